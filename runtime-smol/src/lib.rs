@@ -1,0 +1,1 @@
+//! Remora's smol adapter.
