@@ -2,4 +2,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod forward;
+pub mod http;
+pub mod remote_write;
+pub mod snappy;
 pub mod time;
+pub mod token;

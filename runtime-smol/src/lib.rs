@@ -1,1 +1,96 @@
-//! Remora's smol adapter.
+//! Remora's smol adapter: sockets, TLS, the clock, memory, and the exchange of tokens. It moves bytes and keeps time;
+//! what the bytes mean and what follows from them is decided in `remora-core`.
+//!
+//! One thread runs everything on one [`smol::LocalExecutor`]. Two kinds of work block and have threads of their own:
+//! the token exchange, on a thread that sleeps in between, and name resolution, on a thread that ends with it.
+
+mod body;
+mod clock;
+pub mod config;
+mod connect;
+mod drive;
+pub mod endpoint;
+mod entra;
+mod hub;
+mod identity;
+mod listen;
+mod notice;
+mod pool;
+mod secret;
+mod stop;
+mod tls;
+mod traffic;
+mod trust;
+mod upstream;
+
+use std::fmt;
+use std::io;
+
+use smol::channel;
+use smol::{LocalExecutor, future};
+
+pub use entra::Failure;
+pub use notice::{Minute, Notice, Observer};
+pub use stop::Stopped;
+pub use tls::TlsError;
+pub use trust::{Trust, TrustError};
+
+use config::{Config, Identity};
+use entra::Exchanger;
+use hub::Hub;
+
+/// Why the sidecar could not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The port is not to be had.
+    Bind(u16, io::Error),
+    /// The roots or the cryptography do not fit together.
+    Tls(TlsError),
+    /// The system refused a thread or a signal handler.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(port, error) => write!(f, "port {port}: {error}"),
+            Self::Tls(error) => error.fmt(f),
+            Self::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Runs the sidecar until a signal stops it.
+///
+/// The port opens before the first token; everything that needs the network is tried again until it works.
+pub fn run(config: &Config, trust: &Trust, observer: Box<dyn Observer>) -> Result<Stopped, StartError> {
+    let executor: &'static LocalExecutor<'static> = Box::leak(Box::new(LocalExecutor::new()));
+    let hub: &'static Hub =
+        Box::leak(Box::new(Hub::new(executor, config, trust, observer).map_err(StartError::Tls)?));
+    let Identity::Workload(identity) = &config.identity;
+    let exchanger = Exchanger::start(identity.clone(), trust).map_err(StartError::System)?;
+    let signals = stop::signals().map_err(StartError::System)?;
+
+    let ports = [(Some(config.listen.port), false), (config.listen.admin_port, true)];
+    for (port, admin) in ports.into_iter().filter_map(|(port, admin)| port.map(|port| (port, admin))) {
+        let listener = listen::bind(port).map_err(|error| StartError::Bind(port, error))?;
+        hub.observer.notice(&Notice::Listening { port });
+        executor.spawn(listen::accept(hub, listener, admin)).detach();
+    }
+    let keep = async move { hub.tokens.keep(&exchanger, &hub.gateway, &*hub.observer).await };
+    executor.spawn(keep).detach();
+
+    // Work in the executor's own future would be polled at every wakeup: it only waits for the end.
+    let (end, ended) = channel::bounded(1);
+    let grace = config.shutdown_grace;
+    let stop = async move {
+        let stopped = stop::wait(hub, signals, grace).await;
+        // The receiver waits below.
+        let _ = end.send(stopped).await;
+    };
+    executor.spawn(stop).detach();
+    let stopped = future::block_on(executor.run(async { ended.recv().await }));
+    Ok(stopped.unwrap_or(Stopped::Settled))
+}

@@ -1,0 +1,98 @@
+//! Access tokens: minted by the token endpoint, verified by the ingestion endpoint.
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::jwt::{Jwt, SigningKey};
+use crate::settings::{Settings, unix_seconds};
+
+/// Why an access token does not open the ingestion endpoint.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum TokenFault {
+    /// Not a signed token at all.
+    Malformed,
+    /// Signed by somebody else, or changed.
+    Signature,
+    /// Its `exp` has passed.
+    Expired,
+    /// Its `nbf` has not come.
+    NotYetValid,
+    /// It is meant for this other resource.
+    Audience(String),
+}
+
+/// Signs a token of the settings' client for `resource`. Returns it with its expiry.
+pub(crate) fn mint(settings: &Settings, key: &SigningKey, resource: &str) -> io::Result<(String, SystemTime)> {
+    let now = settings.now();
+    let expiry = now + Duration::from_secs(settings.token_life_s);
+    let tenant = &settings.tenant;
+    let claims = json!({
+        "aud": resource,
+        "iss": format!("https://sts.windows.net/{tenant}/"),
+        "iat": unix_seconds(now),
+        "nbf": unix_seconds(now),
+        "exp": unix_seconds(expiry),
+        "appid": settings.client_id,
+        "azp": settings.client_id,
+        "appidacr": "2",
+        "idtyp": "app",
+        "oid": settings.object_id,
+        "sub": settings.object_id,
+        "tid": tenant,
+        "uti": Uuid::new_v4(),
+        "ver": "1.0",
+    });
+    Ok((key.sign(&claims)?, expiry))
+}
+
+/// Accepts tokens that Entra signed for Azure Monitor and that are valid now.
+pub(crate) fn verify(settings: &Settings, key: &SigningKey, token: &str) -> Result<Jwt, TokenFault> {
+    let token = Jwt::decode(token).ok_or(TokenFault::Malformed)?;
+    if !key.verify(&token) {
+        return Err(TokenFault::Signature);
+    }
+    let now = unix_seconds(settings.now());
+    if token.time("exp").is_none_or(|expiry| expiry <= now) {
+        return Err(TokenFault::Expired);
+    }
+    if token.time("nbf").is_some_and(|start| start > now) {
+        return Err(TokenFault::NotYetValid);
+    }
+    let audience = token.text("aud").to_owned();
+    if is_monitor(&audience) { Ok(token) } else { Err(TokenFault::Audience(audience)) }
+}
+
+/// Azure Monitor is known with a trailing slash and without.
+pub(crate) fn is_monitor(resource: &str) -> bool {
+    matches!(resource, "https://monitor.azure.com" | "https://monitor.azure.com/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::tests::temporary;
+
+    #[test]
+    fn one_verdict_for_each_fault() {
+        let directory = temporary();
+        let key = SigningKey::load(&directory, "entra").unwrap();
+        let stranger = SigningKey::load(&directory, "stranger").unwrap();
+        let settings = Settings::default();
+        let ahead = |seconds| Settings { clock_skew_s: seconds, ..Settings::default() };
+        let (token, _) = mint(&settings, &key, "https://monitor.azure.com/").unwrap();
+        let (forged, _) = mint(&settings, &stranger, "https://monitor.azure.com/").unwrap();
+        let (other, _) = mint(&settings, &key, "https://management.azure.com").unwrap();
+
+        let fault = |settings, token| verify(settings, &key, token).err();
+        assert_eq!(fault(&settings, &token), None);
+        assert_eq!(fault(&settings, "garbage"), Some(TokenFault::Malformed));
+        assert_eq!(fault(&settings, &forged), Some(TokenFault::Signature));
+        assert_eq!(fault(&ahead(86_400), &token), Some(TokenFault::Expired));
+        assert_eq!(fault(&ahead(-60), &token), Some(TokenFault::NotYetValid));
+        assert_eq!(fault(&settings, &other), Some(TokenFault::Audience("https://management.azure.com".to_owned())));
+        std::fs::remove_dir_all(directory.path("")).unwrap();
+    }
+}

@@ -1,0 +1,109 @@
+//! The projected service-account token: what kubelet writes into a pod, signed by the cluster's OIDC issuer.
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::directory::Directory;
+use crate::jwt::SigningKey;
+use crate::settings::{Settings, unix_seconds};
+
+/// The token's file in the folder, named as the workload-identity webhook names it.
+pub(crate) const FILE: &str = "azure-identity-token";
+
+/// How one token is to differ from the ordinary one; also the body of `POST /projected-token`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Wish {
+    issuer: Option<String>,
+    subject: Option<String>,
+    audience: Option<String>,
+    /// Life in seconds; a negative one has already ended.
+    life_s: Option<i64>,
+    /// Key id for the header; the signature stays the issuer's.
+    kid: Option<String>,
+    /// Also replace the file.
+    pub(crate) write: bool,
+}
+
+/// Signs a token. Its times are the cluster's, not Azure's: a clock skew lies between them.
+pub(crate) fn mint(settings: &Settings, key: &SigningKey, wish: &Wish) -> io::Result<String> {
+    let claims = claims(settings, wish, unix_seconds(SystemTime::now()));
+    match &wish.kid {
+        Some(kid) => key.sign_as(kid, &claims),
+        None => key.sign(&claims),
+    }
+}
+
+/// Has an ordinary token written after each period, until that fails.
+pub(crate) async fn rotate(period: Duration, write: impl Fn() -> io::Result<()>) -> io::Error {
+    loop {
+        smol::Timer::after(period).await;
+        if let Err(error) = write() {
+            return error;
+        }
+    }
+}
+
+/// Replaces the file, raw JWT without a newline, as kubelet leaves it.
+pub(crate) fn write(directory: &Directory, token: &str) -> io::Result<()> {
+    directory.replace(FILE, token.as_bytes())
+}
+
+/// kubelet rewrites the file when 80 % of the life are over.
+pub(crate) fn rotation_period(settings: &Settings) -> Duration {
+    Duration::from_secs((settings.assertion_life_s / 5 * 4).max(1))
+}
+
+fn claims(settings: &Settings, wish: &Wish, now: u64) -> Value {
+    let subject = wish.subject.clone().unwrap_or_else(|| settings.subject.clone());
+    let (namespace, account) = service_account(&subject);
+    let life = wish.life_s.unwrap_or_else(|| i64::try_from(settings.assertion_life_s).unwrap_or(i64::MAX));
+    let expiry = now.saturating_add_signed(life);
+    let issued = now.min(expiry);
+    json!({
+        "iss": wish.issuer.clone().unwrap_or_else(|| settings.issuer()),
+        "aud": [wish.audience.as_ref().unwrap_or(&settings.audience)],
+        "iat": issued,
+        "nbf": issued,
+        "exp": expiry,
+        "jti": Uuid::new_v4(),
+        "kubernetes.io": {
+            "namespace": namespace,
+            "pod": {"name": "prometheus-0", "uid": "7e57c0de-0000-4000-8000-000000000005"},
+            "serviceaccount": {"name": account, "uid": "7e57c0de-0000-4000-8000-000000000006"},
+        },
+        "sub": subject,
+    })
+}
+
+/// Namespace and name of `system:serviceaccount:NAMESPACE:NAME`; empty for another kind of subject.
+fn service_account(subject: &str) -> (&str, &str) {
+    subject.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ordinary_token_says_what_kubelet_says() {
+        let settings = Settings::default();
+        let claims = claims(&settings, &Wish::default(), 1_000);
+        assert_eq!(claims["aud"], json!(["api://AzureADTokenExchange"]));
+        assert_eq!((&claims["nbf"], &claims["exp"]), (&json!(1_000), &json!(4_600)));
+        assert_eq!(claims["kubernetes.io"]["namespace"], "monitoring");
+        assert_eq!(claims["kubernetes.io"]["serviceaccount"]["name"], "prometheus");
+        assert!(claims["iss"].as_str().unwrap().ends_with('/'));
+    }
+
+    #[test]
+    fn a_token_may_have_ended_already() {
+        let wish = Wish { life_s: Some(-60), ..Wish::default() };
+        let claims = claims(&Settings::default(), &wish, 1_000);
+        assert_eq!((&claims["nbf"], &claims["exp"]), (&json!(940), &json!(940)));
+    }
+}

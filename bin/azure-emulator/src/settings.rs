@@ -1,0 +1,182 @@
+//! What the emulated tenant looks like; kept as `settings.json` and changeable while it runs.
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::cli::RunOptions;
+use crate::directory::Directory;
+
+const FILE: &str = "settings.json";
+
+/// The port of each endpoint; 0 until one was taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ports {
+    pub(crate) issuer: u16,
+    pub(crate) token: u16,
+    pub(crate) ingest: u16,
+    pub(crate) control: u16,
+}
+
+impl Ports {
+    /// Each port of `wanted` that is given, else the own one.
+    fn overridden_by(self, wanted: Ports) -> Ports {
+        let choose = |own, wanted| if wanted == 0 { own } else { wanted };
+        Ports {
+            issuer: choose(self.issuer, wanted.issuer),
+            token: choose(self.token, wanted.token),
+            ingest: choose(self.ingest, wanted.ingest),
+            control: choose(self.control, wanted.control),
+        }
+    }
+}
+
+/// A federated identity credential on the client; what is left out is the emulator's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct FederatedCredential {
+    pub(crate) issuer: Option<String>,
+    pub(crate) subject: Option<String>,
+    pub(crate) audience: Option<String>,
+}
+
+/// The tenant, its one client, its one data collection rule.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Settings {
+    pub(crate) ports: Ports,
+    pub(crate) tenant: String,
+    pub(crate) client_id: String,
+    /// The client's service principal in the tenant: `oid` and `sub` of its tokens.
+    pub(crate) object_id: String,
+    /// Immutable id of the data collection rule.
+    pub(crate) rule: String,
+    /// Whether the client has the role `Monitoring Metrics Publisher` on the rule.
+    pub(crate) role_granted: bool,
+    pub(crate) subject: String,
+    pub(crate) audience: String,
+    pub(crate) federated_credentials: Vec<FederatedCredential>,
+    pub(crate) token_life_s: u64,
+    /// Sent as `refresh_in` unless 0.
+    pub(crate) refresh_in_s: u64,
+    pub(crate) assertion_life_s: u64,
+    /// How far Entra's and the ingestion's clock are ahead of the machine's.
+    pub(crate) clock_skew_s: i64,
+    /// Samples further away than this from now, in either direction, are dropped as Azure does; 0 takes all.
+    pub(crate) sample_window_s: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            ports: Ports::default(),
+            tenant: "7e57c0de-0000-4000-8000-000000000001".to_owned(),
+            client_id: "7e57c0de-0000-4000-8000-000000000002".to_owned(),
+            object_id: "7e57c0de-0000-4000-8000-000000000003".to_owned(),
+            rule: "dcr-7e57c0de000040008000000000000004".to_owned(),
+            role_granted: true,
+            subject: "system:serviceaccount:monitoring:prometheus".to_owned(),
+            audience: "api://AzureADTokenExchange".to_owned(),
+            federated_credentials: vec![FederatedCredential::default()],
+            token_life_s: 86_399,
+            refresh_in_s: 0,
+            assertion_life_s: 3_600,
+            clock_skew_s: 0,
+            sample_window_s: 20 * 60,
+        }
+    }
+}
+
+/// What `POST /settings` may hold; what is left out stays.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Changes {
+    client_id: Option<String>,
+    federated_credentials: Option<Vec<FederatedCredential>>,
+    token_life_s: Option<u64>,
+    refresh_in_s: Option<u64>,
+    assertion_life_s: Option<u64>,
+    clock_skew_s: Option<i64>,
+    sample_window_s: Option<u64>,
+}
+
+impl Settings {
+    /// What the folder remembers, with the flags put over it.
+    pub(crate) fn load(directory: &Directory, options: &RunOptions) -> io::Result<Self> {
+        let mut settings: Settings = match directory.read(FILE)? {
+            Some(content) => serde_json::from_slice(&content).map_err(io::Error::other)?,
+            None => Settings::default(),
+        };
+        settings.ports = settings.ports.overridden_by(options.ports);
+        replace(&mut settings.tenant, options.tenant.clone());
+        replace(&mut settings.client_id, options.client_id.clone());
+        replace(&mut settings.subject, options.subject.clone());
+        replace(&mut settings.audience, options.audience.clone());
+        replace(&mut settings.token_life_s, options.token_life.map(|life| life.as_secs()));
+        replace(&mut settings.assertion_life_s, options.assertion_life.map(|life| life.as_secs()));
+        Ok(settings)
+    }
+
+    /// Keeps them for the next start.
+    pub(crate) fn save(&self, directory: &Directory) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
+        directory.replace(FILE, &text)
+    }
+
+    /// Applies a `POST /settings`.
+    pub(crate) fn change(&mut self, changes: Changes) {
+        replace(&mut self.client_id, changes.client_id);
+        replace(&mut self.federated_credentials, changes.federated_credentials);
+        replace(&mut self.token_life_s, changes.token_life_s);
+        replace(&mut self.refresh_in_s, changes.refresh_in_s);
+        replace(&mut self.assertion_life_s, changes.assertion_life_s);
+        replace(&mut self.clock_skew_s, changes.clock_skew_s);
+        replace(&mut self.sample_window_s, changes.sample_window_s);
+    }
+
+    /// The issuer of projected tokens; with a trailing slash, as on AKS.
+    pub(crate) fn issuer(&self) -> String {
+        format!("https://localhost:{}/", self.ports.issuer)
+    }
+
+    /// Base URL of the token endpoint, with a trailing slash, as the webhook injects it.
+    pub(crate) fn authority(&self) -> String {
+        format!("https://localhost:{}/", self.ports.token)
+    }
+
+    /// Where remote-write bodies go.
+    pub(crate) fn ingestion_url(&self) -> String {
+        let (port, path) = (self.ports.ingest, self.ingestion_path());
+        format!("https://localhost:{port}{path}?api-version=2023-04-24")
+    }
+
+    /// The one path that takes samples.
+    pub(crate) fn ingestion_path(&self) -> String {
+        format!("/dataCollectionRules/{}/streams/Microsoft-PrometheusMetrics/api/v1/write", self.rule)
+    }
+
+    /// Azure's idea of the time.
+    pub(crate) fn now(&self) -> SystemTime {
+        let skew = Duration::from_secs(self.clock_skew_s.unsigned_abs());
+        let now = SystemTime::now();
+        if self.clock_skew_s < 0 { now - skew } else { now + skew }
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Milliseconds since 1970, the unit of sample timestamps.
+pub(crate) fn unix_millis(time: SystemTime) -> i64 {
+    let millis = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    i64::try_from(millis).unwrap_or(i64::MAX)
+}
+
+fn replace<T>(own: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *own = given;
+    }
+}

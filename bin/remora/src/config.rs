@@ -1,0 +1,112 @@
+//! Configuration: flags over environment over presets, parsed whole. Past this module no value can be wrong in a way
+//! that was knowable at the start; what needs the network is not looked at here.
+
+mod authority;
+mod cloud;
+pub(crate) mod effective;
+mod fault;
+mod forwarding;
+mod identity;
+mod ingestion;
+mod limits;
+mod listen;
+mod logging;
+mod network;
+mod quantity;
+mod readable;
+mod reader;
+pub(crate) mod settings;
+pub(crate) mod source;
+mod token_file;
+mod url;
+mod webhook;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use remora_smol::config::Config;
+
+use self::cloud::Cloud;
+pub(crate) use self::fault::Fault;
+use self::forwarding::Forwarding;
+use self::reader::Reader;
+pub(crate) use self::reader::Warning;
+use self::source::Source;
+use crate::log::{Format, Level};
+
+/// A configuration without faults.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// What the process runs with.
+    pub(crate) config: Config,
+    /// Least log level that is written.
+    pub(crate) level: Level,
+    /// How log lines are written.
+    pub(crate) format: Format,
+    /// Cloud whose presets were used.
+    pub(crate) cloud: Cloud,
+    /// `CLUSTER`, for display.
+    pub(crate) cluster: Option<String>,
+    /// What is odd about it.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Everything that is wrong with a configuration; exit code 78.
+#[derive(Debug)]
+pub(crate) struct Faults {
+    /// In the order of the settings; at least one.
+    pub(crate) faults: Vec<Fault>,
+    /// How to report them.
+    pub(crate) format: Format,
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.faults.len();
+        writeln!(f, "remora: {count} {} in the configuration", if count == 1 { "fault" } else { "faults" })?;
+        self.faults.iter().try_for_each(|fault| writeln!(f, "\n{fault}"))
+    }
+}
+
+/// Reads every setting from `source`.
+pub(crate) fn load(source: &dyn Source) -> Result<Loaded, Faults> {
+    let mut reader = Reader::new(source);
+    let (level, format) = logging::read(&mut reader);
+    let cloud = reader.value(&settings::CLOUD, Cloud::parse);
+    let cluster = reader.given(&settings::CLUSTER);
+    let config = read(&mut reader, cloud);
+    let (faults, warnings) = reader.finish();
+    match (config, cloud) {
+        (Some(config), Some(cloud)) if faults.is_empty() => {
+            Ok(Loaded { config, level, format, cloud, cluster, warnings })
+        }
+        _ => Err(Faults { faults, format }),
+    }
+}
+
+/// Reads every part before it gives up on one, so that no fault hides another.
+fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Config> {
+    let ingestion = ingestion::read(reader);
+    let identity = identity::read(reader, cloud);
+    let listen = listen::read(reader);
+    let limits = limits::read(reader);
+    let forwarding = forwarding::read(reader);
+    let proxy = network::proxy(reader);
+    let trust = network::trust(reader);
+    let Forwarding { upstream_timeout, refusal_hold, pass_rate_limit, check, shutdown_grace } = forwarding?;
+    Some(Config {
+        listen: listen?,
+        ingestion: ingestion?,
+        identity: identity?,
+        limits: limits?,
+        upstream_timeout,
+        refusal_hold,
+        pass_rate_limit,
+        check,
+        shutdown_grace,
+        trust,
+        proxy,
+    })
+}

@@ -1,0 +1,57 @@
+//! The authority host: who issues tokens.
+
+use remora_smol::endpoint::Endpoint;
+
+use super::cloud::Cloud;
+use super::fault::Reject;
+use super::reader::Reader;
+use super::settings::{AAD_HOST_ENDPOINT, AZURE_AUTHORITY_HOST, CLOUD, Setting};
+use super::url;
+
+/// Reads the authority host. `AZURE_AUTHORITY_HOST` wins over the cloud's own; for a custom cloud `AAD_HOST_ENDPOINT`,
+/// which a person wrote, wins over `AZURE_AUTHORITY_HOST`, which the webhook puts everywhere.
+pub(crate) fn read(reader: &mut Reader<'_>, cloud: Cloud) -> Option<Endpoint> {
+    let custom = cloud == Cloud::Custom;
+    if !custom && reader.given(&AAD_HOST_ENDPOINT).is_some() {
+        reader.warn(&AAD_HOST_ENDPOINT, "counts only with CLOUD=AZURECUSTOM and is ignored");
+    }
+    let order: &[&Setting] =
+        if custom { &[&AAD_HOST_ENDPOINT, &AZURE_AUTHORITY_HOST] } else { &[&AZURE_AUTHORITY_HOST] };
+    let given = order.iter().find_map(|setting| Some((*setting, reader.given(setting)?)));
+    match given {
+        Some((setting, text)) => {
+            let authority = reader.parsed(setting, &text, parse)?;
+            warn_of_another_cloud(reader, cloud, &authority);
+            Some(authority)
+        }
+        None => own(reader, cloud),
+    }
+}
+
+/// The cloud's own host.
+fn own(reader: &mut Reader<'_>, cloud: Cloud) -> Option<Endpoint> {
+    let Some(text) = cloud.authority() else {
+        reader.missing(&AAD_HOST_ENDPOINT, "AZURECUSTOM has no authority of its own; give the URL of the one to use");
+        return None;
+    };
+    reader.parsed(&CLOUD, text, parse)
+}
+
+/// An https URL of nothing but a host: the tenant and the rest of the path are ours to add.
+fn parse(text: &str) -> Result<Endpoint, Reject> {
+    let authority = url::parse(text)?;
+    if authority.target() == "/" {
+        return Ok(authority);
+    }
+    let fix = format!("give the host alone: https://{}/ ; the tenant is AZURE_TENANT_ID", authority.authority());
+    Err(Reject::new("has a path", fix))
+}
+
+fn warn_of_another_cloud(reader: &mut Reader<'_>, cloud: Cloud, authority: &Endpoint) {
+    let Some(other) = Cloud::of_authority(authority.host()).filter(|other| *other != cloud && cloud != Cloud::Custom)
+    else {
+        return;
+    };
+    let (host, name) = (authority.host(), other.name());
+    reader.warn(&CLOUD, format!("is {}, but the authority {host} belongs to {name}; set CLOUD={name}", cloud.name()));
+}

@@ -1,0 +1,95 @@
+//! The Azure clouds: which authority issues tokens and what they are asked for.
+
+use super::fault::Reject;
+
+/// One of Azure's clouds, or one that the settings describe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cloud {
+    /// Azure.
+    Public,
+    /// Azure Government.
+    Government,
+    /// Azure operated by 21Vianet.
+    China,
+    /// Authority and audience are given.
+    Custom,
+}
+
+impl Cloud {
+    const ALL: [Self; 4] = [Self::Public, Self::Government, Self::China, Self::Custom];
+
+    /// Reads a name in any case; underscores do not count, since Microsoft's documents spell it with and without.
+    pub(crate) fn parse(text: &str) -> Result<Self, Reject> {
+        let name = text.to_ascii_uppercase().replace('_', "");
+        let known = Self::ALL.into_iter().find(|cloud| cloud.name() == name);
+        known.ok_or_else(|| Reject::new("is no cloud", "use AZUREPUBLIC, AZUREGOVERNMENT, AZURECHINA or AZURECUSTOM"))
+    }
+
+    /// The name in `CLOUD`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Public => "AZUREPUBLIC",
+            Self::Government => "AZUREGOVERNMENT",
+            Self::China => "AZURECHINA",
+            Self::Custom => "AZURECUSTOM",
+        }
+    }
+
+    /// URL of the authority host; a custom cloud has none of its own.
+    pub(crate) fn authority(self) -> Option<&'static str> {
+        match self {
+            Self::Public => Some("https://login.microsoftonline.com"),
+            Self::Government => Some("https://login.microsoftonline.us"),
+            Self::China => Some("https://login.partner.microsoftonline.cn"),
+            Self::Custom => None,
+        }
+    }
+
+    /// What a token for metrics ingestion is asked for; a custom cloud has nothing of its own.
+    pub(crate) fn scope(self) -> Option<&'static str> {
+        match self {
+            Self::Public => Some("https://monitor.azure.com/.default"),
+            Self::Government => Some("https://monitor.azure.us/.default"),
+            Self::China => Some("https://monitor.azure.cn/.default"),
+            Self::Custom => None,
+        }
+    }
+
+    /// The cloud that an authority host is known to belong to.
+    pub(crate) fn of_authority(host: &str) -> Option<Self> {
+        match host {
+            "login.microsoftonline.com" | "login.windows.net" | "login.microsoft.com" => Some(Self::Public),
+            "login.microsoftonline.us" | "login.usgovcloudapi.net" => Some(Self::Government),
+            // The webhook still gives the older of the two names.
+            "login.partner.microsoftonline.cn" | "login.chinacloudapi.cn" => Some(Self::China),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_published_spelling_is_read() {
+        for (text, cloud) in [
+            ("AZUREPUBLIC", Cloud::Public),
+            ("AzurePublic", Cloud::Public),
+            ("AZURE_GOVERNMENT", Cloud::Government),
+            ("AzureChina", Cloud::China),
+            ("azure_custom", Cloud::Custom),
+        ] {
+            assert_eq!(Cloud::parse(text), Ok(cloud), "{text}");
+        }
+        assert!(Cloud::parse("AZURE").is_err());
+    }
+
+    #[test]
+    fn each_cloud_owns_its_authority() {
+        for cloud in [Cloud::Public, Cloud::Government, Cloud::China] {
+            let host = cloud.authority().and_then(|url| url.strip_prefix("https://")).expect("an https URL");
+            assert_eq!(Cloud::of_authority(host), Some(cloud));
+        }
+    }
+}

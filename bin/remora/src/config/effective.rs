@@ -1,0 +1,86 @@
+//! The configuration that counts, for the log line at the start: no secret, and nothing that has to be looked up.
+
+use remora_smol::config::{Identity, TrustSource};
+
+use super::Loaded;
+use super::fault::masked;
+use super::forwarding::level_word;
+use super::quantity::{duration_text, size_text};
+
+/// Names and values in the order of the settings. What is unset is left out.
+pub(crate) fn fields(loaded: &Loaded) -> Vec<(&'static str, String)> {
+    let mut fields = azure(loaded);
+    fields.extend(listening(loaded));
+    fields.extend(limits(loaded));
+    fields.extend(forwarding(loaded));
+    fields.extend(network(loaded));
+    fields.push(("log_level", loaded.level.word().to_owned()));
+    fields
+}
+
+fn azure(loaded: &Loaded) -> Vec<(&'static str, String)> {
+    let ingestion = &loaded.config.ingestion;
+    let Identity::Workload(identity) = &loaded.config.identity;
+    let mut fields = vec![
+        // Without its query, which is no business of the log's readers.
+        ("ingestion", format!("https://{}{}", ingestion.authority(), ingestion.path())),
+        ("cloud", loaded.cloud.name().to_owned()),
+        ("identity", "workloadIdentity".to_owned()),
+        ("client_id", identity.client_id.clone()),
+        ("tenant_id", identity.tenant_id.clone()),
+        ("token_file", identity.token_file.display().to_string()),
+        ("authority", identity.authority.authority()),
+        ("scope", identity.scope.clone()),
+    ];
+    fields.extend(loaded.cluster.clone().map(|cluster| ("cluster", cluster)));
+    fields
+}
+
+fn listening(loaded: &Loaded) -> Vec<(&'static str, String)> {
+    let listen = &loaded.config.listen;
+    let networks: Vec<_> = listen.allowed_sources.iter().map(ToString::to_string).collect();
+    let mut fields = vec![("port", listen.port.to_string())];
+    fields.extend(listen.admin_port.map(|port| ("admin_port", port.to_string())));
+    fields.extend((!networks.is_empty()).then(|| ("allowed_sources", networks.join(","))));
+    fields
+}
+
+fn limits(loaded: &Loaded) -> Vec<(&'static str, String)> {
+    let limits = &loaded.config.limits;
+    vec![
+        ("body_memory", size_text(limits.body_memory)),
+        ("max_body_bytes", size_text(limits.max_body_bytes)),
+        ("max_connections", limits.max_connections.to_string()),
+        ("max_in_flight", limits.max_in_flight.to_string()),
+    ]
+}
+
+fn forwarding(loaded: &Loaded) -> Vec<(&'static str, String)> {
+    let config = &loaded.config;
+    vec![
+        ("upstream_timeout", duration_text(config.upstream_timeout)),
+        ("refusal_hold", duration_text(config.refusal_hold)),
+        ("rate_limit_status", if config.pass_rate_limit { "429" } else { "503" }.to_owned()),
+        ("check", level_word(config.check).to_owned()),
+        ("shutdown_grace", duration_text(config.shutdown_grace)),
+    ]
+}
+
+fn network(loaded: &Loaded) -> Vec<(&'static str, String)> {
+    let mut fields = Vec::new();
+    if let Some(proxy) = &loaded.config.proxy {
+        fields.push(("proxy", masked(&proxy.url)));
+        fields.extend(proxy.no_proxy.clone().map(|hosts| ("no_proxy", hosts)));
+    }
+    match &loaded.config.trust {
+        TrustSource::BuiltIn => fields.push(("trust", "built-in".to_owned())),
+        TrustSource::Files { file, dir } => {
+            fields.extend(
+                [("trust_file", file), ("trust_dir", dir)]
+                    .into_iter()
+                    .filter_map(|(name, path)| Some((name, path.as_ref()?.display().to_string()))),
+            );
+        }
+    }
+    fields
+}

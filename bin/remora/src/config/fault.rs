@@ -1,0 +1,109 @@
+//! What is wrong with a configuration, in words for the person who can change it.
+
+use std::fmt;
+
+/// Longest part of a value that is repeated in a fault, in characters.
+const MAX_SHOWN: usize = 200;
+
+/// Why a value is refused and what to do about it; which setting it belongs to is added by the reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reject {
+    /// What is wrong, as the rest of a sentence that begins with the setting.
+    pub(crate) wrong: String,
+    /// What to change, or the command that tells more.
+    pub(crate) fix: String,
+}
+
+impl Reject {
+    /// A refusal in these words.
+    pub(crate) fn new(wrong: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { wrong: wrong.into(), fix: fix.into() }
+    }
+}
+
+/// One fault: setting, value, what is wrong, what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// Variable, or several when one cause took them all away.
+    pub(crate) name: String,
+    /// The value with secrets masked; none when the setting has none.
+    pub(crate) value: Option<String>,
+    /// Why, and what to do.
+    pub(crate) reject: Reject,
+}
+
+impl Fault {
+    /// A fault of `name`, whose `value` is masked here.
+    pub(crate) fn new(name: &str, value: Option<&str>, reject: Reject) -> Self {
+        Self { name: name.to_owned(), value: value.map(masked), reject }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if let Some(value) = &self.value {
+            write!(f, "={value}")?;
+        }
+        write!(f, ": {}\n    fix: {}", self.reject.wrong, self.reject.fix.replace('\n', "\n         "))
+    }
+}
+
+/// The value as it may be shown: user names and passwords of URLs and whole tokens replaced, control characters
+/// escaped, shortened.
+pub(crate) fn masked(value: &str) -> String {
+    // Every JSON web token begins with `{"` in base64.
+    if value.contains("eyJ") {
+        return "(a token, not shown)".to_owned();
+    }
+    let start = value.find("://").map_or(0, |colon| colon + "://".len());
+    let (scheme, rest) = value.split_at(start);
+    let shown = match rest.rsplit_once('@') {
+        Some((_, rest)) => format!("{scheme}***@{rest}"),
+        None => value.to_owned(),
+    };
+    shortened(&shown)
+}
+
+fn shortened(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(MAX_SHOWN) {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    if text.chars().nth(MAX_SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked() {
+        for (value, shown) in [
+            ("http://user:pa/ss@proxy:3128", "http://***@proxy:3128"),
+            ("user:secret@proxy:3128", "***@proxy:3128"),
+            ("https://h/x?api-version=1", "https://h/x?api-version=1"),
+            ("eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "(a token, not shown)"),
+            ("Bearer eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "(a token, not shown)"),
+        ] {
+            assert_eq!(masked(value), shown);
+        }
+    }
+
+    #[test]
+    fn a_value_cannot_break_the_line_or_fill_the_log() {
+        assert_eq!(masked("a\n\u{1b}[31m"), "a\\n\\u{1b}[31m");
+        assert_eq!(masked(&"x".repeat(5000)).chars().count(), MAX_SHOWN + 1);
+    }
+
+    #[test]
+    fn a_fault_says_name_value_reason_and_fix() {
+        let fault = Fault::new("LISTENING_PORT", Some("0"), Reject::new("not a port", "say 8081\nor nothing"));
+        assert_eq!(fault.to_string(), "LISTENING_PORT=0: not a port\n    fix: say 8081\n         or nothing");
+        let fault = Fault::new("INGESTION_URL", None, Reject::new("is not set", "set it"));
+        assert_eq!(fault.to_string(), "INGESTION_URL: is not set\n    fix: set it");
+    }
+}

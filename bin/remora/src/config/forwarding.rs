@@ -1,0 +1,67 @@
+//! What happens to a request.
+
+use std::time::Duration;
+
+use remora_smol::config::CheckLevel;
+
+use super::fault::Reject;
+use super::quantity;
+use super::reader::Reader;
+use super::settings::{CHECK, RATE_LIMIT_STATUS, REFUSAL_HOLD, SHUTDOWN_GRACE, UPSTREAM_TIMEOUT};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The settings of this group.
+pub(crate) struct Forwarding {
+    pub(crate) upstream_timeout: Duration,
+    pub(crate) refusal_hold: Duration,
+    pub(crate) pass_rate_limit: bool,
+    pub(crate) check: CheckLevel,
+    pub(crate) shutdown_grace: Duration,
+}
+
+/// Reads all of them.
+pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Forwarding> {
+    let second = Duration::from_secs(1);
+    let upstream_timeout = reader.value(&UPSTREAM_TIMEOUT, |text| quantity::duration(text, &(second..=5 * MINUTE)));
+    let refusal_hold =
+        reader.value(&REFUSAL_HOLD, |text| quantity::duration(text, &(Duration::ZERO..=24 * 60 * MINUTE)));
+    let pass_rate_limit = reader.value(&RATE_LIMIT_STATUS, parse_status);
+    let check = reader.value(&CHECK, parse_level);
+    let shutdown_grace =
+        reader.value(&SHUTDOWN_GRACE, |text| quantity::duration(text, &(Duration::ZERO..=10 * MINUTE)));
+    Some(Forwarding {
+        upstream_timeout: upstream_timeout?,
+        refusal_hold: refusal_hold?,
+        pass_rate_limit: pass_rate_limit?,
+        check: check?,
+        shutdown_grace: shutdown_grace?,
+    })
+}
+
+/// Whether a 429 is passed on.
+fn parse_status(text: &str) -> Result<bool, Reject> {
+    match text {
+        "503" => Ok(false),
+        "429" => Ok(true),
+        _ => Err(Reject::new("is neither 503 nor 429", "use 503; 429 only for senders that retry it")),
+    }
+}
+
+fn parse_level(text: &str) -> Result<CheckLevel, Reject> {
+    match text.to_ascii_lowercase().as_str() {
+        "full" => Ok(CheckLevel::Full),
+        "wire" => Ok(CheckLevel::Wire),
+        "off" => Ok(CheckLevel::Off),
+        _ => Err(Reject::new("is no check level", "use full, wire or off")),
+    }
+}
+
+/// The word for a level in `CHECK`.
+pub(crate) fn level_word(level: CheckLevel) -> &'static str {
+    match level {
+        CheckLevel::Full => "full",
+        CheckLevel::Wire => "wire",
+        CheckLevel::Off => "off",
+    }
+}

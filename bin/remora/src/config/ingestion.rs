@@ -1,0 +1,97 @@
+//! `INGESTION_URL`: where samples go, and the URLs that are mistaken for it.
+
+use remora_smol::endpoint::Endpoint;
+
+use super::fault::Reject;
+use super::reader::Reader;
+use super::settings::INGESTION_URL;
+use super::url;
+
+const WHERE_TO_FIND: &str = "copy \"Metrics ingestion endpoint\" from the workspace's Overview page in the portal";
+const SHAPE: &str = "https://<endpoint>.metrics.ingest.monitor.azure.com/dataCollectionRules/<dcr>/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
+
+/// Reads the URL and warns about what Azure will probably refuse.
+pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Endpoint> {
+    let Some(text) = reader.given(&INGESTION_URL) else {
+        reader.missing(&INGESTION_URL, &format!("{WHERE_TO_FIND}; it looks like\n{SHAPE}"));
+        return None;
+    };
+    let endpoint = reader.parsed(&INGESTION_URL, &text, parse)?;
+    if !endpoint.path().contains("/dataCollectionRules/") {
+        reader.warn(&INGESTION_URL, format!("the path names no data collection rule; Azure's looks like {SHAPE}"));
+    }
+    if !names_api_version(&endpoint) {
+        reader.warn(&INGESTION_URL, "no api-version in the query; Azure wants ?api-version=2023-04-24 at the end");
+    }
+    Some(endpoint)
+}
+
+fn parse(text: &str) -> Result<Endpoint, Reject> {
+    let endpoint = url::parse(text)?;
+    let host = endpoint.host();
+    if host.contains(".prometheus.monitor.azure.") {
+        return Err(Reject::new("is the workspace's query endpoint, which takes no samples", WHERE_TO_FIND));
+    }
+    if host.contains(".ingest.monitor.azure.") && !host.contains(".metrics.") {
+        let metrics = host.replacen(".ingest.", ".metrics.ingest.", 1);
+        return Err(Reject::new(
+            "is the logs endpoint of the data collection endpoint",
+            format!("use the metrics endpoint: {metrics}"),
+        ));
+    }
+    if endpoint.path() == "/" {
+        return Err(Reject::new("has no path", format!("give the whole URL; it looks like\n{SHAPE}")));
+    }
+    Ok(endpoint)
+}
+
+fn names_api_version(endpoint: &Endpoint) -> bool {
+    let version = |pair: &str| pair.strip_prefix("api-version=").is_some_and(|version| !version.is_empty());
+    endpoint.query().is_some_and(|query| query.split('&').any(version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(url: &str) -> String {
+        parse(url).expect_err(url).wrong
+    }
+
+    #[test]
+    fn the_query_endpoint_is_recognised() {
+        assert!(wrong("https://ws-abcd.eastus.prometheus.monitor.azure.com/api/v1/write").contains("query endpoint"));
+    }
+
+    #[test]
+    fn the_logs_endpoint_is_recognised_and_the_metrics_host_named() {
+        let reject = parse("https://x-1.eastus-1.ingest.monitor.azure.com/dataCollectionRules/d/x").expect_err("logs");
+        assert!(reject.fix.ends_with("x-1.eastus-1.metrics.ingest.monitor.azure.com"), "{}", reject.fix);
+        assert!(parse("https://x.eastus-1.metrics.canary.ingest.monitor.azure.com/x").is_ok());
+    }
+
+    #[test]
+    fn a_path_is_needed() {
+        assert_eq!(wrong("https://x.eastus-1.metrics.ingest.monitor.azure.com"), "has no path");
+        assert_eq!(wrong("https://x.eastus-1.metrics.ingest.monitor.azure.com/?api-version=1"), "has no path");
+    }
+
+    #[test]
+    fn loopback_is_fine_but_plain_http_is_not() {
+        assert!(parse("https://localhost:8443/dataCollectionRules/d/x?api-version=1").is_ok());
+        assert_eq!(wrong("http://127.0.0.1/x"), "url: scheme is not https");
+    }
+
+    #[test]
+    fn an_api_version_must_say_something() {
+        for (url, named) in [
+            ("https://h/x?api-version=2023-04-24", true),
+            ("https://h/x?a=b&api-version=1", true),
+            ("https://h/x?api-version=", false),
+            ("https://h/x?xapi-version=1", false),
+            ("https://h/x", false),
+        ] {
+            assert_eq!(names_api_version(&parse(url).expect(url)), named, "{url}");
+        }
+    }
+}

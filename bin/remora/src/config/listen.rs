@@ -1,0 +1,64 @@
+//! Ports, and who may write.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use remora_smol::config::Listen;
+
+use super::fault::Reject;
+use super::quantity;
+use super::reader::Reader;
+use super::settings::{ADMIN_PORT, ALLOWED_SOURCES, LISTENING_PORT};
+
+/// Reads both ports and the networks.
+pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Listen> {
+    let port = reader.value(&LISTENING_PORT, quantity::port);
+    let admin_port = reader.value(&ADMIN_PORT, |text| {
+        let admin = quantity::port(text)?;
+        if Some(admin) == port {
+            return Err(Reject::new("is LISTENING_PORT as well", "give it another port, or unset it"));
+        }
+        Ok(admin)
+    });
+    let allowed_sources = reader.value(&ALLOWED_SOURCES, parse_networks).unwrap_or_default();
+    if allowed_sources.iter().any(|network| network.prefix_len() == 0) {
+        reader.warn(
+            &ALLOWED_SOURCES,
+            "lets everyone who reaches the port write with this identity; name your own networks",
+        );
+    }
+    Some(Listen { port: port?, admin_port, allowed_sources })
+}
+
+fn parse_networks(text: &str) -> Result<Vec<IpNet>, Reject> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts.map(parse_network).collect()
+}
+
+/// `10.0.0.0/8`, or an address for itself alone.
+fn parse_network(text: &str) -> Result<IpNet, Reject> {
+    let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    network.map(|network| network.trunc()).map_err(|_| {
+        let wrong = format!("holds {text:?}, which is neither a network nor an address");
+        Reject::new(wrong, "separate networks by commas: 10.244.0.0/16,fd00::/8")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_and_single_addresses() {
+        let networks = parse_networks("10.1.2.3/8, 192.0.2.7,fd00::1/64,").expect("valid");
+        let shown: Vec<_> = networks.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["10.0.0.0/8", "192.0.2.7/32", "fd00::/64"]);
+    }
+
+    #[test]
+    fn a_bad_network_is_named() {
+        let reject = parse_networks("10.0.0.0/8,10.0.0.0/33").expect_err("bad prefix");
+        assert!(reject.wrong.contains("\"10.0.0.0/33\""), "{}", reject.wrong);
+        assert!(parse_networks("localhost").is_err());
+    }
+}

@@ -1,0 +1,91 @@
+//! Reads settings one after the other and collects every fault, so that a person sees all of them at once.
+
+use super::fault::{Fault, Reject};
+use super::settings::{Preset, Setting};
+use super::source::Source;
+
+/// Something that works but is probably not meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Warning {
+    /// Variable it is about.
+    pub(crate) name: &'static str,
+    /// What is odd and what to do.
+    pub(crate) text: String,
+}
+
+/// A source under examination.
+///
+/// Methods that return an option give none both for a setting without a value and for a refused one: whoever asks can
+/// go on either way, because the faults decide in the end.
+pub(crate) struct Reader<'s> {
+    source: &'s dyn Source,
+    faults: Vec<Fault>,
+    warnings: Vec<Warning>,
+}
+
+impl<'s> Reader<'s> {
+    /// Nothing read, nothing found.
+    pub(crate) fn new(source: &'s dyn Source) -> Self {
+        Self { source, faults: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// The value that was given, trimmed. Empty is unset: templates leave `""` where they have nothing to say.
+    pub(crate) fn given(&self, setting: &Setting) -> Option<String> {
+        self.var(setting.name).or_else(|| {
+            let lower = setting.has_lower_case_twin().then(|| setting.name.to_ascii_lowercase())?;
+            self.var(&lower)
+        })
+    }
+
+    /// A variable that is no setting of ours, trimmed; empty is unset.
+    pub(crate) fn var(&self, name: &str) -> Option<String> {
+        let value = self.source.var(name)?;
+        let value = value.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    /// The value that was given, else the preset one, taken apart by `parse`.
+    pub(crate) fn value<T>(&mut self, setting: &Setting, parse: impl FnOnce(&str) -> Result<T, Reject>) -> Option<T> {
+        let text = self.given(setting).or_else(|| match setting.preset {
+            Preset::Value(value) => Some(value.to_owned()),
+            Preset::Unset(_) => None,
+        })?;
+        self.parsed(setting, &text, parse)
+    }
+
+    /// `text` taken apart by `parse`; a refusal becomes a fault of `setting`.
+    pub(crate) fn parsed<T>(
+        &mut self,
+        setting: &Setting,
+        text: &str,
+        parse: impl FnOnce(&str) -> Result<T, Reject>,
+    ) -> Option<T> {
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(reject) => {
+                self.fault(setting.name, Some(text), reject);
+                None
+            }
+        }
+    }
+
+    /// Records that `setting` has no value although it needs one.
+    pub(crate) fn missing(&mut self, setting: &Setting, fix: &str) {
+        self.fault(setting.name, None, Reject::new("is not set", fix));
+    }
+
+    /// Records a fault of `name`.
+    pub(crate) fn fault(&mut self, name: &str, value: Option<&str>, reject: Reject) {
+        self.faults.push(Fault::new(name, value, reject));
+    }
+
+    /// Records something odd about `setting`.
+    pub(crate) fn warn(&mut self, setting: &Setting, text: impl Into<String>) {
+        self.warnings.push(Warning { name: setting.name, text: text.into() });
+    }
+
+    /// Everything found.
+    pub(crate) fn finish(self) -> (Vec<Fault>, Vec<Warning>) {
+        (self.faults, self.warnings)
+    }
+}

@@ -1,0 +1,51 @@
+//! Where values come from. Tests pass a map; the process passes its flags over its environment.
+
+use std::collections::BTreeMap;
+
+/// Values by the name of their variable.
+pub(crate) trait Source {
+    /// The value as given, or none when the variable is not there.
+    fn var(&self, name: &str) -> Option<String>;
+}
+
+/// The environment of the process. A value that is not Unicode is read with replacement characters, so that it is
+/// refused as a bad value and not taken for unset.
+#[derive(Debug)]
+pub(crate) struct Environment;
+
+impl Source for Environment {
+    fn var(&self, name: &str) -> Option<String> {
+        std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+    }
+}
+
+impl Source for BTreeMap<&'static str, String> {
+    fn var(&self, name: &str) -> Option<String> {
+        self.get(name).cloned()
+    }
+}
+
+/// One source over another; an empty value above lets the one below through.
+#[derive(Debug)]
+pub(crate) struct Over<A, B>(pub(crate) A, pub(crate) B);
+
+impl<A: Source, B: Source> Source for Over<A, B> {
+    fn var(&self, name: &str) -> Option<String> {
+        self.0.var(name).filter(|value| !value.trim().is_empty()).or_else(|| self.1.var(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_wins_over_the_environment_unless_it_is_empty() {
+        let flags = BTreeMap::from([("CLUSTER", "flag".to_owned()), ("CLOUD", String::new())]);
+        let environment = BTreeMap::from([("CLUSTER", "env".to_owned()), ("CLOUD", "env".to_owned())]);
+        let source = Over(flags, environment);
+        assert_eq!(source.var("CLUSTER").as_deref(), Some("flag"));
+        assert_eq!(source.var("CLOUD").as_deref(), Some("env"));
+        assert_eq!(source.var("CHECK"), None);
+    }
+}

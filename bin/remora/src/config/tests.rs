@@ -1,0 +1,269 @@
+//! The whole configuration, from a map as from an environment.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use remora_smol::config::{CheckLevel, Identity, TrustSource, WorkloadIdentity};
+
+use super::settings::{ALL, Preset};
+use super::*;
+
+const TOKEN_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+const INGESTION: &str = "https://x-1.eastus-1.metrics.ingest.monitor.azure.com/dataCollectionRules/dcr-0/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
+const CLIENT: &str = "3913510d-42f4-4e42-8a64-420c390055eb";
+const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+
+/// What the webhook and Microsoft's YAML give, with `changes` on top.
+fn environment(changes: &[(&'static str, &str)]) -> BTreeMap<&'static str, String> {
+    let given = [
+        ("INGESTION_URL", INGESTION),
+        ("AZURE_CLIENT_ID", CLIENT),
+        ("AZURE_TENANT_ID", TENANT),
+        ("AZURE_FEDERATED_TOKEN_FILE", TOKEN_FILE),
+        ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/"),
+    ];
+    given.iter().chain(changes).map(|(name, value)| (*name, (*value).to_owned())).collect()
+}
+
+fn loaded(changes: &[(&'static str, &str)]) -> Loaded {
+    load(&environment(changes)).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn faults(changes: &[(&'static str, &str)]) -> Vec<Fault> {
+    load(&environment(changes)).expect_err("a fault").faults
+}
+
+fn workload(loaded: &Loaded) -> &WorkloadIdentity {
+    let Identity::Workload(identity) = &loaded.config.identity;
+    identity
+}
+
+fn warned(loaded: &Loaded, name: &str) -> bool {
+    loaded.warnings.iter().any(|warning| warning.name == name)
+}
+
+#[test]
+fn the_webhooks_environment_and_a_url_are_enough() {
+    let loaded = loaded(&[]);
+    let config = &loaded.config;
+    assert_eq!(config.ingestion.to_string(), INGESTION);
+    assert_eq!((config.listen.port, config.listen.admin_port), (8081, None));
+    assert_eq!((config.limits.body_memory, config.limits.max_body_bytes), (8 << 20, 4 << 20));
+    assert_eq!((config.limits.max_connections, config.limits.max_in_flight), (256, 64));
+    assert_eq!(config.upstream_timeout, Duration::from_secs(25));
+    assert_eq!(config.refusal_hold, Duration::from_secs(1800));
+    assert_eq!(config.shutdown_grace, Duration::from_secs(20));
+    assert_eq!((config.check, config.pass_rate_limit), (CheckLevel::Full, false));
+    assert_eq!((&config.trust, &config.proxy), (&TrustSource::BuiltIn, &None));
+    assert_eq!((loaded.level, loaded.format), (Level::Info, Format::Logfmt));
+    assert_eq!(workload(&loaded).scope, "https://monitor.azure.com/.default");
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn every_preset_value_is_a_good_value() {
+    let presets = ALL.iter().filter_map(|setting| match setting.preset {
+        Preset::Value(value) => Some((setting.name, value)),
+        Preset::Unset(_) => None,
+    });
+    loaded(&presets.collect::<Vec<_>>());
+}
+
+#[test]
+fn empty_is_unset_and_space_around_a_value_does_not_count() {
+    let loaded = loaded(&[("LISTENING_PORT", ""), ("CHECK", "  "), ("RATE_LIMIT_STATUS", " 429\n")]);
+    assert_eq!((loaded.config.listen.port, loaded.config.check), (8081, CheckLevel::Full));
+    assert!(loaded.config.pass_rate_limit);
+}
+
+#[test]
+fn one_bad_value_does_not_hide_another() {
+    let all = [
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("TRACE_LOGGING", "maybe"),
+        ("CLOUD", "moon"),
+        ("INGESTION_URL", "http://x/y"),
+        ("AZURE_CLIENT_ID", "me"),
+        ("AZURE_TENANT_ID", "common"),
+        ("AZURE_FEDERATED_TOKEN_FILE", "/nowhere"),
+        ("LISTENING_PORT", "0"),
+        ("ADMIN_PORT", "x"),
+        ("ALLOWED_SOURCES", "x"),
+        ("BODY_MEMORY", "8M"),
+        ("MAX_BODY_BYTES", "1"),
+        ("MAX_CONNECTIONS", "0"),
+        ("MAX_IN_FLIGHT", "+5"),
+        ("UPSTREAM_TIMEOUT", "25"),
+        ("REFUSAL_HOLD", "2days"),
+        ("RATE_LIMIT_STATUS", "500"),
+        ("CHECK", "some"),
+        ("SHUTDOWN_GRACE", "1h"),
+        ("HTTPS_PROXY", "socks5://x:1"),
+        ("SSL_CERT_FILE", "/nowhere"),
+        ("SSL_CERT_DIR", "/nowhere"),
+    ];
+    let faults = faults(&all);
+    for (name, value) in all {
+        let fault = faults.iter().find(|fault| fault.name == name).unwrap_or_else(|| panic!("{name} is not refused"));
+        assert_eq!(fault.value.as_deref(), Some(value));
+        assert!(!fault.reject.fix.is_empty());
+    }
+    assert_eq!(faults.len(), all.len());
+}
+
+#[test]
+fn without_a_trace_of_the_webhook_there_is_one_cause_and_one_fix() {
+    let nothing: BTreeMap<&'static str, String> = BTreeMap::new();
+    let faults = load(&nothing).expect_err("nothing is set").faults;
+    let names: Vec<_> = faults.iter().map(|fault| fault.name.as_str()).collect();
+    assert_eq!(names, ["INGESTION_URL", "AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_FEDERATED_TOKEN_FILE"]);
+    assert!(faults[1].reject.fix.contains("azure.workload.identity/use: \"true\""));
+}
+
+#[test]
+fn ids_written_by_hand_are_no_trace_of_the_webhook() {
+    let faults = faults(&[("AZURE_FEDERATED_TOKEN_FILE", ""), ("AZURE_AUTHORITY_HOST", "")]);
+    assert_eq!(faults.len(), 1);
+    assert_eq!(faults[0].name, "AZURE_FEDERATED_TOKEN_FILE");
+    assert!(faults[0].reject.wrong.contains("did not change this pod"));
+}
+
+#[test]
+fn an_authority_is_a_trace_of_the_webhook() {
+    let faults = faults(&[("AZURE_FEDERATED_TOKEN_FILE", "")]);
+    assert_eq!((faults.len(), faults[0].name.as_str()), (1, "AZURE_FEDERATED_TOKEN_FILE"));
+    assert!(faults[0].reject.wrong.contains("did change this pod"));
+}
+
+#[test]
+fn behind_the_webhook_a_missing_id_is_a_missing_annotation() {
+    for (name, annotation) in [("AZURE_CLIENT_ID", "client-id="), ("AZURE_TENANT_ID", "tenant-id=")] {
+        let faults = faults(&[(name, "")]);
+        assert_eq!((faults.len(), faults[0].name.as_str()), (1, name));
+        assert!(faults[0].reject.wrong.contains("did change this pod"));
+        assert!(faults[0].reject.fix.contains(&format!("azure.workload.identity/{annotation}")));
+    }
+}
+
+#[test]
+fn another_identity_type_is_the_only_fault_of_its_environment() {
+    let environment: BTreeMap<_, _> =
+        [("INGESTION_URL", INGESTION), ("IDENTITY_TYPE", "userAssigned"), ("AZURE_CLIENT_ID", CLIENT)]
+            .map(|(name, value)| (name, value.to_owned()))
+            .into();
+    let faults = load(&environment).expect_err("not built").faults;
+    assert_eq!((faults.len(), faults[0].name.as_str()), (1, "IDENTITY_TYPE"));
+}
+
+#[test]
+fn a_cloud_brings_its_authority_and_scope() {
+    for (cloud, authority, scope) in [
+        ("AZURE_GOVERNMENT", "login.microsoftonline.us", "https://monitor.azure.us/.default"),
+        ("AzureChina", "login.partner.microsoftonline.cn", "https://monitor.azure.cn/.default"),
+    ] {
+        let loaded = loaded(&[("CLOUD", cloud), ("AZURE_AUTHORITY_HOST", "")]);
+        assert_eq!((workload(&loaded).authority.host(), workload(&loaded).scope.as_str()), (authority, scope));
+    }
+}
+
+#[test]
+fn the_webhooks_authority_wins_over_the_clouds() {
+    let loaded = loaded(&[("CLOUD", "AZURECHINA"), ("AZURE_AUTHORITY_HOST", "https://login.chinacloudapi.cn/")]);
+    assert_eq!(workload(&loaded).authority.host(), "login.chinacloudapi.cn");
+    assert!(!warned(&loaded, "CLOUD"));
+}
+
+#[test]
+fn an_authority_of_another_cloud_is_warned_of() {
+    assert!(warned(&loaded(&[("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")]), "CLOUD"));
+    assert!(!warned(&loaded(&[("AZURE_AUTHORITY_HOST", "https://localhost:8443/")]), "CLOUD"));
+}
+
+#[test]
+fn an_authority_is_a_host_alone() {
+    let faults = faults(&[("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/common")]);
+    assert!(faults[0].reject.fix.contains("https://login.microsoftonline.com/ "));
+}
+
+#[test]
+fn a_custom_cloud_says_who_it_is() {
+    let audience = ("INGESTION_AAD_AUDIENCE", "https://monitor.example");
+    let custom = ("CLOUD", "AZURECUSTOM");
+    let both = loaded(&[custom, audience, ("AAD_HOST_ENDPOINT", "https://login.example/")]);
+    assert_eq!(workload(&both).authority.host(), "login.example");
+    assert_eq!(workload(&both).scope, "https://monitor.example/.default");
+    let injected = loaded(&[custom, audience]);
+    assert_eq!(workload(&injected).authority.host(), "login.microsoftonline.com");
+    let names: Vec<_> = faults(&[custom, ("AZURE_AUTHORITY_HOST", "")]).into_iter().map(|fault| fault.name).collect();
+    assert_eq!(names, ["AAD_HOST_ENDPOINT", "INGESTION_AAD_AUDIENCE"]);
+}
+
+#[test]
+fn trace_logging_means_debug_unless_a_level_is_given() {
+    assert_eq!(loaded(&[("TRACE_LOGGING", "True")]).level, Level::Debug);
+    assert_eq!(loaded(&[("TRACE_LOGGING", "true"), ("LOG_LEVEL", "warn")]).level, Level::Warn);
+    assert_eq!(loaded(&[("TRACE_LOGGING", "false")]).level, Level::Info);
+}
+
+#[test]
+fn a_body_leaves_room_for_others() {
+    assert_eq!(
+        loaded(&[("MAX_BODY_BYTES", "8060928")]).config.limits.max_body_bytes,
+        (8 << 20) - (128 << 10) - 196_608
+    );
+    assert_eq!(loaded(&[("MAX_BODY_BYTES", "8257536")]).config.limits.max_body_bytes, (8 << 20) - (128 << 10));
+    assert_eq!(faults(&[("MAX_BODY_BYTES", "8257537")])[0].name, "MAX_BODY_BYTES");
+    let small = faults(&[("BODY_MEMORY", "2MiB")]);
+    assert_eq!(small[0].name, "BODY_MEMORY");
+    assert!(small[0].reject.fix.contains("4224KiB or more") && small[0].reject.fix.contains("1920KiB or less"));
+}
+
+#[test]
+fn the_admin_port_is_another_port() {
+    assert_eq!(loaded(&[("ADMIN_PORT", "9090")]).config.listen.admin_port, Some(9090));
+    assert_eq!(faults(&[("ADMIN_PORT", "8081")])[0].name, "ADMIN_PORT");
+}
+
+#[test]
+fn odd_but_working_values_are_warned_of() {
+    for (name, value) in [
+        ("INGESTION_URL", "https://h.example/dataCollectionRules/d/api/v1/write"),
+        ("INGESTION_URL", "https://h.example/api/v1/write?api-version=2023-04-24"),
+        ("ALLOWED_SOURCES", "0.0.0.0/0"),
+        ("HTTPS_PROXY", "http://proxy:3128"),
+        ("AAD_HOST_ENDPOINT", "https://login.example"),
+    ] {
+        assert!(warned(&loaded(&[(name, value)]), name), "{name}={value}");
+    }
+}
+
+#[test]
+fn proxy_variables_count_in_lower_case_too() {
+    let lower = loaded(&[("https_proxy", "http://a:1"), ("no_proxy", "b")]).config.proxy.expect("a proxy");
+    assert_eq!((lower.url.as_str(), lower.no_proxy.as_deref()), ("http://a:1", Some("b")));
+    let both = loaded(&[("https_proxy", "http://a:1"), ("HTTPS_PROXY", "http://b:1")]).config.proxy.expect("a proxy");
+    assert_eq!(both.url, "http://b:1");
+}
+
+#[test]
+fn no_secret_is_shown_anywhere() {
+    let secrets = [
+        ("AZURE_CLIENT_SECRET", "hush-1"),
+        ("AZURE_CLIENT_CERTIFICATE_PASSWORD", "hush-2"),
+        ("HTTPS_PROXY", "http://user:hush-3@proxy:3128"),
+    ];
+    let good = loaded(&secrets);
+    let shown = format!("{:?} {:?} {:?}", effective::fields(&good), good.config, good.warnings);
+    assert!(!shown.contains("hush"), "{shown}");
+    assert!(shown.contains("http://***@proxy:3128"), "{shown}");
+
+    let mut bad = secrets.to_vec();
+    bad.extend([
+        ("INGESTION_URL", "https://user:hush-4@h/x"),
+        ("AZURE_FEDERATED_TOKEN_FILE", "eyJhbGciOiJSUzI1NiJ9.hush-5"),
+        ("HTTPS_PROXY", "socks5://user:hush-6@proxy"),
+    ]);
+    let text = load(&environment(&bad)).expect_err("faults").to_string();
+    assert!(!text.contains("hush"), "{text}");
+}

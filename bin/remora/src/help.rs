@@ -1,0 +1,77 @@
+//! What `--help` and `--version` print.
+
+use std::fmt::Write;
+
+use crate::config::settings::{self, Group, Setting};
+
+const INTRODUCTION: &str = "\
+Remora takes Prometheus remote write on localhost, puts a Microsoft Entra token on it
+and forwards it to an Azure Monitor workspace.
+
+Usage: remora [--<setting> <value>]...
+
+Each setting is a flag and an environment variable. The flag wins over the variable, the
+variable over the default. An empty value counts as unset. There is no configuration file.
+";
+
+const CLOSING: &str = "
+Other flags:
+  -h, --help       print this text and exit
+  -V, --version    print the version and exit
+
+Endpoints: POST /api/v1/write, GET /health, /ready, /metrics, /status.
+Exit codes: 0 after SIGTERM or SIGINT, 1 failure while running, 64 wrong usage, 78 wrong configuration.
+
+Examples:
+  INGESTION_URL=https://... remora      in a pod that the workload identity webhook has changed
+  remora --listening-port 8089 --log-format json
+";
+
+/// Name, version, target and TLS library.
+pub(crate) fn version() -> String {
+    format!("remora {} ({}, tls={})", env!("CARGO_PKG_VERSION"), target(), TLS)
+}
+
+/// TLS library and its cryptography.
+pub(crate) const TLS: &str = "rustls/ring";
+
+/// Architecture, system and C library that the program was built for.
+pub(crate) fn target() -> String {
+    let library = if cfg!(target_env = "musl") { "-musl" } else { "" };
+    format!("{}-{}{library}", std::env::consts::ARCH, std::env::consts::OS)
+}
+
+/// Every setting by group, with flag, variable, meaning and default.
+pub(crate) fn help() -> String {
+    let mut text = format!("{}\n\n{INTRODUCTION}", version());
+    for group in Group::ALL {
+        let _ = writeln!(text, "\n{group}:");
+        for setting in settings::ALL.iter().filter(|setting| setting.group == group) {
+            push_setting(&mut text, setting);
+        }
+    }
+    text.push_str(CLOSING);
+    text
+}
+
+fn push_setting(text: &mut String, setting: &Setting) {
+    let flag = format!("{} {}", setting.flag(), setting.placeholder);
+    let _ = writeln!(text, "  {flag:<38}  {}", setting.name);
+    let _ = writeln!(text, "      {} [{}]", setting.meaning, setting.preset.words());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_fits_a_terminal_and_names_every_setting() {
+        let help = help();
+        for setting in settings::ALL {
+            assert!(help.contains(setting.name) && help.contains(&setting.flag()), "{}", setting.name);
+        }
+        for line in help.lines() {
+            assert!(line.chars().count() <= 120, "{line}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Log lines on standard error: one line and one write for each event, as logfmt or as JSON. No file, no rotation, no
+//! colour; what is worth a line is decided by the caller.
+
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+use std::time::SystemTime;
+
+/// How much a line matters. Lines below the log's own level are not formatted at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// The process cannot go on, or a request was lost for a reason that needs a person.
+    Error,
+    /// Something is wrong and is being retried or worked around.
+    Warn,
+    /// Milestones: start, first token, stop.
+    Info,
+    /// Single requests and everything else.
+    Debug,
+}
+
+impl Level {
+    /// The word that stands in the line and in `LOG_LEVEL`.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+/// How a line is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// `key=value` pairs; a value with a space, a quote or a control character in it is quoted.
+    Logfmt,
+    /// One JSON object. Every value is a string, so that a key has one type in every line.
+    Json,
+}
+
+/// Names and values that follow the message, in the order given.
+pub(crate) type Fields<'f> = [(&'f str, &'f dyn Display)];
+
+/// Where lines go and which of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Log {
+    level: Level,
+    format: Format,
+}
+
+impl Log {
+    /// A log that keeps lines of `level` and above.
+    pub(crate) fn new(level: Level, format: Format) -> Self {
+        Self { level, format }
+    }
+
+    /// Writes one line, unless its level is filtered out. `msg` is constant text, so that lines can be grouped by it;
+    /// what varies belongs into `fields`.
+    pub(crate) fn line(self, level: Level, msg: &str, fields: &Fields<'_>) {
+        if level > self.level {
+            return;
+        }
+        // `humantime` refuses a clock before 1970.
+        let now = SystemTime::now().max(SystemTime::UNIX_EPOCH);
+        let line = render(self.format, now, level, msg, fields);
+        // Nothing is left to tell anyone when standard error fails, and forwarding goes on without it.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+}
+
+/// The whole line with its line feed.
+fn render(format: Format, now: SystemTime, level: Level, msg: &str, fields: &Fields<'_>) -> String {
+    let time = humantime::format_rfc3339_millis(now);
+    let head: [(&str, &dyn Display); 3] = [("ts", &time), ("level", &level.word()), ("msg", &msg)];
+    let mut line = String::with_capacity(256);
+    let mut value = String::new();
+    for (index, (key, shown)) in head.iter().chain(fields).enumerate() {
+        value.clear();
+        // A `Display` that fails leaves what it wrote so far.
+        let _ = write!(value, "{shown}");
+        match format {
+            Format::Logfmt => push_logfmt(&mut line, index, key, &value),
+            Format::Json => push_json(&mut line, index, key, &value),
+        }
+    }
+    line.push_str(if format == Format::Json { "}\n" } else { "\n" });
+    line
+}
+
+fn push_logfmt(line: &mut String, index: usize, key: &str, value: &str) {
+    if index > 0 {
+        line.push(' ');
+    }
+    line.push_str(key);
+    line.push('=');
+    if value.is_empty() || value.chars().any(needs_quotes) {
+        push_quoted(line, value);
+    } else {
+        line.push_str(value);
+    }
+}
+
+fn needs_quotes(c: char) -> bool {
+    matches!(c, ' ' | '"' | '=' | '\\') || breaks_lines(c)
+}
+
+/// Whether a terminal or a log reader may take the character for more than text.
+fn breaks_lines(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+fn push_quoted(line: &mut String, value: &str) {
+    line.push('"');
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => line.extend(['\\', c]),
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            c if breaks_lines(c) => push_escaped(line, c),
+            c => line.push(c),
+        }
+    }
+    line.push('"');
+}
+
+/// `\u001b`, as JSON writes it; all characters that come here have at most four hex digits.
+fn push_escaped(line: &mut String, c: char) {
+    let _ = write!(line, "\\u{:04x}", u32::from(c));
+}
+
+fn push_json(line: &mut String, index: usize, key: &str, value: &str) {
+    line.push(if index == 0 { '{' } else { ',' });
+    push_json_text(line, key);
+    line.push(':');
+    push_json_text(line, value);
+}
+
+fn push_json_text(line: &mut String, text: &str) {
+    let quoted = serde_json::Value::from(text);
+    let _ = write!(line, "{quoted}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(millis: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
+    }
+
+    fn logfmt(value: &str) -> String {
+        render(Format::Logfmt, at(0), Level::Info, "m", &[("k", &value)])
+    }
+
+    #[test]
+    fn a_logfmt_line_has_time_level_message_and_fields() {
+        let line = render(
+            Format::Logfmt,
+            at(1_787_392_800_123),
+            Level::Warn,
+            "token exchange failed",
+            &[("code", &"AADSTS700213"), ("attempt", &3)],
+        );
+        assert_eq!(
+            line,
+            "ts=2026-08-22T10:00:00.123Z level=warn msg=\"token exchange failed\" code=AADSTS700213 attempt=3\n"
+        );
+    }
+
+    #[test]
+    fn a_value_cannot_end_its_line_or_begin_another_field() {
+        for (value, shown) in [
+            ("", r#"k="""#),
+            ("a b", r#"k="a b""#),
+            ("a=b", r#"k="a=b""#),
+            ("say \"no\"", r#"k="say \"no\"""#),
+            ("C:\\x", r#"k="C:\\x""#),
+            ("1\r\nlevel=error", r#"k="1\r\nlevel=error""#),
+            ("\u{1b}[31m", r#"k="\u001b[31m""#),
+            ("\u{7f}\u{9b}\u{2028}", r#"k="\u007f\u009b\u2028""#),
+            ("dcr-0/é", "k=dcr-0/é"),
+        ] {
+            let line = logfmt(value);
+            assert!(line.ends_with(&format!("{shown}\n")), "{line}");
+            assert_eq!(line.matches('\n').count(), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_json_line_reads_back_as_what_was_said() {
+        let nasty = "1\r\n\"x\"\\\u{1b}é\u{2028}";
+        let line = render(Format::Json, at(5), Level::Error, "a \"b\"", &[("k", &nasty), ("n", &7)]);
+        assert_eq!(line.matches('\n').count(), 1, "{line}");
+        let read: serde_json::Value = serde_json::from_str(&line).expect(&line);
+        let expected = serde_json::json!({
+            "ts": "1970-01-01T00:00:00.005Z", "level": "error", "msg": "a \"b\"", "k": nasty, "n": "7",
+        });
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_failing_display_costs_only_its_own_value() {
+        struct Broken;
+        impl Display for Broken {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("half")?;
+                Err(fmt::Error)
+            }
+        }
+        let line = render(Format::Logfmt, at(0), Level::Info, "m", &[("a", &Broken), ("b", &1)]);
+        assert!(line.ends_with("msg=m a=half b=1\n"), "{line}");
+    }
+
+    #[test]
+    fn levels_below_the_filter_are_not_even_formatted() {
+        struct Forbidden;
+        impl Display for Forbidden {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                panic!("formatted a line that is filtered out")
+            }
+        }
+        Log::new(Level::Warn, Format::Logfmt).line(Level::Info, "m", &[("k", &Forbidden)]);
+    }
+}

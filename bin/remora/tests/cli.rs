@@ -1,0 +1,140 @@
+//! The program as it is run: its own environment, exit codes, and what it says on which stream.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::process::{Command, Output};
+
+const USAGE: i32 = 64;
+const CONFIGURATION: i32 = 78;
+const INGESTION: &str = "https://x-1.eastus-1.metrics.ingest.monitor.azure.com/dataCollectionRules/dcr-0/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
+const WEBHOOK: [(&str, &str); 4] = [
+    ("AZURE_CLIENT_ID", "3913510d-42f4-4e42-8a64-420c390055eb"),
+    ("AZURE_TENANT_ID", "72f988bf-86f1-41af-91ab-2d7cd011db47"),
+    ("AZURE_FEDERATED_TOKEN_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")),
+    ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/"),
+];
+
+/// Runs the program with these arguments and nothing but these variables.
+fn remora(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_remora"));
+    command.args(arguments).env_clear().envs(variables.iter().copied()).output().expect("the program runs")
+}
+
+/// Runs it with a good environment but for `changes`, and gives exit code and standard error.
+fn refused(changes: &[(&str, &str)]) -> (Option<i32>, String) {
+    let good = [("INGESTION_URL", INGESTION)];
+    let variables: Vec<_> = good.iter().chain(&WEBHOOK).chain(changes).copied().collect();
+    let output = remora(&[], &variables);
+    assert!(output.stdout.is_empty(), "standard output is not for faults");
+    (output.status.code(), text(&output.stderr))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("Unicode text")
+}
+
+#[test]
+fn an_empty_environment_lists_all_that_is_missing() {
+    let output = remora(&[], &[]);
+    assert_eq!(output.status.code(), Some(CONFIGURATION));
+    let said = text(&output.stderr);
+    for name in ["INGESTION_URL", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"] {
+        assert!(said.contains(name), "{name} is not named:\n{said}");
+    }
+    assert!(said.contains("fix: ") && said.contains("azure.workload.identity/use"), "{said}");
+}
+
+#[test]
+fn faults_are_json_lines_when_the_log_is() {
+    let output = remora(&["--log-format", "json"], &[("LISTENING_PORT", "0")]);
+    assert_eq!(output.status.code(), Some(CONFIGURATION));
+    let said = text(&output.stderr);
+    let lines: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+    let port = lines.iter().find(|line| line["name"] == "LISTENING_PORT").expect("a line for the port");
+    assert_eq!((port["level"].as_str(), port["value"].as_str()), (Some("error"), Some("0")));
+    assert!(port["fix"].as_str().is_some_and(|fix| !fix.is_empty()));
+}
+
+#[test]
+fn an_unknown_flag_is_wrong_usage() {
+    let output = remora(&["--ingestion-urll", "https://h/secret"], &[]);
+    assert_eq!(output.status.code(), Some(USAGE));
+    let said = text(&output.stderr);
+    assert!(said.contains("--ingestion-urll") && said.contains("did you mean --ingestion-url?"), "{said}");
+    assert!(!said.contains("secret"), "{said}");
+}
+
+#[test]
+fn bad_urls_are_explained() {
+    for (url, said) in [
+        ("http://h.example/x", "scheme is not https"),
+        ("https://w.eastus.prometheus.monitor.azure.com/api/v1/write", "query endpoint"),
+        ("https://x.eastus-1.ingest.monitor.azure.com/dataCollectionRules/d/x", "x.eastus-1.metrics.ingest"),
+        ("https://x.eastus-1.metrics.ingest.monitor.azure.com", "has no path"),
+    ] {
+        let (code, output) = refused(&[("INGESTION_URL", url)]);
+        assert_eq!(code, Some(CONFIGURATION), "{url}");
+        assert!(output.contains(&format!("INGESTION_URL={url}")) && output.contains(said), "{output}");
+    }
+}
+
+#[test]
+fn an_unknown_identity_type_lists_those_that_exist() {
+    let (code, said) = refused(&[("IDENTITY_TYPE", "podIdentity")]);
+    assert_eq!(code, Some(CONFIGURATION));
+    assert!(said.contains("IDENTITY_TYPE=podIdentity") && said.contains("use workloadIdentity"), "{said}");
+}
+
+#[test]
+fn an_identity_type_that_is_not_built_says_so() {
+    for kind in ["userAssigned", "systemAssigned", "aadApplication"] {
+        let (code, said) = refused(&[("IDENTITY_TYPE", kind)]);
+        assert_eq!(code, Some(CONFIGURATION), "{kind}");
+        assert!(said.contains("not built yet"), "{said}");
+    }
+}
+
+#[test]
+fn an_unreadable_token_file_is_named_with_the_reason() {
+    for (path, reason) in [("/nowhere/token", "No such file or directory"), ("/", "not a regular file")] {
+        let (code, said) = refused(&[("AZURE_FEDERATED_TOKEN_FILE", path)]);
+        assert_eq!(code, Some(CONFIGURATION), "{path}");
+        assert!(said.contains(&format!("AZURE_FEDERATED_TOKEN_FILE={path}: cannot be read: {reason}")), "{said}");
+        assert!(said.contains("fix: "), "{said}");
+    }
+}
+
+#[test]
+fn a_flag_wins_over_the_environment() {
+    let output = remora(&["--listening-port", "99999"], &[("LISTENING_PORT", "0")]);
+    let said = text(&output.stderr);
+    assert!(said.contains("LISTENING_PORT=99999") && !said.contains("LISTENING_PORT=0"), "{said}");
+}
+
+#[test]
+fn help_names_every_variable_and_its_flag() {
+    let output = remora(&["--help"], &[]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    let help = text(&output.stdout);
+    let drop_in = "INGESTION_URL LISTENING_PORT IDENTITY_TYPE CLOUD INGESTION_AAD_AUDIENCE AAD_HOST_ENDPOINT CLUSTER \
+                   TRACE_LOGGING AZURE_CLIENT_ID AZURE_TENANT_ID AZURE_FEDERATED_TOKEN_FILE AZURE_AUTHORITY_HOST";
+    let own = "ALLOWED_SOURCES BODY_MEMORY MAX_BODY_BYTES MAX_CONNECTIONS MAX_IN_FLIGHT UPSTREAM_TIMEOUT REFUSAL_HOLD \
+               RATE_LIMIT_STATUS CHECK SHUTDOWN_GRACE ADMIN_PORT LOG_LEVEL LOG_FORMAT";
+    let standard = "HTTPS_PROXY NO_PROXY SSL_CERT_FILE SSL_CERT_DIR";
+    for name in [drop_in, own, standard].into_iter().flat_map(str::split_whitespace) {
+        let flag = format!("--{} ", name.to_lowercase().replace('_', "-"));
+        assert!(help.lines().any(|line| line.contains(&flag) && line.ends_with(name)), "{name} is not in the help");
+    }
+}
+
+#[test]
+fn version_names_target_and_tls() {
+    for flag in ["--version", "-V"] {
+        let output = remora(&[flag], &[]);
+        assert!(output.status.success());
+        let version = text(&output.stdout);
+        assert!(version.starts_with(concat!("remora ", env!("CARGO_PKG_VERSION"), " (")), "{version}");
+        assert!(version.trim_end().ends_with("tls=rustls/ring)"), "{version}");
+    }
+}

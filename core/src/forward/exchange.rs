@@ -1,0 +1,249 @@
+//! The machine for one sender connection.
+
+mod client;
+mod upstream;
+
+use core::fmt;
+
+use super::gateway::{Gateway, Readiness};
+use super::inbox::Inbox;
+use super::outbox::Outbox;
+use super::reply::{self, Line, Reply, Verdict};
+use super::request::{Peer, Request, Route};
+use super::response::Response;
+use super::{Event, Interest, Outgoing, Refusal};
+use crate::http::{Framing, HeadError};
+use crate::remote_write::{self, Counts, Version};
+use crate::time::Instant;
+
+/// How a request ended, as far as the sender knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The status of the answer.
+    pub status: u16,
+    /// Azure's last status, where it came to an answer.
+    pub upstream_status: Option<u16>,
+    /// Whether the request was a write; probes are not worth a line.
+    pub is_write: bool,
+    /// Stored body in bytes.
+    pub body_bytes: usize,
+    /// What the frame check counted.
+    pub counts: Option<Counts>,
+    /// When the head was whole.
+    pub began: Instant,
+}
+
+/// Where the exchange stands. Each phase has one deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Between requests.
+    Idle,
+    /// Part of a head is here.
+    Head,
+    /// The head is decoded; storage for the body is not there yet.
+    Reserve,
+    /// The body is coming.
+    Body,
+    /// The body is being checked.
+    Check,
+    /// A token and a connection are being found.
+    Connect,
+    /// Request and response are on the upstream connection.
+    Forward,
+    /// The token is being refreshed after a 401.
+    Refresh,
+    /// The driver is asked why there is no token.
+    Report,
+    /// The answer is on its way.
+    Answer,
+    /// The answer is sent; the rest of the body is read and thrown away.
+    Drain,
+    /// Nothing more will happen.
+    Done,
+}
+
+/// The upstream side of an exchange while a connection is attached.
+#[derive(Debug)]
+struct Link<'m> {
+    response: Response<'m>,
+    outgoing: Outgoing,
+    reused: bool,
+    write_failed: bool,
+}
+
+/// One sender connection, request after request. See [`super`] and the crate's README for how it is driven.
+pub struct Exchange<'m> {
+    gateway: &'m Gateway,
+    peer: Peer,
+    inbox: Inbox<'m>,
+    outbox: Outbox<'m>,
+    phase: Phase,
+    deadline: Instant,
+    events: heapless::Deque<Event, 8>,
+    request: Request,
+    stored: usize,
+    counts: Option<Counts>,
+    began: Instant,
+    close_after: bool,
+    link: Option<Link<'m>>,
+    released: Option<&'m mut [u8]>,
+    upstream_status: Option<u16>,
+    refreshed: bool,
+    reconnected: bool,
+}
+
+impl fmt::Debug for Exchange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("phase", &self.phase)
+            .field("deadline", &self.deadline)
+            .field("stored", &self.stored)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'m> Exchange<'m> {
+    /// A new connection of `peer`. `inbox` bounds the head (8 KiB is ample), `outbox` the answer: 2 KiB at least.
+    pub fn new(now: Instant, gateway: &'m Gateway, peer: Peer, inbox: &'m mut [u8], outbox: &'m mut [u8]) -> Self {
+        Self {
+            gateway,
+            peer,
+            inbox: Inbox::new(inbox),
+            outbox: Outbox::new(outbox),
+            phase: Phase::Idle,
+            deadline: now.saturating_add(gateway.policy.timeouts.idle),
+            events: heapless::Deque::new(),
+            request: Request::malformed(HeadError::Malformed),
+            stored: 0,
+            counts: None,
+            began: now,
+            close_after: false,
+            link: None,
+            released: None,
+            upstream_status: None,
+            refreshed: false,
+            reconnected: false,
+        }
+    }
+
+    /// The next thing to do, or nothing. May change after every call that takes `now`.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Which reads and writes would make progress. May change after every call that takes `now`.
+    pub fn interest(&self) -> Interest {
+        let forward = self.phase == Phase::Forward;
+        let reading = match self.phase {
+            Phase::Idle | Phase::Head | Phase::Drain => true,
+            Phase::Body => self.inbox.piece().is_empty(),
+            _ => false,
+        };
+        Interest {
+            client_read: reading,
+            client_write: !self.outbox.pending().is_empty(),
+            upstream_read: forward,
+            upstream_write: forward && self.outgoing() != Outgoing::Done,
+        }
+    }
+
+    /// Gives the buffers back, inbox first, for the next connection.
+    pub fn into_buffers(self) -> (&'m mut [u8], &'m mut [u8]) {
+        (self.inbox.into_buffer(), self.outbox.into_buffer())
+    }
+
+    /// When to call [`Exchange::wake`] at the latest. May change after every call that takes `now`.
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether a request is open, from the first byte of its head to the last of its answer.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.phase, Phase::Idle | Phase::Drain | Phase::Done)
+    }
+
+    /// Whether the exchange is over.
+    pub fn is_done(&self) -> bool {
+        self.phase == Phase::Done
+    }
+
+    /// The body of the last answer, for a log. Empty where it is not text.
+    pub fn answer_text(&self) -> &str {
+        core::str::from_utf8(self.outbox.text()).unwrap_or_default().trim_end()
+    }
+
+    /// Time has passed. Whether the deadline has passed is decided here, not by the timer that woke the driver.
+    pub fn wake(&mut self, now: Instant) {
+        if now < self.deadline {
+            return;
+        }
+        match self.phase {
+            Phase::Idle | Phase::Head | Phase::Answer | Phase::Drain => self.close(),
+            Phase::Reserve => self.refuse_now(now, Refusal::Capacity, "the body store is full; raise BODY_MEMORY"),
+            Phase::Body => self.reject(now, Verdict::SlowBody),
+            Phase::Connect | Phase::Forward | Phase::Refresh => {
+                self.release(false);
+                self.refuse_now(now, Refusal::Timeout, "");
+            }
+            Phase::Check | Phase::Report | Phase::Done => {}
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, deadline: Instant) {
+        self.phase = phase;
+        self.deadline = deadline;
+    }
+
+    fn push(&mut self, event: Event) {
+        // Eight places are more than any phase fills before the driver looks again.
+        let _ = self.events.push_back(event);
+    }
+
+    fn close(&mut self) {
+        self.release(false);
+        self.enter(Phase::Done, Instant::NEVER);
+        self.push(Event::Close);
+    }
+
+    /// Answers with a verdict of ours.
+    fn reject(&mut self, now: Instant, verdict: Verdict) {
+        let (reply, line) = reply::rejected(verdict);
+        self.answer(now, reply, line.as_bytes());
+    }
+
+    /// Answers that the request cannot be forwarded now.
+    fn refuse_now(&mut self, now: Instant, why: Refusal, detail: &str) {
+        let (reply, line) = reply::refused(why, detail);
+        self.answer(now, reply, line.as_bytes());
+    }
+
+    fn answer(&mut self, now: Instant, mut reply: Reply<'_>, text: &[u8]) {
+        // A body that is still coming is not worth waiting for: the answer goes out at once, the rest is drained.
+        let whole = self.inbox.skip().unwrap_or(false);
+        self.close_after = !(whole && self.request.keep_alive);
+        reply.close = self.close_after;
+        reply.head_only = self.request.head_only;
+        let encoded = self.outbox.answer(&reply, text);
+        let status = reply.status;
+        self.push(Event::Answered(Outcome {
+            status,
+            upstream_status: self.upstream_status,
+            is_write: matches!(self.request.route, Route::Write(_) | Route::Refused(_)),
+            body_bytes: self.stored,
+            counts: self.counts,
+            began: self.began,
+        }));
+        self.enter(Phase::Answer, now.saturating_add(self.gateway.policy.timeouts.answer));
+        if encoded.is_err() {
+            self.close();
+        }
+    }
+
+    /// The protocol version of the write that is open.
+    const fn version(&self) -> Version {
+        match self.request.route {
+            Route::Write(version) => version,
+            _ => Version::V1,
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The sender's side: head, body, answer, drain.
+
+use super::{
+    Event, Exchange, Framing, Instant, Line, Outgoing, Phase, Readiness, Refusal, Reply, Request, Route, Verdict,
+    remote_write,
+};
+
+const INDEX: &[u8] = concat!(
+    "remora ",
+    env!("CARGO_PKG_VERSION"),
+    "\nPOST /api/v1/write  remote-write, forwarded to Azure Monitor\nGET /health         200 while the process runs\nGET \
+     /ready          503 until the first token\n"
+)
+.as_bytes();
+
+impl Exchange<'_> {
+    /// Where bytes from the sender go while [`super::Interest::client_read`] is set and [`Exchange::body_room`] is 0.
+    pub fn client_space(&mut self) -> &mut [u8] {
+        self.inbox.space()
+    }
+
+    /// `n` bytes from the sender were put into [`Exchange::client_space`].
+    pub fn client_filled(&mut self, now: Instant, n: usize) {
+        match self.phase {
+            Phase::Idle | Phase::Head => {
+                self.inbox.filled(n);
+                self.read_head(now);
+            }
+            Phase::Body => {
+                self.inbox.filled(n);
+                self.pump(now);
+            }
+            _ => self.inbox.discard(),
+        }
+    }
+
+    /// The sender has closed its sending direction.
+    pub fn client_eof(&mut self, _now: Instant) {
+        // With the whole request here, a half-closed sender still waits for its answer.
+        if matches!(self.phase, Phase::Idle | Phase::Head | Phase::Reserve | Phase::Body | Phase::Drain) {
+            self.close();
+        }
+    }
+
+    /// The sender's connection broke.
+    pub fn client_broken(&mut self, _now: Instant) {
+        if self.phase != Phase::Done {
+            self.close();
+        }
+    }
+
+    /// Bytes to send to the sender.
+    pub fn client_pending(&self) -> &[u8] {
+        self.outbox.pending()
+    }
+
+    /// The first `n` bytes of [`Exchange::client_pending`] were sent.
+    pub fn client_drained(&mut self, now: Instant, n: usize) {
+        self.outbox.drained(n);
+        if self.phase == Phase::Answer && self.outbox.pending().is_empty() {
+            self.answered(now);
+        }
+    }
+
+    /// Room for the body is there, as [`Event::Reserve`] asked.
+    pub fn reserved(&mut self, now: Instant) {
+        if self.phase == Phase::Reserve {
+            self.begin_body(now);
+        }
+    }
+
+    /// There is no room for the bytes of [`Exchange::body_piece`].
+    pub fn exhausted(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Reserve | Phase::Body) {
+            self.refuse_now(now, Refusal::Capacity, "the body store is full; raise BODY_MEMORY");
+        }
+    }
+
+    /// Body bytes that came with the head or in chunks: to be stored behind those stored before.
+    pub fn body_piece(&self) -> &[u8] {
+        if self.phase == Phase::Body { self.inbox.piece() } else { &[] }
+    }
+
+    /// The first `n` bytes of [`Exchange::body_piece`] are stored.
+    pub fn body_taken(&mut self, now: Instant, n: usize) {
+        self.inbox.taken(n);
+        self.stored = self.stored.saturating_add(n);
+        self.pump(now);
+    }
+
+    /// Bytes that may be read from the sender straight into the store.
+    pub fn body_room(&self) -> usize {
+        if self.phase == Phase::Body { self.inbox.room() } else { 0 }
+    }
+
+    /// `n` bytes, at most [`Exchange::body_room`], were read from the sender straight into the store.
+    pub fn body_filled(&mut self, now: Instant, n: usize) {
+        self.stored = self.stored.saturating_add(n);
+        match self.inbox.advance(n) {
+            Ok(()) => self.pump(now),
+            Err(error) => self.reject(now, Verdict::Body(error)),
+        }
+    }
+
+    /// A check of the stored body, over a window of 64 KiB; feed it the body and hand its verdict to
+    /// [`Exchange::checked`]. Nothing where frames are not checked.
+    pub fn frame_check<'w>(&self, window: &'w mut [u8]) -> Option<remote_write::Check<'w>> {
+        let policy = &self.gateway.policy;
+        policy.check.map(|level| remote_write::Check::new(self.version(), level, window, policy.max_decoded_bytes))
+    }
+
+    /// The verdict on the stored body.
+    pub fn checked(&mut self, now: Instant, verdict: remote_write::Verdict) {
+        if self.phase != Phase::Check {
+            return;
+        }
+        match verdict {
+            remote_write::Verdict::Corrupt(fault) => return self.reject(now, Verdict::Frame(fault)),
+            remote_write::Verdict::Good(counts) => self.counts = Some(counts),
+            remote_write::Verdict::Unchecked(_) => {}
+        }
+        self.begin_forward(now);
+    }
+
+    /// The reason why there is no token, as [`Event::Report`] asked.
+    pub fn report(&mut self, now: Instant, detail: &str) {
+        if self.phase != Phase::Report {
+            return;
+        }
+        let (status, line) = match self.gateway.readiness(now) {
+            Readiness::Ready => (200, Line::plain(format_args!("ready"))),
+            Readiness::Degraded => (200, Line::plain(format_args!("degraded: {detail}"))),
+            Readiness::Waiting => (503, Line::plain(format_args!("waiting for the first token: {detail}"))),
+            Readiness::Draining => (503, Line::plain(format_args!("shutting down"))),
+        };
+        self.answer(now, Reply::text(status), line.as_bytes());
+    }
+
+    fn read_head(&mut self, now: Instant) {
+        match self.inbox.scan() {
+            Ok(true) => self.dispatch(now),
+            Ok(false) if self.phase == Phase::Idle => {
+                self.enter(Phase::Head, now.saturating_add(self.gateway.policy.timeouts.head));
+            }
+            Ok(false) => {}
+            Err(error) => {
+                self.request = Request::malformed(error);
+                self.inbox.abandon();
+                self.reject(now, Verdict::Head(error));
+            }
+        }
+    }
+
+    /// A head is whole.
+    fn dispatch(&mut self, now: Instant) {
+        self.began = now;
+        self.request = Request::decode(self.inbox.head(), self.peer, self.gateway.policy.max_body_bytes);
+        self.inbox.begin_body(self.request.framing);
+        match self.request.route {
+            Route::Write(_) => self.admit(now),
+            Route::Health => self.answer(now, Reply::text(200), b"ok\n"),
+            Route::Index => self.answer(now, Reply::text(200), INDEX),
+            Route::Ready => {
+                self.enter(Phase::Report, Instant::NEVER);
+                self.push(Event::Report);
+            }
+            Route::Refused(verdict) => {
+                if let Verdict::Head(_) = verdict {
+                    self.inbox.abandon();
+                }
+                self.reject(now, verdict);
+            }
+        }
+    }
+
+    /// A body of known length waits for its room; a chunked one takes room as it comes.
+    fn admit(&mut self, now: Instant) {
+        match self.request.framing {
+            Framing::Length(length) => {
+                self.enter(Phase::Reserve, now.saturating_add(self.gateway.policy.timeouts.admission));
+                self.push(Event::Reserve(usize::try_from(length).unwrap_or(usize::MAX)));
+            }
+            _ => self.begin_body(now),
+        }
+    }
+
+    fn begin_body(&mut self, now: Instant) {
+        self.enter(Phase::Body, now.saturating_add(self.gateway.policy.timeouts.body));
+        self.pump(now);
+        if self.phase == Phase::Body && self.request.expect_continue && self.inbox.piece().is_empty() {
+            self.outbox.invite();
+        }
+    }
+
+    fn pump(&mut self, now: Instant) {
+        if self.phase != Phase::Body {
+            return;
+        }
+        let limit = self.gateway.policy.max_body_bytes;
+        match self.inbox.pump() {
+            Err(error) => self.reject(now, Verdict::Body(error)),
+            Ok(()) if self.stored.saturating_add(self.inbox.piece().len()) > limit => {
+                self.reject(now, Verdict::TooLarge { limit });
+            }
+            Ok(()) if self.inbox.is_complete() => self.body_complete(now),
+            Ok(()) => {}
+        }
+    }
+
+    fn body_complete(&mut self, now: Instant) {
+        if self.gateway.policy.check.is_some() {
+            self.enter(Phase::Check, Instant::NEVER);
+            self.push(Event::Check(self.version()));
+        } else {
+            self.begin_forward(now);
+        }
+    }
+
+    /// The answer is with the sender.
+    fn answered(&mut self, now: Instant) {
+        if !self.close_after {
+            self.restart(now);
+        } else if self.inbox.is_complete() {
+            self.close();
+        } else {
+            self.inbox.discard();
+            self.enter(Phase::Drain, now.saturating_add(self.gateway.policy.timeouts.drain));
+            self.push(Event::HalfClose);
+        }
+    }
+
+    fn restart(&mut self, now: Instant) {
+        self.stored = 0;
+        self.counts = None;
+        self.upstream_status = None;
+        self.refreshed = false;
+        self.reconnected = false;
+        self.inbox.restart();
+        self.enter(Phase::Idle, now.saturating_add(self.gateway.policy.timeouts.idle));
+        if !self.inbox.is_empty() {
+            self.read_head(now);
+        }
+    }
+
+    /// What is left to send upstream. May change after every call that takes `now`.
+    pub fn outgoing(&self) -> Outgoing {
+        self.link.as_ref().map_or(Outgoing::Done, |link| link.outgoing)
+    }
+}

@@ -1,0 +1,206 @@
+//! Azure's side: connect, send, read, repair.
+
+use super::{Event, Exchange, Instant, Line, Link, Outgoing, Phase, Refusal, Reply};
+use crate::forward::reply::{self, Relay, WRITTEN};
+use crate::forward::request::Upstream;
+use crate::forward::response::{Progress, Response, ResponseError};
+use crate::http::{self, EncodeError, digits};
+
+impl<'m> Exchange<'m> {
+    /// A connection and a token are there, as [`Event::Connect`] asked. `buffer` (8 KiB is ample) takes the response;
+    /// it comes back by [`Exchange::detach`] after [`Event::Release`].
+    pub fn attach(&mut self, _now: Instant, buffer: &'m mut [u8], reused: bool) {
+        if self.phase != Phase::Connect {
+            self.released = Some(buffer);
+            return;
+        }
+        self.phase = Phase::Forward;
+        self.link = Some(Link {
+            response: Response::new(buffer),
+            outgoing: Outgoing::Head,
+            reused,
+            write_failed: false,
+        });
+    }
+
+    /// The response buffer, after [`Event::Release`].
+    pub fn detach(&mut self) -> Option<&'m mut [u8]> {
+        self.released.take()
+    }
+
+    /// The request cannot be forwarded now. `detail` is one line in the driver's words.
+    pub fn refuse(&mut self, now: Instant, why: Refusal, detail: &str) {
+        if matches!(self.phase, Phase::Connect | Phase::Forward | Phase::Refresh) {
+            self.release(false);
+            self.refuse_now(now, why, detail);
+        }
+    }
+
+    /// The token was refreshed, as [`Event::Refresh`] asked.
+    pub fn refreshed(&mut self, _now: Instant) {
+        if self.phase == Phase::Refresh {
+            self.connect(false);
+        }
+    }
+
+    /// The token could not be refreshed. `cause` is one line in the driver's words.
+    pub fn unrefreshed(&mut self, now: Instant, cause: &str) {
+        if self.phase == Phase::Refresh {
+            self.refuse_now(now, Refusal::Rejected, cause);
+        }
+    }
+
+    /// Writes the head of the upstream request into `out` and returns its length.
+    pub fn encode_head(&self, to: &Upstream<'_>, out: &mut [u8]) -> Result<usize, EncodeError> {
+        self.request.encode_upstream(self.inbox.head(), self.version(), self.stored, to, out)
+    }
+
+    /// The head was handed to the connection.
+    pub fn head_sent(&mut self, _now: Instant) {
+        let next = if self.stored == 0 { Outgoing::Done } else { Outgoing::Body { from: 0 } };
+        if let Some(link) = &mut self.link {
+            link.outgoing = next;
+        }
+    }
+
+    /// `n` more bytes of the body were handed to the connection.
+    pub fn body_sent(&mut self, _now: Instant, n: usize) {
+        let stored = self.stored;
+        if let Some(Link { outgoing, .. }) = &mut self.link
+            && let Outgoing::Body { from } = *outgoing
+        {
+            let from = from.saturating_add(n);
+            *outgoing = if from < stored { Outgoing::Body { from } } else { Outgoing::Done };
+        }
+    }
+
+    /// Where bytes from Azure go.
+    pub fn upstream_space(&mut self) -> &mut [u8] {
+        self.link.as_mut().map(|link| link.response.space()).unwrap_or_default()
+    }
+
+    /// `n` bytes from Azure were put into [`Exchange::upstream_space`].
+    pub fn upstream_filled(&mut self, now: Instant, n: usize) {
+        if let Some(link) = &mut self.link {
+            let progress = link.response.filled(n);
+            self.progressed(now, progress);
+        }
+    }
+
+    /// Azure closed its sending direction.
+    pub fn upstream_eof(&mut self, now: Instant) {
+        self.lost(now, "it closed the connection");
+    }
+
+    /// Reading from Azure failed. `detail` is one line in the driver's words.
+    pub fn upstream_broken(&mut self, now: Instant, detail: &str) {
+        self.lost(now, detail);
+    }
+
+    /// Writing to Azure failed. What it may have answered before is still read.
+    pub fn upstream_unwritable(&mut self, _now: Instant) {
+        if let Some(link) = &mut self.link {
+            link.outgoing = Outgoing::Done;
+            link.write_failed = true;
+        }
+    }
+
+    pub(super) fn begin_forward(&mut self, now: Instant) {
+        self.deadline = now.saturating_add(self.gateway.policy.timeouts.upstream);
+        self.connect(false);
+    }
+
+    /// Asks for a connection; the deadline of the whole upstream side stands.
+    fn connect(&mut self, fresh: bool) {
+        self.phase = Phase::Connect;
+        self.push(Event::Connect { fresh });
+    }
+
+    pub(super) fn release(&mut self, reusable: bool) {
+        if let Some(link) = self.link.take() {
+            self.released = Some(link.response.into_buffer());
+            self.push(Event::Release { reusable });
+        }
+    }
+
+    fn progressed(&mut self, now: Instant, progress: Result<Progress, ResponseError>) {
+        match progress {
+            Ok(Progress::Partial) => {}
+            Ok(Progress::Complete { status, keep_alive }) => self.conclude(now, status, keep_alive),
+            Err(error) => {
+                let line = Line::plain(format_args!("{error}"));
+                let detail = core::str::from_utf8(line.as_bytes()).unwrap_or_default().trim_end();
+                self.release(false);
+                self.refuse_now(now, Refusal::Broken, detail);
+            }
+        }
+    }
+
+    /// The connection ended before the response did. A connection that was idle may have been closed meanwhile: one
+    /// fresh connection repairs that. Receivers take the same samples twice, so sending them again is safe.
+    fn lost(&mut self, now: Instant, detail: &str) {
+        let Some(link) = &mut self.link else { return };
+        let stale = link.reused && link.response.is_untouched() && !self.reconnected;
+        if stale {
+            self.reconnected = true;
+            self.release(false);
+            return self.connect(true);
+        }
+        match link.response.end_of_input() {
+            Ok(progress) => self.progressed(now, Ok(progress)),
+            Err(_) => {
+                self.release(false);
+                self.refuse_now(now, Refusal::Broken, detail);
+            }
+        }
+    }
+
+    /// Azure's answer is whole.
+    fn conclude(&mut self, now: Instant, status: u16, keep_alive: bool) {
+        let reusable = self
+            .link
+            .as_ref()
+            .is_some_and(|link| keep_alive && link.outgoing == Outgoing::Done && !link.write_failed);
+        self.upstream_status = Some(status);
+        if status == 401 && !self.refreshed {
+            self.refreshed = true;
+            self.release(reusable);
+            self.phase = Phase::Refresh;
+            return self.push(Event::Refresh);
+        }
+        let holds = self.gateway.holds(now);
+        if (200..300).contains(&status) {
+            self.gateway.accepted(now);
+        }
+        self.relay(now, status, holds);
+        self.release(reusable);
+    }
+
+    /// Answers the sender with what Azure's answer means to it.
+    fn relay(&mut self, now: Instant, status: u16, holds: bool) {
+        let Some(link) = self.link.take() else { return };
+        let (head, body) = link.response.parts();
+        let mut slots = http::field_slots();
+        let fields = http::decode_response(head, &mut slots).ok().map(|head| head.fields);
+        let field = |name: &str| fields.as_ref().and_then(|fields| fields.first(name));
+        let asked = field("retry-after").map(reply::retry_after);
+        match Relay::of(status, holds, self.gateway.policy.pass_rate_limit) {
+            Relay::AsItIs => {
+                let written = WRITTEN.map(|name| field(name).filter(|value| digits::decimal(value).is_some()));
+                let content_type = field("content-type").unwrap_or(b"text/plain; charset=utf-8");
+                let reply = Reply { retry_after: asked, written, content_type, ..Reply::text(status) };
+                self.answer(now, reply, body);
+            }
+            Relay::Hold { retry_after } => {
+                let line = Line::azure(status, reply::hint(status), body);
+                let retry_after = Some(asked.unwrap_or(retry_after));
+                self.answer(now, Reply { retry_after, ..Reply::text(503) }, line.as_bytes());
+            }
+            Relay::BadGateway => {
+                let line = Line::azure(status, ", which is no answer to a remote-write request", &[]);
+                self.answer(now, Reply::text(502), line.as_bytes());
+            }
+        }
+        self.link = Some(link);
+    }
+}

@@ -1,0 +1,61 @@
+//! Bytes to a sender: at most an interim `100 Continue` and one answer.
+
+use core::ops::Range;
+
+use super::reply::Reply;
+use crate::http::EncodeError;
+
+/// RFC 9110 §10.1.1.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// The buffer of one sender connection.
+#[derive(Debug)]
+pub(super) struct Outbox<'m> {
+    buffer: &'m mut [u8],
+    pending: Range<usize>,
+    text: Range<usize>,
+}
+
+impl<'m> Outbox<'m> {
+    pub(super) const fn new(buffer: &'m mut [u8]) -> Self {
+        Self { buffer, pending: 0..0, text: 0..0 }
+    }
+
+    /// Gives the buffer back.
+    pub(super) fn into_buffer(self) -> &'m mut [u8] {
+        self.buffer
+    }
+
+    pub(super) fn pending(&self) -> &[u8] {
+        self.buffer.get(self.pending.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn drained(&mut self, n: usize) {
+        self.pending.start = self.pending.start.saturating_add(n).min(self.pending.end);
+    }
+
+    /// The body of the last answer.
+    pub(super) fn text(&self) -> &[u8] {
+        self.buffer.get(self.text.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn invite(&mut self) {
+        if let Some(room) = self.buffer.get_mut(..CONTINUE.len()) {
+            room.copy_from_slice(CONTINUE);
+            self.pending = 0..CONTINUE.len();
+        }
+    }
+
+    /// Appends an answer behind what is pending.
+    pub(super) fn answer(&mut self, reply: &Reply<'_>, text: &[u8]) -> Result<(), EncodeError> {
+        if self.pending.is_empty() {
+            self.pending = 0..0;
+        }
+        let base = self.pending.end;
+        let room = self.buffer.get_mut(base..).ok_or(EncodeError::NoRoom)?;
+        let (start, end) = reply.encode(text, room)?;
+        self.text = base.saturating_add(start)..base.saturating_add(end);
+        self.pending.end = base.saturating_add(end);
+        Ok(())
+    }
+}

@@ -1,0 +1,312 @@
+//! What the sender is told: every outcome, the status that stands for it, and one line that says why.
+//!
+//! The status decides whether samples are lost. Prometheus drops a batch on every 4xx and retries 5xx; vmagent drops on
+//! 400, 409 and 415 and retries all else for ever; OpenTelemetry gives up after about five seconds. The first 1,024
+//! bytes of the body land in the sender's log.
+
+use core::fmt::{self, Write as _};
+
+use super::Refusal;
+use crate::http::{BodyError, EncodeError, HeadError, HeadWriter, digits};
+use crate::remote_write::{Fault, MediaFault};
+
+/// Longest body of an answer in bytes: as much as Prometheus logs.
+pub const MAX_TEXT: usize = 1024;
+
+/// Longest `Retry-After` that is sent. Prometheus keeps to any value; Azure refuses samples older than 20 minutes.
+const LONGEST_RETRY: u64 = 60;
+
+/// A refusal that is decided here, without Azure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The head is not HTTP/1.1 as we take it.
+    Head(HeadError),
+    /// The body's framing is broken.
+    Body(BodyError),
+    /// No such path.
+    Path,
+    /// The path has other methods.
+    Method {
+        /// The value of `Allow`.
+        allow: &'static str,
+    },
+    /// Not from this pod and not from an allowed source.
+    Peer,
+    /// A content type or coding that receivers do not take.
+    Media(MediaFault),
+    /// The body is larger than the limit.
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The frame is corrupt.
+    Frame(Fault),
+    /// The body did not arrive in time.
+    SlowBody,
+}
+
+impl Verdict {
+    /// The status of the answer.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Head(error) => error.status(),
+            Self::Body(_) | Self::TooLarge { .. } | Self::Frame(_) => 400,
+            Self::Path => 404,
+            Self::Method { .. } => 405,
+            Self::Peer => 403,
+            Self::Media(_) => 415,
+            // A 408 would make Prometheus drop the batch.
+            Self::SlowBody => 503,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Head(error) => error.fmt(f),
+            Self::Body(error) => error.fmt(f),
+            Self::Path => f.write_str("no such path; remote-write goes to /api/v1/write"),
+            Self::Method { allow } => write!(f, "this path takes {allow} only"),
+            Self::Peer => f.write_str(
+                "writes are taken from this pod only; to allow others, list their addresses in ALLOWED_SOURCES",
+            ),
+            Self::Media(fault) => fault.fmt(f),
+            Self::TooLarge { limit } => write!(
+                f,
+                "body larger than {limit} bytes; lower the sender's batch size or raise MAX_BODY_BYTES"
+            ),
+            Self::Frame(fault) => write!(f, "not forwarded: {fault}"),
+            Self::SlowBody => f.write_str("the body did not arrive in time"),
+        }
+    }
+}
+
+impl Refusal {
+    /// The status of the answer.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::NoToken | Self::Rejected | Self::Capacity | Self::Resolve | Self::Connect | Self::Tls => 503,
+            Self::Broken => 502,
+            Self::Timeout => 504,
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::NoToken => "no usable token",
+            Self::Rejected => "Azure refused the token, and it could not be refreshed",
+            Self::Capacity => "over capacity, try again",
+            Self::Resolve => "name resolution failed",
+            Self::Connect => "connection failed",
+            Self::Tls => "TLS failed",
+            Self::Broken => "the connection to Azure broke before it answered",
+            Self::Timeout => "Azure did not answer in time",
+        }
+    }
+
+    /// Seconds after which another attempt makes sense.
+    const fn retry_after(self) -> Option<u64> {
+        match self {
+            Self::NoToken | Self::Rejected => Some(5),
+            Self::Capacity => Some(1),
+            Self::Resolve | Self::Connect | Self::Tls => Some(2),
+            Self::Broken | Self::Timeout => None,
+        }
+    }
+}
+
+/// What is made of Azure's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relay {
+    /// Status and body as they are.
+    AsItIs,
+    /// 503 in place of a refusal that may yet turn out well.
+    Hold {
+        /// Seconds.
+        retry_after: u64,
+    },
+    /// 502: redirects and what is not an answer to a POST.
+    BadGateway,
+}
+
+impl Relay {
+    /// What is made of `status`. `holds`: refusals of the credential are still held back.
+    pub(super) const fn of(status: u16, holds: bool, pass_rate_limit: bool) -> Self {
+        match status {
+            // A 401 after a forced refresh, a role that is not there yet, a rule that is not there yet.
+            401 | 403 | 404 if holds => Self::Hold { retry_after: 30 },
+            429 if !pass_rate_limit => Self::Hold { retry_after: 10 },
+            200..=299 | 400..=599 => Self::AsItIs,
+            _ => Self::BadGateway,
+        }
+    }
+}
+
+/// `Retry-After` as Azure sent it, in the bounds we pass on. An HTTP date, which needs a calendar, counts as half a
+/// minute (RFC 9110 §10.2.3).
+pub(super) fn retry_after(value: &[u8]) -> u64 {
+    digits::decimal(value).unwrap_or(30).min(LONGEST_RETRY)
+}
+
+/// An answer in the making: status, fields, text.
+#[derive(Debug)]
+pub(super) struct Reply<'a> {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<u64>,
+    pub(super) allow: Option<&'static str>,
+    pub(super) content_type: &'a [u8],
+    pub(super) close: bool,
+    /// `X-Prometheus-Remote-Write-*-Written`, samples, histograms, exemplars.
+    pub(super) written: [Option<&'a [u8]>; 3],
+    /// Suppresses the body, not its length (RFC 9110 §9.3.2).
+    pub(super) head_only: bool,
+}
+
+/// The fields by which a receiver tells how much it stored (remote-write 2.0 specification, "Required Written Response
+/// Headers").
+pub(super) const WRITTEN: [&str; 3] = [
+    "x-prometheus-remote-write-samples-written",
+    "x-prometheus-remote-write-histograms-written",
+    "x-prometheus-remote-write-exemplars-written",
+];
+
+impl Reply<'_> {
+    pub(super) const fn text(status: u16) -> Self {
+        Self {
+            status,
+            retry_after: None,
+            allow: None,
+            content_type: b"text/plain; charset=utf-8",
+            close: false,
+            written: [None; 3],
+            head_only: false,
+        }
+    }
+
+    /// Writes the answer with `text` as its body into `out`; returns where the text stands and where the answer ends.
+    pub(super) fn encode(&self, text: &[u8], out: &mut [u8]) -> Result<(usize, usize), EncodeError> {
+        let mut head = HeadWriter::response(out, self.status);
+        let bodiless = matches!(self.status, 204 | 304);
+        if !bodiless {
+            head.field_decimal("Content-Length", u64::try_from(text.len()).unwrap_or(u64::MAX));
+            if !text.is_empty() {
+                head.field("Content-Type", self.content_type);
+            }
+        }
+        if let Some(seconds) = self.retry_after {
+            head.field_decimal("Retry-After", seconds);
+        }
+        if let Some(allow) = self.allow {
+            head.field("Allow", allow.as_bytes());
+        }
+        for (name, value) in WRITTEN.iter().zip(self.written) {
+            if let Some(value) = value {
+                head.field(name, value);
+            }
+        }
+        if self.close {
+            head.field("Connection", b"close");
+        }
+        let start = head.finish()?;
+        let body = if self.head_only || bodiless { &[] } else { text };
+        let end = start.saturating_add(body.len());
+        out.get_mut(start..end).ok_or(EncodeError::NoRoom)?.copy_from_slice(body);
+        Ok((start, end))
+    }
+}
+
+/// One line of text with the bound of [`MAX_TEXT`]; what does not fit is cut.
+#[derive(Debug, Default)]
+pub(super) struct Line(heapless::Vec<u8, MAX_TEXT>);
+
+impl Line {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// A line as it is given.
+    pub(super) fn plain(arguments: fmt::Arguments<'_>) -> Self {
+        let mut line = Self::default();
+        // Writing cannot fail: what does not fit is cut.
+        let _ = line.write_fmt(arguments);
+        line.end()
+    }
+
+    /// A line that begins with our name.
+    pub(super) fn remora(arguments: fmt::Arguments<'_>) -> Self {
+        Self::plain(format_args!("remora: {arguments}"))
+    }
+
+    /// A line for a refusal, with the driver's own words on it.
+    pub(super) fn refusal(why: Refusal, detail: &str) -> Self {
+        let colon = if detail.is_empty() { "" } else { ": " };
+        Self::remora(format_args!("{}{colon}{detail}", why.words()))
+    }
+
+    /// A line about Azure's answer, with the beginning of its body made printable.
+    pub(super) fn azure(status: u16, what: &str, body: &[u8]) -> Self {
+        let mut line = Self::default();
+        let _ = line.write_fmt(format_args!("remora: Azure answered {status}{what}"));
+        if !body.is_empty() {
+            let _ = line.write_str(": ");
+        }
+        for &byte in body {
+            let printable = if byte.is_ascii_graphic() || byte >= 0x80 { byte } else { b' ' };
+            let _ = line.0.push(printable);
+        }
+        line.end()
+    }
+
+    /// Puts a line feed at the end, in place of the last byte where there is no room.
+    fn end(mut self) -> Self {
+        if self.0.is_full() {
+            self.0.pop();
+        }
+        let _ = self.0.push(b'\n');
+        self
+    }
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            let _ = self.0.push(byte);
+        }
+        Ok(())
+    }
+}
+
+/// What a held-back status means, for [`Line::azure`].
+pub(super) const fn hint(status: u16) -> &'static str {
+    match status {
+        401 => " although the token was refreshed; check INGESTION_AAD_AUDIENCE and CLOUD",
+        403 => {
+            "; the identity needs the role Monitoring Metrics Publisher on the data collection rule, and a new \
+             assignment takes up to 30 minutes"
+        }
+        404 => "; check host, rule and stream in INGESTION_URL",
+        429 => " (throttled)",
+        _ => "",
+    }
+}
+
+/// The answer and its line for a refusal of ours.
+pub(super) fn refused(why: Refusal, detail: &str) -> (Reply<'static>, Line) {
+    let reply = Reply { retry_after: why.retry_after(), ..Reply::text(why.status()) };
+    (reply, Line::refusal(why, detail))
+}
+
+/// The answer to a connection for which there is no slot, written into `out`; returns its length.
+pub fn crowded(out: &mut [u8]) -> usize {
+    let (reply, line) = refused(Refusal::Capacity, "all connection slots are taken; raise MAX_CONNECTIONS");
+    let reply = Reply { close: true, ..reply };
+    reply.encode(line.as_bytes(), out).map_or(0, |(_, end)| end)
+}
+
+/// The answer and its line for a verdict of ours.
+pub(super) fn rejected(verdict: Verdict) -> (Reply<'static>, Line) {
+    let allow = if let Verdict::Method { allow } = verdict { Some(allow) } else { None };
+    let retry_after = matches!(verdict, Verdict::SlowBody).then_some(1);
+    (Reply { allow, retry_after, ..Reply::text(verdict.status()) }, Line::remora(format_args!("{verdict}")))
+}

@@ -1,0 +1,170 @@
+//! What an exchange keeps of a request's head: its route, and where the fields stand that go upstream.
+
+use core::ops::Range;
+
+use super::reply::Verdict;
+use crate::http::{self, EncodeError, Framing, HeadError, HeadWriter, RequestHead};
+use crate::remote_write::{self, Version};
+
+/// Where a sender sits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// In the same pod.
+    Loopback,
+    /// Elsewhere, and listed in `ALLOWED_SOURCES`.
+    Allowed,
+    /// Anywhere else.
+    Foreign,
+}
+
+/// Fields that are sent on as they came. Everything else of the sender's head stays here, `Authorization` first of all.
+const PASSED_ON: [&str; 3] = ["retry-attempt", "traceparent", "tracestate"];
+
+/// Our name in `Via` and behind the sender's `User-Agent` (RFC 9110 §7.6.3, §10.1.5).
+const PRODUCT: &str = concat!("remora/", env!("CARGO_PKG_VERSION"));
+
+/// What the sender asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Forward a body of this protocol version.
+    Write(Version),
+    /// `/health`.
+    Health,
+    /// `/ready`.
+    Ready,
+    /// `/`.
+    Index,
+    /// Refuse.
+    Refused(Verdict),
+}
+
+/// The parts of a request's head that outlive its decoding, as positions in the buffer that holds it.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) route: Route,
+    pub(super) framing: Framing,
+    pub(super) keep_alive: bool,
+    pub(super) expect_continue: bool,
+    /// A HEAD request: the answer has no body.
+    pub(super) head_only: bool,
+    user_agent: Range<usize>,
+    passed_on: [Range<usize>; PASSED_ON.len()],
+}
+
+impl Request {
+    /// A request whose head could not be decoded.
+    pub(super) fn malformed(error: HeadError) -> Self {
+        Self {
+            route: Route::Refused(Verdict::Head(error)),
+            framing: Framing::Empty,
+            keep_alive: false,
+            expect_continue: false,
+            head_only: false,
+            user_agent: 0..0,
+            passed_on: [const { 0..0 }; PASSED_ON.len()],
+        }
+    }
+
+    /// Decodes `head`, which ends with its empty line.
+    pub(super) fn decode(head: &[u8], peer: Peer, max_body_bytes: usize) -> Self {
+        let mut slots = http::field_slots();
+        match http::decode_request(head, &mut slots) {
+            Ok(decoded) => Self::of(head, &decoded, peer, max_body_bytes),
+            Err(error) => Self::malformed(error),
+        }
+    }
+
+    fn of(head: &[u8], decoded: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Self {
+        let place = |name| decoded.fields.first(name).map_or(0..0, |value| position(head, value));
+        Self {
+            route: route(decoded, peer, max_body_bytes),
+            framing: decoded.framing,
+            keep_alive: decoded.keep_alive,
+            expect_continue: decoded.expect_continue,
+            head_only: decoded.method == "HEAD",
+            user_agent: place("user-agent"),
+            passed_on: PASSED_ON.map(place),
+        }
+    }
+
+    /// Writes the upstream request's head into `out` and returns its length. `head` is the buffer that was decoded.
+    pub(super) fn encode_upstream(
+        &self,
+        head: &[u8],
+        version: Version,
+        body_bytes: usize,
+        to: &Upstream<'_>,
+        out: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        let value = |place: &Range<usize>| head.get(place.clone()).filter(|value| !value.is_empty());
+        let (sender, space) = value(&self.user_agent).map_or((&b""[..], &b""[..]), |sender| (sender, b" "));
+
+        let mut writer = HeadWriter::request(out, to.target);
+        writer.field("Host", to.authority.as_bytes());
+        writer.field_parts("User-Agent", &[sender, space, PRODUCT.as_bytes()]);
+        writer.field_decimal("Content-Length", u64::try_from(body_bytes).unwrap_or(u64::MAX));
+        writer.field("Content-Type", version.content_type().as_bytes());
+        writer.field("Content-Encoding", b"snappy");
+        writer.field("X-Prometheus-Remote-Write-Version", version.protocol().as_bytes());
+        for (name, place) in PASSED_ON.iter().zip(&self.passed_on) {
+            if let Some(value) = value(place) {
+                writer.field(name, value);
+            }
+        }
+        writer.field("Via", b"1.1 remora");
+        writer.field("Authorization", to.authorization);
+        writer.finish()
+    }
+}
+
+/// Where a request goes, and with what credential.
+#[derive(Clone, Copy)]
+pub struct Upstream<'a> {
+    /// Host, and port where it is not 443.
+    pub authority: &'a str,
+    /// Path and query.
+    pub target: &'a str,
+    /// The whole value of the `Authorization` field.
+    pub authorization: &'a [u8],
+}
+
+impl core::fmt::Debug for Upstream<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Upstream").field("authority", &self.authority).field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+/// Where `value`, a part of `head`, stands in it.
+fn position(head: &[u8], value: &[u8]) -> Range<usize> {
+    let start = value.as_ptr().addr().saturating_sub(head.as_ptr().addr());
+    start..start.saturating_add(value.len())
+}
+
+/// The order follows what senders make of a refusal: what can never work is told before what may.
+fn route(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Route {
+    let read = matches!(head.method, "GET" | "HEAD");
+    match head.path() {
+        "/api/v1/write" => write(head, peer, max_body_bytes).map_or_else(Route::Refused, Route::Write),
+        "/health" | "/healthz" | "/livez" | "/-/healthy" if read => Route::Health,
+        "/ready" | "/readyz" | "/-/ready" if read => Route::Ready,
+        "/" if read => Route::Index,
+        "/health" | "/healthz" | "/livez" | "/-/healthy" | "/ready" | "/readyz" | "/-/ready" | "/" => {
+            Route::Refused(Verdict::Method { allow: "GET, HEAD" })
+        }
+        _ => Route::Refused(Verdict::Path),
+    }
+}
+
+fn write(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Result<Version, Verdict> {
+    if head.method != "POST" {
+        return Err(Verdict::Method { allow: "POST" });
+    }
+    if peer == Peer::Foreign {
+        return Err(Verdict::Peer);
+    }
+    let media = head.fields.only("content-type").map_err(Verdict::Head)?;
+    let coding = head.fields.only("content-encoding").map_err(Verdict::Head)?;
+    let version = remote_write::negotiate(media, coding).map_err(Verdict::Media)?;
+    let too_large = matches!(head.framing, Framing::Length(n) if usize::try_from(n).map_or(true, |n| n > max_body_bytes));
+    if too_large { Err(Verdict::TooLarge { limit: max_body_bytes }) } else { Ok(version) }
+}

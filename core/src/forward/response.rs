@@ -1,0 +1,160 @@
+//! Azure's answer, read into a lent buffer: its head, and as much of its body as a sender would log.
+//!
+//! The buffer holds, in this order, the head, the part of the body that is kept, and bytes not looked at yet.
+
+use super::reply::MAX_TEXT;
+use crate::http::{self, BodyDecoder, BodyError, HeadError, HeadScan, Piece, ResponseHead};
+
+/// Longest response body that is read to its end for the sake of the connection.
+const MAX_BODY: usize = 64 * 1024;
+
+/// How far a response has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// More bytes are needed.
+    Partial,
+    /// The response is whole.
+    Complete {
+        /// The status.
+        status: u16,
+        /// Another request may follow on the connection, as far as the response goes.
+        keep_alive: bool,
+    },
+}
+
+/// What is wrong with a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ResponseError {
+    /// The head.
+    Head(HeadError),
+    /// The body's framing.
+    Body(BodyError),
+    /// The connection ended inside the head.
+    Truncated,
+}
+
+impl core::fmt::Display for ResponseError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Head(error) => error.fmt(f),
+            Self::Body(error) => error.fmt(f),
+            Self::Truncated => f.write_str("it closed the connection"),
+        }
+    }
+}
+
+/// The reader. Bytes go in through [`Response::space`] and [`Response::filled`].
+#[derive(Debug)]
+pub(super) struct Response<'m> {
+    buffer: &'m mut [u8],
+    scan: HeadScan,
+    filled: usize,
+    head: usize,
+    kept: usize,
+    seen: usize,
+    body: Option<Body>,
+}
+
+#[derive(Debug)]
+struct Body {
+    status: u16,
+    keep_alive: bool,
+    decoder: BodyDecoder,
+}
+
+impl<'m> Response<'m> {
+    pub(super) fn new(buffer: &'m mut [u8]) -> Self {
+        Self { buffer, scan: HeadScan::default(), filled: 0, head: 0, kept: 0, seen: 0, body: None }
+    }
+
+    /// Gives the buffer back.
+    pub(super) fn into_buffer(self) -> &'m mut [u8] {
+        self.buffer
+    }
+
+    /// No byte of an answer has come.
+    pub(super) const fn is_untouched(&self) -> bool {
+        self.filled == 0 && self.body.is_none()
+    }
+
+    pub(super) fn space(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(self.filled..).unwrap_or_default()
+    }
+
+    /// Takes note of `n` bytes that were put into the space.
+    pub(super) fn filled(&mut self, n: usize) -> Result<Progress, ResponseError> {
+        self.filled = self.filled.saturating_add(n).min(self.buffer.len());
+        while self.body.is_none() {
+            if !self.read_head()? {
+                return Ok(Progress::Partial);
+            }
+        }
+        self.read_body()
+    }
+
+    /// The peer sent its last byte.
+    pub(super) fn end_of_input(&mut self) -> Result<Progress, ResponseError> {
+        let body = self.body.as_mut().ok_or(ResponseError::Truncated)?;
+        body.decoder.end_of_input().map_err(ResponseError::Body)?;
+        Ok(Progress::Complete { status: body.status, keep_alive: false })
+    }
+
+    /// The head and the kept part of the body, for the answer to the sender.
+    pub(super) fn parts(&self) -> (&[u8], &[u8]) {
+        let head = self.buffer.get(..self.head).unwrap_or_default();
+        let body = self.buffer.get(self.head..self.head.saturating_add(self.kept)).unwrap_or_default();
+        (head, body)
+    }
+
+    /// Decodes a head if one is whole. Interim responses are swallowed (RFC 9110 §15.2).
+    fn read_head(&mut self) -> Result<bool, ResponseError> {
+        let bytes = self.buffer.get(..self.filled).unwrap_or_default();
+        let Some(length) = self.scan.scan(bytes).map_err(ResponseError::Head)? else {
+            let full = self.filled.saturating_add(MAX_TEXT) >= self.buffer.len();
+            return if full { Err(ResponseError::Head(HeadError::TooLarge)) } else { Ok(false) };
+        };
+        let mut slots = http::field_slots();
+        let decoded = http::decode_response(bytes.get(..length).unwrap_or_default(), &mut slots);
+        let ResponseHead { status, framing, keep_alive, .. } = decoded.map_err(ResponseError::Head)?;
+        if (100..200).contains(&status) {
+            self.buffer.copy_within(length.min(self.filled)..self.filled, 0);
+            self.filled = self.filled.saturating_sub(length);
+            self.scan = HeadScan::default();
+            return Ok(true);
+        }
+        self.head = length;
+        self.body = Some(Body { status, keep_alive, decoder: BodyDecoder::new(framing) });
+        Ok(true)
+    }
+
+    fn read_body(&mut self) -> Result<Progress, ResponseError> {
+        let Some(body) = self.body.as_mut() else { return Ok(Progress::Partial) };
+        let keep = self.head.saturating_add(self.kept);
+        let mut start = keep;
+        loop {
+            let input = self.buffer.get(start..self.filled).unwrap_or_default();
+            let (used, piece) = body.decoder.next(input).map_err(ResponseError::Body)?;
+            let length = match piece {
+                Piece::Data(data) => data.len(),
+                Piece::End => {
+                    let clean = start.saturating_add(used) == self.filled;
+                    return Ok(Progress::Complete { status: body.status, keep_alive: body.keep_alive && clean });
+                }
+                Piece::NeedMore => {
+                    self.filled = self.head.saturating_add(self.kept);
+                    return Ok(Progress::Partial);
+                }
+            };
+            start = start.saturating_add(used).min(self.filled);
+            self.seen = self.seen.saturating_add(length);
+            let room = MAX_TEXT.saturating_sub(self.kept).min(length);
+            let from = start.saturating_sub(length);
+            let to = self.head.saturating_add(self.kept);
+            self.buffer.copy_within(from..from.saturating_add(room), to);
+            self.kept = self.kept.saturating_add(room);
+            if self.seen > MAX_BODY {
+                return Ok(Progress::Complete { status: body.status, keep_alive: false });
+            }
+        }
+    }
+}

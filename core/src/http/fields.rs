@@ -1,0 +1,136 @@
+//! Header fields of one head, borrowed from its bytes.
+
+use httparse::Header;
+
+use super::HeadError;
+
+/// Field lines that a head may have. Real senders use about ten.
+pub const MAX_FIELDS: usize = 64;
+
+/// Room for the decoded field lines of one head; borrows from the head, costs the caller two pointers and two lengths a line.
+pub type FieldSlots<'b> = [Header<'b>; MAX_FIELDS];
+
+/// Empty slots to decode into.
+pub const fn field_slots<'b>() -> FieldSlots<'b> {
+    [httparse::EMPTY_HEADER; MAX_FIELDS]
+}
+
+/// The field lines of a head in the order of the wire. Names compare without case; values carry no whitespace at
+/// either end and may hold bytes above 0x7f.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'h, 'b> {
+    lines: &'h [Header<'b>],
+}
+
+impl<'h, 'b> Fields<'h, 'b> {
+    pub(super) const fn new(lines: &'h [Header<'b>]) -> Self {
+        Self { lines }
+    }
+
+    /// Every field line as name and value.
+    pub fn iter(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> + use<'h, 'b> {
+        self.lines.iter().map(|line| (line.name, line.value))
+    }
+
+    /// The values of all lines named `name`.
+    pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b, 'n> {
+        self.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The value of the first line named `name`.
+    pub fn first(&self, name: &str) -> Option<&'b [u8]> {
+        self.all(name).next()
+    }
+
+    /// The value of the one line named `name`; [`HeadError::RepeatedField`] when there are several, equal or not.
+    pub fn only(&self, name: &str) -> Result<Option<&'b [u8]>, HeadError> {
+        let mut values = self.all(name);
+        let value = values.next();
+        if values.next().is_some() { Err(HeadError::RepeatedField) } else { Ok(value) }
+    }
+
+    /// The members of the comma-separated lists named `name` (RFC 9110 §5.6.1), over all lines, empty members left out.
+    /// Knows no quoted strings: for fields whose members are tokens.
+    pub fn tokens<'n>(&self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b, 'n> {
+        self.all(name).flat_map(list_members).filter(|member| !member.is_empty())
+    }
+
+    /// Whether the list named `name` has `token` as a member, compared without case.
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
+        self.tokens(name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
+    }
+}
+
+/// The members of one comma-separated value without the whitespace around them; empty ones included.
+pub(super) fn list_members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    // A decoded value holds no whitespace but space and tab, so trimming the ASCII set trims exactly OWS.
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
+}
+
+/// Whether `bytes` is a token: 1*tchar (RFC 9110 §5.6.2).
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().copied().all(is_token_byte)
+}
+
+/// tchar of RFC 9110 §5.6.2.
+pub(super) const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINES: [Header<'static>; 5] = [
+        Header { name: "Host", value: b"localhost" },
+        Header { name: "Connection", value: b"keep-alive, ,Foo" },
+        Header { name: "connection", value: b"\tCLOSE " },
+        Header { name: "Content-Encoding", value: b"snappy" },
+        Header { name: "X-Empty", value: b"" },
+    ];
+
+    #[test]
+    fn names_compare_without_case() {
+        let fields = Fields::new(&LINES);
+        assert_eq!(fields.first("content-encoding"), Some(&b"snappy"[..]));
+        assert_eq!(fields.first("CONNECTION"), Some(&b"keep-alive, ,Foo"[..]));
+        assert_eq!(fields.first("x-empty"), Some(&b""[..]));
+        assert_eq!(fields.first("Content"), None);
+    }
+
+    #[test]
+    fn only_refuses_a_repeated_field() {
+        let fields = Fields::new(&LINES);
+        assert_eq!(fields.only("host"), Ok(Some(&b"localhost"[..])));
+        assert_eq!(fields.only("expect"), Ok(None));
+        assert_eq!(fields.only("connection"), Err(HeadError::RepeatedField));
+    }
+
+    #[test]
+    fn list_members_are_found_over_all_lines_and_whole() {
+        let fields = Fields::new(&LINES);
+        assert!(fields.has_token("connection", "keep-alive"));
+        assert!(fields.has_token("connection", "close"));
+        assert!(fields.has_token("connection", "foo"));
+        assert!(!fields.has_token("connection", "clos"));
+        assert!(!fields.has_token("connection", ""));
+        assert_eq!(fields.tokens("connection").count(), 3);
+    }
+
+    #[test]
+    fn iter_keeps_the_order_of_the_wire() {
+        assert!(Fields::new(&LINES).iter().map(|(name, _)| name).eq(LINES.iter().map(|line| line.name)));
+    }
+
+    #[test]
+    fn a_token_holds_no_delimiter() {
+        assert!(is_token(b"X-Prometheus-Remote-Write-Version"));
+        for not in [&b""[..], b"a b", b"a:b", b"a\x00", b"(a)", b"a,b", b"\xc3\xa9"] {
+            assert!(!is_token(not), "{not:?}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Remote-write frames: which message a request claims to carry, and whether the body holds it. Nothing is stored and
+//! nothing is changed; what comes out is a verdict and counts.
+//!
+//! A [`Check`] decodes the snappy block into a lent window and walks the protobuf message behind it, byte for byte as
+//! the sender wrote it: any field order, unknown fields, any labels. It refuses what receivers could read in two ways or
+//! not at all. The meaning of the data (duplicate names, times, missing `__name__`) is the receiver's to judge.
+//!
+//! Sources: the remote-write specifications 1.0 and 2.0, `prometheus/prompb/*.proto`, and the protobuf encoding guide.
+
+mod check;
+mod fault;
+mod media;
+mod schema;
+mod shape;
+mod tally;
+mod text;
+mod varint;
+mod walker;
+
+pub use check::{Check, Verdict, Why};
+pub use fault::{Fault, FaultKind};
+pub use media::{MediaFault, negotiate};
+pub use tally::Counts;
+
+/// Which message the body holds. Only the Content-Type decides (remote-write 2.0, "Protocol").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// `prometheus.WriteRequest`, remote-write 1.0.
+    V1,
+    /// `io.prometheus.write.v2.Request`, remote-write 2.0.
+    V2,
+}
+
+impl Version {
+    /// The Content-Type to send upstream, in the one spelling that every receiver reads in the same way. Prometheus'
+    /// own parser takes a blank before `proto=` for a parameter of another name, and so version 2 for version 1.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::V1 => "application/x-protobuf",
+            Self::V2 => "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+        }
+    }
+
+    /// The value of `X-Prometheus-Remote-Write-Version`.
+    pub const fn protocol(self) -> &'static str {
+        match self {
+            Self::V1 => "0.1.0",
+            Self::V2 => "2.0.0",
+        }
+    }
+}
+
+/// How much of a body is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// The wire format, references, and that all text is UTF-8. Receivers that accept other bytes in a text skip or
+    /// refuse the series later.
+    Full,
+    /// The same without looking into names and values.
+    Wire,
+}

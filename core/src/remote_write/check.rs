@@ -1,0 +1,112 @@
+//! One pass over a stored body: snappy behind it protobuf, verdict at the end.
+
+use super::fault::{Fault, FaultKind};
+use super::tally::Counts;
+use super::walker::Walker;
+use super::{Level, Version};
+use crate::snappy::{Decoder, SnappyError};
+
+/// What the check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A receiver can decode the body.
+    Good(Counts),
+    /// No receiver should be asked to: the sender is answered 400 and the body goes nowhere.
+    Corrupt(Fault),
+    /// The check could not reach a verdict.
+    Unchecked(Why),
+}
+
+/// Why there is no verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// A copy reaches further back than the window remembers. Not corrupt: encoders that treat the whole input as one
+    /// block (klauspost/compress) write such copies. A pass with a window at least as long as the decoded body decides.
+    OffsetBeyondWindow {
+        /// How far back the copy reaches, in bytes.
+        offset: u32,
+    },
+    /// The lent window's length is not a power of two of at least 16 bytes.
+    WindowNotPowerOfTwo,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    Corrupt(Fault),
+    Unchecked(Why),
+}
+
+/// Checks one compressed body that comes in pieces of any size.
+///
+/// The pieces go to [`feed`](Self::feed) in order; [`finish`](Self::finish) gives the verdict. Where the pieces are cut
+/// makes no difference to it.
+#[derive(Debug)]
+pub struct Check<'w> {
+    decoder: Result<Decoder<'w>, Stop>,
+    walker: Walker,
+    decoded_len: Option<u32>,
+}
+
+impl<'w> Check<'w> {
+    /// A check that decodes into `window`, a power of two of at least 16 bytes, and refuses bodies that announce more
+    /// than `max_decoded` bytes.
+    pub fn new(version: Version, level: Level, window: &'w mut [u8], max_decoded: u32) -> Self {
+        Self {
+            decoder: Decoder::new(window, max_decoded).map_err(|error| stop(error, 0)),
+            walker: Walker::new(version, level),
+            decoded_len: None,
+        }
+    }
+
+    /// Checks the next bytes of the body. After a fault there is nothing more to learn, and they are ignored.
+    pub fn feed(&mut self, compressed: &[u8]) {
+        let Ok(decoder) = &mut self.decoder else { return };
+        let outcome = advance(decoder, &mut self.walker, compressed);
+        self.decoded_len = decoder.declared();
+        if let Err(stop) = outcome {
+            self.decoder = Err(stop);
+        }
+    }
+
+    /// The announced length of the decoded message in bytes, once it has been read: what a second pass with a larger
+    /// window has to hold at most.
+    pub fn decoded_len(&self) -> Option<u32> {
+        self.decoded_len
+    }
+
+    /// Ends the body.
+    pub fn finish(self) -> Verdict {
+        let outcome = self.decoder.and_then(|decoder| {
+            decoder.finish().map_err(|error| stop(error, decoder.position()))?;
+            self.walker.finish().map_err(Stop::Corrupt)
+        });
+        match outcome {
+            Ok(counts) => Verdict::Good(counts),
+            Err(Stop::Corrupt(fault)) => Verdict::Corrupt(fault),
+            Err(Stop::Unchecked(why)) => Verdict::Unchecked(why),
+        }
+    }
+}
+
+fn advance(decoder: &mut Decoder<'_>, walker: &mut Walker, compressed: &[u8]) -> Result<(), Stop> {
+    let mut rest = compressed;
+    loop {
+        let step = match decoder.step(rest) {
+            Ok(step) => step,
+            Err(error) => return Err(stop(error, decoder.position())),
+        };
+        rest = rest.get(step.used..).unwrap_or_default();
+        walker.feed(step.run, step.declared).map_err(Stop::Corrupt)?;
+        if step.run.is_empty() && rest.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+fn stop(error: SnappyError, at: u64) -> Stop {
+    match error {
+        SnappyError::OffsetBeyondWindow { offset } => Stop::Unchecked(Why::OffsetBeyondWindow { offset }),
+        SnappyError::WindowNotPowerOfTwo => Stop::Unchecked(Why::WindowNotPowerOfTwo),
+        _ => Stop::Corrupt(Fault { kind: FaultKind::Snappy(error), at }),
+    }
+}

@@ -1,0 +1,86 @@
+//! The shapes that make up nearly all of a real body, recognised at once when they lie whole in front. Each function
+//! either describes exactly what the walker would find byte by byte, or gives `None` and leaves it to the walker; none
+//! of them finds a fault.
+
+use super::varint;
+use super::{Level, text};
+
+/// A label of version 1 as every encoder writes it, name then value, each under 128 bytes:
+/// `0a len | 0a len name | 12 len value`. Gives its length, key included.
+#[inline]
+pub(super) fn label(bytes: &[u8], level: Level) -> Option<usize> {
+    let (body, length) = short_field(bytes, 0x0a)?;
+    let (_, name_length) = short_field(body, 0x0a)?;
+    let (_, value_length) = short_field(body.get(name_length..)?, 0x12)?;
+    let whole = name_length.checked_add(value_length)? == body.len();
+    // Keys and lengths are below 128 here: the label is ASCII if and only if its texts are.
+    (whole && (level == Level::Wire || text::is_ascii(body))).then_some(length)
+}
+
+/// A sample of either version, value then timestamp, either of which is left out when 0:
+/// `12 len | 09 8 bytes | 10 varint`. Gives its length, key included, and the timestamp in milliseconds.
+#[inline]
+pub(super) fn sample(bytes: &[u8]) -> Option<(usize, i64)> {
+    let (body, length) = short_field(bytes, 0x12)?;
+    let rest = if body.first() == Some(&0x09) { body.get(9..)? } else { body };
+    let Some((&key, rest)) = rest.split_first() else { return Some((length, 0)) };
+    let (timestamp, rest) = varint::decode(rest)?;
+    (key == 0x10 && rest.is_empty()).then_some((length, timestamp.cast_signed()))
+}
+
+/// A symbol of version 2 under 128 bytes: `22 len text`. Gives its length, key included.
+#[inline]
+pub(super) fn symbol(bytes: &[u8], level: Level) -> Option<usize> {
+    let (body, length) = short_field(bytes, 0x22)?;
+    (level == Level::Wire || text::is_ascii(body)).then_some(length)
+}
+
+/// The content of a length-delimited field of under 128 bytes with a one-byte `key`, and the length of the whole field.
+#[inline]
+fn short_field(bytes: &[u8], key: u8) -> Option<(&[u8], usize)> {
+    let (&[found, length], rest) = bytes.split_first_chunk::<2>()?;
+    let length = usize::from(length);
+    if found != key || length >= 0x80 {
+        return None;
+    }
+    Some((rest.get(..length)?, length.saturating_add(2)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LABEL: &[u8] = b"\x0a\x08\x0a\x03job\x12\x01x";
+
+    #[test]
+    fn a_label_is_described_whole_or_not_at_all() {
+        assert_eq!(label(LABEL, Level::Full), Some(10));
+        for end in 0..LABEL.len() {
+            assert_eq!(label(&LABEL[..end], Level::Full), None, "cut at {end}");
+        }
+        assert_eq!(label(b"\x0a\x08\x12\x01x\x0a\x03job", Level::Full), None, "value first");
+        assert_eq!(label(b"\x0a\x09\x0a\x03job\x12\x01x\x18", Level::Full), None, "more in it");
+        assert_eq!(label(b"\x0a\x08\x0a\x03j\xc3b\x12\x01x", Level::Full), None, "not ASCII");
+        assert_eq!(label(b"\x0a\x08\x0a\x03j\xc3b\x12\x01x", Level::Wire), Some(10));
+    }
+
+    #[test]
+    fn samples_with_and_without_zeros() {
+        assert_eq!(sample(b"\x12\x00"), Some((2, 0)));
+        assert_eq!(sample(b"\x12\x02\x10\x05"), Some((4, 5)));
+        assert_eq!(sample(b"\x12\x09\x09\0\0\0\0\0\0\xf0\x7f"), Some((11, 0)));
+        assert_eq!(sample(b"\x12\x0b\x09\0\0\0\0\0\0\xf0\x7f\x10\x05"), Some((13, 5)));
+        assert_eq!(sample(b"\x12\x0b\x10\x05\x09\0\0\0\0\0\0\xf0\x7f"), None, "other order");
+        assert_eq!(sample(b"\x12\x02\x10\x85"), None, "cut varint");
+        assert_eq!(sample(b"\x12\x03\x10\x05\x00"), None, "more in it");
+    }
+
+    #[test]
+    fn symbols() {
+        assert_eq!(symbol(b"\x22\x00", Level::Full), Some(2));
+        assert_eq!(symbol(b"\x22\x03job", Level::Full), Some(5));
+        assert_eq!(symbol(b"\x22\x04job", Level::Full), None, "cut short");
+        assert_eq!(symbol(b"\x22\x01\xff", Level::Full), None);
+        assert_eq!(symbol(b"\x22\x01\xff", Level::Wire), Some(3));
+    }
+}

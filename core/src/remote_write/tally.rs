@@ -1,0 +1,161 @@
+//! What a request holds, counted while it is walked.
+
+use super::schema::{Meaning, Message};
+
+/// What a good request holds. Counters stop at their highest value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Time series.
+    pub series: u32,
+    /// Samples in all series, without histograms.
+    pub samples: u32,
+    /// Histograms whose count is an integer, or is not set.
+    pub integer_histograms: u32,
+    /// Histograms whose count is a float.
+    pub float_histograms: u32,
+    /// Exemplars in all series.
+    pub exemplars: u32,
+    /// Version 1: metadata messages. Version 2: series whose metadata has a type, help or unit.
+    pub metadata: u32,
+    /// Version 2: entries of the symbol table. Version 1: 0.
+    pub symbols: u32,
+    /// The smallest timestamp of a sample or histogram, milliseconds since 1970.
+    pub oldest: Option<i64>,
+    /// The largest timestamp of a sample or histogram, milliseconds since 1970.
+    pub newest: Option<i64>,
+}
+
+impl Counts {
+    /// Histograms of both kinds.
+    pub const fn histograms(&self) -> u32 {
+        self.integer_histograms.saturating_add(self.float_histograms)
+    }
+
+    /// Widens the span of timestamps.
+    #[inline]
+    fn timestamp(&mut self, at: i64) {
+        self.oldest = Some(self.oldest.map_or(at, |oldest| oldest.min(at)));
+        self.newest = Some(self.newest.map_or(at, |newest| newest.max(at)));
+    }
+}
+
+/// Adds one, stopping at the highest value.
+#[inline]
+fn count(counter: &mut u32) {
+    *counter = counter.saturating_add(1);
+}
+
+/// Counts in the making: what is complete, and what is known of the message that is open.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    counts: Counts,
+    /// Timestamp of the open sample or histogram; 0 when it is left out, as in every proto3 field.
+    timestamp: i64,
+    /// Whether the last count of the open histogram was a float.
+    is_float: bool,
+    /// Type, help and unit of the open version 2 series.
+    metadata: [u32; 3],
+    /// The highest reference to a symbol, and where it stands. Symbols may follow the series that refer to them, so it
+    /// is judged at the end.
+    highest: Option<(u32, usize)>,
+}
+
+impl Tally {
+    /// A message begins.
+    #[inline]
+    pub(super) fn open(&mut self, message: Message) {
+        match message {
+            Message::SampleV1 | Message::SampleV2 => self.timestamp = 0,
+            Message::HistogramV1 | Message::HistogramV2 => (self.timestamp, self.is_float) = (0, false),
+            Message::SeriesV2 => self.metadata = [0; 3],
+            _ => {}
+        }
+    }
+
+    /// A number of the open message; the last one of several stands, as protobuf merges them.
+    #[inline]
+    pub(super) fn number(&mut self, meaning: Meaning, value: u64, at: usize) {
+        let [kind, help, unit] = &mut self.metadata;
+        match meaning {
+            Meaning::Any => {}
+            Meaning::Timestamp => self.timestamp = value.cast_signed(),
+            Meaning::Reference => self.reference(low_half(value), at),
+            Meaning::IntegerCount => self.is_float = false,
+            Meaning::FloatCount => self.is_float = true,
+            Meaning::MetricType => *kind = low_half(value),
+            Meaning::Help => *help = low_half(value),
+            Meaning::Unit => *unit = low_half(value),
+        }
+    }
+
+    /// A symbol.
+    #[inline]
+    pub(super) fn symbol(&mut self) {
+        count(&mut self.counts.symbols);
+    }
+
+    /// A whole sample.
+    #[inline]
+    pub(super) fn sample(&mut self, timestamp: i64) {
+        count(&mut self.counts.samples);
+        self.counts.timestamp(timestamp);
+    }
+
+    /// A message ends at `at`.
+    #[inline]
+    pub(super) fn close(&mut self, message: Message, at: usize) {
+        match message {
+            Message::SeriesV1 => count(&mut self.counts.series),
+            Message::SeriesV2 => self.series_v2(at),
+            Message::SampleV1 | Message::SampleV2 => self.sample(self.timestamp),
+            Message::ExemplarV1 | Message::ExemplarV2 => count(&mut self.counts.exemplars),
+            Message::HistogramV1 | Message::HistogramV2 => self.histogram(),
+            Message::MetadataV1 => count(&mut self.counts.metadata),
+            Message::RequestV1 | Message::RequestV2 | Message::Label | Message::MetadataV2 | Message::Span => {}
+        }
+    }
+
+    /// The counts of the whole request, or the reference that no symbol answers and where it stands.
+    pub(super) fn finish(&self) -> Result<Counts, (u32, usize)> {
+        match self.highest {
+            Some((reference, at)) if reference >= self.counts.symbols => Err((reference, at)),
+            _ => Ok(self.counts),
+        }
+    }
+
+    /// How many symbols have come.
+    pub(super) const fn symbols(&self) -> u32 {
+        self.counts.symbols
+    }
+
+    fn series_v2(&mut self, at: usize) {
+        count(&mut self.counts.series);
+        let [kind, help, unit] = self.metadata;
+        if kind > 0 || help > 0 || unit > 0 {
+            count(&mut self.counts.metadata);
+        }
+        // 0 is how help and unit are left out, and no reference then.
+        let highest = help.max(unit);
+        if highest > 0 {
+            self.reference(highest, at);
+        }
+    }
+
+    fn histogram(&mut self) {
+        count(if self.is_float { &mut self.counts.float_histograms } else { &mut self.counts.integer_histograms });
+        self.counts.timestamp(self.timestamp);
+    }
+
+    #[inline]
+    fn reference(&mut self, reference: u32, at: usize) {
+        if self.highest.is_none_or(|(highest, _)| reference > highest) {
+            self.highest = Some((reference, at));
+        }
+    }
+}
+
+/// What a 32-bit field keeps of a longer number (protobuf encoding guide, "Base 128 Varints"; every decoder cuts).
+#[inline]
+fn low_half(value: u64) -> u32 {
+    u32::try_from(value & u64::from(u32::MAX)).unwrap_or(u32::MAX)
+}

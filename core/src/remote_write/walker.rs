@@ -1,0 +1,344 @@
+//! A walk over the wire format of one request, resumable at any byte. It keeps the open messages and what it is in the
+//! middle of, and no byte of the request.
+
+use heapless::Vec;
+
+use super::fault::{Fault, FaultKind};
+use super::schema::{Field, Meaning, Message};
+use super::tally::{Counts, Tally};
+use super::text::Utf8;
+use super::varint::Varint;
+use super::{Level, Version, shape};
+
+/// Messages that can be open around the innermost one: request, series, and exemplar or histogram around a label or a
+/// packed run.
+const OPEN_MESSAGES: usize = 3;
+
+/// Groups of unknown fields that can be open within one another.
+const OPEN_GROUPS: usize = 16;
+
+/// A length-delimited stretch that is being walked.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    content: Content,
+    /// Where it ends, in decoded bytes from the start of the request.
+    end: usize,
+    /// Whether the label references in it are odd in number so far.
+    odd: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    Fields(Message),
+    /// A packed run of varints.
+    Numbers(Meaning),
+}
+
+/// What the next byte belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing yet: a field, an element of a packed run, or the end of the message comes next.
+    Next,
+    /// The key of a field.
+    Key,
+    /// A number.
+    Number(Meaning),
+    /// The length of a field.
+    Length(Field),
+    /// Content that is not looked into, of which `left` bytes are missing.
+    Skip { left: usize },
+    /// Text of which `left` bytes are missing.
+    Text { left: usize },
+}
+
+/// Walks one request.
+#[derive(Debug)]
+pub(super) struct Walker {
+    level: Level,
+    /// Decoded bytes behind us.
+    at: usize,
+    /// Where the current field or element starts.
+    field_at: usize,
+    /// The innermost open message.
+    frame: Frame,
+    outer: Vec<Frame, OPEN_MESSAGES>,
+    /// Field numbers of the open groups; all in the innermost message.
+    groups: Vec<u32, OPEN_GROUPS>,
+    state: State,
+    varint: Varint,
+    utf8: Utf8,
+    tally: Tally,
+}
+
+impl Walker {
+    /// A walker before the first byte of a request.
+    pub(super) fn new(version: Version, level: Level) -> Self {
+        let request = match version {
+            Version::V1 => Message::RequestV1,
+            Version::V2 => Message::RequestV2,
+        };
+        Self {
+            level,
+            at: 0,
+            field_at: 0,
+            frame: Frame { content: Content::Fields(request), end: 0, odd: false },
+            outer: Vec::new(),
+            groups: Vec::new(),
+            state: State::Next,
+            varint: Varint::default(),
+            utf8: Utf8::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Walks the next run of a request that is `total` bytes long as a whole.
+    pub(super) fn feed(&mut self, run: &[u8], total: u32) -> Result<(), Fault> {
+        if self.at == 0 && self.outer.is_empty() {
+            self.frame.end = total as usize;
+        }
+        let mut rest = run;
+        loop {
+            self.settle()?;
+            if rest.is_empty() {
+                return Ok(());
+            }
+            rest = self.advance(rest)?;
+        }
+    }
+
+    /// Ends a request of which all bytes have been fed.
+    pub(super) fn finish(&self) -> Result<Counts, Fault> {
+        self.tally.finish().map_err(|(reference, at)| {
+            let kind = FaultKind::Reference { reference, symbols: self.tally.symbols() };
+            Fault { kind, at: at as u64 }
+        })
+    }
+
+    /// Closes the messages and packed runs that end here.
+    fn settle(&mut self) -> Result<(), Fault> {
+        while self.at == self.frame.end {
+            if self.state != State::Next {
+                return Err(self.fault(FaultKind::Cut));
+            }
+            if let Some(&field) = self.groups.last() {
+                return Err(self.fault_here(FaultKind::GroupOpen { field }));
+            }
+            let Some(outer) = self.outer.pop() else { return Ok(()) };
+            let ended = core::mem::replace(&mut self.frame, outer);
+            match ended.content {
+                Content::Numbers(_) => self.frame.odd ^= ended.odd,
+                Content::Fields(_) if ended.odd => return Err(self.fault_here(FaultKind::OddReferences)),
+                Content::Fields(message) => self.tally.close(message, self.at),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes bytes from the front of `rest` and gives what it leaves.
+    fn advance<'r>(&mut self, rest: &'r [u8]) -> Result<&'r [u8], Fault> {
+        match self.state {
+            State::Next => Ok(self.begin(rest)),
+            State::Skip { left } => Ok(self.skip(rest, left)),
+            State::Text { left } => self.text(rest, left),
+            State::Key | State::Number(_) | State::Length(_) => {
+                let (value, rest) = self.varint(rest)?;
+                if let Some(value) = value {
+                    self.state = self.value(value).map_err(|kind| self.fault(kind))?;
+                }
+                Ok(rest)
+            }
+        }
+    }
+
+    /// Begins the next field or element, behind all those in front that have a known shape.
+    fn begin<'r>(&mut self, rest: &'r [u8]) -> &'r [u8] {
+        let left = self.known_shapes(rest);
+        if left.len() < rest.len() {
+            return left;
+        }
+        self.field_at = self.at;
+        self.state = match self.frame.content {
+            Content::Fields(_) => State::Key,
+            Content::Numbers(meaning) => State::Number(meaning),
+        };
+        rest
+    }
+
+    /// Passes by the fields in front that lie whole in `rest` and have one of the shapes of [`shape`].
+    fn known_shapes<'r>(&mut self, rest: &'r [u8]) -> &'r [u8] {
+        let Content::Fields(message) = self.frame.content else { return rest };
+        if !self.groups.is_empty() {
+            return rest;
+        }
+        let mut front = rest.get(..self.room().min(rest.len())).unwrap_or_default();
+        let whole = front.len();
+        while let Some(length) = self.known_shape(message, front) {
+            front = front.get(length..).unwrap_or_default();
+        }
+        let passed = whole.saturating_sub(front.len());
+        self.at = self.at.saturating_add(passed);
+        rest.get(passed..).unwrap_or_default()
+    }
+
+    #[inline]
+    fn known_shape(&mut self, message: Message, front: &[u8]) -> Option<usize> {
+        match (message, front.first()?) {
+            (Message::SeriesV1, 0x0a) => shape::label(front, self.level),
+            (Message::SeriesV1 | Message::SeriesV2, 0x12) => {
+                let (length, timestamp) = shape::sample(front)?;
+                self.tally.sample(timestamp);
+                Some(length)
+            }
+            (Message::RequestV2, 0x22) => {
+                let length = shape::symbol(front, self.level)?;
+                self.tally.symbol();
+                Some(length)
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads on in the number in front, no further than the message goes; `None` while bytes of it are missing.
+    fn varint<'r>(&mut self, rest: &'r [u8]) -> Result<(Option<u64>, &'r [u8]), Fault> {
+        let room = self.room();
+        let mut left = rest;
+        while let Some((&byte, tail)) = left.split_first()
+            && rest.len().saturating_sub(left.len()) < room
+        {
+            left = tail;
+            let value = self.varint.push(byte).map_err(|_| self.fault(FaultKind::Varint))?;
+            if value.is_some() {
+                self.at = self.at.saturating_add(rest.len().saturating_sub(left.len()));
+                return Ok((value, left));
+            }
+        }
+        self.at = self.at.saturating_add(rest.len().saturating_sub(left.len()));
+        Ok((None, left))
+    }
+
+    /// A number is whole: what follows it.
+    fn value(&mut self, value: u64) -> Result<State, FaultKind> {
+        match self.state {
+            State::Key => self.key(value),
+            State::Length(field) => self.length(field, value),
+            State::Number(meaning) => {
+                self.frame.odd ^= meaning == Meaning::Reference;
+                self.tally.number(meaning, value, self.field_at);
+                Ok(State::Next)
+            }
+            other => Ok(other),
+        }
+    }
+
+    fn key(&mut self, key: u64) -> Result<State, FaultKind> {
+        let number = u32::try_from(key).map_err(|_| FaultKind::Key { key })? >> 3;
+        let [low, ..] = key.to_le_bytes();
+        let wire = low & 7;
+        if number == 0 {
+            return Err(FaultKind::FieldZero);
+        }
+        let field = self.field(number);
+        match (wire, field) {
+            (0, Field::Number(meaning) | Field::Numbers(meaning)) => Ok(State::Number(meaning)),
+            (0, Field::Unknown) => Ok(State::Number(Meaning::Any)),
+            (1, Field::Double(meaning)) => {
+                self.tally.number(meaning, 0, self.field_at);
+                self.fixed(8)
+            }
+            (1, Field::Doubles | Field::Unknown) => self.fixed(8),
+            (5, Field::Unknown) => self.fixed(4),
+            (
+                2,
+                Field::Unknown | Field::Text | Field::Symbol | Field::Nested(_) | Field::Numbers(_) | Field::Doubles,
+            ) => Ok(State::Length(field)),
+            (3, Field::Unknown) => self.groups.push(number).map_or(Err(FaultKind::TooDeep), |()| Ok(State::Next)),
+            (4, _) if self.groups.last() == Some(&number) => {
+                self.groups.pop();
+                Ok(State::Next)
+            }
+            (4, _) => Err(FaultKind::GroupEnd { field: number }),
+            (0..=5, _) => Err(FaultKind::FieldType { field: number, wire }),
+            _ => Err(FaultKind::WireType { wire }),
+        }
+    }
+
+    /// What field `number` of the innermost message holds; in a group nothing is known.
+    fn field(&self, number: u32) -> Field {
+        match self.frame.content {
+            Content::Fields(message) if self.groups.is_empty() => message.field(number),
+            _ => Field::Unknown,
+        }
+    }
+
+    /// The length of `field` is known: sets out to walk or skip that much.
+    fn length(&mut self, field: Field, length: u64) -> Result<State, FaultKind> {
+        let left = usize::try_from(length).ok().filter(|&length| length <= self.room());
+        let left = left.ok_or(FaultKind::Length { length })?;
+        match field {
+            Field::Nested(message) => {
+                self.tally.open(message);
+                return self.open(Content::Fields(message), left);
+            }
+            Field::Numbers(meaning) => return self.open(Content::Numbers(meaning), left),
+            Field::Doubles if left % 8 != 0 => return Err(FaultKind::PackedLength { length }),
+            Field::Symbol => self.tally.symbol(),
+            _ => {}
+        }
+        let is_text = matches!(field, Field::Text | Field::Symbol) && self.level == Level::Full;
+        Ok(match left {
+            0 => State::Next,
+            left if is_text => State::Text { left },
+            left => State::Skip { left },
+        })
+    }
+
+    fn open(&mut self, content: Content, length: usize) -> Result<State, FaultKind> {
+        let inner = Frame { content, end: self.at.saturating_add(length), odd: false };
+        let outer = core::mem::replace(&mut self.frame, inner);
+        self.outer.push(outer).map_err(|_| FaultKind::TooDeep)?;
+        Ok(State::Next)
+    }
+
+    /// A number of fixed length.
+    fn fixed(&self, length: usize) -> Result<State, FaultKind> {
+        if length > self.room() { Err(FaultKind::Cut) } else { Ok(State::Skip { left: length }) }
+    }
+
+    fn skip<'r>(&mut self, rest: &'r [u8], left: usize) -> &'r [u8] {
+        let count = left.min(rest.len());
+        self.at = self.at.saturating_add(count);
+        self.state = match left.saturating_sub(count) {
+            0 => State::Next,
+            left => State::Skip { left },
+        };
+        rest.get(count..).unwrap_or_default()
+    }
+
+    fn text<'r>(&mut self, rest: &'r [u8], left: usize) -> Result<&'r [u8], Fault> {
+        let (piece, rest) = rest.split_at_checked(left).unwrap_or((rest, &[]));
+        if let Err(index) = self.utf8.feed(piece) {
+            self.at = self.at.saturating_add(index);
+            return Err(self.fault_here(FaultKind::Utf8));
+        }
+        self.at = self.at.saturating_add(piece.len());
+        self.state = match left.saturating_sub(piece.len()) {
+            0 if self.utf8.is_whole() => State::Next,
+            0 => return Err(self.fault_here(FaultKind::Utf8)),
+            left => State::Text { left },
+        };
+        Ok(rest)
+    }
+
+    /// Bytes up to the end of the innermost message.
+    fn room(&self) -> usize {
+        self.frame.end.saturating_sub(self.at)
+    }
+
+    fn fault(&self, kind: FaultKind) -> Fault {
+        Fault { kind, at: self.field_at as u64 }
+    }
+
+    fn fault_here(&self, kind: FaultKind) -> Fault {
+        Fault { kind, at: self.at as u64 }
+    }
+}

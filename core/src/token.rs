@@ -1,0 +1,269 @@
+//! The life of an access token: when to fetch it, how long it serves, what a failure means.
+//!
+//! A deterministic machine. One event goes in, exactly one action comes out; time, ids and a jitter seed are plain
+//! values. The token itself stays with the driver: the machine knows it only as a [`GrantId`].
+//!
+//! The rules, with the numbers in [`Policy`]:
+//!
+//! * A token is refreshed at `refresh_in`, or at half of its life where the answer named none; up to a tenth earlier,
+//!   so that many sidecars do not refresh together.
+//! * One fetch is in flight at a time. The old token serves until it expires.
+//! * After a failure the next attempt waits [`Policy::retry_pause`]. With no token that serves, it waits from
+//!   [`Policy::first_pause`] upwards, doubling, and an expiry ends a pause that was meant for a refresh.
+//! * What the server asks for (`Retry-After`, and at least [`Policy::throttle_pause`] after 429) is always kept to.
+//! * A 401 from the resource forces one refresh, at most one in [`Policy::forced_pause`].
+
+use core::time::Duration;
+
+use crate::time::Instant;
+
+/// Names one attempt to fetch a token, so that a late answer to an earlier attempt is known and ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchId(u32);
+
+/// Names one granted token. The driver keeps the token under this id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantId(u32);
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing but time.
+    Wake,
+    /// The fetch gave a token.
+    Granted {
+        /// The fetch that is answered.
+        fetch: FetchId,
+        /// `expires_in`, from the time of the event.
+        lifetime: Duration,
+        /// `refresh_in`, where the answer had it.
+        refresh_in: Option<Duration>,
+    },
+    /// The fetch gave none.
+    Failed {
+        /// The fetch that is answered.
+        fetch: FetchId,
+        /// `Retry-After`, where the answer had it.
+        retry_after: Option<Duration>,
+        /// The answer was 429.
+        throttled: bool,
+    },
+    /// The resource answered 401 to this token.
+    Rejected {
+        /// The token that was sent.
+        grant: GrantId,
+    },
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Action {
+    /// Fetch a token and report [`Event::Granted`] or [`Event::Failed`] with this id.
+    Fetch(FetchId),
+    /// Do nothing before this time, then send [`Event::Wake`]. [`Instant::NEVER`] while a fetch is in flight.
+    WaitUntil(Instant),
+}
+
+/// The pauses of the module's rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Between failed refreshes while the old token still serves.
+    pub retry_pause: Duration,
+    /// After the first failure without a token that serves; doubles up to `retry_pause`.
+    pub first_pause: Duration,
+    /// At least this long after 429 (Entra answers `Retry-After: 60` to client credentials).
+    pub throttle_pause: Duration,
+    /// Longest `Retry-After` that is kept to.
+    pub longest_pause: Duration,
+    /// Between refreshes forced by a 401.
+    pub forced_pause: Duration,
+}
+
+impl Policy {
+    /// The values in use.
+    pub const DEFAULT: Self = Self {
+        retry_pause: Duration::from_secs(30),
+        first_pause: Duration::from_secs(1),
+        throttle_pause: Duration::from_secs(60),
+        longest_pause: Duration::from_secs(3600),
+        forced_pause: Duration::from_secs(30),
+    };
+}
+
+/// A token that was granted.
+#[derive(Clone, Copy, Debug)]
+struct Grant {
+    id: GrantId,
+    refresh_at: Instant,
+    expires: Instant,
+}
+
+/// The pause after a failure. `asked` is the server's wish and holds in any case; `chosen` is ours and ends when the
+/// token that was still serving expires.
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    chosen: Instant,
+    asked: Instant,
+}
+
+/// The machine. See the module's documentation for its rules.
+#[derive(Clone, Debug)]
+pub struct Lifecycle {
+    policy: Policy,
+    jitter: Jitter,
+    grant: Option<Grant>,
+    in_flight: Option<FetchId>,
+    pause: Option<Pause>,
+    failures: u32,
+    forced_at: Option<Instant>,
+    forced_due: bool,
+    last_fetch: u32,
+    last_grant: u32,
+}
+
+impl Lifecycle {
+    /// A machine without a token; its first [`Event::Wake`] asks for a fetch. `seed` drives the jitter only.
+    pub const fn new(policy: Policy, seed: u32) -> Self {
+        Self {
+            policy,
+            jitter: Jitter(seed | 1),
+            grant: None,
+            in_flight: None,
+            pause: None,
+            failures: 0,
+            forced_at: None,
+            forced_due: false,
+            last_fetch: 0,
+            last_grant: 0,
+        }
+    }
+
+    /// Takes an event and says what to do next. Answers to a fetch that is no longer awaited change nothing.
+    pub fn handle(&mut self, now: Instant, event: Event) -> Action {
+        match event {
+            Event::Wake => {}
+            Event::Granted { fetch, lifetime, refresh_in } => {
+                if self.is_answered(fetch) {
+                    self.granted(now, lifetime, refresh_in);
+                }
+            }
+            Event::Failed { fetch, retry_after, throttled } => {
+                if self.is_answered(fetch) {
+                    self.failed(now, retry_after, throttled);
+                }
+            }
+            Event::Rejected { grant } => self.rejected(now, grant),
+        }
+        self.next(now)
+    }
+
+    /// The token to send now. May change with every [`Lifecycle::handle`] and with time.
+    pub fn usable(&self, now: Instant) -> Option<GrantId> {
+        self.grant.filter(|grant| now < grant.expires).map(|grant| grant.id)
+    }
+
+    /// When the newest token expires. May change with every [`Lifecycle::handle`].
+    pub fn expires(&self) -> Option<Instant> {
+        self.grant.map(|grant| grant.expires)
+    }
+
+    /// Whether an answer is awaited. May change with every [`Lifecycle::handle`].
+    pub const fn is_fetching(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    fn is_answered(&mut self, fetch: FetchId) -> bool {
+        let answered = self.in_flight == Some(fetch);
+        if answered {
+            self.in_flight = None;
+        }
+        answered
+    }
+
+    fn granted(&mut self, now: Instant, lifetime: Duration, refresh_in: Option<Duration>) {
+        if lifetime.is_zero() {
+            return self.failed(now, None, false);
+        }
+        let refresh = refresh_in.filter(|&early| early < lifetime).or(lifetime.checked_div(2)).unwrap_or(lifetime);
+        self.last_grant = self.last_grant.wrapping_add(1);
+        self.grant = Some(Grant {
+            id: GrantId(self.last_grant),
+            refresh_at: now.saturating_add(self.jitter.shorten(refresh)),
+            expires: now.saturating_add(lifetime),
+        });
+        self.pause = None;
+        self.failures = 0;
+    }
+
+    fn failed(&mut self, now: Instant, retry_after: Option<Duration>, throttled: bool) {
+        let chosen = if self.usable(now).is_some() {
+            self.policy.retry_pause
+        } else {
+            let doubled = self.policy.first_pause.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
+            self.failures = self.failures.saturating_add(1);
+            self.jitter.shorten(doubled.min(self.policy.retry_pause))
+        };
+        let floor = if throttled { self.policy.throttle_pause } else { Duration::ZERO };
+        let asked = retry_after.unwrap_or_default().min(self.policy.longest_pause).max(floor);
+        self.pause = Some(Pause { chosen: now.saturating_add(chosen), asked: now.saturating_add(asked) });
+    }
+
+    fn rejected(&mut self, now: Instant, grant: GrantId) {
+        let current = self.grant.is_some_and(|held| held.id == grant);
+        let rested = self.forced_at.is_none_or(|at| now >= at.saturating_add(self.policy.forced_pause));
+        if current && rested && self.in_flight.is_none() {
+            self.forced_at = Some(now);
+            self.forced_due = true;
+        }
+    }
+
+    fn next(&mut self, now: Instant) -> Action {
+        if self.in_flight.is_some() {
+            return Action::WaitUntil(Instant::NEVER);
+        }
+        let due = self.due(now);
+        if now < due {
+            return Action::WaitUntil(due);
+        }
+        self.forced_due = false;
+        self.last_fetch = self.last_fetch.wrapping_add(1);
+        let fetch = FetchId(self.last_fetch);
+        self.in_flight = Some(fetch);
+        Action::Fetch(fetch)
+    }
+
+    /// When the next fetch may start.
+    fn due(&self, now: Instant) -> Instant {
+        let asked = self.pause.map_or(Instant::ZERO, |pause| pause.asked);
+        if self.forced_due {
+            return asked;
+        }
+        let chosen = self.pause.map(|pause| pause.chosen);
+        let wanted = match self.grant {
+            Some(grant) if now < grant.expires => chosen.unwrap_or(grant.refresh_at).min(grant.expires),
+            Some(grant) => chosen.filter(|&chosen| self.failures > 0 && chosen > grant.expires).unwrap_or(grant.expires),
+            None => chosen.unwrap_or(now),
+        };
+        wanted.max(asked)
+    }
+}
+
+/// A small generator (xorshift, George Marsaglia 2003); spread is all it is for.
+#[derive(Clone, Debug)]
+struct Jitter(u32);
+
+impl Jitter {
+    /// `whole` less up to a tenth.
+    fn shorten(&mut self, whole: Duration) -> Duration {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        let tenth = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX) / 10;
+        let cut = tenth.saturating_mul(u64::from(self.0 >> 16)) >> 16;
+        whole.saturating_sub(Duration::from_millis(cut))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! One test for each sentence of the policy, under a clock that only moves when told.
+
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A lifecycle with its clock.
+struct Bench {
+    token: Lifecycle,
+    now: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { token: Lifecycle::new(Policy::DEFAULT, 7), now: Instant::ZERO }
+    }
+
+    fn after(&mut self, pause: Duration) -> &mut Self {
+        self.now = self.now.saturating_add(pause);
+        self
+    }
+
+    fn handle(&mut self, event: Event) -> Action {
+        self.token.handle(self.now, event)
+    }
+
+    fn fetch(&mut self) -> FetchId {
+        match self.handle(Event::Wake) {
+            Action::Fetch(id) => id,
+            Action::WaitUntil(at) => panic!("a fetch was due at {:?}, not at {at:?}", self.now),
+        }
+    }
+
+    fn wait(&mut self) -> Duration {
+        match self.handle(Event::Wake) {
+            Action::WaitUntil(at) => at.since(self.now),
+            Action::Fetch(_) => panic!("no fetch was due at {:?}", self.now),
+        }
+    }
+
+    fn grant(&mut self, lifetime: Duration) -> GrantId {
+        let fetch = self.fetch();
+        let _ = self.handle(Event::Granted { fetch, lifetime, refresh_in: None });
+        self.token.usable(self.now).expect("a token that was just granted serves")
+    }
+
+    fn fail(&mut self) {
+        let fetch = self.fetch();
+        let _ = self.handle(Event::Failed { fetch, retry_after: None, throttled: false });
+    }
+}
+
+fn about(got: Duration, want: Duration) -> bool {
+    got <= want && got >= want * 9 / 10
+}
+
+#[test]
+fn the_first_wake_fetches() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.token.usable(bench.now), None);
+    bench.fetch();
+    assert!(bench.token.is_fetching());
+}
+
+#[test]
+fn refreshes_at_half_of_the_life() {
+    let mut bench = Bench::new();
+    bench.grant(24 * HOUR);
+    assert!(about(bench.wait(), 12 * HOUR));
+}
+
+#[test]
+fn refreshes_at_refresh_in_where_given() {
+    let mut bench = Bench::new();
+    let fetch = bench.fetch();
+    let _ = bench.handle(Event::Granted { fetch, lifetime: 24 * HOUR, refresh_in: Some(20 * HOUR) });
+    assert!(about(bench.wait(), 20 * HOUR));
+}
+
+#[test]
+fn a_refresh_in_beyond_the_life_is_ignored() {
+    let mut bench = Bench::new();
+    let fetch = bench.fetch();
+    let _ = bench.handle(Event::Granted { fetch, lifetime: HOUR, refresh_in: Some(HOUR) });
+    assert!(about(bench.wait(), HOUR / 2));
+}
+
+#[test]
+fn jitter_differs_by_seed() {
+    let pause = |seed| {
+        let mut bench = Bench { token: Lifecycle::new(Policy::DEFAULT, seed), now: Instant::ZERO };
+        bench.grant(24 * HOUR);
+        bench.wait()
+    };
+    assert_ne!(pause(1), pause(1_000_003));
+}
+
+#[test]
+fn one_fetch_is_in_flight_at_a_time() {
+    let mut bench = Bench::new();
+    bench.fetch();
+    assert_eq!(bench.handle(Event::Wake), Action::WaitUntil(Instant::NEVER));
+}
+
+#[test]
+fn an_answer_to_an_earlier_fetch_changes_nothing() {
+    let mut bench = Bench::new();
+    let first = bench.fetch();
+    let _ = bench.handle(Event::Failed { fetch: first, retry_after: None, throttled: false });
+    bench.after(HOUR);
+    bench.fetch();
+    let _ = bench.handle(Event::Granted { fetch: first, lifetime: HOUR, refresh_in: None });
+    assert_eq!(bench.token.usable(bench.now), None);
+    assert!(bench.token.is_fetching());
+}
+
+#[test]
+fn the_old_token_serves_until_it_expires() {
+    let mut bench = Bench::new();
+    let grant = bench.grant(HOUR);
+    bench.after(HOUR / 2).fail();
+    bench.after(HOUR / 2 - Duration::from_millis(1));
+    assert_eq!(bench.token.usable(bench.now), Some(grant));
+    bench.after(Duration::from_millis(1));
+    assert_eq!(bench.token.usable(bench.now), None);
+}
+
+#[test]
+fn thirty_seconds_lie_between_failed_refreshes() {
+    let mut bench = Bench::new();
+    bench.grant(HOUR);
+    bench.after(HOUR / 2).fail();
+    assert_eq!(bench.wait(), Duration::from_secs(30));
+    bench.after(Duration::from_secs(30)).fail();
+    assert_eq!(bench.wait(), Duration::from_secs(30));
+}
+
+#[test]
+fn the_pause_never_blocks_a_token_that_has_expired() {
+    let mut bench = Bench::new();
+    bench.grant(Duration::from_secs(20));
+    bench.after(Duration::from_secs(10)).fail();
+    assert_eq!(bench.wait(), Duration::from_secs(10));
+    bench.after(Duration::from_secs(10)).fetch();
+}
+
+#[test]
+fn without_a_token_the_pause_doubles_to_thirty_seconds() {
+    let mut bench = Bench::new();
+    for seconds in [1, 2, 4, 8, 16, 30, 30] {
+        bench.fail();
+        let pause = bench.wait();
+        assert!(about(pause, Duration::from_secs(seconds)), "{pause:?} is not about {seconds} s");
+        bench.after(pause);
+    }
+}
+
+#[test]
+fn after_an_expiry_the_pause_starts_small_again() {
+    let mut bench = Bench::new();
+    bench.fail();
+    bench.after(HOUR).grant(HOUR);
+    bench.after(HOUR).fail();
+    assert!(about(bench.wait(), Duration::from_secs(1)));
+    let pause = bench.wait();
+    bench.after(pause).fail();
+    assert!(about(bench.wait(), Duration::from_secs(2)));
+}
+
+#[test]
+fn retry_after_is_kept_to_even_when_the_token_expires() {
+    let mut bench = Bench::new();
+    bench.grant(Duration::from_secs(20));
+    let fetch = bench.after(Duration::from_secs(10)).fetch();
+    let _ = bench.handle(Event::Failed { fetch, retry_after: Some(Duration::from_secs(90)), throttled: false });
+    assert_eq!(bench.wait(), Duration::from_secs(90));
+}
+
+#[test]
+fn an_absurd_retry_after_is_cut() {
+    let mut bench = Bench::new();
+    let fetch = bench.fetch();
+    let _ = bench.handle(Event::Failed { fetch, retry_after: Some(1000 * HOUR), throttled: false });
+    assert_eq!(bench.wait(), HOUR);
+}
+
+#[test]
+fn a_429_rests_at_least_a_minute() {
+    for retry_after in [None, Some(Duration::from_secs(5))] {
+        let mut bench = Bench::new();
+        let fetch = bench.fetch();
+        let _ = bench.handle(Event::Failed { fetch, retry_after, throttled: true });
+        assert_eq!(bench.wait(), Duration::from_secs(60));
+    }
+}
+
+#[test]
+fn a_401_forces_one_refresh() {
+    let mut bench = Bench::new();
+    let grant = bench.grant(HOUR);
+    assert!(matches!(bench.handle(Event::Rejected { grant }), Action::Fetch(_)));
+    assert_eq!(bench.token.usable(bench.now), Some(grant), "the old token serves meanwhile");
+}
+
+#[test]
+fn a_401_forces_at_most_one_refresh_in_thirty_seconds() {
+    let mut bench = Bench::new();
+    let grant = bench.grant(HOUR);
+    let Action::Fetch(fetch) = bench.handle(Event::Rejected { grant }) else { panic!("a refresh was due") };
+    let _ = bench.handle(Event::Granted { fetch, lifetime: HOUR, refresh_in: None });
+    let grant = bench.token.usable(bench.now).unwrap();
+    assert!(matches!(bench.after(Duration::from_secs(29)).handle(Event::Rejected { grant }), Action::WaitUntil(_)));
+    assert!(matches!(bench.after(Duration::from_secs(1)).handle(Event::Rejected { grant }), Action::Fetch(_)));
+}
+
+#[test]
+fn a_401_to_an_older_token_forces_nothing() {
+    let mut bench = Bench::new();
+    let old = bench.grant(HOUR);
+    bench.after(HOUR / 2).grant(HOUR);
+    assert!(matches!(bench.handle(Event::Rejected { grant: old }), Action::WaitUntil(_)));
+}
+
+#[test]
+fn a_forced_refresh_ends_our_pause_but_not_the_servers() {
+    let mut bench = Bench::new();
+    let grant = bench.grant(HOUR);
+    bench.after(HOUR / 2).fail();
+    assert!(matches!(bench.handle(Event::Rejected { grant }), Action::Fetch(_)));
+
+    let mut bench = Bench::new();
+    let grant = bench.grant(HOUR);
+    let fetch = bench.after(HOUR / 2).fetch();
+    let _ = bench.handle(Event::Failed { fetch, retry_after: None, throttled: true });
+    let later = bench.now.saturating_add(Duration::from_secs(60));
+    assert_eq!(bench.handle(Event::Rejected { grant }), Action::WaitUntil(later));
+}
+
+#[test]
+fn a_token_without_life_counts_as_a_failure() {
+    let mut bench = Bench::new();
+    let fetch = bench.fetch();
+    let _ = bench.handle(Event::Granted { fetch, lifetime: Duration::ZERO, refresh_in: None });
+    assert_eq!(bench.token.usable(bench.now), None);
+    assert!(about(bench.wait(), Duration::from_secs(1)));
+}

@@ -1,0 +1,157 @@
+//! A stored request body: segments of 16 KiB from the process's one arena.
+
+use std::io::{self, IoSliceMut, Read as _};
+use std::net::TcpStream;
+use std::rc::Rc;
+
+use crate::pool::Pool;
+
+/// Bytes of a segment: one TLS record (RFC 8446 §5.1).
+pub(crate) const SEGMENT: usize = 16 * 1024;
+
+/// Segments read into by one system call.
+const VECTORED: usize = 16;
+
+/// A segment. The arena it comes from lives as long as the process.
+pub(crate) type Segment = &'static mut [u8];
+
+/// The arena: every buffered body byte of the process lies in it.
+pub(crate) type Arena = Pool<Segment>;
+
+/// One body. Its segments go back to the arena when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Body {
+    arena: Rc<Arena>,
+    segments: Vec<Segment>,
+    len: usize,
+}
+
+impl Body {
+    pub(crate) fn new(arena: &Rc<Arena>) -> Self {
+        Self { arena: Rc::clone(arena), segments: Vec::new(), len: 0 }
+    }
+
+    /// Waits until there is room for `bytes` more.
+    pub(crate) async fn reserve(&mut self, bytes: usize) {
+        let segments = self.arena.take(bytes.div_ceil(SEGMENT)).await;
+        self.segments.extend(segments);
+    }
+
+    /// Stores what there is room for, taking a segment more if one is free; returns how much that was.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> usize {
+        if self.room() == 0 {
+            self.segments.extend(self.arena.try_take());
+        }
+        let (segment, at) = (self.len / SEGMENT, self.len % SEGMENT);
+        let Some(space) = self.segments.get_mut(segment).and_then(|segment| segment.get_mut(at..)) else { return 0 };
+        let n = bytes.len().min(space.len());
+        space.iter_mut().zip(bytes).for_each(|(to, &from)| *to = from);
+        self.len += n;
+        n
+    }
+
+    /// Reads up to `most` bytes straight from a socket into many segments at once.
+    pub(crate) fn read_from(&mut self, mut socket: &TcpStream, most: usize) -> io::Result<usize> {
+        let (first, at) = (self.len / SEGMENT, self.len % SEGMENT);
+        let mut left = most.min(self.room());
+        let mut slices = heapless::Vec::<IoSliceMut<'_>, VECTORED>::new();
+        for (i, segment) in self.segments.iter_mut().skip(first).enumerate() {
+            let from = if i == 0 { at } else { 0 };
+            let to = SEGMENT.min(from.saturating_add(left));
+            left -= to - from;
+            let Some(space) = segment.get_mut(from..to).filter(|space| !space.is_empty()) else { break };
+            if slices.push(IoSliceMut::new(space)).is_err() {
+                break;
+            }
+        }
+        let n = socket.read_vectored(&mut slices)?;
+        self.len += n;
+        Ok(n)
+    }
+
+    /// The stored bytes from `from` on, segment by segment.
+    pub(crate) fn slices(&self, from: usize) -> impl Iterator<Item = &[u8]> {
+        let first = from / SEGMENT;
+        self.segments.iter().enumerate().skip(first).map_while(move |(i, segment)| {
+            let start = if i == first { from % SEGMENT } else { 0 };
+            let end = self.len.saturating_sub(i * SEGMENT).min(SEGMENT);
+            segment.get(start..end).filter(|slice| !slice.is_empty())
+        })
+    }
+
+    fn room(&self) -> usize {
+        (self.segments.len() * SEGMENT).saturating_sub(self.len)
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.arena.give(self.segments.drain(..));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::buffers;
+    use std::io::Write as _;
+    use std::net::TcpListener;
+
+    fn arena(segments: usize) -> Rc<Arena> {
+        Pool::new(buffers(segments, SEGMENT))
+    }
+
+    fn content(body: &Body, from: usize) -> Vec<u8> {
+        body.slices(from).flatten().copied().collect()
+    }
+
+    #[test]
+    fn what_is_appended_stands_in_order_across_segments() {
+        let arena = arena(3);
+        let mut body = Body::new(&arena);
+        let bytes: Vec<u8> = (0..SEGMENT * 2 + 5).map(|i| (i % 251) as u8).collect();
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            rest = &rest[body.append(rest)..];
+        }
+        assert_eq!(content(&body, 0), bytes);
+        for from in [1, SEGMENT - 1, SEGMENT, SEGMENT + 1, bytes.len() - 1] {
+            assert_eq!(content(&body, from), bytes[from..]);
+        }
+        assert!(content(&body, bytes.len()).is_empty());
+    }
+
+    #[test]
+    fn an_empty_arena_takes_nothing_and_gets_everything_back() {
+        let arena = arena(1);
+        let mut body = Body::new(&arena);
+        assert_eq!(body.append(&[1; SEGMENT]), SEGMENT);
+        assert_eq!(body.append(b"x"), 0);
+        drop(body);
+        assert_eq!(arena.free(), 1);
+    }
+
+    #[test]
+    fn a_socket_is_read_into_many_segments_but_never_past_the_body() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (receiver, _) = listener.accept().unwrap();
+        let bytes: Vec<u8> = (0..SEGMENT * 2).map(|i| (i % 253) as u8).collect();
+        sender.write_all(&bytes).unwrap();
+        sender.write_all(b"next request").unwrap();
+
+        smol::block_on(async {
+            let mut body = Body::new(&arena(2));
+            body.reserve(bytes.len() - 3).await;
+            assert_eq!(body.append(&bytes[..10]), 10);
+            while body.len < bytes.len() - 3 {
+                let from = body.len;
+                // The test's own stand-in for the bytes that came with the head.
+                let n = body.read_from(&receiver, bytes.len() - 3 - from).unwrap();
+                assert!(n > 0);
+            }
+            assert_eq!(body.len, bytes.len() - 3);
+            assert_eq!(content(&body, 10)[..], bytes[..bytes.len() - 13]);
+        });
+    }
+}

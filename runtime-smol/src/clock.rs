@@ -1,0 +1,72 @@
+//! The process's clock as the core counts time, and a timer that is armed as seldom as possible.
+
+use std::pin::Pin;
+use std::future::Future as _;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_io::Timer;
+use remora_core::time::Instant;
+
+/// Milliseconds since the process's start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    origin: std::time::Instant,
+}
+
+impl Clock {
+    /// A clock whose origin is now.
+    pub(crate) fn start() -> Self {
+        Self { origin: std::time::Instant::now() }
+    }
+
+    /// The time.
+    pub(crate) fn now(self) -> Instant {
+        Instant::from_millis(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Completes at `at`, or never.
+    pub(crate) async fn until(self, at: Instant) {
+        match self.origin.checked_add(Duration::from_millis(at.as_millis())) {
+            Some(at) if at.duration_since(self.origin) < FOREVER => drop(Timer::at(at).await),
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+/// Longer than any deadline.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// A timer for one deadline that moves. Each arming costs the reactor a wakeup, so a deadline that moves away leaves
+/// the timer as it is: it fires early, the clock says so, and only then is it armed again.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    clock: Clock,
+    timer: Timer,
+    armed: Instant,
+}
+
+impl Alarm {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, timer: Timer::never(), armed: Instant::NEVER }
+    }
+
+    /// Ready at some time not later than `deadline`.
+    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        if deadline < self.armed {
+            self.arm(deadline);
+        }
+        if Pin::new(&mut self.timer).poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.armed = Instant::NEVER;
+        self.timer = Timer::never();
+        Poll::Ready(())
+    }
+
+    fn arm(&mut self, deadline: Instant) {
+        self.armed = deadline;
+        let after = Duration::from_millis(deadline.as_millis());
+        self.timer = self.clock.origin.checked_add(after).map_or_else(Timer::never, Timer::at);
+    }
+}

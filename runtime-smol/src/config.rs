@@ -1,0 +1,123 @@
+//! What the sidecar is told, as plain data: every value is parsed and checked by whoever fills it. Nothing here reads
+//! the environment.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::endpoint::Endpoint;
+
+/// Everything that [`Endpoint`]s, sockets and limits of one process depend on.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Ports and who may write.
+    pub listen: Listen,
+    /// The data collection rule's write URL; accepted bodies are posted there, whatever path the sender used.
+    pub ingestion: Endpoint,
+    /// Who the process is to Microsoft Entra.
+    pub identity: Identity,
+    /// Bounds on memory and concurrency.
+    pub limits: Limits,
+    /// Longest time from the first byte of a forwarded request to the end of its response.
+    pub upstream_timeout: Duration,
+    /// How long a persistent 401, 403 or 404 is told to the sender as 503, from the start or from the last 2xx.
+    pub refusal_hold: Duration,
+    /// Whether a 429 reaches the sender as 429; otherwise it is told as 503, which Prometheus retries by default.
+    pub pass_rate_limit: bool,
+    /// How much of a body is checked before it is forwarded.
+    pub check: CheckLevel,
+    /// How long open requests may go on after the first SIGTERM.
+    pub shutdown_grace: Duration,
+    /// Certificate authorities that TLS peers are checked against.
+    pub trust: TrustSource,
+    /// Proxy of the token exchange.
+    pub proxy: Option<Proxy>,
+}
+
+/// Ports and who may write.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// Port of every endpoint, bound on all interfaces.
+    pub port: u16,
+    /// Second port with the same endpoints except the write path.
+    pub admin_port: Option<u16>,
+    /// Networks that may write beside loopback.
+    pub allowed_sources: Vec<IpNet>,
+}
+
+/// Bounds on memory and concurrency; each is at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the arena that holds all bodies, whole and in progress.
+    pub body_memory: usize,
+    /// Bytes of the longest body taken; smaller than `body_memory`.
+    pub max_body_bytes: usize,
+    /// Sender connections open at once.
+    pub max_connections: usize,
+    /// Requests forwarded at once, which is also the bound on connections to the ingestion endpoint.
+    pub max_in_flight: usize,
+}
+
+/// How the process proves who it is to Microsoft Entra.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// A projected service-account token is exchanged for an access token.
+    Workload(WorkloadIdentity),
+}
+
+/// The values that the workload identity webhook puts into a pod, and what is asked for with them.
+#[derive(Clone, Debug)]
+pub struct WorkloadIdentity {
+    /// Application (client) id, a GUID.
+    pub client_id: String,
+    /// Tenant, a GUID or a verified domain; safe to stand in a path.
+    pub tenant_id: String,
+    /// Projected service-account token; the kubelet replaces it, so it is read again for every exchange.
+    pub token_file: PathBuf,
+    /// Authority host; its target is `/`.
+    pub authority: Endpoint,
+    /// What the token is for; ends in `/.default`.
+    pub scope: String,
+}
+
+/// How much of a body is checked before it is forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckLevel {
+    /// Compression, message structure, and UTF-8 of names and values.
+    Full,
+    /// Compression and message structure.
+    Wire,
+    /// Nothing.
+    Off,
+}
+
+/// Certificate authorities that TLS peers are checked against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrustSource {
+    /// Mozilla's roots, compiled in.
+    BuiltIn,
+    /// PEM certificates from files, in place of the built-in roots. At least one of the two is given.
+    Files {
+        /// One file with any number of certificates.
+        file: Option<PathBuf>,
+        /// A folder whose files each hold certificates.
+        dir: Option<PathBuf>,
+    },
+}
+
+/// An HTTP proxy that is asked for tunnels with CONNECT.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// `http://` or `https://` URL; it may hold a password and is left out of `Debug` for that reason.
+    pub url: String,
+    /// Comma-separated hosts and domains that are reached directly.
+    pub no_proxy: Option<String>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("no_proxy", &self.no_proxy).finish_non_exhaustive()
+    }
+}

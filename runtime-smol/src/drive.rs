@@ -1,0 +1,340 @@
+//! Drives one sender connection: does what the core's exchange asks for, reads and writes what makes progress, and
+//! waits when nothing does. What any of it means is the exchange's business.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use async_io::Async;
+use remora_core::forward::{Event, Exchange, Interest, Outcome, Outgoing, Peer, Refusal, Upstream as Destination};
+use remora_core::token::GrantId;
+use smol::future;
+
+use crate::body::{Body, SEGMENT};
+use crate::clock::Alarm;
+use crate::hub::{Hub, SEALED_AT_ONCE, Slot};
+use crate::secret::Bearer;
+use crate::upstream::{LinkError, Read, Upstream};
+
+/// Passes over the connections before other tasks have their turn.
+const PASSES: u32 = 16;
+
+/// Longest upstream head: our fields and a token of several KiB.
+const HEAD: usize = SEGMENT;
+
+/// Serves `stream` until it is closed and gives the slot back.
+pub(crate) async fn serve(hub: &'static Hub, stream: Async<TcpStream>, peer: Peer, slot: Slot) -> Slot {
+    let (inbox, outbox) = slot;
+    let exchange = Exchange::new(hub.now(), &hub.gateway, peer, inbox, outbox);
+    let mut connection = Connection {
+        hub,
+        stream,
+        exchange,
+        alarm: Alarm::new(hub.clock),
+        body: Body::new(&hub.arena),
+        upstream: None,
+        excess: false,
+        credential: None,
+        open: false,
+    };
+    connection.run().await;
+    connection.note_open(false);
+    connection.exchange.into_buffers()
+}
+
+struct Connection {
+    hub: &'static Hub,
+    stream: Async<TcpStream>,
+    exchange: Exchange<'static>,
+    alarm: Alarm,
+    body: Body,
+    upstream: Option<Upstream>,
+    /// Azure sent more than its answer.
+    excess: bool,
+    credential: Option<(GrantId, Rc<Bearer>)>,
+    /// The traffic counters know of an open request.
+    open: bool,
+}
+
+impl Connection {
+    async fn run(&mut self) {
+        let mut passes = 0;
+        while !self.exchange.is_done() {
+            while let Some(event) = self.exchange.poll_event() {
+                self.handle(event).await;
+            }
+            self.note_open(self.exchange.is_open());
+            if self.pass() {
+                passes += 1;
+                if passes % PASSES == 0 {
+                    future::yield_now().await;
+                }
+            } else if !self.exchange.is_done() {
+                self.wait().await;
+                self.exchange.wake(self.hub.now());
+            }
+        }
+        while let Some(event) = self.exchange.poll_event() {
+            self.handle(event).await;
+        }
+    }
+
+    fn note_open(&mut self, open: bool) {
+        if open != self.open {
+            self.open = open;
+            self.hub.traffic.turned(self.hub.now(), open);
+        }
+    }
+
+    async fn handle(&mut self, event: Event) {
+        match event {
+            Event::Reserve(bytes) => {
+                let reserve = self.body.reserve(bytes);
+                let in_time = within(self.hub, &self.exchange, reserve).await;
+                match in_time {
+                    Some(()) => self.exchange.reserved(self.hub.now()),
+                    None => self.exchange.wake(self.hub.now()),
+                }
+            }
+            Event::Check(_) => self.check(),
+            Event::Connect { fresh } => self.connect(fresh).await,
+            Event::Refresh => self.refresh().await,
+            Event::Release { reusable } => self.release(reusable),
+            Event::Report => {
+                let cause = self.hub.tokens.cause();
+                self.exchange.report(self.hub.now(), &cause);
+            }
+            Event::Answered(outcome) => self.answered(&outcome),
+            Event::HalfClose => drop(self.stream.get_ref().shutdown(Shutdown::Write)),
+            Event::Close => drop(self.stream.get_ref().shutdown(Shutdown::Both)),
+        }
+    }
+
+    fn check(&mut self) {
+        let mut window = self.hub.window.borrow_mut();
+        let verdict = match self.exchange.frame_check(&mut window) {
+            Some(mut check) => {
+                self.body.slices(0).for_each(|slice| check.feed(slice));
+                check.finish()
+            }
+            None => return,
+        };
+        self.exchange.checked(self.hub.now(), verdict);
+    }
+
+    async fn connect(&mut self, fresh: bool) {
+        let hub = self.hub;
+        self.credential = hub.tokens.usable();
+        if self.credential.is_none() {
+            return self.exchange.refuse(hub.now(), Refusal::NoToken, &hub.tokens.cause());
+        }
+        let Some(buffer) = within(hub, &self.exchange, hub.responses.take(1)).await.and_then(|mut lent| lent.pop())
+        else {
+            return self.exchange.wake(hub.now());
+        };
+        let idle = if fresh { None } else { hub.idle.take() };
+        let reused = idle.is_some();
+        self.upstream = match idle {
+            Some(upstream) => Some(upstream),
+            None => match within(hub, &self.exchange, hub.connector.connect()).await {
+                Some(Ok(upstream)) => Some(upstream),
+                Some(Err(error)) => {
+                    hub.responses.give([buffer]);
+                    return self.exchange.refuse(hub.now(), error.refusal(), &error.to_string());
+                }
+                None => {
+                    hub.responses.give([buffer]);
+                    return self.exchange.wake(hub.now());
+                }
+            },
+        };
+        self.excess = false;
+        self.exchange.attach(hub.now(), buffer, reused);
+    }
+
+    async fn refresh(&mut self) {
+        let Some((grant, _)) = &self.credential else { return };
+        let hub = self.hub;
+        match within(hub, &self.exchange, hub.tokens.replace(*grant)).await {
+            Some(true) => self.exchange.refreshed(hub.now()),
+            Some(false) => self.exchange.unrefreshed(hub.now(), &hub.tokens.cause()),
+            None => self.exchange.wake(hub.now()),
+        }
+    }
+
+    fn release(&mut self, reusable: bool) {
+        self.hub.responses.give(self.exchange.detach());
+        if let Some(upstream) = self.upstream.take() {
+            if reusable && upstream.is_flushed() && !self.excess {
+                self.hub.keep(upstream);
+            } else {
+                upstream.close();
+            }
+        }
+    }
+
+    fn answered(&mut self, outcome: &Outcome) {
+        self.body = Body::new(&self.hub.arena);
+        self.credential = None;
+        if outcome.is_write {
+            self.hub.wrote(outcome, self.exchange.answer_text());
+        }
+    }
+
+    /// Tries every operation that is wanted; true when one made progress.
+    fn pass(&mut self) -> bool {
+        let Interest { client_read, client_write, upstream_read, upstream_write } = self.exchange.interest();
+        let wrote = client_write && self.write_client();
+        let stored = self.store();
+        let read = client_read && self.read_client();
+        let sent = (upstream_write || self.upstream.as_ref().is_some_and(|up| !up.is_flushed())) && self.write_upstream();
+        let received = upstream_read && self.read_upstream();
+        wrote || stored || read || sent || received
+    }
+
+    fn write_client(&mut self) -> bool {
+        match (&mut self.stream.get_ref()).write(self.exchange.client_pending()) {
+            Ok(n) => self.exchange.client_drained(self.hub.now(), n),
+            Err(error) if is_blocked(&error) => return false,
+            Err(_) => self.exchange.client_broken(self.hub.now()),
+        }
+        true
+    }
+
+    /// Puts body bytes that came with the head, or in chunks, into the store.
+    fn store(&mut self) -> bool {
+        if self.exchange.body_piece().is_empty() {
+            return false;
+        }
+        match self.body.append(self.exchange.body_piece()) {
+            0 => self.exchange.exhausted(self.hub.now()),
+            n => self.exchange.body_taken(self.hub.now(), n),
+        }
+        true
+    }
+
+    fn read_client(&mut self) -> bool {
+        let now = self.hub.now();
+        let room = self.exchange.body_room();
+        let read = if room > 0 {
+            self.body.read_from(self.stream.get_ref(), room)
+        } else {
+            (&mut self.stream.get_ref()).read(self.exchange.client_space())
+        };
+        match read {
+            Ok(0) => self.exchange.client_eof(now),
+            Ok(n) if room > 0 => self.exchange.body_filled(now, n),
+            Ok(n) => self.exchange.client_filled(now, n),
+            Err(error) if is_blocked(&error) => return false,
+            Err(_) => self.exchange.client_broken(now),
+        }
+        true
+    }
+
+    /// Sends what is left over, then seals and sends more.
+    fn write_upstream(&mut self) -> bool {
+        match self.try_write_upstream() {
+            Ok(progress) => progress,
+            Err(_) => {
+                self.exchange.upstream_unwritable(self.hub.now());
+                false
+            }
+        }
+    }
+
+    fn try_write_upstream(&mut self) -> Result<bool, LinkError> {
+        let Self { hub, exchange, upstream, body, excess, credential, .. } = self;
+        let (Some(upstream), Some((_, bearer))) = (upstream, credential) else { return Ok(false) };
+        if upstream.flush().map_err(LinkError::Io)? {
+            return Ok(false);
+        }
+        let now = hub.now();
+        let mut sealed = hub.sealed.borrow_mut();
+        sealed.clear();
+        if exchange.outgoing() == Outgoing::Head {
+            let mut head = [0; HEAD];
+            let endpoint = hub.connector.endpoint();
+            let authority = endpoint.authority();
+            let to = Destination { authority: &authority, target: endpoint.target(), authorization: bearer.as_bytes() };
+            let Ok(length) = exchange.encode_head(&to, &mut head) else {
+                exchange.refuse(now, Refusal::NoToken, "the token does not fit into a request head");
+                return Ok(true);
+            };
+            let head = zeroize::Zeroizing::new(head);
+            let plain = head.get(..length).unwrap_or_default();
+            upstream.seal(plain, &mut sealed, &mut |bytes| feed(exchange, hub, excess, bytes))?;
+            exchange.head_sent(now);
+        }
+        if let Outgoing::Body { from } = exchange.outgoing() {
+            for slice in body.slices(from).take(SEALED_AT_ONCE) {
+                upstream.seal(slice, &mut sealed, &mut |bytes| feed(exchange, hub, excess, bytes))?;
+                exchange.body_sent(now, slice.len());
+            }
+        }
+        let something = !sealed.is_empty();
+        upstream.send(&sealed).map_err(LinkError::Io)?;
+        Ok(something)
+    }
+
+    fn read_upstream(&mut self) -> bool {
+        let Self { hub, exchange, upstream, excess, .. } = self;
+        let Some(upstream) = upstream else { return false };
+        match upstream.try_read(&mut |bytes| feed(exchange, hub, excess, bytes)) {
+            Ok(Read::Blocked) => return false,
+            Ok(Read::Some) => {}
+            Ok(Read::End) => exchange.upstream_eof(hub.now()),
+            Err(error) => exchange.upstream_broken(hub.now(), &error.to_string()),
+        }
+        true
+    }
+
+    /// Until one of the wanted operations may go on, or until the deadline.
+    async fn wait(&mut self) {
+        poll_fn(|cx| self.poll_ready(cx)).await;
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let interest = self.exchange.interest();
+        let mut ready = interest.client_read && self.stream.poll_readable(cx).is_ready();
+        ready |= interest.client_write && self.stream.poll_writable(cx).is_ready();
+        if let Some(upstream) = &self.upstream {
+            ready |= interest.upstream_read && upstream.stream.poll_readable(cx).is_ready();
+            let writing = interest.upstream_write || !upstream.is_flushed();
+            ready |= writing && upstream.stream.poll_writable(cx).is_ready();
+        }
+        ready |= self.alarm.poll(self.exchange.deadline(), cx).is_ready();
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// Hands decrypted bytes to the exchange; what it has no place for was not asked for.
+fn feed(exchange: &mut Exchange<'_>, hub: &Hub, excess: &mut bool, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        let space = exchange.upstream_space();
+        let n = space.len().min(bytes.len());
+        if n == 0 {
+            *excess = true;
+            return;
+        }
+        let (now, rest) = bytes.split_at(n);
+        space.iter_mut().zip(now).for_each(|(to, &from)| *to = from);
+        exchange.upstream_filled(hub.now(), n);
+        bytes = rest;
+    }
+}
+
+/// The result of `work`, unless the exchange's deadline comes first.
+async fn within<T>(hub: &Hub, exchange: &Exchange<'_>, work: impl Future<Output = T>) -> Option<T> {
+    let deadline = exchange.deadline();
+    future::or(async { Some(work.await) }, async {
+        hub.clock.until(deadline).await;
+        None
+    })
+    .await
+}
+
+fn is_blocked(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}

@@ -1,0 +1,151 @@
+//! What all connections of the process share, made once at the start.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use remora_core::forward::{Gateway, Outcome, Policy, Timeouts};
+use remora_core::remote_write::Level;
+use remora_core::time::Instant;
+use smol::LocalExecutor;
+
+use crate::body::{Arena, SEGMENT, Segment};
+use crate::clock::Clock;
+use crate::config::{CheckLevel, Config};
+use crate::connect::Connector;
+use crate::identity::Tokens;
+use crate::notice::{Notice, Observer};
+use crate::pool::{Pool, buffers};
+use crate::tls::{Client, RECORD_OVERHEAD, TlsError};
+use crate::traffic::Traffic;
+use crate::trust::Trust;
+use crate::upstream::{Idle, Upstream};
+
+/// Bytes of a sender connection's buffers: the answer's and the head's.
+const OUTBOX: usize = 2 * 1024;
+const INBOX: usize = 8 * 1024;
+
+/// Bytes for Azure's answer.
+const RESPONSE: usize = 8 * 1024;
+
+/// The snappy window: as far back as the encoders of all common senders reach.
+const WINDOW: usize = 64 * 1024;
+
+/// Longest decoded body: as Prometheus' own receiver.
+const MAX_DECODED: u32 = 32 * 1024 * 1024;
+
+/// Segments that are sealed in one go.
+pub(crate) const SEALED_AT_ONCE: usize = 8;
+
+/// A minute of traffic is summed up in one line.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The buffers of one sender connection: inbox and outbox.
+pub(crate) type Slot = (Segment, Segment);
+
+/// The shared state. One thread owns it, and it lives as long as the process.
+pub(crate) struct Hub {
+    pub(crate) executor: &'static LocalExecutor<'static>,
+    pub(crate) clock: Clock,
+    pub(crate) gateway: Gateway,
+    pub(crate) arena: Rc<Arena>,
+    pub(crate) slots: Rc<Pool<Slot>>,
+    /// One for each request that is forwarded at a time.
+    pub(crate) responses: Rc<Pool<Segment>>,
+    pub(crate) tokens: Tokens,
+    pub(crate) connector: Connector,
+    pub(crate) idle: Idle,
+    pub(crate) traffic: Traffic,
+    pub(crate) sealed: RefCell<Vec<u8>>,
+    pub(crate) window: RefCell<&'static mut [u8]>,
+    pub(crate) allowed_sources: Vec<IpNet>,
+    pub(crate) observer: Box<dyn Observer>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("gateway", &self.gateway).finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    pub(crate) fn new(
+        executor: &'static LocalExecutor<'static>,
+        config: &Config,
+        trust: &Trust,
+        observer: Box<dyn Observer>,
+    ) -> Result<Self, TlsError> {
+        let clock = Clock::start();
+        let limits = config.limits;
+        let slots = buffers(limits.max_connections, OUTBOX + INBOX).map(|slot| {
+            let (outbox, inbox) = slot.split_at_mut(OUTBOX);
+            (inbox, outbox)
+        });
+        // The random keys of a hasher are randomness enough to spread refreshes.
+        let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) as u32;
+        Ok(Self {
+            executor,
+            clock,
+            gateway: Gateway::new(clock.now(), policy(config)),
+            arena: Pool::new(buffers(limits.body_memory / SEGMENT, SEGMENT)),
+            slots: Pool::new(slots),
+            responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)),
+            tokens: Tokens::new(clock, seed),
+            connector: Connector::new(config.ingestion.clone(), Client::new(&trust.certificates)?),
+            idle: Idle::default(),
+            traffic: Traffic::default(),
+            sealed: RefCell::new(Vec::with_capacity(SEALED_AT_ONCE * (SEGMENT + RECORD_OVERHEAD))),
+            window: RefCell::new(Box::leak(vec![0; WINDOW].into_boxed_slice())),
+            allowed_sources: config.listen.allowed_sources.clone(),
+            observer,
+        })
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Keeps a connection for the next request. The first one to become idle brings a task that ends the last.
+    pub(crate) fn keep(&'static self, upstream: Upstream) {
+        if self.idle.keep(self.now(), upstream) {
+            let sweep = async {
+                while let Some(at) = self.idle.sweep(self.now()) {
+                    self.clock.until(at).await;
+                }
+            };
+            self.executor.spawn(sweep).detach();
+        }
+    }
+
+    /// Takes note of an answered write.
+    pub(crate) fn wrote(&'static self, outcome: &Outcome, text: &str) {
+        if !(200..300).contains(&outcome.status) {
+            let Outcome { status, upstream_status, .. } = *outcome;
+            self.observer.notice(&Notice::Refused { status, upstream_status, text });
+        }
+        if self.traffic.wrote(self.now(), outcome) {
+            let end = async {
+                async_io::Timer::after(MINUTE).await;
+                self.observer.notice(&Notice::Minute(self.traffic.end_minute()));
+            };
+            self.executor.spawn(end).detach();
+        }
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        max_body_bytes: config.limits.max_body_bytes,
+        max_decoded_bytes: MAX_DECODED,
+        check: match config.check {
+            CheckLevel::Full => Some(Level::Full),
+            CheckLevel::Wire => Some(Level::Wire),
+            CheckLevel::Off => None,
+        },
+        refusal_hold: config.refusal_hold,
+        pass_rate_limit: config.pass_rate_limit,
+        timeouts: Timeouts { upstream: config.upstream_timeout, ..Timeouts::DEFAULT },
+    }
+}

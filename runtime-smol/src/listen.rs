@@ -1,0 +1,113 @@
+//! The listener: accepts, tells where a sender sits, and turns away who finds no slot.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::time::Duration;
+
+use async_io::{Async, Timer};
+use remora_core::forward::{Peer, reply};
+use smol::future;
+
+use crate::drive;
+use crate::hub::Hub;
+use crate::notice::Notice;
+use crate::pool::Pool;
+
+/// After an accept that failed, for want of file descriptors say.
+const REST: Duration = Duration::from_millis(100);
+
+/// How long a connection that is turned away is read, so that its sender sees the answer.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Connections that are turned away at a time.
+pub(crate) const FAREWELLS: usize = 64;
+
+/// Binds `port` on all interfaces, both families where the kernel has both.
+pub(crate) fn bind(port: u16) -> io::Result<Async<TcpListener>> {
+    let both = TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
+    let listener = match both {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?
+        }
+        bound => bound?,
+    };
+    Async::new(listener)
+}
+
+/// Accepts for ever. Nobody may write through the admin port.
+pub(crate) async fn accept(hub: &'static Hub, listener: Async<TcpListener>, admin: bool) {
+    let farewells = Pool::new(std::iter::repeat_n((), FAREWELLS));
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) => {
+                let peer = if admin { Peer::Foreign } else { peer(hub, from.ip()) };
+                admit(hub, &farewells, stream, peer);
+            }
+            Err(error) => {
+                hub.observer.notice(&Notice::AcceptFailed { error: &error });
+                Timer::after(REST).await;
+            }
+        }
+    }
+}
+
+fn admit(hub: &'static Hub, farewells: &Rc<Pool<()>>, stream: Async<TcpStream>, peer: Peer) {
+    if let Some(slot) = hub.slots.try_take() {
+        let _ = stream.get_ref().set_nodelay(true);
+        hub.traffic.connected();
+        let serve = async move {
+            let slot = drive::serve(hub, stream, peer, slot).await;
+            hub.slots.give([slot]);
+            hub.traffic.disconnected();
+        };
+        hub.executor.spawn(serve).detach();
+    } else {
+        hub.observer.notice(&Notice::Crowded);
+        if let Some(leave) = farewells.try_take() {
+            let farewells = Rc::clone(farewells);
+            let turn_away = async move {
+                future::or(farewell(&stream), async {
+                    Timer::after(FAREWELL).await;
+                })
+                .await;
+                farewells.give([leave]);
+            };
+            hub.executor.spawn(turn_away).detach();
+        }
+    }
+}
+
+/// Answers at once, then reads what still comes: closing earlier would turn the answer into a network error.
+async fn farewell(stream: &Async<TcpStream>) {
+    let mut answer = [0; 512];
+    let length = reply::crowded(&mut answer);
+    // A new connection has room for an answer.
+    let _ = (&mut stream.get_ref()).write(answer.get(..length).unwrap_or_default());
+    let _ = stream.get_ref().shutdown(Shutdown::Write);
+    let mut scratch = [0; 2048];
+    loop {
+        match (&mut stream.get_ref()).read(&mut scratch) {
+            Ok(0) => return,
+            Ok(_) => future::yield_now().await,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if stream.readable().await.is_err() {
+                    return;
+                }
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+/// Where a sender sits. An IPv4 sender on an IPv6 socket has a mapped address.
+fn peer(hub: &Hub, from: IpAddr) -> Peer {
+    let from = from.to_canonical();
+    if from.is_loopback() {
+        Peer::Loopback
+    } else if hub.allowed_sources.iter().any(|network| network.contains(&from)) {
+        Peer::Allowed
+    } else {
+        Peer::Foreign
+    }
+}

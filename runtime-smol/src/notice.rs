@@ -1,0 +1,70 @@
+//! What happens, told to whoever prints it. Nothing here formats a line.
+
+use std::time::Duration;
+
+use crate::entra::Failure;
+
+/// Takes notices. Called on the one thread that does everything: it must be quick.
+pub trait Observer {
+    /// Something happened.
+    fn notice(&self, notice: &Notice<'_>);
+}
+
+/// What happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Notice<'a> {
+    /// The port is open.
+    Listening {
+        /// The port.
+        port: u16,
+    },
+    /// Entra granted a token.
+    TokenGranted {
+        /// How long it serves.
+        lifetime: Duration,
+    },
+    /// Entra granted none.
+    TokenFailed {
+        /// Why.
+        failure: &'a Failure,
+        /// The old token still serves.
+        serving: bool,
+    },
+    /// A write was answered with something else than success.
+    Refused {
+        /// What the sender was told.
+        status: u16,
+        /// What Azure said, where it came to an answer.
+        upstream_status: Option<u16>,
+        /// The text of the answer.
+        text: &'a str,
+    },
+    /// A minute with traffic has passed.
+    Minute(Minute),
+    /// A connection was turned away because all slots are taken.
+    Crowded,
+    /// Accepting a connection failed.
+    AcceptFailed {
+        /// The error.
+        error: &'a std::io::Error,
+    },
+    /// A signal asked the process to stop.
+    Stopping {
+        /// Requests that are open.
+        open: usize,
+    },
+}
+
+/// The traffic of one minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Minute {
+    /// Writes that Azure accepted.
+    pub succeeded: u64,
+    /// Writes that were answered otherwise.
+    pub failed: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+    /// Time from head to answer, summed up.
+    pub busy: Duration,
+}

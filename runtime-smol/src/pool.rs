@@ -1,0 +1,196 @@
+//! A pool of equal things that are made once and lent in the order in which they were asked for.
+//!
+//! Body segments, connection slots and response buffers are all kept this way: what is lent out bounds what the
+//! process holds, and who waits is served first come, first served.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// The pool. One thread owns it.
+pub(crate) struct Pool<T> {
+    state: RefCell<State<T>>,
+    size: usize,
+}
+
+struct State<T> {
+    /// The one that was given back last is lent first, so that few are ever touched.
+    free: Vec<T>,
+    waiting: VecDeque<Waiting>,
+    last_ticket: u64,
+}
+
+struct Waiting {
+    ticket: u64,
+    wanted: usize,
+    waker: Waker,
+}
+
+impl<T> fmt::Debug for Pool<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("size", &self.size).field("free", &self.free()).finish_non_exhaustive()
+    }
+}
+
+impl<T> Pool<T> {
+    pub(crate) fn new(things: impl Iterator<Item = T>) -> Rc<Self> {
+        let free: Vec<T> = things.collect();
+        let size = free.len();
+        Rc::new(Self { state: RefCell::new(State { free, waiting: VecDeque::new(), last_ticket: 0 }), size })
+    }
+
+    /// How many are not lent out.
+    pub(crate) fn free(&self) -> usize {
+        self.state.borrow().free.len()
+    }
+
+    /// One, if it can be had at once and nobody waits for it.
+    pub(crate) fn try_take(&self) -> Option<T> {
+        let mut state = self.state.borrow_mut();
+        if state.waiting.is_empty() { state.free.pop() } else { None }
+    }
+
+    /// `wanted` of them, after all who asked before. Never completes when that is more than the pool has.
+    pub(crate) fn take(&self, wanted: usize) -> Take<'_, T> {
+        Take { pool: self, wanted, ticket: None }
+    }
+
+    /// Takes back what was lent.
+    pub(crate) fn give(&self, things: impl IntoIterator<Item = T>) {
+        let mut state = self.state.borrow_mut();
+        state.free.extend(things);
+        state.wake_first();
+    }
+}
+
+impl<T> State<T> {
+    fn wake_first(&self) {
+        if let Some(first) = self.waiting.front()
+            && first.wanted <= self.free.len()
+        {
+            first.waker.wake_by_ref();
+        }
+    }
+}
+
+/// See [`Pool::take`].
+pub(crate) struct Take<'p, T> {
+    pool: &'p Pool<T>,
+    wanted: usize,
+    ticket: Option<u64>,
+}
+
+impl<T> Future for Take<'_, T> {
+    type Output = Vec<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<T>> {
+        let wanted = self.wanted;
+        let mut state = self.pool.state.borrow_mut();
+        let first = match self.ticket {
+            None => state.waiting.is_empty(),
+            Some(ticket) => state.waiting.front().is_some_and(|first| first.ticket == ticket),
+        };
+        if first && wanted <= state.free.len() {
+            if self.ticket.is_some() {
+                state.waiting.pop_front();
+            }
+            let from = state.free.len().saturating_sub(wanted);
+            let lent = state.free.split_off(from);
+            state.wake_first();
+            drop(state);
+            self.ticket = None;
+            return Poll::Ready(lent);
+        }
+        let ticket = self.ticket;
+        if let Some(place) = state.waiting.iter_mut().find(|waiting| Some(waiting.ticket) == ticket) {
+            place.waker.clone_from(cx.waker());
+            return Poll::Pending;
+        }
+        state.last_ticket = state.last_ticket.wrapping_add(1);
+        let ticket = state.last_ticket;
+        state.waiting.push_back(Waiting { ticket, wanted, waker: cx.waker().clone() });
+        drop(state);
+        self.ticket = Some(ticket);
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Take<'_, T> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            let mut state = self.pool.state.borrow_mut();
+            state.waiting.retain(|waiting| waiting.ticket != ticket);
+            state.wake_first();
+        }
+    }
+}
+
+/// `count` buffers of `length` bytes from one allocation that lives as long as the process. Pages that are never used
+/// are never resident.
+pub(crate) fn buffers(count: usize, length: usize) -> impl Iterator<Item = &'static mut [u8]> {
+    let memory = vec![0; count.saturating_mul(length)].into_boxed_slice();
+    Box::leak(memory).chunks_exact_mut(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smol::future::poll_once;
+
+    fn numbers(count: u32) -> Rc<Pool<u32>> {
+        Pool::new(0..count)
+    }
+
+    #[test]
+    fn what_was_given_back_last_is_lent_first() {
+        let pool = numbers(3);
+        let lent = pool.try_take();
+        assert_eq!(lent, Some(2));
+        pool.give(lent);
+        assert_eq!(pool.try_take(), Some(2));
+    }
+
+    #[test]
+    fn who_asked_first_is_served_first() {
+        smol::block_on(async {
+            let pool = numbers(4);
+            let held = pool.take(3).await;
+            let mut large = Box::pin(pool.take(3));
+            let mut small = Box::pin(pool.take(1));
+            assert!(poll_once(&mut large).await.is_none());
+            assert!(poll_once(&mut small).await.is_none(), "one is free, but three were asked for earlier");
+            assert_eq!(pool.try_take(), None);
+            pool.give(held);
+            assert_eq!(poll_once(&mut large).await.map(|lent| lent.len()), Some(3));
+            assert_eq!(poll_once(&mut small).await.map(|lent| lent.len()), Some(1));
+        });
+    }
+
+    #[test]
+    fn who_stops_waiting_leaves_the_queue() {
+        smol::block_on(async {
+            let pool = numbers(2);
+            let held = pool.take(1).await;
+            let mut large = Box::pin(pool.take(2));
+            assert!(poll_once(&mut large).await.is_none());
+            let mut small = Box::pin(pool.take(1));
+            assert!(poll_once(&mut small).await.is_none());
+            drop(large);
+            assert!(poll_once(&mut small).await.is_some());
+            pool.give(held);
+            assert_eq!(pool.free(), 1);
+        });
+    }
+
+    #[test]
+    fn buffers_are_equal_and_apart() {
+        let mut all: Vec<_> = buffers(3, 8).collect();
+        assert_eq!(all.len(), 3);
+        all[1].fill(7);
+        assert!(all[0].iter().chain(all[2].iter()).all(|&byte| byte == 0));
+    }
+}

@@ -1,0 +1,46 @@
+//! A token in memory: shown to nobody, overwritten when it is no longer needed.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// The value of an `Authorization` field, ready to be sent.
+#[derive(Clone)]
+pub(crate) struct Bearer(Zeroizing<Vec<u8>>);
+
+impl Bearer {
+    /// `access_token` as Entra granted it; nothing where it could not stand in a header field.
+    pub(crate) fn new(access_token: &str) -> Option<Self> {
+        let sound = !access_token.is_empty() && access_token.bytes().all(|byte| byte.is_ascii_graphic());
+        sound.then(|| Self(Zeroizing::new([b"Bearer ", access_token.as_bytes()].concat())))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bearer(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_never_shown() {
+        let bearer = Bearer::new("eyJ0eXAi.x.y").unwrap();
+        assert_eq!(bearer.as_bytes(), b"Bearer eyJ0eXAi.x.y");
+        assert!(!format!("{bearer:?} {:?}", Some(&bearer)).contains("eyJ"));
+    }
+
+    #[test]
+    fn what_could_break_a_header_is_no_token() {
+        for token in ["", "a b", "a\r\nX: y", "a\u{e9}"] {
+            assert!(Bearer::new(token).is_none(), "{token:?}");
+        }
+    }
+}

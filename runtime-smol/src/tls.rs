@@ -1,0 +1,269 @@
+//! TLS on the client side. The only file that names rustls.
+//!
+//! A [`Session`] owns no socket. Bytes from the peer go into [`Session::space`], bytes for the peer come out of
+//! [`Session::outgoing`]; [`Session::turn`] does what can be done in between, and [`Session::seal`] encrypts into a
+//! buffer that all sessions share. The same three calls fit an interface in which rustls reads from and writes to
+//! buffers of the caller's.
+//!
+//! Three things about the unbuffered interface are easy to get wrong, and are kept to here: it is always given all
+//! bytes that are not consumed yet, never a part of them; a record that it hands out for encoding is encoded before
+//! anything else is done; and after an error the alert is fetched from it and sent.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::{Resumption, UnbufferedClientConnection};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::{ClientConfig, RootCertStore, crypto};
+
+/// Room for incoming bytes at first, and after the handshake.
+const SMALL: usize = 4 * 1024;
+
+/// Longest handshake message rustls takes, with its header: a certificate chain may need it whole.
+const LARGEST: usize = 0x1_0005 + 5 * 64;
+
+/// Sessions that are remembered for resumption. There is one host.
+const TICKETS: usize = 4;
+
+/// What one record of 16 KiB grows by at most (RFC 8446 §5.2).
+pub(crate) const RECORD_OVERHEAD: usize = 256;
+
+/// Why TLS failed, in one line.
+#[derive(Debug)]
+pub struct TlsError(String);
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TlsError {}
+
+impl From<rustls::Error> for TlsError {
+    fn from(error: rustls::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// The cryptography in use, for the token exchange's own connections.
+pub(crate) fn provider() -> Arc<crypto::CryptoProvider> {
+    Arc::new(crypto::ring::default_provider())
+}
+
+/// Checks which of `certificates` can serve as roots; returns how many cannot.
+pub(crate) fn unusable_roots(certificates: &[CertificateDer<'static>]) -> usize {
+    RootCertStore::empty().add_parsable_certificates(certificates.iter().cloned()).1
+}
+
+/// What all sessions share: roots, cryptography, tickets.
+#[derive(Clone, Debug)]
+pub(crate) struct Client(Arc<ClientConfig>);
+
+impl Client {
+    /// `certificates` are the roots; none stands for the built-in ones.
+    pub(crate) fn new(certificates: &[CertificateDer<'static>]) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        if certificates.is_empty() {
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        } else {
+            roots.add_parsable_certificates(certificates.iter().cloned());
+        }
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.resumption = Resumption::in_memory_sessions(TICKETS);
+        Ok(Self(Arc::new(config)))
+    }
+
+    /// A session with `host`, a DNS name or an address.
+    pub(crate) fn open(&self, host: &str) -> Result<Session, TlsError> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| TlsError(error.to_string()))?;
+        let connection = UnbufferedClientConnection::new(Arc::clone(&self.0), name)?;
+        Ok(Session {
+            connection,
+            incoming: vec![0; SMALL],
+            filled: 0,
+            outgoing: Vec::new(),
+            sent: 0,
+            established: false,
+            peer_closed: false,
+        })
+    }
+}
+
+/// One connection's TLS.
+pub(crate) struct Session {
+    connection: UnbufferedClientConnection,
+    incoming: Vec<u8>,
+    filled: usize,
+    outgoing: Vec<u8>,
+    sent: usize,
+    established: bool,
+    peer_closed: bool,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("established", &self.established).finish_non_exhaustive()
+    }
+}
+
+/// Takes decrypted bytes.
+type Sink<'s> = &'s mut dyn FnMut(&[u8]);
+
+impl Session {
+    /// Where bytes from the peer go; never empty.
+    pub(crate) fn space(&mut self) -> &mut [u8] {
+        if self.filled == self.incoming.len() {
+            let grown = (self.incoming.len() * 2).min(LARGEST);
+            self.incoming.resize(grown, 0);
+        }
+        self.incoming.get_mut(self.filled..).unwrap_or_default()
+    }
+
+    /// `n` bytes were put into the space.
+    pub(crate) fn received(&mut self, n: usize) {
+        self.filled = (self.filled + n).min(self.incoming.len());
+    }
+
+    /// Bytes to send to the peer.
+    pub(crate) fn outgoing(&self) -> &[u8] {
+        self.outgoing.get(self.sent..).unwrap_or_default()
+    }
+
+    /// The first `n` bytes of [`Session::outgoing`] were sent.
+    pub(crate) fn sent(&mut self, n: usize) {
+        self.sent += n;
+        if self.sent >= self.outgoing.len() {
+            // The memory goes too: an idle connection keeps nothing.
+            self.outgoing = Vec::new();
+            self.sent = 0;
+        }
+    }
+
+    /// Keeps sealed bytes that a socket did not take.
+    pub(crate) fn keep(&mut self, sealed: &[u8]) {
+        self.outgoing.extend_from_slice(sealed);
+    }
+
+    /// The handshake is done.
+    pub(crate) const fn is_established(&self) -> bool {
+        self.established
+    }
+
+    /// The peer said that it will send no more.
+    pub(crate) const fn is_peer_closed(&self) -> bool {
+        self.peer_closed
+    }
+
+    /// Works through what came in: decrypted bytes go to `sink`, answers to [`Session::outgoing`]. After an error the
+    /// alert for the peer is in [`Session::outgoing`].
+    pub(crate) fn turn(&mut self, sink: Sink<'_>) -> Result<(), TlsError> {
+        let mut answers = std::mem::take(&mut self.outgoing);
+        let result = self.run(sink, &mut answers, None);
+        self.outgoing = answers;
+        result?;
+        if self.established && self.filled == 0 && self.incoming.len() > SMALL {
+            self.incoming = vec![0; SMALL];
+        }
+        Ok(())
+    }
+
+    /// Encrypts `plain`, behind what is already in `sealed`. The session must have nothing left to send.
+    pub(crate) fn seal(&mut self, plain: &[u8], sealed: &mut Vec<u8>, sink: Sink<'_>) -> Result<(), TlsError> {
+        self.run(sink, sealed, Some(plain))
+    }
+
+    /// Says goodbye: the closing alert goes to [`Session::outgoing`].
+    pub(crate) fn close(&mut self) {
+        let UnbufferedStatus { state, .. } = self.connection.process_tls_records(filled(&mut self.incoming, self.filled));
+        if let Ok(ConnectionState::WriteTraffic(mut writer)) = state {
+            let start = self.outgoing.len();
+            self.outgoing.resize(start + 64, 0);
+            let room = self.outgoing.get_mut(start..).unwrap_or_default();
+            let n = writer.queue_close_notify(room).unwrap_or(0);
+            self.outgoing.truncate(start + n);
+        }
+    }
+
+    /// Runs the connection until it needs bytes from the peer, or until `plain` is encrypted.
+    fn run(&mut self, sink: Sink<'_>, out: &mut Vec<u8>, plain: Option<&[u8]>) -> Result<(), TlsError> {
+        let mut failure = None;
+        loop {
+            let UnbufferedStatus { mut discard, state } =
+                self.connection.process_tls_records(filled(&mut self.incoming, self.filled));
+            let mut done = false;
+            match state {
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                    while let Some(record) = traffic.next_record() {
+                        let record = record?;
+                        discard += record.discard;
+                        sink(record.payload);
+                    }
+                }
+                Ok(ConnectionState::EncodeTlsData(mut record)) => encode(&mut |room| record.encode(room), out)?,
+                Ok(ConnectionState::TransmitTlsData(record)) => record.done(),
+                Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
+                Ok(ConnectionState::WriteTraffic(mut writer)) => {
+                    self.established = true;
+                    done = true;
+                    if let Some(plain) = plain {
+                        encrypt(&mut |room| writer.encrypt(plain, room), plain.len(), out)?;
+                    }
+                }
+                Ok(ConnectionState::BlockedHandshake | ConnectionState::Closed) => done = true,
+                Ok(_) => return Err(TlsError("unexpected state".to_owned())),
+                // The alert that tells the peer is fetched by going on, once.
+                Err(error) if failure.is_none() => failure = Some(error),
+                Err(_) => done = true,
+            }
+            self.discard(discard);
+            if done {
+                return failure.map_or(Ok(()), |error| Err(error.into()));
+            }
+        }
+    }
+
+    fn discard(&mut self, n: usize) {
+        if n > 0 {
+            self.incoming.copy_within(n.min(self.filled)..self.filled, 0);
+            self.filled = self.filled.saturating_sub(n);
+        }
+    }
+}
+
+/// All bytes that are not consumed yet.
+fn filled(incoming: &mut [u8], filled: usize) -> &mut [u8] {
+    incoming.get_mut(..filled).unwrap_or_default()
+}
+
+/// Appends a handshake record to `out`; asks for its length by offering no room.
+fn encode(record: &mut dyn FnMut(&mut [u8]) -> Result<usize, EncodeError>, out: &mut Vec<u8>) -> Result<(), TlsError> {
+    let start = out.len();
+    let needed = match record(&mut []) {
+        Err(EncodeError::InsufficientSize(size)) => size.required_size,
+        Ok(_) => return Ok(()),
+        Err(error) => return Err(TlsError(error.to_string())),
+    };
+    out.resize(start + needed, 0);
+    let written = record(out.get_mut(start..).unwrap_or_default()).map_err(|error| TlsError(error.to_string()))?;
+    out.truncate(start + written);
+    Ok(())
+}
+
+/// Appends `length` encrypted bytes to `out`.
+fn encrypt(
+    plain: &mut dyn FnMut(&mut [u8]) -> Result<usize, EncryptError>,
+    length: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), TlsError> {
+    let start = out.len();
+    let records = length / (16 * 1024) + 1;
+    out.resize(start + length + records * RECORD_OVERHEAD, 0);
+    let written = plain(out.get_mut(start..).unwrap_or_default()).map_err(|error| TlsError(error.to_string()))?;
+    out.truncate(start + written);
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Which certificates the sidecar trusts: Mozilla's, built in, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` instead.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::{self, PemObject as _};
+
+use crate::config::TrustSource;
+use crate::tls;
+
+/// The roots of every connection, to Entra and to the ingestion endpoint alike.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Empty: the built-in ones.
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
+    /// Certificates that were read but cannot serve as roots.
+    pub unusable: usize,
+}
+
+/// Why no roots could be read.
+#[derive(Debug)]
+pub enum TrustError {
+    /// The file or folder cannot be read.
+    Unreadable(PathBuf, io::Error),
+    /// The file is no PEM file; the number counts its parts from 1.
+    Pem(PathBuf, usize, pem::Error),
+    /// Nothing in it can serve as a root.
+    Empty(PathBuf),
+}
+
+impl fmt::Display for TrustError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Pem(path, part, error) => write!(f, "{}: part {part} is not PEM: {error}", path.display()),
+            Self::Empty(path) => write!(f, "{}: no usable CA certificate in it", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for TrustError {}
+
+impl Trust {
+    /// Reads the roots. Certificates that cannot serve are counted and passed over, as long as one can.
+    pub fn load(source: &TrustSource) -> Result<Self, TrustError> {
+        let TrustSource::Files { file, dir } = source else { return Ok(Self::default()) };
+        let mut certificates = Vec::new();
+        if let Some(file) = file {
+            certificates.extend(read_file(file)?);
+        }
+        if let Some(dir) = dir {
+            certificates.extend(read_dir(dir)?);
+        }
+        let unusable = tls::unusable_roots(&certificates);
+        if unusable == certificates.len() {
+            let path = file.as_ref().or(dir.as_ref()).cloned().unwrap_or_default();
+            return Err(TrustError::Empty(path));
+        }
+        Ok(Self { certificates, unusable })
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let bytes = fs::read(path).map_err(|error| TrustError::Unreadable(path.to_owned(), error))?;
+    let parts = CertificateDer::pem_slice_iter(&bytes).enumerate();
+    parts.map(|(i, part)| part.map_err(|error| TrustError::Pem(path.to_owned(), i + 1, error))).collect()
+}
+
+/// Every certificate of a folder's files. What is no PEM file is passed over, as OpenSSL does.
+fn read_dir(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let unreadable = |error| TrustError::Unreadable(path.to_owned(), error);
+    let mut names = fs::read_dir(path)
+        .map_err(unreadable)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unreadable)?;
+    names.sort();
+    let files = names.iter().filter(|name| name.is_file());
+    Ok(files.filter_map(|name| read_file(name).ok()).flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str, content: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("remora-trust-{}-{name}", std::process::id()));
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn load(file: &Path) -> Result<Trust, TrustError> {
+        Trust::load(&TrustSource::Files { file: Some(file.to_owned()), dir: None })
+    }
+
+    #[test]
+    fn nothing_named_stands_for_the_built_in_roots() {
+        let trust = Trust::load(&TrustSource::BuiltIn).unwrap();
+        assert!(trust.certificates.is_empty());
+        assert!(tls::Client::new(&trust.certificates).is_ok());
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = load(Path::new("/nonexistent/ca.pem")).unwrap_err().to_string();
+        assert!(error.starts_with("/nonexistent/ca.pem: "), "{error}");
+    }
+
+    #[test]
+    fn a_file_without_a_certificate_is_refused() {
+        let path = scratch("empty.pem", "# nothing\n");
+        assert!(matches!(load(&path), Err(TrustError::Empty(_))));
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_broken_part_is_counted() {
+        let path = scratch("broken.pem", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n");
+        let error = load(&path).unwrap_err().to_string();
+        assert!(error.contains("part 1"), "{error}");
+        fs::remove_file(path).unwrap();
+    }
+}

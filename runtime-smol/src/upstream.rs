@@ -1,0 +1,204 @@
+//! Connections to the ingestion endpoint: one with its TLS session, and those that are idle.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use async_io::Async;
+use remora_core::time::Instant;
+
+use crate::connect::ConnectError;
+use crate::tls::{Session, TlsError};
+
+/// How long an idle connection is worth keeping. Front ends of this kind close theirs after two to four minutes.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// Most idle connections that are kept: as many as Prometheus has shards by default.
+const MOST_IDLE: usize = 50;
+
+/// Why a connection cannot go on.
+#[derive(Debug)]
+pub(crate) enum LinkError {
+    Io(io::Error),
+    Tls(TlsError),
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+/// What came of reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// Nothing was there.
+    Blocked,
+    /// Bytes came in; decrypted ones went to the sink.
+    Some,
+    /// The peer will send no more.
+    End,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) stream: Async<TcpStream>,
+    session: Session,
+}
+
+impl Upstream {
+    pub(crate) const fn new(stream: Async<TcpStream>, session: Session) -> Self {
+        Self { stream, session }
+    }
+
+    pub(crate) async fn handshake(&mut self) -> Result<(), ConnectError> {
+        let lost = |error: io::Error| ConnectError::Connect(format!("during the TLS handshake: {error}"));
+        loop {
+            let turned = self.session.turn(&mut |_| {});
+            while self.flush().map_err(lost)? {
+                self.stream.writable().await.map_err(lost)?;
+            }
+            turned.map_err(ConnectError::Tls)?;
+            if self.session.is_established() {
+                return Ok(());
+            }
+            match self.fill() {
+                Ok(Read::Blocked) => self.stream.readable().await.map_err(lost)?,
+                Ok(Read::Some) => {}
+                Ok(Read::End) => return Err(lost(io::ErrorKind::UnexpectedEof.into())),
+                Err(error) => return Err(lost(error)),
+            }
+        }
+    }
+
+    /// Reads once and hands decrypted bytes to `sink`.
+    pub(crate) fn try_read(&mut self, sink: &mut dyn FnMut(&[u8])) -> Result<Read, LinkError> {
+        let read = self.fill().map_err(LinkError::Io)?;
+        if read == Read::Some {
+            let turned = self.session.turn(sink);
+            // What goes out now, an alert or a key update, waits for room like everything else.
+            let _ = self.flush();
+            turned.map_err(LinkError::Tls)?;
+        }
+        Ok(if self.session.is_peer_closed() { Read::End } else { read })
+    }
+
+    /// Sends what is left over; true while something is left.
+    pub(crate) fn flush(&mut self) -> io::Result<bool> {
+        while !self.session.outgoing().is_empty() {
+            match (&mut self.stream.get_ref()).write(self.session.outgoing()) {
+                Ok(n) => self.session.sent(n),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether everything that was handed over is with the kernel.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.session.outgoing().is_empty()
+    }
+
+    /// Encrypts `plain` behind what is in `sealed`. Nothing may be left to [`Upstream::flush`].
+    pub(crate) fn seal(
+        &mut self,
+        plain: &[u8],
+        sealed: &mut Vec<u8>,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), LinkError> {
+        self.session.seal(plain, sealed, sink).map_err(LinkError::Tls)
+    }
+
+    /// Sends sealed bytes with one write and keeps what the socket did not take.
+    pub(crate) fn send(&mut self, sealed: &[u8]) -> io::Result<()> {
+        let taken = match (&mut self.stream.get_ref()).write(sealed) {
+            Ok(n) => n,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
+            Err(error) => return Err(error),
+        };
+        self.session.keep(sealed.get(taken..).unwrap_or_default());
+        Ok(())
+    }
+
+    /// Says goodbye as far as that is possible at once.
+    pub(crate) fn close(mut self) {
+        self.session.close();
+        let _ = self.flush();
+    }
+
+    /// Whether an idle connection can still be used. Tickets may have come in meanwhile; anything else that came was
+    /// not asked for.
+    fn is_alive(&mut self) -> bool {
+        let mut unasked = false;
+        loop {
+            match self.try_read(&mut |_| unasked = true) {
+                Ok(Read::Blocked) => return !unasked && self.is_flushed(),
+                Ok(Read::Some) if !unasked => {}
+                _ => return false,
+            }
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<Read> {
+        let space = self.session.space();
+        match (&mut self.stream.get_ref()).read(space) {
+            Ok(0) => Ok(Read::End),
+            Ok(n) => {
+                self.session.received(n);
+                Ok(Read::Some)
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Ok(Read::Blocked)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Idle connections, the last used on top.
+#[derive(Debug, Default)]
+pub(crate) struct Idle(RefCell<Vec<(Upstream, Instant)>>);
+
+impl Idle {
+    /// One that is still alive.
+    pub(crate) fn take(&self) -> Option<Upstream> {
+        loop {
+            let (mut upstream, _) = self.0.borrow_mut().pop()?;
+            if upstream.is_alive() {
+                return Some(upstream);
+            }
+            upstream.close();
+        }
+    }
+
+    /// Keeps one; true when it is the only one, so that somebody must see to its end.
+    pub(crate) fn keep(&self, now: Instant, upstream: Upstream) -> bool {
+        let mut idle = self.0.borrow_mut();
+        if idle.len() >= MOST_IDLE {
+            drop(idle);
+            upstream.close();
+            return false;
+        }
+        idle.push((upstream, now.saturating_add(IDLE)));
+        idle.len() == 1
+    }
+
+    /// Closes those whose time is over; says when to come back, if any are left.
+    pub(crate) fn sweep(&self, now: Instant) -> Option<Instant> {
+        let mut idle = self.0.borrow_mut();
+        let over = idle.iter().take_while(|(_, end)| *end <= now).count();
+        let ended: Vec<_> = idle.drain(..over).collect();
+        let next = idle.first().map(|(_, end)| *end);
+        drop(idle);
+        ended.into_iter().for_each(|(upstream, _)| upstream.close());
+        next
+    }
+}

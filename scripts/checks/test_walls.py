@@ -1,0 +1,105 @@
+"""The check of the walls sees a breach: each test inserts one into a copy of the tree."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+WALLS = ROOT / "scripts/checks/walls"
+COPIED = ["Cargo.toml", "Cargo.lock", "core", "runtime-smol", "bin", "benches"]
+
+
+class Walls(unittest.TestCase):
+    """Each breach is reported with its place."""
+
+    def setUp(self):
+        self.tree = Path(tempfile.mkdtemp(prefix="remora-walls-"))
+        self.addCleanup(shutil.rmtree, self.tree, ignore_errors=True)
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, self.tree / name, ignore=shutil.ignore_patterns("target"))
+            elif (ROOT / name).exists():
+                shutil.copy(ROOT / name, self.tree / name)
+
+    def check(self):
+        """(exit status, output) of the check on the copy."""
+        command = [sys.executable, str(WALLS), "--root", str(self.tree)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def assert_breach(self, expected):
+        """The check fails and says `expected`."""
+        status, output = self.check()
+        self.assertEqual(status, 1, f"expected exit status 1 for a breach, saw {status} with: {output}")
+        self.assertIn(expected, output)
+
+    def append(self, path, text):
+        """Adds text at the end of a file, or makes the file."""
+        with open(self.tree / path, "a", encoding="utf-8") as file:
+            file.write(text)
+
+    def add_dependency(self, manifest, line):
+        """Adds one dependency to a manifest; the lock file of the copy follows."""
+        path = self.tree / manifest
+        text = path.read_text()
+        path.write_text(text.replace("\n[dependencies]\n", f"\n[dependencies]\n{line}\n", 1))
+        command = ["cargo", "update", "--offline", "--quiet", "--workspace", "--manifest-path", self.tree / "Cargo.toml"]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def test_the_tree_as_it_is_has_no_breach(self):
+        status, output = self.check()
+        self.assertEqual((status, output), (0, ""))
+
+    def test_std_in_core(self):
+        self.append("core/src/time.rs", "\nfn now() -> std::time::Instant { std::time::Instant::now() }\n")
+        self.assert_breach("`std::` has no place in core")
+
+    def test_alloc_in_core(self):
+        self.append("core/src/lib.rs", "\nextern crate alloc;\n")
+        self.assert_breach("`extern crate alloc` has no place in core")
+
+    def test_unsafe_in_core(self):
+        self.append("core/src/time.rs", "\nfn peek(p: *const u8) -> u8 { unsafe { *p } }\n")
+        self.assert_breach("`unsafe` has no place in core")
+
+    def test_std_in_a_test_or_a_comment_of_core_is_no_breach(self):
+        self.append("core/src/time.rs", "\n// std::time is for drivers.\n#[cfg(test)]\nmod walls { use std::vec::Vec; }\n")
+        self.assertEqual(self.check(), (0, ""))
+
+    def test_another_dependency_of_core(self):
+        self.add_dependency("core/Cargo.toml", "serde_json.workspace = true")
+        self.assert_breach("core/Cargo.toml: depends on serde_json")
+
+    def test_emulator_that_leans_on_remora(self):
+        self.add_dependency("bin/azure-emulator/Cargo.toml", "remora-core.workspace = true")
+        self.assert_breach("azure-emulator: depends on remora-core")
+
+    def test_header_name_in_the_runtime(self):
+        self.append("runtime-smol/src/lib.rs", '\nconst FIELD: &str = "Retry-After";\n')
+        self.assert_breach("HTTP wording 'Retry-After' belongs to core")
+
+    def test_status_code_in_the_runtime(self):
+        self.append("runtime-smol/src/lib.rs", "\nfn refused(status: u16) -> bool { status == 429 }\n")
+        self.assert_breach("status code 429 belongs to core")
+
+    def test_status_code_in_the_identity_exchange_is_no_breach(self):
+        self.append("runtime-smol/src/entra_walls.rs", "\nfn throttled(status: u16) -> bool { status == 429 }\n")
+        self.assertEqual(self.check(), (0, ""))
+
+    def test_rustls_outside_its_file(self):
+        self.append("runtime-smol/src/lib.rs", "\nuse rustls::ClientConfig;\n")
+        self.assert_breach("names rustls; only runtime-smol/src/tls*.rs may")
+
+    def test_blocking_that_wakes_an_idle_process(self):
+        lock = self.tree / "Cargo.lock"
+        old = '[[package]]\nname = "blocking"\nversion = "1.6.2"'
+        self.assertIn(old, lock.read_text(), "expected blocking 1.6.2 in Cargo.lock")
+        lock.write_text(lock.read_text().replace(old, old.replace("1.6.2", "1.7.0")))
+        self.assert_breach("blocking 1.7.0")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,74 @@
+"""The azure-emulator process and its control interface."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+
+from process import Failure, Process, wait_for
+from web import fetch
+
+READY = re.compile(r"^azure-emulator ready control=(\S+)", re.MULTILINE)
+
+
+class Emulator:
+    """The stand-in for Azure; its keys, ports, settings and samples live in `folder` and survive a restart."""
+
+    def __init__(self, folder, *flags):
+        self.folder = folder / "azure"
+        self.folder.mkdir(exist_ok=True)
+        self.binary = os.environ["EMULATOR_BIN"]
+        command = [self.binary, "--dir", self.folder, *flags]
+        self.process = Process("azure-emulator", command, folder / "azure-emulator.log")
+        self.control = None
+
+    def start(self):
+        """Starts it and waits for the line that says that all its ports are open."""
+        self.process.start()
+        ready = wait_for(
+            "azure-emulator to say that it is ready",
+            lambda: READY.search(self.process.output()),
+            30,
+            process=self.process,
+        )
+        self.control = ready[1].rstrip("/")
+        return self
+
+    def stop(self):
+        """Stops it; what it stored stays in its folder."""
+        return self.process.stop()
+
+    def remora_environment(self):
+        """The environment that makes Remora use this emulator, from the emulator's own file."""
+        lines = (self.folder / "env").read_text().splitlines()
+        words = [word for line in lines for word in shlex.split(line, comments=True) if "=" in word]
+        return dict(word.split("=", 1) for word in words)
+
+    @property
+    def address(self):
+        """The `host:port` of its /metrics."""
+        return self.control.split("//", 1)[1]
+
+    def stats(self):
+        """What it stored and answered so far; None while it is down."""
+        answer = fetch(f"{self.control}/stats")
+        return answer.json() if answer.status == 200 else None
+
+    def ask(self, path, body=None, method="POST"):
+        """A request to the control interface that must succeed."""
+        content = None if body is None else json.dumps(body)
+        answer = fetch(self.control + path, method, content, {"Content-Type": "application/json"})
+        if not 200 <= answer.status < 300:
+            raise Failure(f"expected {method} {path} to be accepted; the emulator said {answer.status} {answer.text}")
+        return answer
+
+    def compare(self, prometheus):
+        """(all equal?, the numbers, the text for people) of every sample in `prometheus` against what is stored."""
+        command = [self.binary, "compare", "--prometheus", prometheus.url, "--emulator", self.control, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        try:
+            numbers = json.loads(done.stdout)
+        except ValueError:
+            raise Failure(f"expected JSON from {' '.join(command)}; saw: {done.stdout}{done.stderr}") from None
+        return done.returncode == 0, numbers, done.stderr

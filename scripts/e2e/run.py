@@ -1,0 +1,109 @@
+"""Runs unittest modules with one line for each test; a failing test's message follows its line.
+
+Lines begin with `ok` or `FAIL`, which is what scripts/test counts.
+"""
+
+import argparse
+import sys
+import time
+import traceback
+import unittest
+from pathlib import Path
+
+from process import Failure, stop_on_signals
+
+
+class Lines(unittest.TestResult):
+    """Prints each test's outcome as it ends."""
+
+    def __init__(self, prefix):
+        super().__init__()
+        self._prefix = prefix
+        self._began = 0.0
+        self._fault = ""
+
+    def startTest(self, test):
+        super().startTest(test)
+        self._began = time.monotonic()
+        self._fault = ""
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self._fault += told(err)
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self._fault += told(err)
+        if not isinstance(test, unittest.TestCase):
+            self._print(str(test), 0)
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._fault += f"{subtest.params}: {told(err)}"
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self._fault += f"skipped, which no test here may be: {reason}"
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        self._print(f"{type(test).__module__}: {sentence(test)}", time.monotonic() - self._began)
+
+    def _print(self, name, seconds):
+        print(f"{'FAIL' if self._fault else 'ok  '} {self._prefix}{name} ({seconds:.0f} s)", flush=True)
+        for line in self._fault.splitlines():
+            print(f"       {line}", flush=True)
+
+
+def sentence(test):
+    """test_a_thing_happens -> a thing happens."""
+    return test.id().rsplit(".", 1)[-1].removeprefix("test_").replace("_", " ")
+
+
+def told(err):
+    """The message alone when the test chose its words, with the trace otherwise."""
+    kind, error, trace = err
+    if issubclass(kind, Failure):
+        return f"{error}\n"
+    return "".join(traceback.format_exception(kind, error, trace))
+
+
+def tests_in(suite):
+    """The single tests of a nested suite."""
+    for part in suite:
+        if isinstance(part, unittest.TestSuite):
+            yield from tests_in(part)
+        else:
+            yield part
+
+
+def is_slow(test):
+    """Whether a test or its class is marked."""
+    method = getattr(test, getattr(test, "_testMethodName", ""), None)
+    return getattr(test, "slow", False) or getattr(method, "slow", False)
+
+
+def main():
+    """Entry point; scripts/test is the usual caller."""
+    stop_on_signals()
+    parser = argparse.ArgumentParser(description="Runs end-to-end tests; REMORA_BIN and EMULATOR_BIN name the binaries.")
+    parser.add_argument("--folder", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--prefix", default="e2e ")
+    parser.add_argument("--quick", action="store_true", help="leave out the slow ones")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only tests whose line would contain TEXT")
+    parser.add_argument("--list", action="store_true", help="print the names of the tests instead of running them")
+    chosen = parser.parse_args()
+    found = unittest.TestLoader().discover(str(chosen.folder), pattern="test_*.py")
+    names = {test: f"{chosen.prefix}{type(test).__module__}: {sentence(test)}" for test in tests_in(found)}
+    wanted = [test for test, name in names.items() if chosen.only in name and not (chosen.quick and is_slow(test))]
+    if chosen.list:
+        print("\n".join(names[test] for test in wanted))
+        return 0
+    result = Lines(chosen.prefix)
+    unittest.TestSuite(wanted).run(result)
+    return 0 if result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Prometheus, Remora and the emulator, wired together, and the proof that no sample was lost between them."""
+
+import sys
+import time
+
+from emulator import Emulator
+from process import Failure, WorkFolder, wait_for
+from prometheus import Prometheus
+from remora import Remora
+
+PENDING = "prometheus_remote_storage_samples_pending"
+SENT = "prometheus_remote_storage_samples_total"
+FAILED = "prometheus_remote_storage_samples_failed_total"
+RETRIED = "prometheus_remote_storage_samples_retried_total"
+SCRAPED = "prometheus_tsdb_head_samples_appended_total"
+
+
+class Stack:
+    """The processes of one run, in one work folder; `with Stack(...)` stops them and keeps the logs of a failed run."""
+
+    def __init__(self, name, emulator_flags=(), environment=None, prometheus=True):
+        self.folder = WorkFolder(name)
+        self.emulator = Emulator(self.folder.path, *emulator_flags)
+        self.remora = None
+        self.prometheus = None
+        self._environment = environment or {}
+        self._with_prometheus = prometheus
+
+    def start(self):
+        """The emulator, then Remora until it has a token, then Prometheus with nothing to scrape."""
+        self.emulator.start()
+        environment = {**self.emulator.remora_environment(), **self._environment}
+        self.remora = Remora(self.folder.path, environment).start()
+        if self._with_prometheus:
+            self.prometheus = Prometheus(self.folder.path, self.remora.write_url).start()
+        return self
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+
+    def __exit__(self, kind, _error, _trace):
+        if kind is not None and issubclass(kind, Exception):
+            self.folder.keep()
+            print(f"  {self.where()}", file=sys.stderr)
+        self.stop()
+        self.folder.remove()
+
+    def stop(self):
+        """Ends the processes in the order of the data's way, so that the sender never meets a closed port."""
+        for part in (self.prometheus, self.remora, self.emulator):
+            if part is not None:
+                part.process.kill()
+
+    def targets(self):
+        """What is scraped: Prometheus itself and the emulator's workload."""
+        return [self.prometheus.address, self.emulator.address]
+
+    def scrape_all(self, seconds=30):
+        """Gives Prometheus all its targets and waits for the first sample to be stored."""
+        self.prometheus.scrape(self.targets())
+        wait_for("the first samples to be stored", lambda: self.stored() > 0, seconds, 0.2, self.prometheus.process)
+
+    def stored(self):
+        """Samples that the emulator holds; 0 while it is down."""
+        stats = self.emulator.stats()
+        return stats["samples"] if stats else 0
+
+    def drain(self, seconds=90):
+        """Ends the scrapes, and waits for the stale markers and for the last sample that is under way."""
+        self.prometheus.scrape([])
+        everything_is_stale = lambda: self.prometheus.count('{__name__!=""}') == 0  # noqa: E731
+        wait_for("stale markers for every series after the targets were removed", everything_is_stale, 40, 0.25)
+        deadline = time.monotonic() + seconds
+        seen, still_since = None, time.monotonic()
+        while time.monotonic() - still_since < 2.5:
+            now = (self.prometheus.metric(PENDING), self.stored())
+            if now != seen or now[0] != 0:
+                seen, still_since = now, time.monotonic()
+            if time.monotonic() > deadline:
+                raise Failure(
+                    f"expected nothing under way {seconds} s after the last scrape; {now[0]} samples are pending, "
+                    f"{now[1]} stored\n{self.remora.process.tail()}\n{self.prometheus.process.tail()}"
+                )
+            time.sleep(0.25)
+
+    def compare(self):
+        """(all equal?, the numbers, the text for people); call `drain()` before."""
+        return self.emulator.compare(self.prometheus)
+
+    def where(self):
+        """One line for failure messages."""
+        return f"logs: {self.folder.path}"

@@ -1,0 +1,120 @@
+"""scripts/demo as a newcomer runs it: the numbers, and what is left behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import unittest
+from pathlib import Path
+
+from case import Case, slow
+from process import Failure, wait_for
+
+DEMO = Path(__file__).resolve().parents[1] / "demo"
+FOLDER_IN_COMMAND = re.compile(r"/[^\0]*/remora-demo-[^/\0]+")
+
+
+def start(*flags):
+    """The demo in a session of its own, as a terminal would have it."""
+    return subprocess.Popen(
+        [str(DEMO), *flags],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def started_at(pid):
+    """The start time of a process, which tells it from a later one with the same id; None when it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    state, *fields = stat.rsplit(")", 1)[1].split()
+    return None if state in "ZX" else fields[18]
+
+
+def descendants(pid):
+    """{process id: start time} of everything below a process."""
+    children = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        children.setdefault(int(fields[1]), []).append(int(status.parent.name))
+    found, waiting = {}, [pid]
+    while waiting:
+        for child in children.get(waiting.pop(), []):
+            found[child] = started_at(child)
+            waiting.append(child)
+    return found
+
+
+class Demo(Case):
+    """One command, honest numbers, nothing left behind."""
+
+    @slow
+    def test_every_sample_arrives_with_stale_markers_and_nan(self):
+        demo = start("--seconds", "20", "--json")
+        out, err = demo.communicate(timeout=180)
+        if demo.returncode != 0:
+            raise Failure(f"expected scripts/demo to exit with 0; saw {demo.returncode}\n{out}{err}")
+        numbers = json.loads(out)
+        self.assertGreater(numbers["samples_sent"], 3000, numbers)
+        self.assertEqual(numbers["samples_sent"], numbers["samples_stored"], numbers)
+        self.assertEqual((numbers["samples_differing"], numbers["failed"]), (0, 0), numbers)
+        for name in ("requests", "stale", "nan"):
+            self.assertGreater(numbers[name], 0, f"expected some {name}: {numbers}")
+
+    def test_ctrl_c_leaves_no_process_and_no_folder_behind(self):
+        self.interrupted(signal.SIGINT, 130)
+
+    def test_sigterm_leaves_no_process_and_no_folder_behind(self):
+        self.interrupted(signal.SIGTERM, 143)
+
+    def interrupted(self, number, expected):
+        """Ends a running demo by a signal to its whole process group, and looks for leftovers."""
+        demo = start("--seconds", "60")
+        self.addCleanup(demo.kill)
+        first_progress_line(demo)
+        below = descendants(demo.pid)
+        self.assertGreaterEqual(len(below), 3, "expected the emulator, Remora and Prometheus to run")
+        folders = {match[0] for pid in below if (match := FOLDER_IN_COMMAND.search(command_line(pid)))}
+        self.assertEqual(len(folders), 1, "expected one work folder in the command lines")
+        os.killpg(demo.pid, number)
+        self.assertEqual(demo.wait(15), expected, "exit status of scripts/demo")
+        demo.stdout.close()
+        demo.stderr.close()
+        wait_for("all processes of the demo to be gone", lambda: not survivors(below), 2)
+        self.assertFalse(Path(folders.pop()).exists(), "expected the work folder to be removed")
+
+
+def first_progress_line(demo):
+    """Waits for the line that says how much was scraped."""
+    seen = []
+    for line in demo.stderr:
+        seen.append(line)
+        if "scraped" in line:
+            return
+    raise Failure(f"expected a progress line; the demo ended with {demo.wait()}: {''.join(seen)}")
+
+
+def command_line(pid):
+    """The words of a process's command, as the kernel has them."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def survivors(processes):
+    """Those of {id: start time} that still run."""
+    return [pid for pid, began in processes.items() if began is not None and started_at(pid) == began]
+
+
+if __name__ == "__main__":
+    unittest.main()

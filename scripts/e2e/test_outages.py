@@ -1,0 +1,28 @@
+"""Azure away, and back, while Prometheus writes."""
+
+import time
+import unittest
+
+from case import Case, seconds, slow
+from stack import RETRIED, Stack
+
+
+@slow
+class Outages(Case):
+    """Nothing is lost while the sender's write-ahead log has it."""
+
+    def test_azure_stopped_and_started_again_under_load(self):
+        with Stack("outage") as stack:
+            stack.scrape_all()
+            time.sleep(3)
+            stack.emulator.stop()
+            time.sleep(seconds(10, 30))
+            stack.emulator.start()
+            stack.drain()
+            self.assert_nothing_missing(stack, at_least=3000)
+            retried = stack.prometheus.metric(RETRIED)
+            self.assertGreater(retried, 0, f"expected writes to be refused meanwhile; {stack.where()}")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,59 @@
+"""SIGTERM: open requests are finished, and a second signal waits for nothing."""
+
+import signal
+import unittest
+
+import frames
+from case import Background, Case
+from process import wait_for
+from stack import Stack
+from web import fetch
+
+DELAY_MS = 3000
+
+
+def delay(milliseconds):
+    """A fault that makes the emulator's ingestion slow."""
+    return {"endpoint": "ingest", "action": {"delay_ms": milliseconds}}
+
+
+class Shutdown(Case):
+    """Each test has one write under way when the signal comes."""
+
+    def with_an_open_request(self, stack, milliseconds):
+        """Posts a body that the emulator answers late, and returns once the emulator has it."""
+        stack.emulator.ask("/faults", delay(milliseconds))
+        request = Background(stack.remora.post, frames.one_sample())
+        wait_for("the write to reach the emulator", lambda: in_flight(stack.remora) > 0, 10)
+        return request
+
+    def test_an_open_request_is_finished_and_new_ones_are_sent_elsewhere(self):
+        with Stack("drain", prometheus=False) as stack:
+            request = self.with_an_open_request(stack, DELAY_MS)
+            probe = stack.remora.url + "/ready"
+            stack.remora.process.signal(signal.SIGTERM)
+            wait_for("/ready to turn 503", lambda: fetch(probe).status == 503, 2)
+            answer = request.result()
+            self.assertEqual(answer.status // 100, 2, f"the open request: {answer}; {stack.where()}")
+            self.assertEqual(stack.remora.process.wait(5), 0, f"exit status; {stack.where()}")
+            self.assertEqual(stack.stored(), 1, f"samples stored; {stack.where()}")
+
+    def test_a_second_signal_ends_it_at_once(self):
+        with Stack("second-signal", prometheus=False) as stack:
+            self.with_an_open_request(stack, 20_000)
+            stack.remora.process.signal(signal.SIGTERM)
+            wait_for("/ready to turn 503", lambda: fetch(stack.remora.url + "/ready").status == 503, 2)
+            stack.remora.process.signal(signal.SIGTERM)
+            stack.remora.process.wait(2, "to end at once after the second SIGTERM")
+
+
+def in_flight(remora):
+    """Writes that Remora has sent on and not yet answered, from its own metrics."""
+    for line in remora.get("/metrics").text.splitlines():
+        if line.startswith("remora_") and "in_flight" in line and not line.startswith("#"):
+            return float(line.split()[-1])
+    return 0
+
+
+if __name__ == "__main__":
+    unittest.main()

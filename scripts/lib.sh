@@ -1,0 +1,123 @@
+# shellcheck shell=bash
+# Set-up and build steps that scripts/demo and scripts/test share. Sourced by bash; the caller's working directory is the
+# project's root. Everything that is fetched beside Debian packages goes below the target folder.
+
+target_dir=${CARGO_TARGET_DIR:-target}
+tools_dir=$target_dir/tools-for-scripts
+
+note() { printf '%s\n' "$*" >&2; }
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# The target triple of the shipped binary: this machine's architecture, with musl.
+musl_target() {
+    case $(uname -m) in
+        x86_64 | amd64) echo x86_64-unknown-linux-musl ;;
+        aarch64 | arm64) echo aarch64-unknown-linux-musl ;;
+        *) die "no musl target is set up for $(uname -m); x86_64 and aarch64 are" ;;
+    esac
+}
+
+# Runs a command as root: directly, or with a sudo that asks nothing.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif have sudo && sudo -n true 2>/dev/null; then
+        sudo -n "$@"
+    else
+        return 1
+    fi
+}
+
+# install_packages PACKAGE...: Debian packages that install commands and start no service.
+install_packages() {
+    local by_hand="sudo apt-get install -y --no-install-recommends $*"
+    have apt-get || die "needs $* (Debian names); install them with this system's package manager"
+    note "installing $*"
+    as_root true || die "needs packages that only root can install; run: $by_hand"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null 2>&1 || true
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null </dev/null ||
+        die "apt-get could not install them; run: $by_hand"
+}
+
+# need COMMAND=PACKAGE...: installs the packages whose commands are missing, all at once.
+need() {
+    local pair missing=()
+    for pair in "$@"; do
+        have "${pair%%=*}" || missing+=("${pair#*=}")
+    done
+    [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
+}
+
+# Debian's prometheus package starts a service when it is installed, so the package is unpacked instead. That needs no
+# root, except to refresh package lists that are absent or out of date.
+need_prometheus() {
+    have prometheus && return
+    local unpacked=$tools_dir/prometheus
+    if [ ! -x "$unpacked/usr/bin/prometheus" ]; then
+        have apt-get || die "needs prometheus on PATH; see https://prometheus.io/download/"
+        note "unpacking Debian's prometheus into $unpacked"
+        mkdir -p "$unpacked"
+        fetch_package prometheus "$unpacked" ||
+            { as_root apt-get update -qq >/dev/null 2>&1 && fetch_package prometheus "$unpacked"; } ||
+            die "apt-get could not download prometheus; run: sudo apt-get update"
+    fi
+    PROMETHEUS_BIN=$(realpath "$unpacked")/usr/bin/prometheus
+    export PROMETHEUS_BIN
+}
+
+fetch_package() {
+    (cd "$2" && apt-get download -qq "$1" >/dev/null 2>&1 && dpkg-deb -x "$1"_*.deb . && rm -f "$1"_*.deb)
+}
+
+need_rust() {
+    if ! have cargo && [ -r "$HOME/.cargo/env" ]; then
+        # shellcheck source=/dev/null
+        . "$HOME/.cargo/env"
+    fi
+    have cargo || die "needs Rust; run: curl https://sh.rustup.rs -sSf | sh -s -- -y (see https://rustup.rs)"
+}
+
+# need_rust_target TRIPLE: the standard library for a target.
+need_rust_target() {
+    [ -d "$(rustc --print target-libdir --target "$1")" ] && return
+    have rustup || die "needs Rust's standard library for $1; without rustup, install it the way rustc was installed"
+    note "adding the Rust target $1"
+    rustup target add "$1" >/dev/null 2>&1 || die "could not add it; run: rustup target add $1"
+}
+
+# need_rust_component CARGO-COMMAND COMPONENT
+need_rust_component() {
+    cargo "$1" --version >/dev/null 2>&1 && return
+    have rustup || die "needs cargo $1; without rustup, install it the way cargo was installed"
+    rustup component add "$2" >/dev/null 2>&1 || die "could not add it; run: rustup component add $2"
+}
+
+# What is needed to build both binaries and run the stack. ring has assembly and C, so the musl target needs a compiler.
+need_for_demo() {
+    need_rust
+    need cc=build-essential python3=python3 musl-gcc=musl-tools
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || die "needs Python 3.9 or later as python3"
+    need_rust_target "$(musl_target)"
+    need_prometheus
+}
+
+# The shipped binary and the emulator, and where they are. Binaries named by the caller are taken as they are.
+build_remora() {
+    [ -n "${REMORA_BIN:-}" ] && return
+    cargo build --quiet --locked --release -p remora --target "$(musl_target)" || return 1
+    REMORA_BIN=$(realpath "$target_dir/$(musl_target)/release/remora")
+    export REMORA_BIN
+}
+
+build_emulator() {
+    [ -n "${EMULATOR_BIN:-}" ] && return
+    cargo build --quiet --locked --profile tools -p azure-emulator || return 1
+    EMULATOR_BIN=$(realpath "$target_dir/tools/azure-emulator")
+    export EMULATOR_BIN
+}
