@@ -102,6 +102,7 @@ pub enum Event {
 
 /// Which operations on the two connections would make progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent directions")]
 pub struct Interest {
     /// Bytes from the sender are wanted.
     pub client_read: bool,

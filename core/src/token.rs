@@ -242,7 +242,9 @@ impl Lifecycle {
         let chosen = self.pause.map(|pause| pause.chosen);
         let wanted = match self.grant {
             Some(grant) if now < grant.expires => chosen.unwrap_or(grant.refresh_at).min(grant.expires),
-            Some(grant) => chosen.filter(|&chosen| self.failures > 0 && chosen > grant.expires).unwrap_or(grant.expires),
+            Some(grant) => {
+                chosen.filter(|&chosen| self.failures > 0 && chosen > grant.expires).unwrap_or(grant.expires)
+            }
             None => chosen.unwrap_or(now),
         };
         wanted.max(asked)

@@ -109,7 +109,7 @@ mod tests {
     fn what_is_appended_stands_in_order_across_segments() {
         let arena = arena(3);
         let mut body = Body::new(&arena);
-        let bytes: Vec<u8> = (0..SEGMENT * 2 + 5).map(|i| (i % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..251).cycle().take(SEGMENT * 2 + 5).collect();
         let mut rest = &bytes[..];
         while !rest.is_empty() {
             rest = &rest[body.append(rest)..];
@@ -136,7 +136,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (receiver, _) = listener.accept().unwrap();
-        let bytes: Vec<u8> = (0..SEGMENT * 2).map(|i| (i % 253) as u8).collect();
+        let bytes: Vec<u8> = (0..253).cycle().take(SEGMENT * 2).collect();
         sender.write_all(&bytes).unwrap();
         sender.write_all(b"next request").unwrap();
 

@@ -1,7 +1,7 @@
 //! The process's clock as the core counts time, and a timer that is armed as seldom as possible.
 
-use std::pin::Pin;
 use std::future::Future as _;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 

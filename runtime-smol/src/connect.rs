@@ -112,7 +112,8 @@ impl Connector {
 /// Puts addresses of both families in turn, beginning with the resolver's first choice (RFC 8305 §4).
 fn alternate(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let first_family = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (mut first, mut second): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(|address| address.is_ipv6() == first_family);
+    let (mut first, mut second): (Vec<_>, Vec<_>) =
+        addresses.iter().copied().partition(|address| address.is_ipv6() == first_family);
     first.reverse();
     second.reverse();
     let mut ordered = Vec::with_capacity(addresses.len());
@@ -197,9 +198,8 @@ mod tests {
         // A listener whose backlog is full answers no further connection attempt.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = silent.local_addr().unwrap();
-        let _fill: Vec<_> = (0..200)
-            .map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(50)).ok())
-            .collect();
+        let _fill: Vec<_> =
+            (0..200).map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(50)).ok()).collect();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let live = listener.local_addr().unwrap();
         let stream = smol::block_on(race(&[address, live])).unwrap();

@@ -138,7 +138,8 @@ impl Connection {
         let reused = idle.is_some();
         self.upstream = match idle {
             Some(upstream) => Some(upstream),
-            None => match within(hub, &self.exchange, hub.connector.connect()).await {
+            // Seldom, and its future is larger than all else here.
+            None => match within(hub, &self.exchange, Box::pin(hub.connector.connect())).await {
                 Some(Ok(upstream)) => Some(upstream),
                 Some(Err(error)) => {
                     hub.responses.give([buffer]);
@@ -189,7 +190,8 @@ impl Connection {
         let wrote = client_write && self.write_client();
         let stored = self.store();
         let read = client_read && self.read_client();
-        let sent = (upstream_write || self.upstream.as_ref().is_some_and(|up| !up.is_flushed())) && self.write_upstream();
+        let sent =
+            (upstream_write || self.upstream.as_ref().is_some_and(|up| !up.is_flushed())) && self.write_upstream();
         let received = upstream_read && self.read_upstream();
         wrote || stored || read || sent || received
     }
@@ -235,13 +237,11 @@ impl Connection {
 
     /// Sends what is left over, then seals and sends more.
     fn write_upstream(&mut self) -> bool {
-        match self.try_write_upstream() {
-            Ok(progress) => progress,
-            Err(_) => {
-                self.exchange.upstream_unwritable(self.hub.now());
-                false
-            }
+        let progress = self.try_write_upstream();
+        if progress.is_err() {
+            self.exchange.upstream_unwritable(self.hub.now());
         }
+        progress.unwrap_or(false)
     }
 
     fn try_write_upstream(&mut self) -> Result<bool, LinkError> {

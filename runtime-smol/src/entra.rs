@@ -104,7 +104,11 @@ fn read_assertion(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let mut text = Zeroizing::new(String::new());
     fs::File::open(path).and_then(|file| file.take(MAX_ASSERTION).read_to_string(&mut text)).map_err(failed)?;
     let trimmed = text.trim();
-    if trimmed.is_empty() { Err(failed(io::ErrorKind::UnexpectedEof.into())) } else { Ok(Zeroizing::new(trimmed.to_owned())) }
+    if trimmed.is_empty() {
+        Err(failed(io::ErrorKind::UnexpectedEof.into()))
+    } else {
+        Ok(Zeroizing::new(trimmed.to_owned()))
+    }
 }
 
 /// A client without ureq's defaults that do not suit: no redirects, no idle connections, answers other than 2xx are

@@ -84,7 +84,8 @@ impl Hub {
             (inbox, outbox)
         });
         // The random keys of a hasher are randomness enough to spread refreshes.
-        let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) as u32;
+        let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
+        let seed = u32::try_from(random >> 32).unwrap_or_default();
         Ok(Self {
             executor,
             clock,

@@ -91,13 +91,7 @@ impl Tokens {
         }
     }
 
-    async fn fetch(
-        &self,
-        fetch: FetchId,
-        exchanger: &Exchanger,
-        gateway: &Gateway,
-        observer: &dyn Observer,
-    ) -> Action {
+    async fn fetch(&self, fetch: FetchId, exchanger: &Exchanger, gateway: &Gateway, observer: &dyn Observer) -> Action {
         let action = match exchanger.exchange().await {
             Ok(grant) => {
                 observer.notice(&Notice::TokenGranted { lifetime: grant.lifetime });

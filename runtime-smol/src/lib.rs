@@ -65,12 +65,13 @@ impl std::error::Error for StartError {}
 /// Runs the sidecar until a signal stops it.
 ///
 /// The port opens before the first token; everything that needs the network is tried again until it works.
-pub fn run(config: &Config, trust: &Trust, observer: Box<dyn Observer>) -> Result<Stopped, StartError> {
+pub fn run(config: &Config, trust: Trust, observer: Box<dyn Observer>) -> Result<Stopped, StartError> {
     let executor: &'static LocalExecutor<'static> = Box::leak(Box::new(LocalExecutor::new()));
-    let hub: &'static Hub =
-        Box::leak(Box::new(Hub::new(executor, config, trust, observer).map_err(StartError::Tls)?));
+    let hub: &'static Hub = Box::leak(Box::new(Hub::new(executor, config, &trust, observer).map_err(StartError::Tls)?));
     let Identity::Workload(identity) = &config.identity;
-    let exchanger = Exchanger::start(identity.clone(), trust).map_err(StartError::System)?;
+    let exchanger = Exchanger::start(identity.clone(), &trust).map_err(StartError::System)?;
+    // Both stores of roots are built: the certificates are not needed twice.
+    drop(trust);
     let signals = stop::signals().map_err(StartError::System)?;
 
     let ports = [(Some(config.listen.port), false), (config.listen.admin_port, true)];

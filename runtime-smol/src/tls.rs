@@ -7,7 +7,7 @@
 //!
 //! Three things about the unbuffered interface are easy to get wrong, and are kept to here: it is always given all
 //! bytes that are not consumed yet, never a part of them; a record that it hands out for encoding is encoded before
-//! anything else is done; and after an error the alert is fetched from it and sent.
+//! anything else is done; and after an error the alert is fetched from it, once, and sent.
 
 use std::fmt;
 use std::sync::Arc;
@@ -90,6 +90,7 @@ impl Client {
             sent: 0,
             established: false,
             peer_closed: false,
+            failure: None,
         })
     }
 }
@@ -103,6 +104,7 @@ pub(crate) struct Session {
     sent: usize,
     established: bool,
     peer_closed: bool,
+    failure: Option<String>,
 }
 
 impl fmt::Debug for Session {
@@ -179,7 +181,11 @@ impl Session {
 
     /// Says goodbye: the closing alert goes to [`Session::outgoing`].
     pub(crate) fn close(&mut self) {
-        let UnbufferedStatus { state, .. } = self.connection.process_tls_records(filled(&mut self.incoming, self.filled));
+        if self.failure.is_some() {
+            return;
+        }
+        let UnbufferedStatus { state, .. } =
+            self.connection.process_tls_records(filled(&mut self.incoming, self.filled));
         if let Ok(ConnectionState::WriteTraffic(mut writer)) = state {
             let start = self.outgoing.len();
             self.outgoing.resize(start + 64, 0);
@@ -191,7 +197,9 @@ impl Session {
 
     /// Runs the connection until it needs bytes from the peer, or until `plain` is encrypted.
     fn run(&mut self, sink: Sink<'_>, out: &mut Vec<u8>, plain: Option<&[u8]>) -> Result<(), TlsError> {
-        let mut failure = None;
+        if let Some(failure) = &self.failure {
+            return Err(TlsError(failure.clone()));
+        }
         loop {
             let UnbufferedStatus { mut discard, state } =
                 self.connection.process_tls_records(filled(&mut self.incoming, self.filled));
@@ -216,15 +224,30 @@ impl Session {
                 }
                 Ok(ConnectionState::BlockedHandshake | ConnectionState::Closed) => done = true,
                 Ok(_) => return Err(TlsError("unexpected state".to_owned())),
-                // The alert that tells the peer is fetched by going on, once.
-                Err(error) if failure.is_none() => failure = Some(error),
-                Err(_) => done = true,
+                Err(error) => {
+                    self.discard(discard);
+                    return Err(self.fail(&error, out));
+                }
             }
             self.discard(discard);
             if done {
-                return failure.map_or(Ok(()), |error| Err(error.into()));
+                return Ok(());
             }
         }
+    }
+
+    /// Fetches the alert that tells the peer. After that the connection is not touched any more: rustls takes a second
+    /// failure for a bug.
+    fn fail(&mut self, error: &rustls::Error, out: &mut Vec<u8>) -> TlsError {
+        let UnbufferedStatus { state, .. } =
+            self.connection.process_tls_records(filled(&mut self.incoming, self.filled));
+        if let Ok(ConnectionState::EncodeTlsData(mut alert)) = state {
+            // Without the alert the peer sees the connection end.
+            let _ = encode(&mut |room| alert.encode(room), out);
+        }
+        let text = error.to_string();
+        self.failure = Some(text.clone());
+        TlsError(text)
     }
 
     fn discard(&mut self, n: usize) {
@@ -267,3 +290,6 @@ fn encrypt(
     out.truncate(start + written);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

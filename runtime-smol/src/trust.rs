@@ -54,6 +54,9 @@ impl Trust {
         if let Some(dir) = dir {
             certificates.extend(read_dir(dir)?);
         }
+        // A folder usually holds the bundle's certificates once more.
+        certificates.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
+        certificates.dedup();
         let unusable = tls::unusable_roots(&certificates);
         if unusable == certificates.len() {
             let path = file.as_ref().or(dir.as_ref()).cloned().unwrap_or_default();

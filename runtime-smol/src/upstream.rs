@@ -198,7 +198,9 @@ impl Idle {
         let ended: Vec<_> = idle.drain(..over).collect();
         let next = idle.first().map(|(_, end)| *end);
         drop(idle);
-        ended.into_iter().for_each(|(upstream, _)| upstream.close());
+        for (upstream, _) in ended {
+            upstream.close();
+        }
         next
     }
 }

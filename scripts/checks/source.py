@@ -23,7 +23,7 @@ class Line(NamedTuple):
 
 
 def product_lines(text):
-    """The lines of a file that are part of the product: what follows `#[cfg(test)]` up to its item's end is left out."""
+    """The lines of a file that are part of the product: items that `#[cfg(test)]` stands before are left out."""
     strings = {}
 
     def blank(match):

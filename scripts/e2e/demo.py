@@ -93,17 +93,21 @@ class Demo:
         stats = self.stack.emulator.stats()
         unequal = numbers["missing"] + numbers["extra"] + numbers["differing"]
         failed = int(metrics.get(FAILED, 0))
-        return equal and unequal == 0 and failed == 0, text, {
-            "samples_sent": numbers["sent"],
-            "samples_stored": numbers["stored"],
-            "samples_differing": unequal,
-            "requests": stats["bodies_accepted"],
-            "failed": failed,
-            "stale": numbers["stale"],
-            "nan": numbers["nan"],
-            "duplicates": stats["duplicates"],
-            "seconds": round(self.elapsed(), 1),
-        }
+        return (
+            equal and unequal == 0 and failed == 0,
+            text,
+            {
+                "samples_sent": numbers["sent"],
+                "samples_stored": numbers["stored"],
+                "samples_differing": unequal,
+                "requests": stats["bodies_accepted"],
+                "failed": failed,
+                "stale": numbers["stale"],
+                "nan": numbers["nan"],
+                "duplicates": stats["duplicates"],
+                "seconds": round(self.elapsed(), 1),
+            },
+        )
 
 
 def show(stack):

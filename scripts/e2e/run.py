@@ -87,7 +87,7 @@ def is_slow(test):
 def main():
     """Entry point; scripts/test is the usual caller."""
     stop_on_signals()
-    parser = argparse.ArgumentParser(description="Runs end-to-end tests; REMORA_BIN and EMULATOR_BIN name the binaries.")
+    parser = argparse.ArgumentParser(description="Runs end-to-end tests on REMORA_BIN and EMULATOR_BIN.")
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent)
     parser.add_argument("--prefix", default="e2e ")
     parser.add_argument("--quick", action="store_true", help="leave out the slow ones")

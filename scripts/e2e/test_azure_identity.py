@@ -10,7 +10,7 @@ from case import Case, slow
 from emulator import Emulator
 from process import Failure, WorkFolder
 
-PINNED = "azure-identity==1.25.1"
+PINNED = "azure-identity==1.27.0"
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "venv-azure-identity"
 

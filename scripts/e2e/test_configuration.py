@@ -28,7 +28,8 @@ class Configuration(Case):
 
     def assert_ends(self, environment, status, *texts):
         """Remora ends with this status and says all these texts."""
-        process = Process("remora", [os.environ["REMORA_BIN"]], self.folder.path / f"{self._testMethodName}.log", environment)
+        log = self.folder.path / f"{self._testMethodName}.log"
+        process = Process("remora", [os.environ["REMORA_BIN"]], log, environment)
         self.addCleanup(process.kill)
         seen = process.start().wait(10)
         self.assertEqual(seen, status, f"exit status\n{process.tail()}")
@@ -43,7 +44,8 @@ class Configuration(Case):
         self.assert_ends({}, CONFIGURATION, *REQUIRED)
 
     def test_url_without_tls(self):
-        self.assert_ends(self.changed(INGESTION_URL="http://example.test/write"), CONFIGURATION, "INGESTION_URL", "https")
+        environment = self.changed(INGESTION_URL="http://example.test/write")
+        self.assert_ends(environment, CONFIGURATION, "INGESTION_URL", "https")
 
     def test_url_that_is_none(self):
         self.assert_ends(self.changed(INGESTION_URL="not a url"), CONFIGURATION, "INGESTION_URL", "not a url")

@@ -6,7 +6,7 @@ import unittest
 from case import Case, seconds, slow
 from stack import FAILED, RETRIED, Stack
 
-# The emulator's smallest useful lives: Remora renews at half of the access token's, kubelet at 80 % of the projected one's.
+# Remora renews at half of the access token's life; the projected one is replaced before it ends, as kubelet does.
 ROTATING = ("--token-life", "20s", "--assertion-life", "20s", "--rotate-every", "15s")
 EXPIRING = ("--token-life", "10s")
 

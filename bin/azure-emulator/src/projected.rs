@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::directory::Directory;
 use crate::jwt::SigningKey;
-use crate::settings::{Settings, unix_seconds};
+use crate::settings::{Settings, unix_seconds, within_longest};
 
 /// The token's file in the folder, named as the workload-identity webhook names it.
 pub(crate) const FILE: &str = "azure-identity-token";
@@ -62,7 +62,7 @@ fn claims(settings: &Settings, wish: &Wish, now: u64) -> Value {
     let subject = wish.subject.clone().unwrap_or_else(|| settings.subject.clone());
     let (namespace, account) = service_account(&subject);
     let life = wish.life_s.unwrap_or_else(|| i64::try_from(settings.assertion_life_s).unwrap_or(i64::MAX));
-    let expiry = now.saturating_add_signed(life);
+    let expiry = now.saturating_add_signed(within_longest(life));
     let issued = now.min(expiry);
     json!({
         "iss": wish.issuer.clone().unwrap_or_else(|| settings.issuer()),

@@ -10,6 +10,9 @@ use crate::directory::Directory;
 
 const FILE: &str = "settings.json";
 
+/// Lives and skews are cut to ten years, so that every time computed from them can be represented and printed.
+const LONGEST_S: u64 = 10 * 365 * 24 * 60 * 60;
+
 /// The port of each endpoint; 0 until one was taken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ports {
@@ -113,8 +116,8 @@ impl Settings {
         replace(&mut settings.client_id, options.client_id.clone());
         replace(&mut settings.subject, options.subject.clone());
         replace(&mut settings.audience, options.audience.clone());
-        replace(&mut settings.token_life_s, options.token_life.map(|life| life.as_secs()));
-        replace(&mut settings.assertion_life_s, options.assertion_life.map(|life| life.as_secs()));
+        replace(&mut settings.token_life_s, options.token_life.map(|life| life.as_secs().min(LONGEST_S)));
+        replace(&mut settings.assertion_life_s, options.assertion_life.map(|life| life.as_secs().min(LONGEST_S)));
         Ok(settings)
     }
 
@@ -128,10 +131,10 @@ impl Settings {
     pub(crate) fn change(&mut self, changes: Changes) {
         replace(&mut self.client_id, changes.client_id);
         replace(&mut self.federated_credentials, changes.federated_credentials);
-        replace(&mut self.token_life_s, changes.token_life_s);
+        replace(&mut self.token_life_s, changes.token_life_s.map(|life| life.min(LONGEST_S)));
         replace(&mut self.refresh_in_s, changes.refresh_in_s);
-        replace(&mut self.assertion_life_s, changes.assertion_life_s);
-        replace(&mut self.clock_skew_s, changes.clock_skew_s);
+        replace(&mut self.assertion_life_s, changes.assertion_life_s.map(|life| life.min(LONGEST_S)));
+        replace(&mut self.clock_skew_s, changes.clock_skew_s.map(within_longest));
         replace(&mut self.sample_window_s, changes.sample_window_s);
     }
 
@@ -173,6 +176,12 @@ pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
 pub(crate) fn unix_millis(time: SystemTime) -> i64 {
     let millis = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
     i64::try_from(millis).unwrap_or(i64::MAX)
+}
+
+/// Seconds in either direction, cut to what times can be computed with.
+pub(crate) fn within_longest(seconds: i64) -> i64 {
+    let longest = i64::try_from(LONGEST_S).unwrap_or(i64::MAX);
+    seconds.clamp(-longest, longest)
 }
 
 fn replace<T>(own: &mut T, given: Option<T>) {

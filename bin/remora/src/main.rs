@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Ok(Command::Help) => print(&help::help()),
         Ok(Command::Version) => print(&format!("{}\n", help::version())),
         Ok(Command::Run(flags)) => match config::load(&Over(flags, Environment)) {
-            Ok(loaded) => start(loaded),
+            Ok(loaded) => start(&loaded),
             Err(faults) => refuse(&faults),
         },
         Err(error) => misused(&error),
@@ -43,11 +43,11 @@ fn print(text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn start(loaded: Loaded) -> ExitCode {
+fn start(loaded: &Loaded) -> ExitCode {
     let log = Log::new(loaded.level, loaded.format);
     let version = env!("CARGO_PKG_VERSION");
     log.line(Level::Info, "remora", &[("version", &version), ("target", &help::target()), ("tls", &help::TLS)]);
-    let effective = effective::fields(&loaded);
+    let effective = effective::fields(loaded);
     let fields: Vec<_> = effective.iter().map(|(name, value)| (*name, value as &dyn Display)).collect();
     log.line(Level::Info, "effective configuration", &fields);
     for warning in &loaded.warnings {

@@ -29,7 +29,7 @@ pub(crate) fn serve(config: &Config, log: Log) -> ExitCode {
         log.line(Level::Warn, "CA certificates passed over", &[("count", &trust.unusable)]);
     }
     let journal = Box::new(Journal { log, told: RefCell::default() });
-    match remora_smol::run(config, &trust, journal) {
+    match remora_smol::run(config, trust, journal) {
         Ok(stopped) => stop(log, stopped),
         Err(error @ StartError::Bind(..)) => {
             let fix = "free the port, or set LISTENING_PORT (or ADMIN_PORT) to another one";
@@ -118,9 +118,10 @@ impl Journal {
 
     /// The line that Microsoft's troubleshooting guide tells users to look for, with its message and field names.
     fn minute(&self, minute: Minute) {
-        let requests = minute.succeeded + minute.failed;
-        let average = minute.bytes / requests.max(1);
-        let seconds = format!("{:.3}", minute.busy.as_secs_f64() / requests.max(1) as f64);
+        let requests = (minute.succeeded + minute.failed).max(1);
+        let average = minute.bytes / requests;
+        let busy = minute.busy / u32::try_from(requests).unwrap_or(u32::MAX);
+        let seconds = format!("{:.3}", busy.as_secs_f64());
         self.log.line(
             Level::Info,
             "Metric packets published in last 1 minute",

@@ -72,10 +72,9 @@ impl fmt::Display for Verdict {
                 "writes are taken from this pod only; to allow others, list their addresses in ALLOWED_SOURCES",
             ),
             Self::Media(fault) => fault.fmt(f),
-            Self::TooLarge { limit } => write!(
-                f,
-                "body larger than {limit} bytes; lower the sender's batch size or raise MAX_BODY_BYTES"
-            ),
+            Self::TooLarge { limit } => {
+                write!(f, "body larger than {limit} bytes; lower the sender's batch size or raise MAX_BODY_BYTES")
+            }
             Self::Frame(fault) => write!(f, "not forwarded: {fault}"),
             Self::SlowBody => f.write_str("the body did not arrive in time"),
         }
@@ -308,5 +307,5 @@ pub fn crowded(out: &mut [u8]) -> usize {
 pub(super) fn rejected(verdict: Verdict) -> (Reply<'static>, Line) {
     let allow = if let Verdict::Method { allow } = verdict { Some(allow) } else { None };
     let retry_after = matches!(verdict, Verdict::SlowBody).then_some(1);
-    (Reply { allow, retry_after, ..Reply::text(verdict.status()) }, Line::remora(format_args!("{verdict}")))
+    (Reply { retry_after, allow, ..Reply::text(verdict.status()) }, Line::remora(format_args!("{verdict}")))
 }

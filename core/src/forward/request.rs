@@ -130,7 +130,10 @@ pub struct Upstream<'a> {
 
 impl core::fmt::Debug for Upstream<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Upstream").field("authority", &self.authority).field("target", &self.target).finish_non_exhaustive()
+        f.debug_struct("Upstream")
+            .field("authority", &self.authority)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
     }
 }
 
@@ -165,6 +168,7 @@ fn write(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Resul
     let media = head.fields.only("content-type").map_err(Verdict::Head)?;
     let coding = head.fields.only("content-encoding").map_err(Verdict::Head)?;
     let version = remote_write::negotiate(media, coding).map_err(Verdict::Media)?;
-    let too_large = matches!(head.framing, Framing::Length(n) if usize::try_from(n).map_or(true, |n| n > max_body_bytes));
+    let too_large =
+        matches!(head.framing, Framing::Length(n) if usize::try_from(n).map_or(true, |n| n > max_body_bytes));
     if too_large { Err(Verdict::TooLarge { limit: max_body_bytes }) } else { Ok(version) }
 }

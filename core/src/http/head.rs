@@ -125,7 +125,7 @@ fn check_parsed(parsed: httparse::Result<usize>, head: &[u8]) -> Result<(), Head
         httparse::Error::TooManyHeaders => HeadError::TooManyFields,
         httparse::Error::HeaderName => field_name_fault(head),
         httparse::Error::HeaderValue => HeadError::ControlCharacter,
-        httparse::Error::Version if names_version(head) => HeadError::Version,
+        httparse::Error::Version if names_other_version(head) => HeadError::Version,
         _ => HeadError::Malformed,
     })
 }
@@ -144,10 +144,11 @@ fn name_of(line: &[u8]) -> Option<&[u8]> {
     line.get(..colon)
 }
 
-/// Whether the start line has something of the shape of an HTTP version, known or not (RFC 9112 §2.3).
-fn names_version(head: &[u8]) -> bool {
+/// Whether the start line names an HTTP version that is well formed (RFC 9112 §2.3) and not ours.
+fn names_other_version(head: &[u8]) -> bool {
     let mut words = lines(head).take(1).flat_map(|start_line| start_line.split(|&byte| byte == b' '));
     words.any(|word| match word.strip_prefix(b"HTTP/") {
+        Some(b"1.0" | b"1.1") => false,
         Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
         _ => false,
     })

@@ -229,7 +229,8 @@ mod tests {
 
     #[test]
     fn the_code_is_read_from_the_description_where_there_is_no_list() {
-        let failure = refusal(400, r#"{"error":"invalid_request","error_description":"AADSTS90002: Tenant not found."}"#);
+        let failure =
+            refusal(400, r#"{"error":"invalid_request","error_description":"AADSTS90002: Tenant not found."}"#);
         assert_eq!(failure.code, Some(90_002));
     }
 

@@ -15,12 +15,8 @@ impl<'m> Exchange<'m> {
             return;
         }
         self.phase = Phase::Forward;
-        self.link = Some(Link {
-            response: Response::new(buffer),
-            outgoing: Outgoing::Head,
-            reused,
-            write_failed: false,
-        });
+        self.link =
+            Some(Link { response: Response::new(buffer), outgoing: Outgoing::Head, reused, write_failed: false });
     }
 
     /// The response buffer, after [`Event::Release`].
@@ -146,21 +142,18 @@ impl<'m> Exchange<'m> {
             self.release(false);
             return self.connect(true);
         }
-        match link.response.end_of_input() {
-            Ok(progress) => self.progressed(now, Ok(progress)),
-            Err(_) => {
-                self.release(false);
-                self.refuse_now(now, Refusal::Broken, detail);
-            }
+        if let Ok(progress) = link.response.end_of_input() {
+            self.progressed(now, Ok(progress));
+        } else {
+            self.release(false);
+            self.refuse_now(now, Refusal::Broken, detail);
         }
     }
 
     /// Azure's answer is whole.
     fn conclude(&mut self, now: Instant, status: u16, keep_alive: bool) {
-        let reusable = self
-            .link
-            .as_ref()
-            .is_some_and(|link| keep_alive && link.outgoing == Outgoing::Done && !link.write_failed);
+        let reusable =
+            self.link.as_ref().is_some_and(|link| keep_alive && link.outgoing == Outgoing::Done && !link.write_failed);
         self.upstream_status = Some(status);
         if status == 401 && !self.refreshed {
             self.refreshed = true;
@@ -192,13 +185,13 @@ impl<'m> Exchange<'m> {
                 self.answer(now, reply, body);
             }
             Relay::Hold { retry_after } => {
-                let line = Line::azure(status, reply::hint(status), body);
+                let text = Line::azure(status, reply::hint(status), body);
                 let retry_after = Some(asked.unwrap_or(retry_after));
-                self.answer(now, Reply { retry_after, ..Reply::text(503) }, line.as_bytes());
+                self.answer(now, Reply { retry_after, ..Reply::text(503) }, text.as_bytes());
             }
             Relay::BadGateway => {
-                let line = Line::azure(status, ", which is no answer to a remote-write request", &[]);
-                self.answer(now, Reply::text(502), line.as_bytes());
+                let text = Line::azure(status, ", which is no answer to a remote-write request", &[]);
+                self.answer(now, Reply::text(502), text.as_bytes());
             }
         }
         self.link = Some(link);

@@ -1,0 +1,206 @@
+//! Every sample that was accepted, bit for bit, in memory; and the journal of accepted bodies that it is rebuilt from.
+
+mod journal;
+mod series;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+
+use serde::Serialize;
+
+use crate::directory::Directory;
+use crate::ingest::frame::{self, Entry, Frame, Labels, Schema};
+use journal::{Journal, Record};
+pub(crate) use series::Series;
+
+/// Bits of the value that ends a series (remote-write 1.0, "Stale markers").
+pub(crate) const STALE: u64 = 0x7ff0_0000_0000_0002;
+
+/// What was accepted since the archive was last emptied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Counts {
+    pub(crate) bodies: u64,
+    pub(crate) series: u64,
+    /// Stored samples; the two that follow are among them.
+    pub(crate) samples: u64,
+    pub(crate) stale: u64,
+    /// NaN other than the stale marker.
+    pub(crate) nan: u64,
+    /// Came again with the same value.
+    pub(crate) duplicates: u64,
+    /// Came again with another value; the first one stays.
+    pub(crate) conflicts: u64,
+    /// Too old or too far ahead: dropped while the sender was told of success, as Azure does.
+    pub(crate) old_data: u64,
+    pub(crate) histograms: u64,
+    pub(crate) exemplars: u64,
+    pub(crate) metadata: u64,
+}
+
+/// The counts of remote-write 2.0's `Written` headers, for one body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) samples: u64,
+    pub(crate) histograms: u64,
+    pub(crate) exemplars: u64,
+}
+
+/// How one sample met what was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    New,
+    Duplicate,
+    Conflict,
+}
+
+/// Timestamps that are taken, milliseconds since 1970, both ends included.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    from: i64,
+    until: i64,
+}
+
+impl Window {
+    fn around(now: i64, seconds: u64) -> Self {
+        if seconds == 0 {
+            return Window { from: i64::MIN, until: i64::MAX };
+        }
+        let reach = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000);
+        Window { from: now.saturating_sub(reach), until: now.saturating_add(reach) }
+    }
+
+    fn holds(self, timestamp: i64) -> bool {
+        (self.from..=self.until).contains(&timestamp)
+    }
+}
+
+type Metric = HashMap<Box<[(String, String)]>, Series>;
+
+/// The stored series by metric name, the journal behind them.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    journal: Journal,
+    metrics: BTreeMap<String, Metric>,
+    counts: Counts,
+}
+
+impl Archive {
+    /// Reads the folder's journal from its beginning.
+    pub(crate) fn open(directory: &Directory) -> io::Result<Self> {
+        let (journal, records) = Journal::open(&directory.path("accepted-bodies"))?;
+        let mut archive = Archive { journal, metrics: BTreeMap::new(), counts: Counts::default() };
+        for record in records {
+            archive.replay(&record?)?;
+        }
+        Ok(archive)
+    }
+
+    fn replay(&mut self, record: &Record) -> io::Result<()> {
+        let frame = frame::decode(record.schema, &record.body)
+            .map_err(|fault| io::Error::other(format!("the journal of accepted bodies is damaged: {fault}")))?;
+        self.add(&frame, Window::around(record.now, record.window_s));
+        Ok(())
+    }
+
+    /// Keeps a frame for good: once this returns, it survives the end of the process, however that comes. `now` in
+    /// milliseconds since 1970, `window_s` in seconds, 0 for an unlimited one.
+    pub(crate) fn accept(
+        &mut self,
+        schema: Schema,
+        frame: &Frame,
+        body: &[u8],
+        now: i64,
+        window_s: u64,
+    ) -> io::Result<Written> {
+        self.journal.append(schema, now, window_s, body)?;
+        Ok(self.add(frame, Window::around(now, window_s)))
+    }
+
+    fn add(&mut self, frame: &Frame, window: Window) -> Written {
+        self.counts.bodies += 1;
+        self.counts.metadata += frame.metadata as u64;
+        let mut written = Written::default();
+        for entry in &frame.entries {
+            self.add_entry(entry, window, &mut written);
+        }
+        self.counts.exemplars += written.exemplars;
+        written
+    }
+
+    fn add_entry(&mut self, entry: &Entry, window: Window, written: &mut Written) {
+        written.exemplars += entry.exemplars as u64;
+        let series = find_or_add(&mut self.metrics, &mut self.counts, entry);
+        for sample in &entry.samples {
+            if !window.holds(sample.timestamp) {
+                self.counts.old_data += 1;
+                continue;
+            }
+            written.samples += 1;
+            let arrival = series.add_sample(sample.timestamp, sample.value);
+            count(&mut self.counts, arrival, |counts| count_sample(counts, sample.value));
+        }
+        for histogram in &entry.histograms {
+            if !window.holds(histogram.timestamp) {
+                self.counts.old_data += 1;
+                continue;
+            }
+            written.histograms += 1;
+            let arrival = series.add_histogram(histogram);
+            count(&mut self.counts, arrival, |counts| counts.histograms += 1);
+        }
+    }
+
+    /// The counts so far.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The metric names, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.metrics.keys().cloned().collect()
+    }
+
+    /// The series of one metric, in no order.
+    pub(crate) fn metric(&self, name: &str) -> impl Iterator<Item = (&[(String, String)], &Series)> {
+        self.metrics.get(name).into_iter().flatten().map(|(labels, series)| (&**labels, series))
+    }
+
+    /// Forgets everything, the journal included.
+    pub(crate) fn clear(&mut self) -> io::Result<()> {
+        self.journal.clear()?;
+        self.metrics.clear();
+        self.counts = Counts::default();
+        Ok(())
+    }
+}
+
+fn find_or_add<'a>(metrics: &'a mut BTreeMap<String, Metric>, counts: &mut Counts, entry: &Entry) -> &'a mut Series {
+    let labels: &Labels = &entry.labels;
+    // Looked up before it is entered: a known series costs no allocation.
+    if !metrics.contains_key(entry.metric()) {
+        metrics.insert(entry.metric().to_owned(), Metric::new());
+    }
+    let metric = metrics.entry(entry.metric().to_owned()).or_default();
+    if !metric.contains_key(labels.as_slice()) {
+        counts.series += 1;
+    }
+    metric.entry(labels.clone().into_boxed_slice()).or_default()
+}
+
+fn count(counts: &mut Counts, arrival: Arrival, new: impl FnOnce(&mut Counts)) {
+    match arrival {
+        Arrival::New => new(counts),
+        Arrival::Duplicate => counts.duplicates += 1,
+        Arrival::Conflict => counts.conflicts += 1,
+    }
+}
+
+fn count_sample(counts: &mut Counts, value: u64) {
+    counts.samples += 1;
+    counts.stale += u64::from(value == STALE);
+    counts.nan += u64::from(value != STALE && f64::from_bits(value).is_nan());
+}
+
+#[cfg(test)]
+#[path = "archive_tests.rs"]
+mod tests;

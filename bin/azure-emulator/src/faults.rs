@@ -1,0 +1,285 @@
+//! Scripted faults: which request is hit by which, and for how long. Doing them is the endpoint's part.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// The endpoints that stand in for Azure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EndpointName {
+    /// The cluster's OIDC issuer.
+    Issuer,
+    /// Entra's token endpoint.
+    Token,
+    /// The data collection rule's ingestion endpoint.
+    Ingest,
+}
+
+impl EndpointName {
+    /// As it stands in URLs and logs.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            EndpointName::Issuer => "issuer",
+            EndpointName::Token => "token",
+            EndpointName::Ingest => "ingest",
+        }
+    }
+}
+
+/// What happens to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Action {
+    /// The request is read, not handled, and answered with this.
+    Status(StatusAnswer),
+    /// The request is handled; the answer is held back, in milliseconds.
+    Delay(Delay),
+    /// The connection ends with a TCP RST.
+    Reset(Reset),
+    /// The request is handled; this many bytes of the answer are sent, then the connection is closed without a TLS `close_notify`.
+    Truncate(Truncate),
+    /// The request is handled and answered, then the connection is closed, which the answer did not announce.
+    Close(Close),
+    /// The request is read and never answered.
+    Hang(Hang),
+    /// The request's body is never read.
+    StallRead(StallRead),
+}
+
+/// See [`Action::Status`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StatusAnswer {
+    pub(crate) status: u16,
+    #[serde(default)]
+    pub(crate) headers: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) body: String,
+}
+
+/// See [`Action::Delay`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Delay {
+    pub(crate) delay_ms: u64,
+}
+
+/// See [`Action::Reset`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reset {
+    pub(crate) reset: Moment,
+}
+
+/// When a connection is reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Moment {
+    /// As soon as it is accepted, before TLS.
+    Accept,
+    /// Half of the request's body is read; the request is not handled.
+    RequestBody,
+    /// The request is handled, nothing of the answer is sent.
+    BeforeHead,
+    /// The answer's head is sent, its body is not.
+    AfterHead,
+    /// The answer's head and half of its body are sent.
+    MidBody,
+}
+
+/// See [`Action::Truncate`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Truncate {
+    pub(crate) truncate: usize,
+}
+
+/// See [`Action::Close`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Close {
+    pub(crate) close: Closing,
+}
+
+/// Which connections are closed: those that are idle, that is, have just answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Closing {
+    /// After an answer.
+    Idle,
+}
+
+/// See [`Action::Hang`]; the value says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Hang {
+    hang: bool,
+}
+
+/// See [`Action::StallRead`]; the value says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StallRead {
+    stall_read: bool,
+}
+
+impl Action {
+    /// For the log and `GET /requests`.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Action::Status(_) => "status",
+            Action::Delay(_) => "delay",
+            Action::Reset(Reset { reset: Moment::Accept }) => "reset accept",
+            Action::Reset(Reset { reset: Moment::RequestBody }) => "reset request_body",
+            Action::Reset(Reset { reset: Moment::BeforeHead }) => "reset before_head",
+            Action::Reset(Reset { reset: Moment::AfterHead }) => "reset after_head",
+            Action::Reset(Reset { reset: Moment::MidBody }) => "reset mid_body",
+            Action::Truncate(_) => "truncate",
+            Action::Close(_) => "close",
+            Action::Hang(_) => "hang",
+            Action::StallRead(_) => "stall_read",
+        }
+    }
+
+    fn is_for_accept(&self) -> bool {
+        matches!(self, Action::Reset(Reset { reset: Moment::Accept }))
+    }
+}
+
+/// One rule of `POST /faults`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rule {
+    endpoint: EndpointName,
+    /// Requests (connections for `accept`) that pass before the first one is hit.
+    #[serde(default)]
+    after: u64,
+    /// How many are hit; without it, all.
+    #[serde(default)]
+    count: Option<u64>,
+    /// How long the rule lives, in seconds since it was posted; without it, until it is deleted.
+    #[serde(default)]
+    seconds: Option<u64>,
+    action: Action,
+}
+
+#[derive(Debug)]
+struct Armed {
+    rule: Rule,
+    until: Option<Instant>,
+    to_skip: u64,
+    hits: u64,
+}
+
+impl Armed {
+    fn is_over(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now) || self.rule.count.is_some_and(|count| self.hits >= count)
+    }
+}
+
+/// The rules in the order they were posted. A request meets at most one: the oldest that is for it and has not run out.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    rules: Vec<Armed>,
+}
+
+impl Faults {
+    /// Adds a rule behind the others.
+    pub(crate) fn arm(&mut self, rule: Rule, now: Instant) {
+        let until = rule.seconds.and_then(|seconds| now.checked_add(Duration::from_secs(seconds)));
+        self.rules.push(Armed { until, to_skip: rule.after, hits: 0, rule });
+    }
+
+    /// Takes all rules away.
+    pub(crate) fn clear(&mut self) {
+        self.rules.clear();
+    }
+
+    /// What happens to a request that has just arrived.
+    pub(crate) fn at_request(&mut self, endpoint: EndpointName, now: Instant) -> Option<Action> {
+        self.hit(endpoint, now, false)
+    }
+
+    /// Whether a connection that has just been accepted is reset.
+    pub(crate) fn at_accept(&mut self, endpoint: EndpointName, now: Instant) -> bool {
+        self.hit(endpoint, now, true).is_some()
+    }
+
+    fn hit(&mut self, endpoint: EndpointName, now: Instant, accept: bool) -> Option<Action> {
+        self.rules.retain(|armed| !armed.is_over(now));
+        let concerned = |armed: &&mut Armed| armed.rule.endpoint == endpoint && armed.rule.action.is_for_accept() == accept;
+        let armed = self.rules.iter_mut().find(concerned)?;
+        if armed.to_skip > 0 {
+            armed.to_skip -= 1;
+            return None;
+        }
+        armed.hits += 1;
+        Some(armed.rule.action.clone())
+    }
+
+    /// The rules that are left, each with its hits so far.
+    pub(crate) fn list(&mut self, now: Instant) -> Value {
+        self.rules.retain(|armed| !armed.is_over(now));
+        self.rules.iter().map(|armed| json!({"rule": armed.rule, "to_skip": armed.to_skip, "hits": armed.hits})).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(text: &str) -> Rule {
+        serde_json::from_str(text).expect(text)
+    }
+
+    #[test]
+    fn every_action_of_the_documentation_is_understood() {
+        for (action, name) in [
+            (r#"{"status":503,"headers":{"Retry-After":"1"},"body":"later"}"#, "status"),
+            (r#"{"delay_ms":5}"#, "delay"),
+            (r#"{"reset":"accept"}"#, "reset accept"),
+            (r#"{"reset":"request_body"}"#, "reset request_body"),
+            (r#"{"reset":"before_head"}"#, "reset before_head"),
+            (r#"{"reset":"after_head"}"#, "reset after_head"),
+            (r#"{"reset":"mid_body"}"#, "reset mid_body"),
+            (r#"{"truncate":7}"#, "truncate"),
+            (r#"{"close":"idle"}"#, "close"),
+            (r#"{"hang":true}"#, "hang"),
+            (r#"{"stall_read":true}"#, "stall_read"),
+        ] {
+            assert_eq!(serde_json::from_str::<Action>(action).expect(action).name(), name);
+        }
+        assert!(serde_json::from_str::<Action>(r#"{"explode":true}"#).is_err());
+    }
+
+    #[test]
+    fn a_rule_skips_then_hits_then_ends() {
+        let mut faults = Faults::default();
+        let now = Instant::now();
+        faults.arm(rule(r#"{"endpoint":"ingest","after":1,"count":2,"action":{"hang":true}}"#), now);
+        let hits: Vec<bool> = (0..5).map(|_| faults.at_request(EndpointName::Ingest, now).is_some()).collect();
+        assert_eq!(hits, [false, true, true, false, false]);
+        assert_eq!(faults.list(now), json!([]));
+    }
+
+    #[test]
+    fn a_rule_ends_with_its_time() {
+        let mut faults = Faults::default();
+        let now = Instant::now();
+        faults.arm(rule(r#"{"endpoint":"token","seconds":3,"action":{"status":503}}"#), now);
+        assert!(faults.at_request(EndpointName::Token, now + Duration::from_secs(2)).is_some());
+        assert!(faults.at_request(EndpointName::Token, now + Duration::from_secs(3)).is_none());
+    }
+
+    #[test]
+    fn endpoints_and_moments_do_not_meddle() {
+        let mut faults = Faults::default();
+        let now = Instant::now();
+        faults.arm(rule(r#"{"endpoint":"token","action":{"reset":"accept"}}"#), now);
+        assert!(faults.at_request(EndpointName::Token, now).is_none());
+        assert!(!faults.at_accept(EndpointName::Ingest, now));
+        assert!(faults.at_accept(EndpointName::Token, now));
+    }
+}

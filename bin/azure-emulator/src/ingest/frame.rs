@@ -1,0 +1,200 @@
+//! One remote-write body, decoded: snappy block, protobuf, the rules on labels. The same result for both protocol versions.
+
+use std::fmt;
+
+use prost::Message;
+
+use super::schema::{Histogram, RequestV2, Sample, TimeSeries, TimeSeriesV2, WriteRequest};
+
+/// The decoded size that Prometheus' own receiver stops at.
+const MAX_DECODED: usize = 32 << 20;
+
+/// Which message a body holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Schema {
+    /// `prometheus.WriteRequest`.
+    V1,
+    /// `io.prometheus.write.v2.Request`.
+    V2,
+}
+
+impl Schema {
+    /// Remote-write 2.0, "Protocol": the content type alone chooses the message.
+    pub(crate) fn from_content_type(content_type: &str) -> Option<Schema> {
+        match content_type {
+            "application/x-protobuf" | "application/x-protobuf;proto=prometheus.WriteRequest" => Some(Schema::V1),
+            "application/x-protobuf;proto=io.prometheus.write.v2.Request" => Some(Schema::V2),
+            _ => None,
+        }
+    }
+
+    /// The content type to send such a body with.
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Schema::V1 => "application/x-protobuf",
+            Schema::V2 => "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+        }
+    }
+
+    /// `X-Prometheus-Remote-Write-Version`.
+    pub(crate) fn version(self) -> &'static str {
+        match self {
+            Schema::V1 => "0.1.0",
+            Schema::V2 => "2.0.0",
+        }
+    }
+}
+
+/// Why a body is refused. The whole of it is, for a sender cannot tell which part was taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum FrameFault {
+    /// Not a snappy block.
+    Snappy(String),
+    /// It would be this many bytes decoded.
+    TooLarge(usize),
+    /// Not the protobuf message that the content type promises.
+    Protobuf(String),
+    /// The 2.0 symbol table does not begin with the empty symbol.
+    Symbols,
+    /// A 2.0 series' references are odd in number or run past the symbol table.
+    References,
+    /// A series without `__name__`.
+    NoMetricName,
+    /// A label with an empty name or value, in this metric.
+    EmptyLabel(String),
+    /// A label name that stands twice, in this metric.
+    RepeatedLabel(String),
+}
+
+impl fmt::Display for FrameFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FrameFault::Snappy(cause) => write!(f, "snappy: {cause}"),
+            FrameFault::TooLarge(size) => write!(f, "snappy: decoded size {size} exceeds {MAX_DECODED}"),
+            FrameFault::Protobuf(cause) => write!(f, "protobuf: {cause}"),
+            FrameFault::Symbols => f.write_str("symbols: the first symbol is not empty"),
+            FrameFault::References => f.write_str("symbols: label references are odd in number or out of range"),
+            FrameFault::NoMetricName => f.write_str("labels: a series has no __name__"),
+            FrameFault::EmptyLabel(metric) => write!(f, "labels: {metric} has an empty label name or value"),
+            FrameFault::RepeatedLabel(metric) => write!(f, "labels: {metric} has a label name twice"),
+        }
+    }
+}
+
+/// Name and value; sorted by name wherever a series' labels stand together.
+pub(crate) type Labels = Vec<(String, String)>;
+
+/// One entry of a frame. The same series may come in several entries.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) labels: Labels,
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) histograms: Vec<Histogram>,
+    pub(crate) exemplars: usize,
+}
+
+impl Entry {
+    /// The value of `__name__`, which every checked entry has.
+    pub(crate) fn metric(&self) -> &str {
+        metric(&self.labels)
+    }
+}
+
+/// A decoded body.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) metadata: usize,
+}
+
+/// Decodes and checks a whole body.
+pub(crate) fn decode(schema: Schema, body: &[u8]) -> Result<Frame, FrameFault> {
+    let message = decompress(body)?;
+    let mut frame = match schema {
+        Schema::V1 => from_v1(WriteRequest::decode(&*message).map_err(protobuf)?),
+        Schema::V2 => from_v2(RequestV2::decode(&*message).map_err(protobuf)?)?,
+    };
+    for entry in &mut frame.entries {
+        entry.labels.sort_unstable();
+        check_labels(&entry.labels)?;
+    }
+    Ok(frame)
+}
+
+fn decompress(body: &[u8]) -> Result<Vec<u8>, FrameFault> {
+    let snappy = |error: snap::Error| FrameFault::Snappy(error.to_string());
+    if body.is_empty() {
+        // snap takes no bytes at all for an empty block; a block begins with its length (format_description.txt §1).
+        return Err(FrameFault::Snappy("the body is empty".to_owned()));
+    }
+    let size = snap::raw::decompress_len(body).map_err(snappy)?;
+    if size > MAX_DECODED {
+        return Err(FrameFault::TooLarge(size));
+    }
+    snap::raw::Decoder::new().decompress_vec(body).map_err(snappy)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
+fn protobuf(error: prost::DecodeError) -> FrameFault {
+    FrameFault::Protobuf(error.to_string())
+}
+
+fn from_v1(request: WriteRequest) -> Frame {
+    let entry = |series: TimeSeries| Entry {
+        labels: series.labels.into_iter().map(|label| (label.name, label.value)).collect(),
+        samples: series.samples,
+        histograms: series.histograms,
+        exemplars: series.exemplars.len(),
+    };
+    Frame { entries: request.timeseries.into_iter().map(entry).collect(), metadata: request.metadata.len() }
+}
+
+fn from_v2(request: RequestV2) -> Result<Frame, FrameFault> {
+    if request.symbols.first().is_none_or(|symbol| !symbol.is_empty()) && !request.timeseries.is_empty() {
+        return Err(FrameFault::Symbols);
+    }
+    let described = |series: &&TimeSeriesV2| series.metadata.is_some_and(|metadata| metadata.kind != 0);
+    let metadata = request.timeseries.iter().filter(described).count();
+    let symbols = request.symbols;
+    let entry = |series: TimeSeriesV2| {
+        Ok(Entry {
+            labels: resolve(&symbols, &series.labels_refs)?,
+            samples: series.samples,
+            histograms: series.histograms,
+            exemplars: series.exemplars.len(),
+        })
+    };
+    Ok(Frame { entries: request.timeseries.into_iter().map(entry).collect::<Result<_, _>>()?, metadata })
+}
+
+fn resolve(symbols: &[String], references: &[u32]) -> Result<Labels, FrameFault> {
+    let symbol = |reference: u32| symbols.get(usize::try_from(reference).ok()?).cloned();
+    let label = |pair: &[u32]| match pair {
+        [name, value] => Some((symbol(*name)?, symbol(*value)?)),
+        _ => None,
+    };
+    references.chunks(2).map(|pair| label(pair).ok_or(FrameFault::References)).collect()
+}
+
+fn check_labels(labels: &Labels) -> Result<(), FrameFault> {
+    let name = metric(labels);
+    if name.is_empty() {
+        return Err(FrameFault::NoMetricName);
+    }
+    if labels.iter().any(|(name, value)| name.is_empty() || value.is_empty()) {
+        return Err(FrameFault::EmptyLabel(name.to_owned()));
+    }
+    if labels.windows(2).any(|pair| matches!(pair, [(first, _), (second, _)] if first == second)) {
+        return Err(FrameFault::RepeatedLabel(name.to_owned()));
+    }
+    Ok(())
+}
+
+/// The value of `__name__`, empty when there is none.
+pub(crate) fn metric(labels: &[(String, String)]) -> &str {
+    labels.iter().find(|(name, _)| name == "__name__").map_or("", |(_, value)| value)
+}
+
+#[cfg(test)]
+#[path = "frame_tests.rs"]
+mod tests;

@@ -1,0 +1,35 @@
+"""Linux namespaces through unshare(1): as root, through a user namespace, or through a sudo that asks nothing."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from process import Failure
+
+
+def unshare(*flags):
+    """The words to put before a command, so that it runs in namespaces of its own."""
+    ways = [["unshare"]] if os.geteuid() == 0 else [["unshare", "--user", "--map-root-user"], ["sudo", "-n", "unshare"]]
+    said = []
+    for way in ways:
+        done = subprocess.run([*way, *flags, "true"], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return [*way, *flags]
+        said.append(f"{' '.join(way + list(flags))}: {done.stderr.strip()}")
+    raise Failure(
+        "expected to be able to make namespaces; run as root, or allow unprivileged user namespaces (sysctl "
+        f"kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns); saw: {'; '.join(said)}"
+    )
+
+
+def children(pid):
+    """Process ids of the direct children, as this namespace counts them."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = stat.read_text().rsplit(")", 1)[1].split()[1]
+        except OSError:
+            continue
+        if int(parent) == pid:
+            found.append(int(stat.parent.name))
+    return found

@@ -1,0 +1,104 @@
+"""What an image without an operating system asks of the binary: PID 1 in an empty root, small, and still when idle."""
+
+import os
+import shutil
+import signal
+import time
+import unittest
+
+from case import Case, slow
+from namespaces import children, unshare
+from process import Failure, wait_for
+from remora import Remora, resident_bytes
+from stack import Stack
+
+IDLE_RESIDENT_BYTES = 2_500_000
+IDLE_SECONDS = 20
+IDLE_SYSTEM_CALLS = 5
+
+
+def furnish(root, environment):
+    """Puts the binary and the two files that Kubernetes mounts into an empty folder; the environment that fits."""
+    root.mkdir()
+    shutil.copy(os.environ["REMORA_BIN"], root / "remora")
+    inside = {}
+    for name, value in environment.items():
+        if name in ("SSL_CERT_FILE", "AZURE_FEDERATED_TOKEN_FILE"):
+            place = f"/{os.path.basename(value)}"
+            shutil.copy(value, root / place[1:])
+            inside[name] = place
+        else:
+            # There is no /etc/hosts in here.
+            inside[name] = value.replace("//localhost", "//127.0.0.1")
+    return inside
+
+
+class Container(Case):
+    """Measured on the binary as it is shipped."""
+
+    def test_pid_1_in_an_empty_root_answers_and_stops_on_sigterm(self):
+        with Stack("container", prometheus=False) as stack:
+            root = stack.folder.path / "root"
+            environment = furnish(root, stack.emulator.remora_environment())
+            # PATH is for unshare, which runs before the root changes.
+            environment["PATH"] = os.environ["PATH"]
+            wrapper = unshare("--pid", "--fork", "--kill-child")
+            wrapper.append(f"--root={root}")
+            inside = Remora(stack.folder.path, environment, wrapper, "/remora", "container.log").start()
+            self.assert_answer(inside.get("/health"), 200)
+            pid = self.pid_in_front(inside)
+            self.assert_small(pid, inside)
+            os.kill(pid, signal.SIGTERM)
+            self.assertEqual(inside.process.wait(1, "to stop after SIGTERM"), 0, f"exit status; {stack.where()}")
+
+    def pid_in_front(self, remora):
+        """The id by which this side knows the process that is PID 1 in there."""
+        found = wait_for("a child of unshare", lambda: children(remora.process.pid), 2)
+        names = open(f"/proc/{found[0]}/status", encoding="utf-8").read()
+        inner = [line.split()[-1] for line in names.splitlines() if line.startswith("NSpid:")]
+        self.assertEqual(inner, ["1"], "expected Remora to be PID 1 in its namespace")
+        return found[0]
+
+    def assert_small(self, pid, remora):
+        """Resident memory of an idle process."""
+        time.sleep(1)
+        seen = resident_bytes(pid)
+        if not 0 < seen <= IDLE_RESIDENT_BYTES:
+            raise Failure(
+                f"expected at most {IDLE_RESIDENT_BYTES:,} resident bytes when idle; saw {seen:,}\n"
+                f"{remora.process.tail()}"
+            )
+
+    @slow
+    def test_idle_costs_nothing(self):
+        with Stack("idle", prometheus=False) as stack:
+            trace = stack.folder.path / "system-calls"
+            wrapper = ("strace", "-f", "-ttt", "-o", str(trace))
+            environment = {**stack.emulator.remora_environment(), "PATH": os.environ["PATH"]}
+            remora = Remora(stack.folder.path, environment, wrapper, log="idle.log").start()
+            time.sleep(3)
+            began = time.time()
+            time.sleep(IDLE_SECONDS)
+            ended = time.time()
+            remora.process.kill()
+            seen = calls_between(trace, began, ended)
+            if len(seen) > IDLE_SYSTEM_CALLS:
+                calls = "\n".join(seen[:40])
+                raise Failure(
+                    f"expected at most {IDLE_SYSTEM_CALLS} system calls in {IDLE_SECONDS} idle seconds; "
+                    f"saw {len(seen)}:\n{calls}"
+                )
+
+
+def calls_between(trace, began, ended):
+    """The lines of an `strace -ttt` file for calls that were entered in that time."""
+    seen = []
+    for line in trace.read_text().splitlines():
+        _pid, stamp, call = line.split(maxsplit=2)
+        if began <= float(stamp) <= ended and not call.startswith(("<...", "---", "+++")):
+            seen.append(line)
+    return seen
+
+
+if __name__ == "__main__":
+    unittest.main()

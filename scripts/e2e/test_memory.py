@@ -1,0 +1,106 @@
+"""Two hundred senders at once, each with the largest body there is: all are served, within the memory that was set."""
+
+import asyncio
+import collections
+import threading
+import time
+import unittest
+
+import frames
+from case import Case, slow
+from process import Failure
+from remora import resident_bytes
+from stack import Stack
+
+SENDERS = 200
+BODY_BYTES = 4 * 1024 * 1024
+BODY_MEMORY = 8 * 1024 * 1024
+BESIDE_BODIES = 6_000_000
+PIECE = 64 * 1024
+ATTEMPTS = 40
+
+HEAD = (
+    "POST /api/v1/write HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: snappy\r\n"
+    "Content-Type: application/x-protobuf\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {}\r\n\r\n"
+)
+
+
+class Resident(threading.Thread):
+    """Watches the resident memory of a process; `highest` is in bytes."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self._pid = pid
+        self._ended = threading.Event()
+        self.highest = 0
+        self.start()
+
+    def run(self):
+        while not self._ended.wait(0.02):
+            self.highest = max(self.highest, resident_bytes(self._pid))
+
+    def finish(self):
+        """Stops watching; the kernel's own high-water mark counts where it keeps one."""
+        self._ended.set()
+        self.join()
+        return max(self.highest, resident_bytes(self._pid, "VmHWM"))
+
+
+async def send(port, body):
+    """One post on a connection of its own; its status."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(HEAD.format(len(body)).encode())
+        for start in range(0, len(body), PIECE):
+            writer.write(body[start : start + PIECE])
+            await writer.drain()
+        line = await reader.readline()
+        return int(line.split()[1])
+    finally:
+        writer.close()
+
+
+async def deliver(port, body, statuses):
+    """Posts until the body is taken, as a sender does that retries on 5xx; every answer is counted."""
+    for _attempt in range(ATTEMPTS):
+        try:
+            status = await send(port, body)
+        except (OSError, IndexError) as error:
+            status = type(error).__name__
+        statuses[status] += 1
+        if status != 503:
+            return
+        await asyncio.sleep(1)
+
+
+async def deliver_all(port, bodies, first):
+    """All bodies at once, the timestamps apart by 1 ms; how often each status was answered."""
+    statuses = collections.Counter()
+    senders = [deliver(port, bodies.body(first + number), statuses) for number in range(SENDERS)]
+    await asyncio.wait_for(asyncio.gather(*senders), 240)
+    return statuses
+
+
+@slow
+class Memory(Case):
+    """The bound that the configuration sets holds for the whole process."""
+
+    def test_200_senders_with_4_mib_each_stay_within_the_memory_set(self):
+        bodies = frames.LargeBodies(BODY_BYTES)
+        with Stack("memory", environment={"BODY_MEMORY": "8MiB", "MAX_BODY_BYTES": "4MiB"}, prometheus=False) as stack:
+            resident = Resident(stack.remora.process.pid)
+            began = time.monotonic()
+            statuses = asyncio.run(deliver_all(stack.remora.port, bodies, frames.now_ms() - 60_000))
+            print(f"       answers {dict(statuses)} in {time.monotonic() - began:.1f} s, ", end="")
+            highest = resident.finish()
+            print(f"at most {highest:,} bytes resident", flush=True)
+            unexpected = {status: count for status, count in statuses.items() if status not in (200, 204, 503)}
+            if unexpected or statuses[200] + statuses[204] != SENDERS:
+                raise Failure(f"expected {SENDERS} answers of 2xx; saw {dict(statuses)}\n{stack.remora.process.tail()}")
+            self.assertEqual(stack.stored(), SENDERS * bodies.samples, f"samples stored; {stack.where()}")
+            if highest > BODY_MEMORY + BESIDE_BODIES:
+                raise Failure(f"expected at most BODY_MEMORY + {BESIDE_BODIES:,} bytes resident; saw {highest:,}")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,168 @@
+"""What a sender is told, and what reaches Azure."""
+
+import json
+import socket
+import subprocess
+import unittest
+
+import frames
+import wire
+from case import Case
+from namespaces import unshare
+from process import Failure, WorkFolder
+from stack import Stack
+
+PEER = "foreign_peer.py"
+
+
+class Requests(Case):
+    """One stack for all: each test counts what it adds."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack("requests", prometheus=False).start()
+        cls.remora = cls.stack.remora
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.stack.__exit__(None, None, None)
+
+    def setUp(self):
+        self.stored_before = self.stack.stored()
+        self.bodies_before = self.ingest_requests()
+
+    def ingest_requests(self):
+        """Requests that reached the emulator's ingestion endpoint, whatever it answered."""
+        return sum(self.stack.emulator.stats()["requests"].get("ingest", {}).values())
+
+    def assert_stored(self, count):
+        """So many samples were added."""
+        self.assertEqual(self.stack.stored() - self.stored_before, count, f"samples added; {self.stack.where()}")
+
+    def assert_nothing_left(self):
+        """Azure saw no request."""
+        self.assertEqual(self.ingest_requests(), self.bodies_before, f"requests to Azure; {self.stack.where()}")
+
+    def assert_refused(self, answer, status, text=""):
+        """The answer, in one line for a person, and nothing that left."""
+        self.assert_answer(answer, status, text)
+        self.assertEqual(len(answer.text.strip().splitlines()), 1, f"expected one line: {answer.text!r}")
+        self.assert_nothing_left()
+
+    def test_a_good_body(self):
+        answer = self.remora.post(frames.one_sample())
+        self.assertEqual(answer.status // 100, 2, answer)
+        self.assert_stored(1)
+
+    def test_snappy_garbage_is_400_and_stays_here(self):
+        self.assert_refused(self.remora.post(b"\xff" * 100), 400, "snappy")
+
+    def test_protobuf_garbage_is_400_and_stays_here(self):
+        self.assert_refused(self.remora.post(frames.snappy(b"\x0a\x7fshort")), 400, "protobuf")
+
+    def test_an_empty_body_is_400_and_stays_here(self):
+        self.assert_refused(self.remora.post(b""), 400)
+
+    def test_a_body_over_the_limit_is_400(self):
+        self.assert_refused(self.remora.post(b"\0" * (4 * 1024 * 1024 + 1)), 400)
+
+    def test_zstd_is_415(self):
+        self.assert_refused(self.remora.post(frames.one_sample(), {"Content-Encoding": "zstd"}), 415)
+
+    def test_another_media_type_is_415(self):
+        self.assert_refused(self.remora.post(frames.one_sample(), {"Content-Type": "application/json"}), 415)
+
+    def test_another_protobuf_message_is_415(self):
+        fields = {"Content-Type": "application/x-protobuf;proto=example.Unknown"}
+        self.assert_refused(self.remora.post(frames.one_sample(), fields), 415)
+
+    def test_another_path_is_404(self):
+        self.assert_refused(self.remora.post(frames.one_sample(), path="/api/v1/push"), 404)
+
+    def test_get_on_the_write_path_is_405(self):
+        self.assert_refused(self.remora.get("/api/v1/write"), 405)
+
+    def test_a_sender_s_own_authorization_goes_no_further(self):
+        secret = "Bearer of-the-sender"
+        answer = self.remora.post(frames.one_sample(), {"Authorization": secret, "X-Secret": "of-the-sender"})
+        self.assertEqual(answer.status // 100, 2, answer)
+        requests = self.stack.emulator.ask("/requests", method="GET").text
+        self.assertNotIn("of-the-sender", requests)
+
+    def test_chunks_of_every_size(self):
+        body = frames.one_sample(text="x" * 40_000)
+        for size in (7, 1000, 16_384, len(body)):
+            with self.subTest(size=size):
+                seen = wire.statuses(self.remora.port, wire.chunked(body, size), 1)
+                self.assertEqual([status // 100 for status in seen], [2], f"statuses {seen}")
+
+    def test_two_pipelined_requests(self):
+        first, second = (wire.with_length(frames.one_sample(name=name)) for name in ("first", "second"))
+        seen = wire.statuses(self.remora.port, first + second, 2)
+        self.assertEqual([status // 100 for status in seen], [2, 2], f"statuses {seen}")
+        self.assert_stored(2)
+
+    def test_many_requests_on_one_connection(self):
+        requests = b"".join(wire.with_length(frames.one_sample(i=str(number))) for number in range(50))
+        seen = wire.statuses(self.remora.port, requests, 50)
+        self.assertEqual({status // 100 for status in seen}, {2}, f"statuses {seen}")
+        self.assert_stored(50)
+
+    def test_length_and_chunked_together_is_400(self):
+        body = frames.one_sample()
+        request = wire.chunked(body, 100).replace(b"\r\n\r\n", f"\r\nContent-Length: {len(body)}\r\n\r\n".encode(), 1)
+        self.assertEqual(wire.statuses(self.remora.port, request, 1), [400])
+        self.assert_nothing_left()
+
+    def test_curl_with_expect_100_continue(self):
+        body = frames.one_sample(text="y" * 5000)
+        path = self.stack.folder.path / "body"
+        path.write_bytes(body)
+        fields = ["Expect: 100-continue", "Content-Type: application/x-protobuf", "Content-Encoding: snappy"]
+        command = ["curl", "--silent", "--verbose", "--noproxy", "*", "--expect100-timeout", "10"]
+        command += [word for field in fields for word in ("--header", field)]
+        command += ["--data-binary", f"@{path}", self.remora.url + "/api/v1/write"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        self.assertIn("HTTP/1.1 100 Continue", done.stderr)
+        self.assertRegex(done.stderr, "HTTP/1.1 20[04]")
+        self.assert_stored(1)
+
+    def test_ipv6_loopback(self):
+        with socket.create_connection(("::1", self.remora.port), timeout=10) as connection:
+            connection.sendall(wire.with_length(frames.one_sample()))
+            status = wire.read_answer(connection.makefile("rb"))
+        self.assertEqual(status // 100, 2, f"status {status}")
+        self.assert_stored(1)
+
+
+class ForeignPeers(Case):
+    """A network namespace with an address that is not loopback."""
+
+    def ask_from_outside(self, **environment):
+        """The answers to a write from loopback and from the other address: {"loopback": …, "foreign": …}."""
+        folder = WorkFolder("foreign-peer")
+        with Stack("foreign", prometheus=False) as stack:
+            settings = {**stack.emulator.remora_environment(), **environment}
+            command = [*unshare("--net"), "python3", "-B", f"{__file__.rsplit('/', 1)[0]}/{PEER}", str(folder.path)]
+            command.append(json.dumps(settings))
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            folder.keep()
+            raise Failure(f"expected answers from the namespace; saw {done.stdout}{done.stderr}; logs: {folder.path}")
+        return json.loads(done.stdout)
+
+    def test_a_write_from_another_address_is_403(self):
+        answers = self.ask_from_outside()
+        self.assertEqual(answers["foreign"][0], 403, answers)
+        self.assertIn("ALLOWED_SOURCES", answers["foreign"][1])
+        # Azure is out of reach in the namespace: what passes the door is told to come again.
+        self.assertEqual(answers["loopback"][0], 503, answers)
+        self.assertEqual(answers["health"][0], 200, "expected /health for the kubelet, which is a foreign peer")
+
+    def test_allowed_sources_opens_the_door(self):
+        answers = self.ask_from_outside(ALLOWED_SOURCES="192.0.2.0/24")
+        self.assertEqual(answers["foreign"][0], 503, answers)
+
+
+if __name__ == "__main__":
+    unittest.main()
