@@ -259,6 +259,7 @@ fn line(input: &[u8]) -> Option<(&[u8], &[u8])> {
     text.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control()).then_some((text, &input[end + 2..]))
 }
 
+/// The size at the start of a chunk-size line whose extension, if any, has a name.
 fn chunk_size(line: &[u8]) -> Option<usize> {
     let text: String = line.iter().map(|&byte| char::from(byte)).collect();
     let digits = match text.split_once(';') {

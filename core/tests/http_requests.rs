@@ -1,7 +1,7 @@
 //! What each request is taken for: one table of every way known to us in which two readers have read one head as two.
 //!
 //! The label of a row names where it comes from: the advisory, the section of RFC 9110 or 9112, or the probing suites that
-//! have such a case (Http11Probe, http-garden, gunicorn's invalid requests). Expected values are this project's own.
+//! have such a case (`Http11Probe`, http-garden, gunicorn's invalid requests). Expected values are this project's own.
 
 use remora_core::http::{Framing as F, HeadError as E, HeadScan, decode_request, field_slots};
 
@@ -314,7 +314,7 @@ fn taken_for(bytes: &[u8], cuts: impl IntoIterator<Item = usize>) -> Option<Resu
     for filled in cuts.into_iter().chain([bytes.len()]).filter_map(|cut| bytes.get(..cut)) {
         match scan.scan(filled) {
             Err(error) => return Some(Err(error)),
-            Ok(Some(len)) => return bytes.get(..len).map(|head| framing_of(head)),
+            Ok(Some(len)) => return bytes.get(..len).map(framing_of),
             Ok(None) => {}
         }
     }

@@ -108,7 +108,7 @@ impl Hub {
         self.clock.now()
     }
 
-    /// Keeps a connection for the next request. The first one to become idle brings a task that ends the last.
+    /// Keeps a connection for the next request. A task closes those that nobody wants, and ends with the last of them.
     pub(crate) fn keep(&'static self, upstream: Upstream) {
         if self.idle.keep(self.now(), upstream) {
             let sweep = async {

@@ -1,6 +1,6 @@
 //! Connections to the ingestion endpoint: one with its TLS session, and those that are idle.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -50,11 +50,13 @@ pub(crate) enum Read {
 pub(crate) struct Upstream {
     pub(crate) stream: Async<TcpStream>,
     session: Session,
+    /// Writing failed: nothing more is sent, but what the peer said before is still read.
+    unwritable: bool,
 }
 
 impl Upstream {
     pub(crate) const fn new(stream: Async<TcpStream>, session: Session) -> Self {
-        Self { stream, session }
+        Self { stream, session, unwritable: false }
     }
 
     pub(crate) async fn handshake(&mut self) -> Result<(), ConnectError> {
@@ -96,15 +98,18 @@ impl Upstream {
                 Ok(n) => self.session.sent(n),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.unwritable = true;
+                    return Err(error);
+                }
             }
         }
         Ok(false)
     }
 
-    /// Whether everything that was handed over is with the kernel.
+    /// Whether nothing is left to [`Upstream::flush`].
     pub(crate) fn is_flushed(&self) -> bool {
-        self.session.outgoing().is_empty()
+        self.unwritable || self.session.outgoing().is_empty()
     }
 
     /// Encrypts `plain` behind what is in `sealed`. Nothing may be left to [`Upstream::flush`].
@@ -122,7 +127,10 @@ impl Upstream {
         let taken = match (&mut self.stream.get_ref()).write(sealed) {
             Ok(n) => n,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
-            Err(error) => return Err(error),
+            Err(error) => {
+                self.unwritable = true;
+                return Err(error);
+            }
         };
         self.session.keep(sealed.get(taken..).unwrap_or_default());
         Ok(())
@@ -165,13 +173,18 @@ impl Upstream {
 
 /// Idle connections, the last used on top.
 #[derive(Debug, Default)]
-pub(crate) struct Idle(RefCell<Vec<(Upstream, Instant)>>);
+pub(crate) struct Idle {
+    /// With the time when each is closed, the earliest first.
+    connections: RefCell<Vec<(Upstream, Instant)>>,
+    /// Somebody sees to their end.
+    swept: Cell<bool>,
+}
 
 impl Idle {
     /// One that is still alive.
     pub(crate) fn take(&self) -> Option<Upstream> {
         loop {
-            let (mut upstream, _) = self.0.borrow_mut().pop()?;
+            let (mut upstream, _) = self.connections.borrow_mut().pop()?;
             if upstream.is_alive() {
                 return Some(upstream);
             }
@@ -179,24 +192,25 @@ impl Idle {
         }
     }
 
-    /// Keeps one; true when it is the only one, so that somebody must see to its end.
+    /// Keeps one; true when nobody sees to their end yet: call [`Idle::sweep`] until it says nothing.
     pub(crate) fn keep(&self, now: Instant, upstream: Upstream) -> bool {
-        let mut idle = self.0.borrow_mut();
+        let mut idle = self.connections.borrow_mut();
         if idle.len() >= MOST_IDLE {
             drop(idle);
             upstream.close();
             return false;
         }
         idle.push((upstream, now.saturating_add(IDLE)));
-        idle.len() == 1
+        !self.swept.replace(true)
     }
 
     /// Closes those whose time is over; says when to come back, if any are left.
     pub(crate) fn sweep(&self, now: Instant) -> Option<Instant> {
-        let mut idle = self.0.borrow_mut();
+        let mut idle = self.connections.borrow_mut();
         let over = idle.iter().take_while(|(_, end)| *end <= now).count();
         let ended: Vec<_> = idle.drain(..over).collect();
         let next = idle.first().map(|(_, end)| *end);
+        self.swept.set(next.is_some());
         drop(idle);
         for (upstream, _) in ended {
             upstream.close();

@@ -24,7 +24,7 @@ class Shutdown(Case):
         """Posts a body that the emulator answers late, and returns once the emulator has it."""
         stack.emulator.ask("/faults", delay(milliseconds))
         request = Background(stack.remora.post, frames.one_sample())
-        wait_for("the write to reach the emulator", lambda: in_flight(stack.remora) > 0, 10)
+        wait_for("the write to reach the emulator", lambda: delayed(stack.emulator) > 0, 10)
         return request
 
     def test_an_open_request_is_finished_and_new_ones_are_sent_elsewhere(self):
@@ -47,12 +47,9 @@ class Shutdown(Case):
             stack.remora.process.wait(2, "to end at once after the second SIGTERM")
 
 
-def in_flight(remora):
-    """Writes that Remora has sent on and not yet answered, from its own metrics."""
-    for line in remora.get("/metrics").text.splitlines():
-        if line.startswith("remora_") and "in_flight" in line and not line.startswith("#"):
-            return float(line.split()[-1])
-    return 0
+def delayed(emulator):
+    """Requests that the fault has hit so far."""
+    return sum(rule["hits"] for rule in emulator.ask("/faults", method="GET").json())
 
 
 if __name__ == "__main__":

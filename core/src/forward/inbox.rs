@@ -16,6 +16,8 @@ pub(super) struct Inbox<'m> {
     buffer: &'m mut [u8],
     filled: usize,
     head: usize,
+    /// A head is being looked for.
+    seeking: bool,
     /// Where the body bytes begin that the decoder has not seen.
     cursor: usize,
     scan: HeadScan,
@@ -30,6 +32,7 @@ impl<'m> Inbox<'m> {
             buffer,
             filled: 0,
             head: 0,
+            seeking: true,
             cursor: 0,
             scan: HeadScan::default(),
             decoder: BodyDecoder::new(Framing::Empty),
@@ -45,7 +48,8 @@ impl<'m> Inbox<'m> {
 
     /// Where the next bytes go. Until a head is whole, first the usual length of one, then the rest.
     pub(super) fn space(&mut self) -> &mut [u8] {
-        let end = if self.filled < USUAL_HEAD { USUAL_HEAD.min(self.buffer.len()) } else { self.buffer.len() };
+        let usual = self.seeking && self.filled < USUAL_HEAD;
+        let end = if usual { USUAL_HEAD.min(self.buffer.len()) } else { self.buffer.len() };
         self.buffer.get_mut(self.filled..end).unwrap_or_default()
     }
 
@@ -65,6 +69,7 @@ impl<'m> Inbox<'m> {
             Some(length) if length <= longest => {
                 self.head = length;
                 self.cursor = length;
+                self.seeking = false;
                 Ok(true)
             }
             None if self.filled < longest => Ok(false),
@@ -163,5 +168,6 @@ impl<'m> Inbox<'m> {
         self.discard();
         self.filled = length;
         self.scan = HeadScan::default();
+        self.seeking = true;
     }
 }

@@ -41,7 +41,7 @@ impl Pair {
     fn settle(&mut self, step: usize) -> Result<(), TlsError> {
         loop {
             let turned = self.client.turn(&mut |bytes| self.plain.extend_from_slice(bytes));
-            let mut moved = self.to_server();
+            let mut moved = self.send_to_server();
             turned?;
             let mut records = Vec::new();
             while self.server.wants_write() {
@@ -64,7 +64,7 @@ impl Pair {
         }
     }
 
-    fn to_server(&mut self) -> bool {
+    fn send_to_server(&mut self) -> bool {
         let bytes = self.client.outgoing().to_vec();
         self.client.sent(bytes.len());
         self.server_takes(&bytes);
@@ -121,13 +121,13 @@ fn what_a_socket_did_not_take_is_kept_and_sent_later() {
     let mut pair = Pair::new(|_| {});
     pair.settle(4096).unwrap();
     let mut sealed = Vec::new();
-    pair.client.seal(&[9; 20_000], &mut sealed, &mut |_| {}).unwrap();
+    pair.client.seal(&vec![9; 20_000], &mut sealed, &mut |_| {}).unwrap();
     let (taken, left) = sealed.split_at(777);
     pair.server_takes(taken);
     pair.client.keep(left);
     assert_eq!(pair.client.outgoing().len(), left.len());
-    pair.to_server();
-    assert_eq!(pair.plain_at_server, [9; 20_000]);
+    pair.send_to_server();
+    assert_eq!(pair.plain_at_server, vec![9; 20_000]);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_certificate_of_nobodys_is_refused_with_an_alert() {
     pair.client = Client::new(&[]).unwrap().open("localhost").unwrap();
     let error = pair.settle(4096).unwrap_err().to_string();
     assert!(error.contains("UnknownIssuer"), "{error}");
-    pair.to_server();
+    pair.send_to_server();
     let told = pair.server.process_new_packets().unwrap_err().to_string();
     assert!(told.contains("UnknownCA"), "{told}");
 }
@@ -167,7 +167,7 @@ fn a_goodbye_is_seen_on_both_sides() {
     pair.settle(4096).unwrap();
     assert!(pair.client.is_peer_closed());
     pair.client.close();
-    pair.to_server();
+    pair.send_to_server();
     assert_eq!(pair.server.reader().read(&mut [0; 8]).unwrap(), 0, "a clean end, not a truncation");
 }
 
