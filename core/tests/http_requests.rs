@@ -281,6 +281,8 @@ const HTTP_10_LINES: &[Row] = &[
 const WHOLE_HEADS: &[Row] = &[
     ("9112 2.2 an empty line first", b"\r\nPOST / HTTP/1.1\r\nHost: h\r\n\r\n", Ok(F::Empty)),
     ("two empty lines first", b"\r\n\r\nPOST / HTTP/1.1\r\nHost: h\r\n\r\n", Err(E::Malformed)),
+    ("HTTP/2.0 after an empty line", b"\r\nPRI * HTTP/2.0\r\n\r\n", Err(E::Version)),
+    ("colon in the start line", b"POST http://h HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n", Err(E::SpaceBeforeColon)),
     ("LF first", b"\nPOST / HTTP/1.1\r\nHost: h\r\n\r\n", Err(E::BareLineFeed)),
     ("CR first", b"\rPOST / HTTP/1.1\r\nHost: h\r\n\r\n", Err(E::BareCarriageReturn)),
     ("HTTP/0.9", b"GET /\r\n\r\n", Err(E::Malformed)),

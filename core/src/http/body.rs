@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::Framing;
 use super::chunks::Chunks;
+pub use super::chunks::{MAX_EXTENSION_BYTES, MAX_TRAILER_BYTES};
 
 /// What [`BodyDecoder::next`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +28,13 @@ pub enum BodyError {
     SizeOverflow,
     /// A chunk extension without a name, or with a control character.
     BadExtension,
-    /// More than [`MAX_EXTENSION_BYTES`](super::body::MAX_EXTENSION_BYTES) of chunk extensions in one body.
+    /// More than [`MAX_EXTENSION_BYTES`] of chunk extensions in one body.
     ExtensionTooLong,
     /// Chunk data that is not followed by CRLF.
     MissingChunkEnd,
     /// A trailer line that is no field line.
     BadTrailer,
-    /// More than [`MAX_TRAILER_BYTES`](super::body::MAX_TRAILER_BYTES) of trailer section.
+    /// More than [`MAX_TRAILER_BYTES`] of trailer section.
     TrailerTooLong,
     /// A line of the framing that ends in LF alone.
     BareLineFeed,
@@ -44,8 +45,6 @@ pub enum BodyError {
     /// The caller says to have read more bytes than the body has left.
     Excess,
 }
-
-pub use super::chunks::{MAX_EXTENSION_BYTES, MAX_TRAILER_BYTES};
 
 /// Decodes one body. Give it what has arrived, drop what it consumed, and go on until [`Piece::End`].
 ///

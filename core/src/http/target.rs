@@ -26,10 +26,12 @@ pub(super) fn path(target: &str) -> &str {
 
 /// Authority and rest of an absolute `http` or `https` URI.
 fn absolute(target: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = target.split_once("://")?;
+    // Not `split_once("://")`: a search for more than one character keeps bounds checks, and so a panic, in the code.
+    let (scheme, rest) = target.split_once(':')?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return None;
     }
+    let rest = rest.strip_prefix("//")?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     rest.split_at_checked(end)
 }
