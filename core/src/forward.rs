@@ -6,6 +6,7 @@
 //!
 //! The driver's loop is written down in this crate's README.
 
+mod buffer;
 mod exchange;
 mod gateway;
 mod inbox;

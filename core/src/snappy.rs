@@ -6,7 +6,14 @@
 //! 32 bits, a copy never has offset 0 (S2's "repeat"), and the output ends exactly at the announced length. A literal
 //! of up to 60 bytes may use a long length field.
 
-use core::fmt;
+mod element;
+mod error;
+mod window;
+
+pub use error::SnappyError;
+
+use element::{Element, operand_width};
+use window::Window;
 
 /// How many bytes a step decodes before it lends them. Small enough to stay in the first-level cache between decoding
 /// and reading; one element may overshoot it.
@@ -14,72 +21,6 @@ const RUN: usize = 16 * 1024;
 
 /// The smallest window that [`Decoder::new`] takes, in bytes.
 const MIN_WINDOW: usize = 16;
-
-/// Why a body is not a snappy block. Each is the sender's fault and final, except
-/// [`OffsetBeyondWindow`](Self::OffsetBeyondWindow), which a larger window mends, and
-/// [`WindowNotPowerOfTwo`](Self::WindowNotPowerOfTwo), which is the caller's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SnappyError {
-    /// The lent window's length is not a power of two of at least 16 bytes that fits 32 bits.
-    WindowNotPowerOfTwo,
-    /// The body ends before its length preamble does; an empty body is the usual case.
-    NoLength,
-    /// The length preamble is longer than 5 bytes or does not fit 32 bits (`format_description.txt` §1).
-    LengthVarint,
-    /// The announced length exceeds the limit. Found before anything is decoded.
-    TooLarge {
-        /// The announced length in bytes.
-        declared: u32,
-        /// The limit in bytes.
-        limit: u32,
-    },
-    /// A copy with offset 0 (§2.2).
-    ZeroOffset,
-    /// A copy that reaches back over the start of the output.
-    OffsetBeforeStart {
-        /// How far back it reaches, in bytes.
-        offset: u32,
-    },
-    /// A copy that reaches further back than the window remembers. The body may still be a good one.
-    OffsetBeyondWindow {
-        /// How far back it reaches, in bytes.
-        offset: u32,
-    },
-    /// An element that would make the output longer than announced.
-    Overrun {
-        /// The announced length in bytes.
-        declared: u32,
-    },
-    /// The body ends before the announced length is reached, or within an element.
-    Truncated {
-        /// Bytes that were decoded.
-        produced: u32,
-        /// The announced length in bytes.
-        declared: u32,
-    },
-}
-
-impl fmt::Display for SnappyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::WindowNotPowerOfTwo => f.write_str("snappy: window length is no power of two from 16 bytes on"),
-            Self::NoLength => f.write_str("snappy: body ends before its length"),
-            Self::LengthVarint => f.write_str("snappy: length preamble over 5 bytes or 32 bits"),
-            Self::TooLarge { declared, limit } => {
-                write!(f, "snappy: decoded length {declared} over the limit of {limit} bytes")
-            }
-            Self::ZeroOffset => f.write_str("snappy: copy offset 0"),
-            Self::OffsetBeforeStart { offset } => write!(f, "snappy: copy offset {offset} before the start"),
-            Self::OffsetBeyondWindow { offset } => write!(f, "snappy: copy offset {offset} beyond the window"),
-            Self::Overrun { declared } => write!(f, "snappy: more output than the announced {declared} bytes"),
-            Self::Truncated { produced, declared } => {
-                write!(f, "snappy: body ends after {produced} of {declared} decoded bytes")
-            }
-        }
-    }
-}
-
-impl core::error::Error for SnappyError {}
 
 /// What one call of [`Decoder::step`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,9 +55,7 @@ enum State {
 /// before the fault are lent first, so the order of what a caller sees does not depend on how the input was cut.
 #[derive(Debug)]
 pub struct Decoder<'w> {
-    window: &'w mut [u8],
-    /// Where the next decoded byte goes in `window`; its length when the next step has to wrap.
-    at: usize,
+    window: Window<'w>,
     max_decoded: u32,
     declared: usize,
     /// Output of all elements begun so far; the missing bytes of the last one count as well.
@@ -138,8 +77,7 @@ impl<'w> Decoder<'w> {
             return Err(SnappyError::WindowNotPowerOfTwo);
         }
         Ok(Self {
-            window,
-            at: 0,
+            window: Window::new(window),
             max_decoded,
             declared: 0,
             claimed: 0,
@@ -155,22 +93,17 @@ impl<'w> Decoder<'w> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        if self.at == self.window.len() {
-            self.at = 0;
-        }
-        let from = self.at;
+        self.window.wrap();
+        let from = self.window.at();
         let mut rest = input;
         self.offered = self.offered.saturating_add(input.len() as u64);
         let outcome = self.fill(&mut rest, from.saturating_add(RUN).min(self.window.len()));
         self.offered = self.offered.saturating_sub(rest.len() as u64);
         self.failed = outcome.err();
+        let run = self.window.since(from);
         match self.failed {
-            Some(error) if self.at == from => Err(error),
-            _ => Ok(Step {
-                used: input.len().saturating_sub(rest.len()),
-                run: self.window.get(from..self.at).unwrap_or_default(),
-                declared: narrow(self.declared),
-            }),
+            Some(error) if run.is_empty() => Err(error),
+            _ => Ok(Step { used: input.len().saturating_sub(rest.len()), run, declared: narrow(self.declared) }),
         }
     }
 
@@ -205,16 +138,19 @@ impl<'w> Decoder<'w> {
 
     /// Decodes until the window is filled up to `stop` or `rest` is used up.
     fn fill(&mut self, rest: &mut &[u8], stop: usize) -> Result<(), SnappyError> {
-        while self.at < stop {
+        while self.window.at() < stop {
+            if matches!(self.state, State::Element) && self.plain_elements(rest, stop) {
+                continue;
+            }
             match self.state {
-                State::Literal { left } => {
-                    if rest.is_empty() {
-                        return Ok(());
-                    }
-                    self.literal(rest, left);
+                State::Copy { left, offset } => {
+                    let left = left.saturating_sub(self.window.copy(offset, left));
+                    self.state = if left == 0 { State::Element } else { State::Copy { left, offset } };
                 }
-                State::Copy { left, offset } => self.copy(left, offset),
-                State::Element if rest.len() >= LONGEST_HEADER => self.element(rest)?,
+                State::Literal { left } => {
+                    let Some(missing) = self.literal(rest, left) else { return Ok(()) };
+                    self.state = if missing == 0 { State::Element } else { State::Literal { left: missing } };
+                }
                 State::Preamble { .. } | State::Element | State::Operand { .. } => {
                     let position = self.offered.saturating_sub(rest.len() as u64);
                     let Some((&byte, tail)) = rest.split_first() else { return Ok(()) };
@@ -226,15 +162,32 @@ impl<'w> Decoder<'w> {
         Ok(())
     }
 
-    /// Begins the element in front, whose header is whole in `rest`. Gives what [`byte`](Self::byte) gives, sooner.
-    #[inline]
-    fn element(&mut self, rest: &mut &[u8]) -> Result<(), SnappyError> {
-        let Some(&[tag, a, b, c, d]) = rest.first_chunk::<LONGEST_HEADER>() else { return Ok(()) };
-        let width = operand_width(tag);
-        let operand = u32::from_le_bytes([a, b, c, d]) & operand_mask(width);
-        self.element_at = self.offered.saturating_sub(rest.len() as u64);
-        *rest = rest.get(usize::from(width).saturating_add(1)..).unwrap_or_default();
-        self.begin(tag, operand)
+    /// Moves as much of a literal as `rest` has and the window takes. Gives what is missing still, `None` when `rest`
+    /// is used up.
+    fn literal(&mut self, rest: &mut &[u8], left: usize) -> Option<usize> {
+        let moved = self.window.append(rest.get(..left).unwrap_or(rest));
+        *rest = rest.get(moved..).unwrap_or_default();
+        (moved > 0).then(|| left.saturating_sub(moved))
+    }
+
+    /// Decodes the elements in front that lie whole in `rest` and in the window, at once. It leaves all others to
+    /// [`byte`](Self::byte), faults among them, and finds nothing that `byte` would not. `false` when it did nothing.
+    fn plain_elements(&mut self, rest: &mut &[u8], stop: usize) -> bool {
+        let from = self.window.at();
+        // Where the announced output ends, as a place in the window.
+        let end = from.saturating_add(self.declared.saturating_sub(self.claimed));
+        let mut window = self.window.lend();
+        let mut left = *rest;
+        while window.at() < stop
+            && let Some(tail) = plain_element(&mut window, left, end)
+        {
+            left = tail;
+        }
+        let at = window.at();
+        self.window.resume(at);
+        self.claimed = self.claimed.saturating_add(at.saturating_sub(from));
+        *rest = left;
+        at > from
     }
 
     /// Takes one byte of the preamble, a tag or an operand.
@@ -283,16 +236,9 @@ impl<'w> Decoder<'w> {
     }
 
     /// Judges an element and sets out to produce it.
-    #[inline]
     fn begin(&mut self, tag: u8, operand: u32) -> Result<(), SnappyError> {
         let room = self.declared.saturating_sub(self.claimed);
-        // Every form stores the length less one: `last` is the index of the element's last byte.
-        let (last, offset) = match tag & 0b11 {
-            0b00 if tag < LONG_LITERAL => (usize::from(tag >> 2), None),
-            0b00 => (operand as usize, None),
-            0b01 => (usize::from((tag >> 2) & 0b111).saturating_add(3), Some((u32::from(tag >> 5) << 8) | operand)),
-            _ => (usize::from(tag >> 2), Some(operand)),
-        };
+        let Element { last, offset } = Element::decode(tag, operand);
         if last >= room {
             return Err(SnappyError::Overrun { declared: narrow(self.declared) });
         }
@@ -313,84 +259,143 @@ impl<'w> Decoder<'w> {
             back => Ok(back),
         }
     }
-
-    /// Moves as much of a literal as `rest` has and the window takes.
-    fn literal(&mut self, rest: &mut &[u8], left: usize) {
-        let space = self.window.get_mut(self.at..).unwrap_or_default();
-        let count = left.min(rest.len()).min(space.len());
-        if let (Some(space), Some((bytes, tail))) = (space.get_mut(..count), rest.split_at_checked(count)) {
-            space.copy_from_slice(bytes);
-            *rest = tail;
-        }
-        self.moved(count, left, |left| State::Literal { left });
-    }
-
-    /// Moves as much of a copy as lies between the window's end and the further of its two ends.
-    fn copy(&mut self, left: usize, offset: usize) {
-        // The length is a power of two, so the mask wraps what reaches back over the front.
-        let from = self.at.wrapping_sub(offset) & self.window.len().wrapping_sub(1);
-        let count = left.min(self.window.len().saturating_sub(from.max(self.at)));
-        if from < self.at {
-            let span = self.window.get_mut(from..self.at.saturating_add(count)).unwrap_or_default();
-            repeat(span, offset);
-        } else {
-            // The source lies ahead, at the old end of the window: no byte is overwritten before it is read.
-            let span = self.window.get_mut(self.at..from.saturating_add(count)).unwrap_or_default();
-            span.copy_within(span.len().saturating_sub(count).., 0);
-        }
-        self.moved(count, left, |left| State::Copy { left, offset });
-    }
-
-    fn moved(&mut self, count: usize, left: usize, rest: impl Fn(usize) -> State) {
-        self.at = self.at.saturating_add(count);
-        self.state = match left.saturating_sub(count) {
-            0 => State::Element,
-            left => rest(left),
-        };
-    }
 }
 
-/// Tags of literals from this one on (low bits 00) carry their length in the bytes that follow.
-const LONG_LITERAL: u8 = 60 << 2;
-
-/// A tag and the widest operand, in bytes.
-const LONGEST_HEADER: usize = 5;
-
-/// How many bytes of length or offset follow `tag` (`format_description.txt` §2).
+/// Decodes the element at the front of `bytes` into `window`, no further than `end`, and gives what follows it; `None`,
+/// and nothing done, when that cannot be done at once.
 #[inline]
-fn operand_width(tag: u8) -> u8 {
-    match tag & 0b11 {
-        0b00 => (tag >> 2).saturating_sub(59),
-        0b01 => 1,
-        0b10 => 2,
-        _ => 4,
+fn plain_element<'i>(window: &mut Window<'_>, bytes: &'i [u8], end: usize) -> Option<&'i [u8]> {
+    let (Element { last, offset }, header) = Element::decode_front(bytes)?;
+    let length = last.checked_add(1)?;
+    if length > end.saturating_sub(window.at()) {
+        return None;
     }
-}
-
-/// The low `width` bytes.
-#[inline]
-fn operand_mask(width: u8) -> u32 {
-    match width {
-        0 => 0,
-        1 => 0xff,
-        2 => 0xffff,
-        3 => 0x00ff_ffff,
-        _ => u32::MAX,
+    let rest = bytes.get(header..)?;
+    if let Some(offset) = offset {
+        return window.copy_whole(offset as usize, length).then_some(rest);
     }
-}
-
-/// Fills `span` behind its first `period` bytes with repetitions of them, each pass doubling what is there.
-#[inline]
-fn repeat(span: &mut [u8], period: usize) {
-    let mut filled = period;
-    while filled < span.len() {
-        let count = filled.min(span.len().saturating_sub(filled));
-        span.copy_within(..count, filled);
-        filled = filled.saturating_add(count);
-    }
+    let (literal, rest) = rest.split_at_checked(length)?;
+    window.append_whole(literal).then_some(rest)
 }
 
 /// Lengths here come from 32-bit numbers, so nothing is lost.
 fn narrow(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::string::ToString;
+
+    use super::*;
+
+    /// The fault of `body`, decoded whole and byte by byte into a window of 16 bytes, at most 64 bytes long.
+    fn assert_fault(body: &[u8], error: SnappyError, at: u64, line: &str) {
+        for piece in [1, 64] {
+            let mut window = [0; 16];
+            let mut decoder = Decoder::new(&mut window, 64).unwrap();
+            let found = body.chunks(piece).try_for_each(|piece| drain(&mut decoder, piece));
+            assert_eq!(found.and_then(|()| decoder.finish()), Err(error), "in pieces of {piece}");
+            assert_eq!(decoder.position(), at, "in pieces of {piece}");
+            assert_eq!(decoder.finish(), Err(error), "it stays");
+        }
+        assert_eq!(error.to_string(), line);
+    }
+
+    fn drain(decoder: &mut Decoder<'_>, mut rest: &[u8]) -> Result<(), SnappyError> {
+        loop {
+            let step = decoder.step(rest)?;
+            if step.run.is_empty() && step.used == rest.len() {
+                return Ok(());
+            }
+            rest = &rest[step.used..];
+        }
+    }
+
+    #[test]
+    fn window_not_power_of_two() {
+        for length in [0, 1, 8, 15, 17, 100] {
+            let mut window = std::vec![0; length];
+            let error = Decoder::new(&mut window, 64).map(|_| ()).unwrap_err();
+            assert_eq!(error, SnappyError::WindowNotPowerOfTwo);
+            assert_eq!(error.to_string(), "snappy: window length is no power of two from 16 bytes on");
+        }
+    }
+
+    #[test]
+    fn no_length() {
+        let line = "snappy: body ends before its length";
+        assert_fault(b"", SnappyError::NoLength, 0, line);
+        assert_fault(b"\x80\x80", SnappyError::NoLength, 2, line);
+    }
+
+    #[test]
+    fn length_varint() {
+        let line = "snappy: length preamble over 5 bytes or 32 bits";
+        assert_fault(b"\x80\x80\x80\x80\x80\x00", SnappyError::LengthVarint, 4, line);
+        assert_fault(b"\x80\x80\x80\x80\x10", SnappyError::LengthVarint, 4, line);
+    }
+
+    #[test]
+    fn too_large() {
+        let line = "snappy: decoded length 65 over the limit of 64 bytes";
+        assert_fault(b"\x41", SnappyError::TooLarge { declared: 65, limit: 64 }, 0, line);
+        let line = "snappy: decoded length 4294967295 over the limit of 64 bytes";
+        assert_fault(b"\xff\xff\xff\xff\x0f", SnappyError::TooLarge { declared: u32::MAX, limit: 64 }, 4, line);
+    }
+
+    #[test]
+    fn zero_offset() {
+        let line = "snappy: copy offset 0";
+        assert_fault(b"\x08\x00a\x01\x00", SnappyError::ZeroOffset, 3, line);
+        assert_fault(b"\x08\x00a\x02\x00\x00", SnappyError::ZeroOffset, 3, line);
+    }
+
+    #[test]
+    fn offset_before_start() {
+        let line = "snappy: copy offset 2 before the start";
+        assert_fault(b"\x08\x00a\x01\x02\x00", SnappyError::OffsetBeforeStart { offset: 2 }, 3, line);
+        let line = "snappy: copy offset 4294967295 before the start";
+        let error = SnappyError::OffsetBeforeStart { offset: u32::MAX };
+        assert_fault(b"\x08\x03\xff\xff\xff\xff", error, 1, line);
+    }
+
+    #[test]
+    fn offset_beyond_window() {
+        let line = "snappy: copy offset 17 beyond the window";
+        let body = b"\x20\x44abcdefghijklmnopqr\x01\x11";
+        assert_fault(body, SnappyError::OffsetBeyondWindow { offset: 17 }, 20, line);
+    }
+
+    #[test]
+    fn overrun() {
+        let line = "snappy: more output than the announced 2 bytes";
+        let error = SnappyError::Overrun { declared: 2 };
+        assert_fault(b"\x02\x08abc", error, 1, line);
+        assert_fault(b"\x02\x00a\x01\x01", error, 3, line);
+        assert_fault(b"\x02\x04ab\x00", error, 4, line);
+        assert_fault(b"\x02\xfc\xff\xff\xff\xff", error, 1, line);
+    }
+
+    #[test]
+    fn truncated() {
+        let line = "snappy: body ends after 2 of 9 decoded bytes";
+        let error = SnappyError::Truncated { produced: 2, declared: 9 };
+        assert_fault(b"\x09\x04ab", error, 4, line);
+        assert_fault(b"\x09\x08ab", error, 4, line);
+        assert_fault(b"\x09\x04ab\x09", error, 5, line);
+    }
+
+    #[test]
+    fn the_announced_length_is_known_as_soon_as_it_is_read() {
+        let mut window = [0; 16];
+        let mut decoder = Decoder::new(&mut window, 1 << 20).unwrap();
+        assert_eq!(decoder.declared(), None);
+        drain(&mut decoder, b"\x80").unwrap();
+        assert_eq!(decoder.declared(), None);
+        drain(&mut decoder, b"\x02").unwrap();
+        assert_eq!(decoder.declared(), Some(256));
+    }
 }

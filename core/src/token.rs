@@ -261,9 +261,9 @@ impl Jitter {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;
         self.0 ^= self.0 << 5;
-        let tenth = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX) / 10;
-        let cut = tenth.saturating_mul(u64::from(self.0 >> 16)) >> 16;
-        whole.saturating_sub(Duration::from_millis(cut))
+        let whole = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX);
+        let cut = (whole / 10).saturating_mul(u64::from(self.0 >> 16)) >> 16;
+        Duration::from_millis(whole.saturating_sub(cut))
     }
 }
 

@@ -1,6 +1,6 @@
 //! A check allocates nothing, whatever it finds.
 
-use std::hint::black_box;
+use core::hint::black_box;
 
 use remora_core::remote_write::{Check, Level, Verdict, Version};
 

@@ -75,7 +75,7 @@ fn random_elements(rng: &mut Rng, window: usize) -> Vec<u8> {
         if most_back == 0 || rng.bool() {
             let length = rng.choice([1..=20, 50..=70, 60..=400]).map_or(1, |lengths| rng.usize(lengths));
             literal_header(&mut elements, length, rng);
-            elements.extend(std::iter::repeat_with(|| rng.alphanumeric() as u8).take(length));
+            elements.extend(core::iter::repeat_with(|| rng.alphanumeric() as u8).take(length));
             produced += length;
         } else {
             let offset = if rng.bool() { most_back } else { rng.usize(1..=most_back) };
@@ -140,7 +140,7 @@ fn mutate(body: &mut Vec<u8>, rng: &mut Rng) {
 #[test]
 fn random_elements_decode_alike() {
     let mut rng = Rng::with_seed(0x5eed_0001);
-    for _ in 0..2_000 {
+    for _ in 0..1_000 {
         let window = [16, 64, 1024, WINDOW][rng.usize(0..4)];
         let body = random_elements(&mut rng, window);
         assert!(compare(&body, window, &mut rng).is_ok(), "{body:02x?}");
@@ -151,7 +151,7 @@ fn random_elements_decode_alike() {
 fn mutated_elements_are_judged_alike() {
     let mut rng = Rng::with_seed(0x5eed_0002);
     let (mut accepted, mut refused) = (0, 0);
-    for _ in 0..6_000 {
+    for _ in 0..3_000 {
         let mut body = random_elements(&mut rng, WINDOW);
         mutate(&mut body, &mut rng);
         match compare(&body, WINDOW, &mut rng) {
@@ -159,15 +159,15 @@ fn mutated_elements_are_judged_alike() {
             Err(_) => refused += 1,
         }
     }
-    assert!(accepted > 500 && refused > 500, "one-sided: {accepted} accepted, {refused} refused");
+    assert!(accepted > 200 && refused > 200, "one-sided: {accepted} accepted, {refused} refused");
 }
 
 #[test]
 fn packed_text_and_noise_decode_alike() {
     let mut rng = Rng::with_seed(0x5eed_0003);
     for size in (0..40).map(|i| i * 7).chain([4_000, 65_535, 65_536, 65_537, 200_000]) {
-        let noise: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(size).collect();
-        let text: Vec<u8> = std::iter::repeat_with(|| b"job=node "[rng.usize(0..9)]).take(size).collect();
+        let noise: Vec<u8> = core::iter::repeat_with(|| rng.u8(..)).take(size).collect();
+        let text: Vec<u8> = core::iter::repeat_with(|| b"job=node "[rng.usize(0..9)]).take(size).collect();
         for plain in [noise, text, vec![b'r'; size]] {
             let body = snap::raw::Encoder::new().compress_vec(&plain).unwrap();
             assert_eq!(compare(&body, WINDOW, &mut rng), Ok(plain));

@@ -281,6 +281,7 @@ impl Connection {
     fn read_upstream(&mut self) -> bool {
         let Self { hub, exchange, upstream, excess, .. } = self;
         let Some(upstream) = upstream else { return false };
+        exchange.upstream_backlog(!upstream.is_flushed());
         match upstream.try_read(&mut |bytes| feed(exchange, hub, excess, bytes)) {
             Ok(Read::Blocked) => return false,
             Ok(Read::Some) => {}

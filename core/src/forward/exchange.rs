@@ -68,6 +68,8 @@ struct Link<'m> {
     response: Response<'m>,
     outgoing: Outgoing,
     reused: bool,
+    /// Bytes that were handed over have not left yet.
+    backlog: bool,
     write_failed: bool,
 }
 

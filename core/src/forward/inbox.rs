@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use super::buffer::move_down;
 use crate::http::{BodyDecoder, BodyError, Framing, HeadError, HeadScan, Piece};
 
 /// Real heads are shorter than this, so that a connection touches one page of its buffer.
@@ -162,9 +163,8 @@ impl<'m> Inbox<'m> {
 
     /// Begins the next request with the bytes that follow the last one.
     pub(super) fn restart(&mut self) {
-        let rest = self.cursor.min(self.filled)..self.filled;
-        let length = rest.len();
-        self.buffer.copy_within(rest, 0);
+        let length = self.filled.saturating_sub(self.cursor);
+        move_down(self.buffer, self.cursor, length, 0);
         self.discard();
         self.filled = length;
         self.scan = HeadScan::default();

@@ -209,9 +209,9 @@ impl Reply<'_> {
         }
         let start = head.finish()?;
         let body = if self.head_only || bodiless { &[] } else { text };
-        let end = start.saturating_add(body.len());
-        out.get_mut(start..end).ok_or(EncodeError::NoRoom)?.copy_from_slice(body);
-        Ok((start, end))
+        let room = out.get_mut(start..).and_then(|room| room.split_at_mut_checked(body.len()));
+        room.ok_or(EncodeError::NoRoom)?.0.copy_from_slice(body);
+        Ok((start, start.saturating_add(body.len())))
     }
 }
 

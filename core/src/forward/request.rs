@@ -75,7 +75,10 @@ impl Request {
     }
 
     fn of(head: &[u8], decoded: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Self {
-        let place = |name| decoded.fields.first(name).map_or(0..0, |value| position(head, value));
+        // What Connection names is meant for us alone (RFC 9110 §7.6.1).
+        let passes = |name| !decoded.fields.has_token("connection", name);
+        let first = |name| decoded.fields.first(name).filter(|_| passes(name));
+        let place = |name| first(name).map_or(0..0, |value| position(head, value));
         Self {
             route: route(decoded, peer, max_body_bytes),
             framing: decoded.framing,

@@ -2,6 +2,7 @@
 //!
 //! The buffer holds, in this order, the head, the part of the body that is kept, and bytes not looked at yet.
 
+use super::buffer::move_down;
 use super::reply::MAX_TEXT;
 use crate::http::{self, BodyDecoder, BodyError, HeadError, HeadScan, Piece, ResponseHead};
 
@@ -52,6 +53,7 @@ pub(super) struct Response<'m> {
     head: usize,
     kept: usize,
     seen: usize,
+    interim: bool,
     body: Option<Body>,
 }
 
@@ -64,7 +66,7 @@ struct Body {
 
 impl<'m> Response<'m> {
     pub(super) fn new(buffer: &'m mut [u8]) -> Self {
-        Self { buffer, scan: HeadScan::default(), filled: 0, head: 0, kept: 0, seen: 0, body: None }
+        Self { buffer, scan: HeadScan::default(), filled: 0, head: 0, kept: 0, seen: 0, interim: false, body: None }
     }
 
     /// Gives the buffer back.
@@ -74,7 +76,7 @@ impl<'m> Response<'m> {
 
     /// No byte of an answer has come.
     pub(super) const fn is_untouched(&self) -> bool {
-        self.filled == 0 && self.body.is_none()
+        self.filled == 0 && !self.interim && self.body.is_none()
     }
 
     pub(super) fn space(&mut self) -> &mut [u8] {
@@ -113,13 +115,18 @@ impl<'m> Response<'m> {
             let full = self.filled.saturating_add(MAX_TEXT) >= self.buffer.len();
             return if full { Err(ResponseError::Head(HeadError::TooLarge)) } else { Ok(false) };
         };
+        // Room for the text that is kept, and for at least one byte that is not.
+        if length.saturating_add(MAX_TEXT) >= self.buffer.len() {
+            return Err(ResponseError::Head(HeadError::TooLarge));
+        }
         let mut slots = http::field_slots();
         let decoded = http::decode_response(bytes.get(..length).unwrap_or_default(), &mut slots);
         let ResponseHead { status, framing, keep_alive, .. } = decoded.map_err(ResponseError::Head)?;
         if (100..200).contains(&status) {
-            self.buffer.copy_within(length.min(self.filled)..self.filled, 0);
             self.filled = self.filled.saturating_sub(length);
+            move_down(self.buffer, length, self.filled, 0);
             self.scan = HeadScan::default();
+            self.interim = true;
             return Ok(true);
         }
         self.head = length;
@@ -150,7 +157,7 @@ impl<'m> Response<'m> {
             let room = MAX_TEXT.saturating_sub(self.kept).min(length);
             let from = start.saturating_sub(length);
             let to = self.head.saturating_add(self.kept);
-            self.buffer.copy_within(from..from.saturating_add(room), to);
+            move_down(self.buffer, from, room, to);
             self.kept = self.kept.saturating_add(room);
             if self.seen > MAX_BODY {
                 return Ok(Progress::Complete { status: body.status, keep_alive: false });

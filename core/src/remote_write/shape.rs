@@ -35,6 +35,40 @@ pub(super) fn symbol(bytes: &[u8], level: Level) -> Option<usize> {
     (level == Level::Wire || text::is_ascii(body)).then_some(length)
 }
 
+/// What a packed run of label references holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct References {
+    /// Whether they are odd in number.
+    pub(super) odd: bool,
+    /// The highest one, and its place from the field's key on; the first place if there are several.
+    pub(super) highest: Option<(u32, usize)>,
+}
+
+/// Label references of version 2, packed into under 128 bytes: `0a len varints`. Gives the field's length, key included.
+#[inline]
+pub(super) fn references(bytes: &[u8]) -> Option<(usize, References)> {
+    let (body, length) = short_field(bytes, 0x0a)?;
+    let mut references = References { odd: false, highest: None };
+    let mut rest = body;
+    while !rest.is_empty() {
+        let (value, tail) = varint::decode(rest)?;
+        let reference = varint::low_half(value);
+        if references.highest.is_none_or(|(highest, _)| reference > highest) {
+            references.highest = Some((reference, length.saturating_sub(rest.len())));
+        }
+        references.odd = !references.odd;
+        rest = tail;
+    }
+    Some((length, references))
+}
+
+/// The metadata that Prometheus writes for every series that has none: `2a 00`.
+#[inline]
+pub(super) fn empty_metadata(bytes: &[u8]) -> Option<usize> {
+    let (body, length) = short_field(bytes, 0x2a)?;
+    body.is_empty().then_some(length)
+}
+
 /// The content of a length-delimited field of under 128 bytes with a one-byte `key`, and the length of the whole field.
 #[inline]
 fn short_field(bytes: &[u8], key: u8) -> Option<(&[u8], usize)> {
@@ -82,5 +116,22 @@ mod tests {
         assert_eq!(symbol(b"\x22\x04job", Level::Full), None, "cut short");
         assert_eq!(symbol(b"\x22\x01\xff", Level::Full), None);
         assert_eq!(symbol(b"\x22\x01\xff", Level::Wire), Some(3));
+    }
+
+    #[test]
+    fn packed_references() {
+        let found = |odd, highest| Some(References { odd, highest });
+        assert_eq!(references(b"\x0a\x00").map(|(_, references)| references), found(false, None));
+        let (length, three) = references(b"\x0a\x04\x07\x90\x01\x07\x12").unwrap();
+        assert_eq!((length, Some(three)), (6, found(true, Some((144, 3)))));
+        assert_eq!(references(b"\x0a\x02\x05\x05").map(|(_, references)| references), found(false, Some((5, 2))));
+        assert_eq!(references(b"\x0a\x02\x07\x90\x01"), None, "runs past its end");
+        assert_eq!(references(b"\x0a\x02\x07"), None, "cut short");
+    }
+
+    #[test]
+    fn metadata() {
+        assert_eq!(empty_metadata(b"\x2a\x00\x2a"), Some(2));
+        assert_eq!(empty_metadata(b"\x2a\x02\x08\x01"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! What a request holds, counted while it is walked.
 
 use super::schema::{Meaning, Message};
+use super::varint::low_half;
 
 /// What a good request holds. Counters stop at their highest value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,16 +147,11 @@ impl Tally {
         self.counts.timestamp(self.timestamp);
     }
 
+    /// A reference to a symbol at `at`.
     #[inline]
-    fn reference(&mut self, reference: u32, at: usize) {
+    pub(super) fn reference(&mut self, reference: u32, at: usize) {
         if self.highest.is_none_or(|(highest, _)| reference > highest) {
             self.highest = Some((reference, at));
         }
     }
-}
-
-/// What a 32-bit field keeps of a longer number (protobuf encoding guide, "Base 128 Varints"; every decoder cuts).
-#[inline]
-fn low_half(value: u64) -> u32 {
-    u32::try_from(value & u64::from(u32::MAX)).unwrap_or(u32::MAX)
 }

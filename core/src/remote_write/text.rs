@@ -71,10 +71,11 @@ fn ascii_words(bytes: &[u8]) -> usize {
 /// Whether all of `bytes` is ASCII. For short texts that are whole.
 #[inline]
 pub(super) fn is_ascii(bytes: &[u8]) -> bool {
-    let (words, tail) = bytes.as_chunks::<8>();
-    let seen = words.iter().fold(0, |seen, word| seen | u64::from_ne_bytes(*word));
-    let seen_in_tail = tail.iter().fold(0, |seen, byte| seen | byte);
-    (seen & HIGH_BITS) == 0 && seen_in_tail < 0x80
+    let Some(last) = bytes.last_chunk::<8>() else { return bytes.iter().all(u8::is_ascii) };
+    // The last word overlaps the one before where the length is no multiple of 8.
+    let (words, _) = bytes.as_chunks::<8>();
+    let seen = words.iter().fold(u64::from_ne_bytes(*last), |seen, word| seen | u64::from_ne_bytes(*word));
+    seen & HIGH_BITS == 0
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::fault::{Fault, FaultKind};
 use super::schema::{Field, Meaning, Message};
 use super::tally::{Counts, Tally};
 use super::text::Utf8;
-use super::varint::Varint;
+use super::varint::{self, Varint};
 use super::{Level, Version, shape};
 
 /// Messages that can be open around the innermost one: request, series, and exemplar or histogram around a label or a
@@ -152,7 +152,7 @@ impl Walker {
 
     /// Begins the next field or element, behind all those in front that have a known shape.
     fn begin<'r>(&mut self, rest: &'r [u8]) -> &'r [u8] {
-        let left = self.known_shapes(rest);
+        let left = self.pass_whole(rest);
         if left.len() < rest.len() {
             return left;
         }
@@ -164,22 +164,33 @@ impl Walker {
         rest
     }
 
-    /// Passes by the fields in front that lie whole in `rest` and have one of the shapes of [`shape`].
-    fn known_shapes<'r>(&mut self, rest: &'r [u8]) -> &'r [u8] {
-        let Content::Fields(message) = self.frame.content else { return rest };
-        if !self.groups.is_empty() {
-            return rest;
+    /// Passes by what lies whole in `rest` and needs no resuming: the numbers of a packed run, and fields of the shapes
+    /// of [`shape`].
+    fn pass_whole<'r>(&mut self, rest: &'r [u8]) -> &'r [u8] {
+        match self.frame.content {
+            Content::Numbers(meaning) => self.pass_numbers(meaning, rest),
+            Content::Fields(message) if self.groups.is_empty() => self.pass_fields(message, rest),
+            Content::Fields(_) => rest,
         }
-        let mut front = rest.get(..self.room().min(rest.len())).unwrap_or_default();
-        let whole = front.len();
-        while let Some(length) = self.known_shape(message, front) {
-            front = front.get(length..).unwrap_or_default();
-        }
-        let passed = whole.saturating_sub(front.len());
-        self.at = self.at.saturating_add(passed);
-        rest.get(passed..).unwrap_or_default()
     }
 
+    fn pass_numbers<'r>(&mut self, meaning: Meaning, mut rest: &'r [u8]) -> &'r [u8] {
+        loop {
+            let front = self.front(rest);
+            let Some((value, tail)) = varint::decode(front) else { return rest };
+            self.number(meaning, value, self.at);
+            rest = self.pass(rest, front.len().saturating_sub(tail.len()));
+        }
+    }
+
+    fn pass_fields<'r>(&mut self, message: Message, mut rest: &'r [u8]) -> &'r [u8] {
+        loop {
+            let Some(length) = self.known_shape(message, self.front(rest)) else { return rest };
+            rest = self.pass(rest, length);
+        }
+    }
+
+    /// Takes note of the field in front if it has a known shape; gives its length.
     #[inline]
     fn known_shape(&mut self, message: Message, front: &[u8]) -> Option<usize> {
         match (message, front.first()?) {
@@ -194,26 +205,33 @@ impl Walker {
                 self.tally.symbol();
                 Some(length)
             }
+            (Message::SeriesV2, 0x0a) => {
+                let (length, references) = shape::references(front)?;
+                self.frame.odd ^= references.odd;
+                if let Some((highest, place)) = references.highest {
+                    self.tally.reference(highest, self.at.saturating_add(place));
+                }
+                Some(length)
+            }
+            (Message::SeriesV2, 0x2a) => shape::empty_metadata(front),
             _ => None,
         }
     }
 
     /// Reads on in the number in front, no further than the message goes; `None` while bytes of it are missing.
     fn varint<'r>(&mut self, rest: &'r [u8]) -> Result<(Option<u64>, &'r [u8]), Fault> {
-        let room = self.room();
-        let mut left = rest;
-        while let Some((&byte, tail)) = left.split_first()
-            && rest.len().saturating_sub(left.len()) < room
+        let front = self.front(rest);
+        if self.varint.is_fresh()
+            && let Some((value, tail)) = varint::decode(front)
         {
-            left = tail;
-            let value = self.varint.push(byte).map_err(|_| self.fault(FaultKind::Varint))?;
-            if value.is_some() {
-                self.at = self.at.saturating_add(rest.len().saturating_sub(left.len()));
-                return Ok((value, left));
+            return Ok((Some(value), self.pass(rest, front.len().saturating_sub(tail.len()))));
+        }
+        for (index, &byte) in front.iter().enumerate() {
+            if let Some(value) = self.varint.push(byte).map_err(|_| self.fault(FaultKind::Varint))? {
+                return Ok((Some(value), self.pass(rest, index.saturating_add(1))));
             }
         }
-        self.at = self.at.saturating_add(rest.len().saturating_sub(left.len()));
-        Ok((None, left))
+        Ok((None, self.pass(rest, front.len())))
     }
 
     /// A number is whole: what follows it.
@@ -222,12 +240,17 @@ impl Walker {
             State::Key => self.key(value),
             State::Length(field) => self.length(field, value),
             State::Number(meaning) => {
-                self.frame.odd ^= meaning == Meaning::Reference;
-                self.tally.number(meaning, value, self.field_at);
+                self.number(meaning, value, self.field_at);
                 Ok(State::Next)
             }
             other => Ok(other),
         }
+    }
+
+    #[inline]
+    fn number(&mut self, meaning: Meaning, value: u64, at: usize) {
+        self.frame.odd ^= meaning == Meaning::Reference;
+        self.tally.number(meaning, value, at);
     }
 
     fn key(&mut self, key: u64) -> Result<State, FaultKind> {
@@ -306,27 +329,36 @@ impl Walker {
 
     fn skip<'r>(&mut self, rest: &'r [u8], left: usize) -> &'r [u8] {
         let count = left.min(rest.len());
-        self.at = self.at.saturating_add(count);
         self.state = match left.saturating_sub(count) {
             0 => State::Next,
             left => State::Skip { left },
         };
-        rest.get(count..).unwrap_or_default()
+        self.pass(rest, count)
     }
 
     fn text<'r>(&mut self, rest: &'r [u8], left: usize) -> Result<&'r [u8], Fault> {
-        let (piece, rest) = rest.split_at_checked(left).unwrap_or((rest, &[]));
-        if let Err(index) = self.utf8.feed(piece) {
-            self.at = self.at.saturating_add(index);
+        let piece = rest.get(..left).unwrap_or(rest);
+        let bad = self.utf8.feed(piece).err();
+        let rest = self.pass(rest, bad.unwrap_or(piece.len()));
+        let left = left.saturating_sub(piece.len());
+        if bad.is_some() || (left == 0 && !self.utf8.is_whole()) {
             return Err(self.fault_here(FaultKind::Utf8));
         }
-        self.at = self.at.saturating_add(piece.len());
-        self.state = match left.saturating_sub(piece.len()) {
-            0 if self.utf8.is_whole() => State::Next,
-            0 => return Err(self.fault_here(FaultKind::Utf8)),
-            left => State::Text { left },
-        };
+        self.state = if left == 0 { State::Next } else { State::Text { left } };
         Ok(rest)
+    }
+
+    /// Steps over `count` bytes at the front of `rest`.
+    #[inline]
+    fn pass<'r>(&mut self, rest: &'r [u8], count: usize) -> &'r [u8] {
+        self.at = self.at.saturating_add(count);
+        rest.get(count..).unwrap_or_default()
+    }
+
+    /// The part of `rest` that belongs to the innermost message.
+    #[inline]
+    fn front<'r>(&self, rest: &'r [u8]) -> &'r [u8] {
+        rest.get(..self.room()).unwrap_or(rest)
     }
 
     /// Bytes up to the end of the innermost message.

@@ -144,6 +144,7 @@ impl Exchange<'_> {
             }
             Ok(false) => {}
             Err(error) => {
+                self.began = now;
                 self.request = Request::malformed(error);
                 self.inbox.abandon();
                 self.reject(now, Verdict::Head(error));

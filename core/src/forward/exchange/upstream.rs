@@ -6,17 +6,26 @@ use crate::forward::request::Upstream;
 use crate::forward::response::{Progress, Response, ResponseError};
 use crate::http::{self, EncodeError, digits};
 
+/// Longest value of a field of Azure's that is passed on, so that every answer fits its buffer.
+const LONGEST_VALUE: usize = 128;
+
 impl<'m> Exchange<'m> {
     /// A connection and a token are there, as [`Event::Connect`] asked. `buffer` (8 KiB is ample) takes the response;
     /// it comes back by [`Exchange::detach`] after [`Event::Release`].
     pub fn attach(&mut self, _now: Instant, buffer: &'m mut [u8], reused: bool) {
         if self.phase != Phase::Connect {
+            // Nobody waits for it any more, and nothing was sent on it.
             self.released = Some(buffer);
-            return;
+            return self.push(Event::Release { reusable: true });
         }
         self.phase = Phase::Forward;
-        self.link =
-            Some(Link { response: Response::new(buffer), outgoing: Outgoing::Head, reused, write_failed: false });
+        self.link = Some(Link {
+            response: Response::new(buffer),
+            outgoing: Outgoing::Head,
+            reused,
+            backlog: false,
+            write_failed: false,
+        });
     }
 
     /// The response buffer, after [`Event::Release`].
@@ -67,6 +76,14 @@ impl<'m> Exchange<'m> {
         {
             let from = from.saturating_add(n);
             *outgoing = if from < stored { Outgoing::Body { from } } else { Outgoing::Done };
+        }
+    }
+
+    /// Whether bytes that were handed to the connection still wait there. To be told before each read from Azure: a
+    /// success that comes while part of the body is still here acknowledges nothing.
+    pub fn upstream_backlog(&mut self, waits: bool) {
+        if let Some(link) = &mut self.link {
+            link.backlog = waits;
         }
     }
 
@@ -152,8 +169,11 @@ impl<'m> Exchange<'m> {
 
     /// Azure's answer is whole.
     fn conclude(&mut self, now: Instant, status: u16, keep_alive: bool) {
-        let reusable =
-            self.link.as_ref().is_some_and(|link| keep_alive && link.outgoing == Outgoing::Done && !link.write_failed);
+        let sent = self
+            .link
+            .as_ref()
+            .is_some_and(|link| link.outgoing == Outgoing::Done && !link.backlog && !link.write_failed);
+        let reusable = keep_alive && sent;
         self.upstream_status = Some(status);
         if status == 401 && !self.refreshed {
             self.refreshed = true;
@@ -163,10 +183,20 @@ impl<'m> Exchange<'m> {
         }
         let holds = self.gateway.holds(now);
         if (200..300).contains(&status) {
+            if !sent {
+                return self.premature(now, status);
+            }
             self.gateway.accepted(now);
         }
         self.relay(now, status, holds);
         self.release(reusable);
+    }
+
+    /// A success that came before the body was out acknowledges nothing: Azure cannot have stored what it has not got.
+    fn premature(&mut self, now: Instant, status: u16) {
+        let text = Line::azure(status, " before the body was sent", &[]);
+        self.release(false);
+        self.answer(now, Reply::text(502), text.as_bytes());
     }
 
     /// Answers the sender with what Azure's answer means to it.
@@ -179,9 +209,11 @@ impl<'m> Exchange<'m> {
         let asked = field("retry-after").map(reply::retry_after);
         match Relay::of(status, holds, self.gateway.policy.pass_rate_limit) {
             Relay::AsItIs => {
-                let written = WRITTEN.map(|name| field(name).filter(|value| digits::decimal(value).is_some()));
-                let content_type = field("content-type").unwrap_or(b"text/plain; charset=utf-8");
-                let reply = Reply { retry_after: asked, written, content_type, ..Reply::text(status) };
+                let short = |name| field(name).filter(|value| value.len() <= LONGEST_VALUE);
+                let written = WRITTEN.map(|name| short(name).filter(|value| digits::decimal(value).is_some()));
+                let plain = Reply::text(status);
+                let content_type = short("content-type").unwrap_or(plain.content_type);
+                let reply = Reply { retry_after: asked, written, content_type, ..plain };
                 self.answer(now, reply, body);
             }
             Relay::Hold { retry_after } => {

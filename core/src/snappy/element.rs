@@ -1,0 +1,84 @@
+//! Elements: what a tag and its operand ask for (`google/snappy format_description.txt` §2).
+
+/// A tag and the widest operand, in bytes.
+pub(super) const LONGEST_HEADER: usize = 5;
+
+/// Tags of literals from this one on (low bits 00) carry their length in the bytes that follow.
+const LONG_LITERAL: u8 = 60 << 2;
+
+/// One element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Element {
+    /// The index of the last byte it produces: the length less one, as every tag has it, which always fits.
+    pub(super) last: usize,
+    /// How far back a copy reaches, in bytes; `None` for a literal.
+    pub(super) offset: Option<u32>,
+}
+
+impl Element {
+    /// The element of `tag` and its `operand`: a length less one or an offset.
+    #[inline]
+    pub(super) fn decode(tag: u8, operand: u32) -> Self {
+        let upper = usize::from(tag >> 2);
+        match tag & 0b11 {
+            0b00 if tag < LONG_LITERAL => Self { last: upper, offset: None },
+            0b00 => Self { last: operand as usize, offset: None },
+            0b01 => {
+                Self { last: (upper & 0b111).saturating_add(3), offset: Some((u32::from(tag >> 5) << 8) | operand) }
+            }
+            _ => Self { last: upper, offset: Some(operand) },
+        }
+    }
+
+    /// The element at the front of `bytes` and the bytes its header takes; `None` when fewer bytes are there than the
+    /// longest header has.
+    #[inline]
+    pub(super) fn decode_front(bytes: &[u8]) -> Option<(Self, usize)> {
+        let &[tag, a, b, c, d] = bytes.first_chunk::<LONGEST_HEADER>()?;
+        let width = operand_width(tag);
+        let mask = match width {
+            0 => 0,
+            1 => 0xff,
+            2 => 0xffff,
+            3 => 0x00ff_ffff,
+            _ => u32::MAX,
+        };
+        let operand = u32::from_le_bytes([a, b, c, d]) & mask;
+        Some((Self::decode(tag, operand), usize::from(width).saturating_add(1)))
+    }
+}
+
+/// How many bytes of length or offset follow `tag`, least significant first.
+#[inline]
+pub(super) fn operand_width(tag: u8) -> u8 {
+    match tag & 0b11 {
+        0b00 => (tag >> 2).saturating_sub(59),
+        0b01 => 1,
+        0b10 => 2,
+        _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_is_read_as_described() {
+        let forms: [(&[u8; 5], usize, Option<u32>, usize); 9] = [
+            (b"\x00....", 0, None, 1),
+            (b"\xec....", 59, None, 1),
+            (b"\xf0\x3c...", 60, None, 2),
+            (b"\xf4\x00\x01..", 256, None, 3),
+            (b"\xf8\x00\x00\x01.", 65_536, None, 4),
+            (b"\xfc\xff\xff\xff\xff", u32::MAX as usize, None, 5),
+            (b"\xfd\x02...", 10, Some(0x702), 2),
+            (b"\xfe\x02\x01..", 63, Some(0x102), 3),
+            (b"\x03\x04\x03\x02\x01", 0, Some(0x0102_0304), 5),
+        ];
+        for (bytes, last, offset, header) in forms {
+            assert_eq!(Element::decode_front(bytes), Some((Element { last, offset }, header)), "{bytes:02x?}");
+        }
+        assert_eq!(Element::decode_front(b"\x00..."), None, "too short to tell at once");
+    }
+}

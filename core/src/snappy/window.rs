@@ -1,0 +1,184 @@
+//! The lent window: the latest part of the output, in which copies find their bytes.
+
+/// A ring of the last bytes decoded. Its length is a power of two.
+#[derive(Debug)]
+pub(super) struct Window<'w> {
+    bytes: &'w mut [u8],
+    /// Where the next byte goes; the length when the next one has to wrap.
+    at: usize,
+}
+
+impl<'w> Window<'w> {
+    pub(super) const fn new(bytes: &'w mut [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Goes on at the front when the end is reached. What was lent before is overwritten from here on.
+    pub(super) const fn wrap(&mut self) {
+        if self.at == self.bytes.len() {
+            self.at = 0;
+        }
+    }
+
+    /// The bytes from `from` to where the next one goes.
+    pub(super) fn since(&self, from: usize) -> &[u8] {
+        self.bytes.get(from..self.at).unwrap_or_default()
+    }
+
+    /// Appends as many of `bytes` as fit before the end, and says how many.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> usize {
+        let space = self.bytes.get_mut(self.at..).unwrap_or_default();
+        let count = bytes.len().min(space.len());
+        if let (Some(to), Some(from)) = (space.get_mut(..count), bytes.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.at = self.at.saturating_add(count);
+        count
+    }
+
+    /// Appends the bytes from `offset` back on, up to `length` and as far as both ends of the copy stay before the
+    /// window's end, and says how many: one at least. `offset` is from 1 to the window's length.
+    pub(super) fn copy(&mut self, offset: usize, length: usize) -> usize {
+        // The length of the window is a power of two: the mask wraps what reaches back over the front.
+        let from = self.at.wrapping_sub(offset) & self.len().wrapping_sub(1);
+        let count = length.min(self.len().saturating_sub(from.max(self.at)));
+        let next = self.at.saturating_add(count);
+        if from < self.at {
+            repeat(self.bytes.get_mut(from..next).unwrap_or_default(), offset);
+        } else {
+            // The source lies ahead, in the oldest bytes: none is overwritten before it is read.
+            let span = self.bytes.get_mut(self.at..from.saturating_add(count)).unwrap_or_default();
+            span.copy_within(span.len().saturating_sub(count).., 0);
+        }
+        self.at = next;
+        count
+    }
+
+    /// Appends all of `bytes`; `false`, and nothing done, when they would cross the window's end.
+    #[inline]
+    pub(super) fn append_whole(&mut self, bytes: &[u8]) -> bool {
+        let next = self.at.saturating_add(bytes.len());
+        let Some(to) = self.bytes.get_mut(self.at..next) else { return false };
+        transfer(to, bytes);
+        self.at = next;
+        true
+    }
+
+    /// Appends all `length` bytes from `offset` back on; `false`, and nothing done, when either end of the copy would
+    /// cross an end of the window, or `offset` is 0.
+    #[inline]
+    pub(super) fn copy_whole(&mut self, offset: usize, length: usize) -> bool {
+        let next = self.at.saturating_add(length);
+        let Some(from) = self.at.checked_sub(offset).filter(|&from| from < self.at) else { return false };
+        let Some(span) = self.bytes.get_mut(from..next) else { return false };
+        let (past, to) = span.split_at_mut_checked(offset).unwrap_or_default();
+        match past.get(..length) {
+            Some(past) => transfer(to, past),
+            None => repeat(span, offset),
+        }
+        self.at = next;
+        true
+    }
+
+    /// The same window under another name. With [`resume`](Self::resume) it lets a loop keep it in registers.
+    #[inline]
+    pub(super) const fn lend(&mut self) -> Window<'_> {
+        Window { bytes: self.bytes, at: self.at }
+    }
+
+    /// Goes on where the lent window stopped.
+    #[inline]
+    pub(super) const fn resume(&mut self, at: usize) {
+        self.at = at;
+    }
+}
+
+/// Copies between slices of one length. Most elements are shorter than a cache line, where two chunks from both ends,
+/// which may overlap, cost less than a call.
+#[inline]
+fn transfer(to: &mut [u8], from: &[u8]) {
+    let done = match from.len() {
+        8..16 => transfer_ends::<8>(to, from),
+        16..32 => transfer_ends::<16>(to, from),
+        32..=64 => transfer_ends::<32>(to, from),
+        _ => None,
+    };
+    if done.is_none() {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    }
+}
+
+#[inline]
+fn transfer_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> Option<()> {
+    let (head, tail) = (from.first_chunk::<N>()?, from.last_chunk::<N>()?);
+    *to.first_chunk_mut::<N>()? = *head;
+    *to.last_chunk_mut::<N>()? = *tail;
+    Some(())
+}
+
+/// Fills `span` behind its first `period` bytes with repetitions of them, each pass doubling what is there.
+#[inline]
+fn repeat(span: &mut [u8], period: usize) {
+    let mut filled = period;
+    while filled < span.len() {
+        let count = filled.min(span.len().saturating_sub(filled));
+        span.copy_within(..count, filled);
+        filled = filled.saturating_add(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `count` numbered bytes in a window of 16.
+    fn filled(bytes: &mut [u8; 16], count: u8) -> Window<'_> {
+        let mut window = Window::new(bytes);
+        for byte in 0..count {
+            window.wrap();
+            assert!(window.append_whole(&[byte]));
+        }
+        window.wrap();
+        window
+    }
+
+    #[test]
+    fn a_copy_within_the_window_is_the_same_whole_and_by_parts() {
+        for offset in 1..=6 {
+            for length in 1..=10 {
+                let (mut whole, mut parts) = ([0; 16], [0; 16]);
+                let mut window = filled(&mut whole, 6);
+                assert!(window.copy_whole(offset, length));
+                let mut other = filled(&mut parts, 6);
+                assert_eq!(other.copy(offset, length), length);
+                assert_eq!(window.since(0), other.since(0));
+                let expected = window.since(0)[6 - offset];
+                assert_eq!(window.since(0)[6], expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_crosses_an_end_is_done_by_parts_only() {
+        let mut bytes = [0; 16];
+        let mut window = filled(&mut bytes, 18);
+        assert!(!window.copy_whole(3, 1), "the source is at the old end");
+        assert_eq!(window.copy(3, 4), 1);
+        assert_eq!(window.copy(3, 3), 3);
+        assert_eq!(window.since(0), [16, 17, 15, 16, 17, 15]);
+        assert!(!window.append_whole(&[0; 11]));
+        assert_eq!(window.append(&[7; 11]), 10);
+        assert_eq!(window.copy(16, 1), 0, "full");
+        window.wrap();
+        assert_eq!(window.copy(16, 1), 1, "the oldest byte stands where it goes");
+        assert_eq!(window.since(0), [16]);
+    }
+}
