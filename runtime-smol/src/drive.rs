@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use async_io::Async;
 use remora_core::forward::{Event, Exchange, Interest, Outcome, Outgoing, Peer, Refusal, Upstream as Destination};
+use remora_core::remote_write::Verdict;
 use remora_core::token::GrantId;
 use smol::future;
 
@@ -114,14 +115,22 @@ impl Connection {
 
     fn check(&mut self) {
         let mut window = self.hub.window.borrow_mut();
-        let verdict = match self.exchange.frame_check(&mut window) {
-            Some(mut check) => {
-                self.body.slices(0).for_each(|slice| check.feed(slice));
-                check.finish()
-            }
-            None => return,
-        };
+        let Some(mut check) = self.exchange.frame_check(&mut window) else { return };
+        self.body.slices(0).for_each(|slice| check.feed(slice));
+        let larger = check.larger_window();
+        let verdict = check.finish();
+        let verdict = larger.and_then(|bytes| self.check_again(bytes)).unwrap_or(verdict);
         self.exchange.checked(self.hub.now(), verdict);
+    }
+
+    /// Checks once more with a window that is held no longer than that. Without the memory there is no verdict.
+    fn check_again(&self, bytes: usize) -> Option<Verdict> {
+        let mut window = Vec::new();
+        window.try_reserve_exact(bytes).ok()?;
+        window.resize(bytes, 0);
+        let mut check = self.exchange.frame_check(&mut window)?;
+        self.body.slices(0).for_each(|slice| check.feed(slice));
+        Some(check.finish())
     }
 
     async fn connect(&mut self, fresh: bool) {

@@ -68,10 +68,17 @@ impl<'w> Check<'w> {
         }
     }
 
-    /// The announced length of the decoded message in bytes, once it has been read: what a second pass with a larger
-    /// window has to hold at most.
+    /// The announced length of the decoded message in bytes, once it has been read.
     pub fn decoded_len(&self) -> Option<u32> {
         self.decoded_len
+    }
+
+    /// Bytes of the window with which a second pass reaches a verdict, when a copy reached back further than this one's
+    /// does. May change with every [`feed`](Self::feed).
+    pub fn larger_window(&self) -> Option<usize> {
+        let Err(Stop::Unchecked(Why::OffsetBeyondWindow { .. })) = self.decoder else { return None };
+        let decoded = usize::try_from(self.decoded_len?).ok()?;
+        decoded.checked_next_power_of_two()
     }
 
     /// Ends the body.

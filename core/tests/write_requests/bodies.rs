@@ -141,14 +141,17 @@ fn a_copy_beyond_the_window_is_unchecked_until_the_window_is_large_enough() {
     let copy = [&[(series.len() as u8 - 1) << 2 | 0b11], offset.to_le_bytes().as_slice()].concat();
     let body = [varint(message.len() as u64).as_slice(), elements, &copy].concat();
 
-    let mut window = vec![0; 1 << 17];
+    let window_bytes = 1 << 17;
+    let mut window = vec![0; window_bytes];
     let mut check = Check::new(Version::V1, Level::Full, &mut window[..WINDOW], LIMIT);
     check.feed(&body);
-    assert_eq!(check.decoded_len(), Some(message.len() as u32), "what the second pass needs");
+    assert_eq!(check.decoded_len(), Some(message.len() as u32));
+    assert_eq!(check.larger_window(), Some(window_bytes), "what the second pass needs");
     assert_eq!(check.finish(), Verdict::Unchecked(Why::OffsetBeyondWindow { offset }));
 
     let mut check = Check::new(Version::V1, Level::Full, &mut window, LIMIT);
     check.feed(&body);
+    assert_eq!(check.larger_window(), None);
     assert_eq!(check.finish(), Verdict::Good(Counts { series: 3, samples: 3, ..one_sample() }));
 }
 
