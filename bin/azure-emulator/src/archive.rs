@@ -1,16 +1,19 @@
 //! Every sample that was accepted, bit for bit, in memory; and the journal of accepted bodies that it is rebuilt from.
 
 mod journal;
+mod metric;
 mod series;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 
 use serde::Serialize;
 
 use crate::directory::Directory;
-use crate::ingest::frame::{self, Entry, Frame, Labels, Schema};
+use crate::ingest::frame::{self, Frame, Schema};
+use crate::ingest::schema::TimeSeries;
 use journal::{Journal, Record};
+use metric::Metric;
 pub(crate) use series::Series;
 
 /// Bits of the value that ends a series (remote-write 1.0, "Stale markers").
@@ -74,21 +77,21 @@ impl Window {
     }
 }
 
-type Metric = HashMap<Box<[(String, String)]>, Series>;
-
 /// The stored series by metric name, the journal behind them.
 #[derive(Debug)]
 pub(crate) struct Archive {
     journal: Journal,
     metrics: BTreeMap<String, Metric>,
     counts: Counts,
+    /// Room for the key of the series that is being looked up.
+    scratch: Vec<u8>,
 }
 
 impl Archive {
     /// Reads the folder's journal from its beginning.
     pub(crate) fn open(directory: &Directory) -> io::Result<Self> {
         let (journal, records) = Journal::open(&directory.path("accepted-bodies"))?;
-        let mut archive = Archive { journal, metrics: BTreeMap::new(), counts: Counts::default() };
+        let mut archive = Archive { journal, metrics: BTreeMap::new(), counts: Counts::default(), scratch: Vec::new() };
         for record in records {
             archive.replay(&record?)?;
         }
@@ -98,7 +101,7 @@ impl Archive {
     fn replay(&mut self, record: &Record) -> io::Result<()> {
         let frame = frame::decode(record.schema, &record.body)
             .map_err(|fault| io::Error::other(format!("the journal of accepted bodies is damaged: {fault}")))?;
-        self.add(&frame, Window::around(record.now, record.window_s));
+        self.add(frame, Window::around(record.now, record.window_s));
         Ok(())
     }
 
@@ -107,7 +110,7 @@ impl Archive {
     pub(crate) fn accept(
         &mut self,
         schema: Schema,
-        frame: &Frame,
+        frame: Frame,
         body: &[u8],
         now: i64,
         window_s: u64,
@@ -116,37 +119,34 @@ impl Archive {
         Ok(self.add(frame, Window::around(now, window_s)))
     }
 
-    fn add(&mut self, frame: &Frame, window: Window) -> Written {
+    fn add(&mut self, frame: Frame, window: Window) -> Written {
+        let mut written = Written::default();
         self.counts.bodies += 1;
         self.counts.metadata += frame.metadata as u64;
-        let mut written = Written::default();
-        for entry in &frame.entries {
-            self.add_entry(entry, window, &mut written);
+        for mut entry in frame.entries {
+            self.counts.old_data += drop_old(&mut entry, window);
+            written.samples += entry.samples.len() as u64;
+            written.histograms += entry.histograms.len() as u64;
+            written.exemplars += entry.exemplars.len() as u64;
+            if !entry.samples.is_empty() || !entry.histograms.is_empty() {
+                self.add_entry(&entry);
+            }
         }
         self.counts.exemplars += written.exemplars;
         written
     }
 
-    fn add_entry(&mut self, entry: &Entry, window: Window, written: &mut Written) {
-        written.exemplars += entry.exemplars as u64;
-        let series = find_or_add(&mut self.metrics, &mut self.counts, entry);
+    fn add_entry(&mut self, entry: &TimeSeries) {
+        let metric = self.metrics.entry(entry.metric().to_owned()).or_default();
+        let Some((series, new)) = metric.find_or_add(&entry.labels, &mut self.scratch) else { return };
+        let counts = &mut self.counts;
+        counts.series += u64::from(new);
         for sample in &entry.samples {
-            if !window.holds(sample.timestamp) {
-                self.counts.old_data += 1;
-                continue;
-            }
-            written.samples += 1;
             let arrival = series.add_sample(sample.timestamp, sample.value);
-            count(&mut self.counts, arrival, |counts| count_sample(counts, sample.value));
+            count(counts, arrival, |counts| count_sample(counts, sample.value));
         }
         for histogram in &entry.histograms {
-            if !window.holds(histogram.timestamp) {
-                self.counts.old_data += 1;
-                continue;
-            }
-            written.histograms += 1;
-            let arrival = series.add_histogram(histogram);
-            count(&mut self.counts, arrival, |counts| counts.histograms += 1);
+            count(counts, series.add_histogram(histogram), |counts| counts.histograms += 1);
         }
     }
 
@@ -160,9 +160,9 @@ impl Archive {
         self.metrics.keys().cloned().collect()
     }
 
-    /// The series of one metric, in no order.
-    pub(crate) fn metric(&self, name: &str) -> impl Iterator<Item = (&[(String, String)], &Series)> {
-        self.metrics.get(name).into_iter().flatten().map(|(labels, series)| (&**labels, series))
+    /// The series of one metric with their sorted labels, in no order.
+    pub(crate) fn metric(&self, name: &str) -> impl Iterator<Item = (Vec<(&str, &str)>, &Series)> {
+        self.metrics.get(name).into_iter().flat_map(Metric::iter)
     }
 
     /// Forgets everything, the journal included.
@@ -174,17 +174,12 @@ impl Archive {
     }
 }
 
-fn find_or_add<'a>(metrics: &'a mut BTreeMap<String, Metric>, counts: &mut Counts, entry: &Entry) -> &'a mut Series {
-    let labels: &Labels = &entry.labels;
-    // Looked up before it is entered: a known series costs no allocation.
-    if !metrics.contains_key(entry.metric()) {
-        metrics.insert(entry.metric().to_owned(), Metric::new());
-    }
-    let metric = metrics.entry(entry.metric().to_owned()).or_default();
-    if !metric.contains_key(labels.as_slice()) {
-        counts.series += 1;
-    }
-    metric.entry(labels.clone().into_boxed_slice()).or_default()
+/// Takes out what the window does not hold. Returns how much that was.
+fn drop_old(entry: &mut TimeSeries, window: Window) -> u64 {
+    let before = entry.samples.len() + entry.histograms.len();
+    entry.samples.retain(|sample| window.holds(sample.timestamp));
+    entry.histograms.retain(|histogram| window.holds(histogram.timestamp));
+    (before - entry.samples.len() - entry.histograms.len()) as u64
 }
 
 fn count(counts: &mut Counts, arrival: Arrival, new: impl FnOnce(&mut Counts)) {

@@ -12,9 +12,11 @@ use crate::ingest::schema::{Histogram, Label, Sample, TimeSeries, WriteRequest};
 const NOW: i64 = 1_000_000_000_000;
 
 fn body(samples: &[(i64, u64)]) -> Vec<u8> {
-    let labels = vec![Label { name: "__name__".to_owned(), value: "up".to_owned() }];
+    let labels = vec![Label { name: "__name__".into(), value: "up".into() }];
     let samples = samples.iter().map(|(timestamp, value)| Sample { value: *value, timestamp: *timestamp }).collect();
-    let histograms = vec![Histogram { timestamp: NOW, ..Histogram::default() }];
+    let mut histogram = Histogram::default();
+    histogram.timestamp = NOW;
+    let histograms = vec![histogram];
     let series = TimeSeries { labels, samples, histograms, ..TimeSeries::default() };
     let request = WriteRequest { timeseries: vec![series], ..WriteRequest::default() };
     snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).unwrap()
@@ -23,7 +25,7 @@ fn body(samples: &[(i64, u64)]) -> Vec<u8> {
 fn accept(archive: &mut Archive, samples: &[(i64, u64)]) -> Written {
     let body = body(samples);
     let frame = frame::decode(Schema::V1, &body).unwrap();
-    archive.accept(Schema::V1, &frame, &body, NOW, 1_200).unwrap()
+    archive.accept(Schema::V1, frame, &body, NOW, 1_200).unwrap()
 }
 
 fn stored(archive: &Archive) -> Vec<(i64, u64)> {
@@ -63,9 +65,10 @@ fn knows_after_a_restart_what_it_accepted() {
     let mut archive = Archive::open(&directory).unwrap();
     accept(&mut archive, &[(NOW, 1)]);
     accept(&mut archive, &[(NOW, 1), (NOW + 1, STALE), (0, 9)]);
+    let (counts, samples) = (archive.counts().clone(), stored(&archive));
+    drop(archive);
     let again = Archive::open(&directory).unwrap();
-    assert_eq!(again.counts(), archive.counts());
-    assert_eq!(stored(&again), stored(&archive));
+    assert_eq!((again.counts(), stored(&again)), (&counts, samples));
     std::fs::remove_dir_all(directory.path("")).unwrap();
 }
 
@@ -80,6 +83,7 @@ fn a_record_cut_short_is_taken_off_wherever_the_cut_is() {
         let mut archive = Archive::open(&directory).unwrap();
         assert_eq!(archive.counts().bodies, 1, "cut at {cut}");
         accept(&mut archive, &[(NOW + 1, 2)]);
+        drop(archive);
         assert_eq!(stored(&Archive::open(&directory).unwrap()).len(), 2, "cut at {cut}");
         std::fs::write(&path, &whole).unwrap();
     }
@@ -94,6 +98,16 @@ fn forgets_when_told_to_also_for_the_next_start() {
     archive.clear().unwrap();
     assert_eq!(archive.counts(), &Counts::default());
     accept(&mut archive, &[(NOW + 5, 2)]);
+    drop(archive);
     assert_eq!(stored(&Archive::open(&directory).unwrap()), [(NOW + 5, 2)]);
+    std::fs::remove_dir_all(directory.path("")).unwrap();
+}
+
+#[test]
+fn a_second_emulator_in_the_same_folder_is_refused() {
+    let directory = temporary();
+    let _first = Archive::open(&directory).unwrap();
+    let refusal = Archive::open(&directory).unwrap_err().to_string();
+    assert!(refusal.contains("in use by another emulator"), "{refusal}");
     std::fs::remove_dir_all(directory.path("")).unwrap();
 }

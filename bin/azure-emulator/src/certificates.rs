@@ -1,4 +1,4 @@
-//! A private certificate authority and the one server certificate of all TLS endpoints, for `localhost`, 127.0.0.1 and ::1.
+//! A private certificate authority and the one server certificate of all TLS endpoints, for `localhost`, `127.0.0.1` and `::1`.
 
 use std::io;
 use std::sync::Arc;

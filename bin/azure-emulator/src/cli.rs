@@ -124,10 +124,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Value(word) if first && word == "compare" => return parse_compare(parser),
             Long("dir") => options.dir = parser.value()?.into(),
             Long("listen") => options.listen = parser.value()?.parse_with(loopback)?,
-            Long("issuer-port") => options.ports.issuer = parser.value()?.parse()?,
-            Long("token-port") => options.ports.token = parser.value()?.parse()?,
-            Long("ingest-port") => options.ports.ingest = parser.value()?.parse()?,
-            Long("control-port") => options.ports.control = parser.value()?.parse()?,
+            Long("issuer-port") => options.ports.issuer = parser.value()?.parse_with(port)?,
+            Long("token-port") => options.ports.token = parser.value()?.parse_with(port)?,
+            Long("ingest-port") => options.ports.ingest = parser.value()?.parse_with(port)?,
+            Long("control-port") => options.ports.control = parser.value()?.parse_with(port)?,
             Long("token-life") => options.token_life = Some(parser.value()?.parse_with(duration)?),
             Long("assertion-life") => options.assertion_life = Some(parser.value()?.parse_with(duration)?),
             Long("rotate-every") => options.rotate_every = Some(parser.value()?.parse_with(duration)?),
@@ -174,6 +174,10 @@ fn loopback(text: &str) -> Result<IpAddr, String> {
         Ok(address) if address.is_loopback() => Ok(address),
         _ => Err("not a loopback address".to_owned()),
     }
+}
+
+fn port(text: &str) -> Result<u16, &'static str> {
+    text.parse().map_err(|_| "not a port number")
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -229,6 +233,7 @@ mod tests {
             ("--dir d --token-life soon", "duration"),
             ("--dir d --pass-on http://example.com/api/v1/write", "this machine"),
             ("--dir d --pass-on https://localhost/", "http URL"),
+            ("--dir d --token-port 99999", "port"),
             ("--dir d --frobnicate", "frobnicate"),
             ("compare --prometheus http://localhost:9090", "--emulator is missing"),
         ] {
@@ -239,7 +244,8 @@ mod tests {
 
     #[test]
     fn compare_reads_its_window() {
-        let line = "compare --prometheus http://localhost:9090/ --emulator http://127.0.0.1:1 --since 5 --until 9 --json";
+        let line =
+            "compare --prometheus http://localhost:9090/ --emulator http://127.0.0.1:1 --since 5 --until 9 --json";
         let Ok(Command::Compare(options)) = parse_words(line) else { panic!("refused") };
         assert_eq!(options.prometheus, "http://localhost:9090");
         assert_eq!((options.since, options.until, options.json), (5, Some(9), true));

@@ -1,9 +1,15 @@
 //! Scripted faults: which request is hit by which, and for how long. Doing them is the endpoint's part.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use http_body_util::Full;
+use hyper::Response;
+use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::reply::Reply;
 
 /// The endpoints that stand in for Azure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -30,7 +36,11 @@ impl EndpointName {
 
 /// What happens to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "an action is one of status (with headers, body), delay_ms, reset (accept, request_body, before_head, \
+                 after_head, mid_body), truncate, close (idle), hang, stall_read"
+)]
 pub(crate) enum Action {
     /// The request is read, not handled, and answered with this.
     Status(StatusAnswer),
@@ -52,11 +62,22 @@ pub(crate) enum Action {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StatusAnswer {
-    pub(crate) status: u16,
+    status: u16,
     #[serde(default)]
-    pub(crate) headers: std::collections::BTreeMap<String, String>,
+    headers: BTreeMap<String, String>,
     #[serde(default)]
-    pub(crate) body: String,
+    body: String,
+}
+
+impl StatusAnswer {
+    /// The answer, or why HTTP has no such answer.
+    pub(crate) fn reply(&self) -> Result<Reply, hyper::http::Error> {
+        let mut reply = Response::builder().status(self.status);
+        for (name, value) in &self.headers {
+            reply = reply.header(name, value);
+        }
+        reply.body(Full::new(Bytes::from(self.body.clone())))
+    }
 }
 
 /// See [`Action::Delay`].
@@ -165,6 +186,16 @@ pub(crate) struct Rule {
     action: Action,
 }
 
+impl Rule {
+    /// Why the rule could never be carried out.
+    pub(crate) fn check(&self) -> Result<(), hyper::http::Error> {
+        match &self.action {
+            Action::Status(answer) => answer.reply().map(drop),
+            _ => Ok(()),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Armed {
     rule: Rule,
@@ -209,7 +240,8 @@ impl Faults {
 
     fn hit(&mut self, endpoint: EndpointName, now: Instant, accept: bool) -> Option<Action> {
         self.rules.retain(|armed| !armed.is_over(now));
-        let concerned = |armed: &&mut Armed| armed.rule.endpoint == endpoint && armed.rule.action.is_for_accept() == accept;
+        let concerned =
+            |armed: &&mut Armed| armed.rule.endpoint == endpoint && armed.rule.action.is_for_accept() == accept;
         let armed = self.rules.iter_mut().find(concerned)?;
         if armed.to_skip > 0 {
             armed.to_skip -= 1;
@@ -222,7 +254,10 @@ impl Faults {
     /// The rules that are left, each with its hits so far.
     pub(crate) fn list(&mut self, now: Instant) -> Value {
         self.rules.retain(|armed| !armed.is_over(now));
-        self.rules.iter().map(|armed| json!({"rule": armed.rule, "to_skip": armed.to_skip, "hits": armed.hits})).collect()
+        self.rules
+            .iter()
+            .map(|armed| json!({"rule": armed.rule, "to_skip": armed.to_skip, "hits": armed.hits}))
+            .collect()
     }
 }
 

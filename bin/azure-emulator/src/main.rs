@@ -1,1 +1,108 @@
-fn main() {}
+//! An emulator of the parts of Azure that a remote-write sidecar talks to: the cluster's OIDC issuer, Entra's token endpoint, and
+//! the ingestion endpoint of a data collection rule, all on loopback, with faults on request. It shares no code with Remora, so
+//! that it can contradict it, and it says nothing about what the real service does under load.
+
+mod archive;
+mod certificates;
+mod cli;
+mod compare;
+mod control;
+mod cut;
+mod directory;
+mod emulator;
+mod endpoint;
+mod entra;
+mod faults;
+mod ingest;
+mod issuer;
+mod jwt;
+mod log;
+mod pass_on;
+mod projected;
+mod reply;
+mod settings;
+mod traffic;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_signal::{Signal, Signals};
+use futures_rustls::TlsAcceptor;
+use smol::future::or;
+use smol::stream::StreamExt;
+
+use cli::{Command, RunOptions};
+use emulator::{Emulator, Listeners};
+use endpoint::Switch;
+use projected::Wish;
+
+/// `EX_USAGE` of sysexits.h.
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Help) => print(cli::HELP),
+        Ok(Command::Version) => print(concat!("azure-emulator ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::Compare(options)) => compare::main(&options),
+        Ok(Command::Run(options)) => match run(*options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error, 1),
+        },
+        Err(error) => fail(&error, USAGE),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
+    writeln!(io::stderr(), "azure-emulator: {error}").ok();
+    ExitCode::from(code)
+}
+
+/// Runs until a signal comes, which is no error.
+fn run(options: RunOptions) -> io::Result<()> {
+    // Before anything else, so that a signal during the start is not lost.
+    let mut signals = Signals::new([Signal::Term, Signal::Int])?;
+    let rotate_every = options.rotate_every;
+    let (emulator, listeners) = Emulator::open(options)?;
+    let period = rotate_every.unwrap_or_else(|| projected::rotation_period(&emulator.settings.lock()));
+    let control = listeners.control.local_addr()?;
+    emulator.project_token(&Wish::written())?;
+    let served = serve(&emulator, listeners)?;
+    emulator.write_env(control)?;
+    writeln!(io::stdout(), "azure-emulator ready control=http://{control}")?;
+    let signalled = async {
+        signals.next().await;
+        Ok(())
+    };
+    smol::block_on(or(signalled, or(rotate(&emulator, period), async { Err(served.await) })))
+}
+
+/// Starts a thread for each TLS endpoint. The control interface is served by the future that is returned.
+fn serve(emulator: &Arc<Emulator>, listeners: Listeners) -> io::Result<impl Future<Output = io::Error>> {
+    let acceptor = TlsAcceptor::from(certificates::server_config(&emulator.directory)?);
+    let Listeners { issuer, token, ingest, control } = listeners;
+    let switches = &emulator.switches;
+    for (switch, listener) in [(&switches.issuer, issuer), (&switches.token, token), (&switches.ingest, ingest)] {
+        let (emulator, switch, acceptor) = (Arc::clone(emulator), Arc::<Switch>::clone(switch), acceptor.clone());
+        std::thread::Builder::new()
+            .name(switch.name.as_str().to_owned())
+            .spawn(move || endpoint::serve(&emulator, &switch, &acceptor, listener))?;
+    }
+    Ok(control::serve(Arc::clone(emulator), control))
+}
+
+/// Has the projected token written anew after each period, until that fails.
+async fn rotate(emulator: &Emulator, period: Duration) -> io::Result<()> {
+    loop {
+        smol::Timer::after(period).await;
+        emulator.project_token(&Wish::written())?;
+    }
+}

@@ -29,22 +29,19 @@ pub(crate) struct Wish {
     pub(crate) write: bool,
 }
 
+impl Wish {
+    /// The ordinary token, put in its file.
+    pub(crate) fn written() -> Self {
+        Wish { write: true, ..Wish::default() }
+    }
+}
+
 /// Signs a token. Its times are the cluster's, not Azure's: a clock skew lies between them.
 pub(crate) fn mint(settings: &Settings, key: &SigningKey, wish: &Wish) -> io::Result<String> {
     let claims = claims(settings, wish, unix_seconds(SystemTime::now()));
     match &wish.kid {
         Some(kid) => key.sign_as(kid, &claims),
         None => key.sign(&claims),
-    }
-}
-
-/// Has an ordinary token written after each period, until that fails.
-pub(crate) async fn rotate(period: Duration, write: impl Fn() -> io::Result<()>) -> io::Error {
-    loop {
-        smol::Timer::after(period).await;
-        if let Err(error) = write() {
-            return error;
-        }
     }
 }
 

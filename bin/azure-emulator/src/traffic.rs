@@ -1,6 +1,7 @@
 //! What was asked and answered since the start: counters, and the last requests word for word.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::time::SystemTime;
 
 use hyper::StatusCode;
@@ -26,7 +27,7 @@ pub(crate) struct RequestLine {
     status: Option<u16>,
     /// The fault that was put on this request.
     #[serde(skip_serializing_if = "Option::is_none")]
-    fault: Option<&'static str>,
+    pub(crate) fault: Option<&'static str>,
     /// Only for ingestion; without `Authorization`.
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<Vec<(String, String)>>,
@@ -50,6 +51,18 @@ impl RequestLine {
     pub(crate) fn answered(mut self, status: StatusCode) -> Self {
         self.status = Some(status.as_u16());
         self
+    }
+}
+
+impl fmt::Display for RequestLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (endpoint, path) = (self.endpoint.as_str(), &self.path);
+        write!(f, "{endpoint}: {} {path}: ", self.method)?;
+        match self.status {
+            Some(status) => write!(f, "{status}")?,
+            None => f.write_str("no answer")?,
+        }
+        self.fault.map_or(Ok(()), |fault| write!(f, " (fault {fault})"))
     }
 }
 

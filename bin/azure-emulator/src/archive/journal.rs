@@ -8,6 +8,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use rustix::fs::{FlockOperation, flock};
+
 use crate::ingest::frame::Schema;
 
 const HEAD: usize = 4 + 1 + 8 + 8;
@@ -30,8 +32,11 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Opens or makes the file, takes off what was cut short, and returns the records to read one after the other.
-    pub(super) fn open(path: &Path) -> io::Result<(Self, impl Iterator<Item = io::Result<Record>>)> {
+    pub(super) fn open(path: &Path) -> io::Result<(Self, impl Iterator<Item = io::Result<Record>> + use<>)> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        // Two writers would mingle their records.
+        flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|error| io::Error::other(format!("{}: in use by another emulator: {error}", path.display())))?;
         let length = whole_records(&file)?;
         file.set_len(length)?;
         file.seek(SeekFrom::Start(length))?;

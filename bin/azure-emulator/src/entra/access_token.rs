@@ -86,7 +86,7 @@ mod tests {
         let (forged, _) = mint(&settings, &stranger, "https://monitor.azure.com/").unwrap();
         let (other, _) = mint(&settings, &key, "https://management.azure.com").unwrap();
 
-        let fault = |settings, token| verify(settings, &key, token).err();
+        let fault = |settings: &Settings, token: &str| verify(settings, &key, token).err();
         assert_eq!(fault(&settings, &token), None);
         assert_eq!(fault(&settings, "garbage"), Some(TokenFault::Malformed));
         assert_eq!(fault(&settings, &forged), Some(TokenFault::Signature));

@@ -44,12 +44,7 @@ impl Form {
 }
 
 /// Checks a token request and answers with the success document.
-pub(super) fn exchange(
-    emulator: &Emulator,
-    settings: &Settings,
-    tenant: &str,
-    body: &[u8],
-) -> Result<Value, Refusal> {
+pub(super) fn exchange(emulator: &Emulator, settings: &Settings, tenant: &str, body: &[u8]) -> Result<Value, Refusal> {
     let form = Form::decode(body);
     let resource = check_request(settings, tenant, &form)?;
     check_assertion(emulator, settings, &form)?;
@@ -75,7 +70,7 @@ fn check_request<'f>(settings: &Settings, tenant: &str, form: &'f Form) -> Resul
     resource(&form.scope, tenant)
 }
 
-/// The scope before its last `/.default`. MSAL adds the OpenID scopes, which Entra passes over.
+/// The scope before its last `/.default`. MSAL adds the scopes of a sign-in, which Entra passes over.
 fn resource<'f>(scope: &'f str, tenant: &str) -> Result<&'f str, Refusal> {
     let mut scopes = scope.split(' ').filter(|scope| !matches!(*scope, "" | "openid" | "offline_access" | "profile"));
     let malformed = || Refusal::scope_malformed(scope);
@@ -148,8 +143,7 @@ fn check_time(settings: &Settings, assertion: &Jwt) -> Result<(), Refusal> {
 }
 
 fn grant(emulator: &Emulator, settings: &Settings, resource: &str) -> Result<Value, Refusal> {
-    let (token, expiry) =
-        access_token::mint(settings, &emulator.entra_key, resource).map_err(|_| Refusal::broken())?;
+    let (token, expiry) = access_token::mint(settings, &emulator.entra_key, resource).map_err(|_| Refusal::broken())?;
     emulator.traffic.lock().token_issued(unix_seconds(expiry));
     let life = settings.token_life_s;
     let mut grant = json!({"token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": token});

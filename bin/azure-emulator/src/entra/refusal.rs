@@ -64,8 +64,7 @@ impl Refusal {
     }
 
     pub(super) fn resource_unknown(resource: &str, tenant: &str) -> Self {
-        let text =
-            format!("The resource principal named {resource} was not found in the tenant named {tenant}.");
+        let text = format!("The resource principal named {resource} was not found in the tenant named {tenant}.");
         Self::bad_request("invalid_resource", 500_011, text)
     }
 
@@ -84,8 +83,9 @@ impl Refusal {
     }
 
     pub(super) fn issuer_mismatch(issuer: &str) -> Self {
-        let text =
-            format!("No matching federated identity record found for presented assertion issuer '{issuer}'. {FEDERATION}");
+        let text = format!(
+            "No matching federated identity record found for presented assertion issuer '{issuer}'. {FEDERATION}"
+        );
         Self::invalid_client(700_211, text)
     }
 

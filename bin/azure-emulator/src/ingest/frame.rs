@@ -3,8 +3,9 @@
 use std::fmt;
 
 use prost::Message;
+use prost::bytes::Bytes;
 
-use super::schema::{Histogram, RequestV2, Sample, TimeSeries, TimeSeriesV2, WriteRequest};
+use super::schema::{Label, RequestV2, TimeSeries, TimeSeriesV2, WriteRequest};
 
 /// The decoded size that Prometheus' own receiver stops at.
 const MAX_DECODED: usize = 32 << 20;
@@ -58,10 +59,12 @@ pub(crate) enum FrameFault {
     Symbols,
     /// A 2.0 series' references are odd in number or run past the symbol table.
     References,
-    /// A series without `__name__`.
+    /// A series without `__name__`, or with one that is no text.
     NoMetricName,
     /// A label with an empty name or value, in this metric.
     EmptyLabel(String),
+    /// A label name or value that is no UTF-8, in this metric.
+    NotUtf8(String),
     /// A label name that stands twice, in this metric.
     RepeatedLabel(String),
 }
@@ -76,47 +79,29 @@ impl fmt::Display for FrameFault {
             FrameFault::References => f.write_str("symbols: label references are odd in number or out of range"),
             FrameFault::NoMetricName => f.write_str("labels: a series has no __name__"),
             FrameFault::EmptyLabel(metric) => write!(f, "labels: {metric} has an empty label name or value"),
+            FrameFault::NotUtf8(metric) => write!(f, "labels: {metric} has a label that is not UTF-8"),
             FrameFault::RepeatedLabel(metric) => write!(f, "labels: {metric} has a label name twice"),
         }
     }
 }
 
-/// Name and value; sorted by name wherever a series' labels stand together.
-pub(crate) type Labels = Vec<(String, String)>;
-
-/// One entry of a frame. The same series may come in several entries.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) labels: Labels,
-    pub(crate) samples: Vec<Sample>,
-    pub(crate) histograms: Vec<Histogram>,
-    pub(crate) exemplars: usize,
-}
-
-impl Entry {
-    /// The value of `__name__`, which every checked entry has.
-    pub(crate) fn metric(&self) -> &str {
-        metric(&self.labels)
-    }
-}
-
-/// A decoded body.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// A decoded body. The same series may come in several entries; the labels of each are sorted by name.
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Frame {
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<TimeSeries>,
     pub(crate) metadata: usize,
 }
 
 /// Decodes and checks a whole body.
 pub(crate) fn decode(schema: Schema, body: &[u8]) -> Result<Frame, FrameFault> {
-    let message = decompress(body)?;
+    let message = Bytes::from(decompress(body)?);
     let mut frame = match schema {
-        Schema::V1 => from_v1(WriteRequest::decode(&*message).map_err(protobuf)?),
-        Schema::V2 => from_v2(RequestV2::decode(&*message).map_err(protobuf)?)?,
+        Schema::V1 => from_v1(WriteRequest::decode(message).map_err(protobuf)?),
+        Schema::V2 => from_v2(RequestV2::decode(message).map_err(protobuf)?)?,
     };
     for entry in &mut frame.entries {
         entry.labels.sort_unstable();
-        check_labels(&entry.labels)?;
+        check_labels(entry)?;
     }
     Ok(frame)
 }
@@ -140,59 +125,50 @@ fn protobuf(error: prost::DecodeError) -> FrameFault {
 }
 
 fn from_v1(request: WriteRequest) -> Frame {
-    let entry = |series: TimeSeries| Entry {
-        labels: series.labels.into_iter().map(|label| (label.name, label.value)).collect(),
-        samples: series.samples,
-        histograms: series.histograms,
-        exemplars: series.exemplars.len(),
-    };
-    Frame { entries: request.timeseries.into_iter().map(entry).collect(), metadata: request.metadata.len() }
+    Frame { entries: request.timeseries, metadata: request.metadata.len() }
 }
 
 fn from_v2(request: RequestV2) -> Result<Frame, FrameFault> {
-    if request.symbols.first().is_none_or(|symbol| !symbol.is_empty()) && !request.timeseries.is_empty() {
+    let RequestV2 { symbols, timeseries } = request;
+    if symbols.first().is_none_or(|symbol| !symbol.is_empty()) && !timeseries.is_empty() {
         return Err(FrameFault::Symbols);
     }
     let described = |series: &&TimeSeriesV2| series.metadata.is_some_and(|metadata| metadata.kind != 0);
-    let metadata = request.timeseries.iter().filter(described).count();
-    let symbols = request.symbols;
+    let metadata = timeseries.iter().filter(described).count();
     let entry = |series: TimeSeriesV2| {
-        Ok(Entry {
-            labels: resolve(&symbols, &series.labels_refs)?,
-            samples: series.samples,
-            histograms: series.histograms,
-            exemplars: series.exemplars.len(),
-        })
+        let labels = resolve(&symbols, &series.labels_refs)?;
+        let TimeSeriesV2 { samples, exemplars, histograms, .. } = series;
+        Ok(TimeSeries { labels, samples, exemplars, histograms })
     };
-    Ok(Frame { entries: request.timeseries.into_iter().map(entry).collect::<Result<_, _>>()?, metadata })
+    Ok(Frame { entries: timeseries.into_iter().map(entry).collect::<Result<_, _>>()?, metadata })
 }
 
-fn resolve(symbols: &[String], references: &[u32]) -> Result<Labels, FrameFault> {
+fn resolve(symbols: &[Bytes], references: &[u32]) -> Result<Vec<Label>, FrameFault> {
     let symbol = |reference: u32| symbols.get(usize::try_from(reference).ok()?).cloned();
     let label = |pair: &[u32]| match pair {
-        [name, value] => Some((symbol(*name)?, symbol(*value)?)),
+        [name, value] => Some(Label { name: symbol(*name)?, value: symbol(*value)? }),
         _ => None,
     };
     references.chunks(2).map(|pair| label(pair).ok_or(FrameFault::References)).collect()
 }
 
-fn check_labels(labels: &Labels) -> Result<(), FrameFault> {
-    let name = metric(labels);
-    if name.is_empty() {
+fn check_labels(entry: &TimeSeries) -> Result<(), FrameFault> {
+    let metric = entry.metric();
+    if metric.is_empty() {
         return Err(FrameFault::NoMetricName);
     }
-    if labels.iter().any(|(name, value)| name.is_empty() || value.is_empty()) {
-        return Err(FrameFault::EmptyLabel(name.to_owned()));
+    for label in &entry.labels {
+        if label.name.is_empty() || label.value.is_empty() {
+            return Err(FrameFault::EmptyLabel(metric.to_owned()));
+        }
+        if str::from_utf8(&label.name).is_err() || str::from_utf8(&label.value).is_err() {
+            return Err(FrameFault::NotUtf8(metric.to_owned()));
+        }
     }
-    if labels.windows(2).any(|pair| matches!(pair, [(first, _), (second, _)] if first == second)) {
-        return Err(FrameFault::RepeatedLabel(name.to_owned()));
+    if entry.labels.windows(2).any(|pair| matches!(pair, [first, second] if first.name == second.name)) {
+        return Err(FrameFault::RepeatedLabel(metric.to_owned()));
     }
     Ok(())
-}
-
-/// The value of `__name__`, empty when there is none.
-pub(crate) fn metric(labels: &[(String, String)]) -> &str {
-    labels.iter().find(|(name, _)| name == "__name__").map_or("", |(_, value)| value)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! The messages of remote write 1.0 (`prometheus.WriteRequest`), 2.0 (`io.prometheus.write.v2.Request`) and remote read, as far as
-//! they are looked at. Field numbers are those of the published schemas.
+//! The messages of remote write 1.0 (`prometheus.WriteRequest`) and 2.0 (`io.prometheus.write.v2.Request`), as far as they are
+//! looked at. Field numbers are those of the published schemas.
 //!
 //! A double is declared `fixed64`, which is the same on the wire: NaN payloads never pass through floating-point registers.
 
 use prost::Message;
+use prost::bytes::Bytes;
 
 /// `prometheus.WriteRequest`.
 #[derive(Clone, PartialEq, Message)]
@@ -27,13 +28,21 @@ pub(crate) struct TimeSeries {
     pub(crate) histograms: Vec<Histogram>,
 }
 
-/// `prometheus.Label`.
-#[derive(Clone, PartialEq, Message)]
+impl TimeSeries {
+    /// The value of `__name__`, empty when there is none.
+    pub(crate) fn metric(&self) -> &str {
+        let name = self.labels.iter().find(|label| label.name == *"__name__");
+        name.map_or("", |label| str::from_utf8(&label.value).unwrap_or_default())
+    }
+}
+
+/// `prometheus.Label`. Texts are `bytes`, which is the same on the wire: they are not copied out of the decoded body.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Message)]
 pub(crate) struct Label {
-    #[prost(string, tag = "1")]
-    pub(crate) name: String,
-    #[prost(string, tag = "2")]
-    pub(crate) value: String,
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) name: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) value: Bytes,
 }
 
 /// A sample of either version.
@@ -54,8 +63,8 @@ pub(crate) struct Counted {}
 /// `io.prometheus.write.v2.Request`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct RequestV2 {
-    #[prost(string, repeated, tag = "4")]
-    pub(crate) symbols: Vec<String>,
+    #[prost(bytes = "bytes", repeated, tag = "4")]
+    pub(crate) symbols: Vec<Bytes>,
     #[prost(message, repeated, tag = "5")]
     pub(crate) timeseries: Vec<TimeSeriesV2>,
 }
@@ -132,45 +141,4 @@ pub(crate) struct BucketSpan {
     offset: i32,
     #[prost(uint32, tag = "2")]
     length: u32,
-}
-
-/// `prometheus.ReadRequest`.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ReadRequest {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) queries: Vec<Query>,
-}
-
-/// `prometheus.Query`; both ends of the time are included, in milliseconds.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Query {
-    #[prost(int64, tag = "1")]
-    pub(crate) start: i64,
-    #[prost(int64, tag = "2")]
-    pub(crate) end: i64,
-    #[prost(message, repeated, tag = "3")]
-    pub(crate) matchers: Vec<LabelMatcher>,
-}
-
-/// `prometheus.LabelMatcher`; the type left out is equality.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct LabelMatcher {
-    #[prost(string, tag = "2")]
-    pub(crate) name: String,
-    #[prost(string, tag = "3")]
-    pub(crate) value: String,
-}
-
-/// `prometheus.ReadResponse`.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ReadResponse {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) results: Vec<QueryResult>,
-}
-
-/// `prometheus.QueryResult`.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct QueryResult {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) timeseries: Vec<TimeSeries>,
 }

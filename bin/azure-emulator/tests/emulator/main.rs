@@ -1,0 +1,9 @@
+//! The emulator as a program: started in a folder of its own, asked over TLS and over its control interface.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod faults;
+mod ingest;
+mod process;
+mod support;
+mod token;

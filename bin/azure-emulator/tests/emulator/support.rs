@@ -1,0 +1,338 @@
+//! An emulator of its own for each test, and a client that shows what a connection really brought: bytes, and how it ended.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use prost::Message;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::Value;
+
+/// A running emulator in a folder of its own; both go with it.
+pub(crate) struct Emulator {
+    process: Child,
+    folder: PathBuf,
+    flags: Vec<String>,
+    pub(crate) env: HashMap<String, String>,
+}
+
+impl Emulator {
+    pub(crate) fn start(flags: &[&str]) -> Self {
+        let folder = new_folder();
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        fs::create_dir_all(&folder).unwrap();
+        for (name, key) in keys() {
+            fs::write(folder.join(name), key).unwrap();
+        }
+        let process = spawn(&folder, &flags);
+        let env = read_env(&folder);
+        Emulator { process, folder, flags, env }
+    }
+
+    /// Ends it as `kill -9` does and starts it again in the same folder.
+    pub(crate) fn kill_and_start(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.process = spawn(&self.folder, &self.flags);
+        self.env = read_env(&self.folder);
+    }
+
+    pub(crate) fn process(&mut self) -> &mut Child {
+        &mut self.process
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A request to the control interface: status and body.
+    pub(crate) fn control(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let address = self.env["EMULATOR_CONTROL_URL"].trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        send(&mut stream, method, path, &[("Host", address)], body.as_bytes()).unwrap();
+        let received = receive(&mut stream);
+        (received.status(), received.body())
+    }
+
+    /// A control request that must succeed.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        let (status, answer) = self.control(method, path, body);
+        assert!(status < 300, "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    pub(crate) fn stats(&self) -> Value {
+        serde_json::from_str(&self.ask("GET", "/stats", "")).unwrap()
+    }
+
+    /// A connection to the endpoint that a URL names.
+    pub(crate) fn connect(&self, url: &str) -> std::io::Result<Connection> {
+        let address = url.trim_start_matches("https://").split('/').next().unwrap();
+        let socket = TcpStream::connect(address.replace("localhost", "127.0.0.1"))?;
+        socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let name = ServerName::try_from("localhost").unwrap();
+        let client = ClientConnection::new(self.trust(), name).unwrap();
+        Ok(StreamOwned::new(client, socket))
+    }
+
+    fn trust(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        let file = fs::read(&self.env["SSL_CERT_FILE"]).unwrap();
+        roots.add(CertificateDer::from_pem_slice(&file).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) fn request(&self, method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Received {
+        match self.connect(url) {
+            Ok(mut connection) => exchange(&mut connection, method, url, headers, body),
+            Err(error) => Received { bytes: Vec::new(), end: End::Broken(error.kind()) },
+        }
+    }
+
+    /// A token request with the assertion of the folder.
+    pub(crate) fn request_token(&self, changes: &[(&str, &str)]) -> Received {
+        let assertion = fs::read_to_string(&self.env["AZURE_FEDERATED_TOKEN_FILE"]).unwrap();
+        let mut fields: HashMap<&str, &str> = HashMap::from([
+            ("grant_type", "client_credentials"),
+            ("client_id", self.env["AZURE_CLIENT_ID"].as_str()),
+            ("scope", "https://monitor.azure.com/.default"),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", assertion.as_str()),
+        ]);
+        let mut tenant = self.env["AZURE_TENANT_ID"].as_str();
+        for (name, value) in changes {
+            if *name == "tenant" {
+                tenant = value;
+            } else {
+                fields.insert(name, value);
+            }
+        }
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let url = format!("{}{tenant}/oauth2/v2.0/token", self.env["AZURE_AUTHORITY_HOST"]);
+        let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+        self.request("POST", &url, &headers, form.as_bytes())
+    }
+
+    /// An access token as the token endpoint gives it.
+    pub(crate) fn token(&self, changes: &[(&str, &str)]) -> String {
+        let received = self.request_token(changes);
+        assert_eq!(received.status(), 200, "{}", received.body());
+        received.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Posts a remote-write 1.0 body.
+    pub(crate) fn write(&self, token: &str, body: &[u8]) -> Received {
+        let authorization = format!("Bearer {token}");
+        self.request("POST", &self.env["INGESTION_URL"], &v1_headers(&authorization), body)
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+        fs::remove_dir_all(&self.folder).ok();
+    }
+}
+
+/// Two RSA keys for all tests: making them is what a first start spends its time with.
+fn keys() -> &'static [(&'static str, Vec<u8>)] {
+    static KEYS: OnceLock<Vec<(&str, Vec<u8>)>> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let folder = new_folder();
+        let mut process = spawn(&folder, &[]);
+        process.kill().unwrap();
+        process.wait().unwrap();
+        let keys = ["issuer-key.der", "entra-key.der"].map(|name| (name, fs::read(folder.join(name)).unwrap()));
+        fs::remove_dir_all(&folder).unwrap();
+        keys.to_vec()
+    })
+}
+
+fn new_folder() -> PathBuf {
+    std::env::temp_dir().join(format!("azure-emulator-test-{}", uuid::Uuid::new_v4()))
+}
+
+fn spawn(folder: &Path, flags: &[String]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_azure-emulator"));
+    command.arg("--dir").arg(folder).args(flags).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = command.spawn().unwrap();
+    let mut ready = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    assert!(ready.starts_with("azure-emulator ready control=http://127.0.0.1:"), "{ready}");
+    process
+}
+
+fn read_env(folder: &Path) -> HashMap<String, String> {
+    let text = fs::read_to_string(folder.join("env")).unwrap();
+    text.lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+pub(crate) type Connection = StreamOwned<ClientConnection, TcpStream>;
+
+/// The headers of a remote-write 1.0 request.
+pub(crate) fn v1_headers(authorization: &str) -> [(&str, &str); 3] {
+    [("Authorization", authorization), ("Content-Encoding", "snappy"), ("Content-Type", "application/x-protobuf")]
+}
+
+/// How a connection ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The answer was complete.
+    Complete,
+    /// It was closed before the answer was complete.
+    Closed,
+    /// Reading or writing failed.
+    Broken(ErrorKind),
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) end: End,
+}
+
+impl Received {
+    fn split(&self) -> (String, String) {
+        let text = String::from_utf8_lossy(&self.bytes);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {self:?}"));
+        (head.to_owned(), body.to_owned())
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.split().0.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        let (head, _) = self.split();
+        let fields = head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        fields.filter(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).next()
+    }
+
+    pub(crate) fn body(&self) -> String {
+        self.split().1
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body()).unwrap()
+    }
+}
+
+/// Sends a request and reads its answer; the connection stays open.
+pub(crate) fn exchange(
+    connection: &mut Connection,
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Received {
+    let (host, path) = url.trim_start_matches("https://").split_once('/').unwrap();
+    let headers: Vec<(&str, &str)> = [("Host", host)].into_iter().chain(headers.iter().copied()).collect();
+    match send(connection, method, &format!("/{path}"), &headers, body) {
+        Ok(()) => receive(connection),
+        Err(error) => Received { bytes: Vec::new(), end: End::Broken(error.kind()) },
+    }
+}
+
+fn send(
+    stream: &mut impl Write,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> std::io::Result<()> {
+    let fields = headers.iter().fold(String::new(), |fields, (name, value)| format!("{fields}{name}: {value}\r\n"));
+    let head = format!("{method} {path} HTTP/1.1\r\nContent-Length: {}\r\n{fields}\r\n", body.len());
+    // In one piece: a small segment behind another would wait for an acknowledgement.
+    let request = [head.as_bytes(), body].concat();
+    stream.write_all(&request)?;
+    stream.flush()
+}
+
+/// Reads up to the end of one answer, by its Content-Length or its last chunk.
+fn receive(stream: &mut impl Read) -> Received {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    let end = loop {
+        if is_complete(&bytes) {
+            break End::Complete;
+        }
+        match stream.read(&mut piece) {
+            Ok(0) => break End::Closed,
+            Ok(length) => bytes.extend_from_slice(&piece[..length]),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => break End::Closed,
+            Err(error) => break End::Broken(error.kind()),
+        }
+    };
+    Received { bytes, end }
+}
+
+fn is_complete(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes).to_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    if head.contains("transfer-encoding: chunked") {
+        return body.ends_with("0\r\n\r\n");
+    }
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+    body.len() >= length
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WriteRequest {
+    #[prost(message, repeated, tag = "1")]
+    series: Vec<Series>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Series {
+    #[prost(message, repeated, tag = "1")]
+    labels: Vec<Label>,
+    #[prost(message, repeated, tag = "2")]
+    samples: Vec<Sample>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Label {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct Sample {
+    /// Bits of a double, so that a negative zero is not taken for the default and left out.
+    #[prost(fixed64, tag = "1")]
+    value: u64,
+    #[prost(int64, tag = "2")]
+    timestamp: i64,
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> i64 {
+    i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap()
+}
+
+/// A 1.0 body with one series `up` and these samples.
+pub(crate) fn frame(samples: &[(i64, f64)]) -> Vec<u8> {
+    let labels = vec![Label { name: "__name__".to_owned(), value: "up".to_owned() }];
+    let samples =
+        samples.iter().map(|(timestamp, value)| Sample { value: value.to_bits(), timestamp: *timestamp }).collect();
+    let request = WriteRequest { series: vec![Series { labels, samples }] };
+    snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).unwrap()
+}

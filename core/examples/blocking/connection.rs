@@ -1,0 +1,175 @@
+//! One sender's connection on blocking sockets: the loop of the crate's README, one operation at a time.
+//!
+//! A blocking write cannot be left when Azure answers early: such an answer is read once the body is out, or writing
+//! fails, or the deadline comes. A driver for more than an example waits on both directions.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+
+use remora_core::forward::{Event, Exchange, Outgoing, Refusal};
+use remora_core::time::Instant;
+
+use super::azure::{Azure, Tls};
+
+/// Bytes that are handed over at once: one TLS record.
+const RECORD: usize = 16 * 1024;
+
+pub(crate) struct Connection<'m> {
+    exchange: Exchange<'m>,
+    sender: TcpStream,
+    /// The response buffer while it is not lent.
+    spare: Option<&'m mut [u8]>,
+    upstream: Option<Tls>,
+    body: Vec<u8>,
+}
+
+impl<'m> Connection<'m> {
+    pub(crate) fn new(exchange: Exchange<'m>, sender: TcpStream, response: &'m mut [u8]) -> Self {
+        Self { exchange, sender, spare: Some(response), upstream: None, body: Vec::new() }
+    }
+
+    /// Serves the sender until the exchange is over.
+    pub(crate) fn run(mut self, azure: &mut Azure) {
+        while !self.exchange.is_done() {
+            while let Some(event) = self.exchange.poll_event() {
+                self.handle(event, azure);
+            }
+            if self.operate(azure).is_err_and(|error| !is_timeout(&error)) {
+                self.exchange.client_broken(azure.now());
+            }
+            self.exchange.wake(azure.now());
+        }
+        while let Some(event) = self.exchange.poll_event() {
+            self.handle(event, azure);
+        }
+    }
+
+    fn handle(&mut self, event: Event, azure: &mut Azure) {
+        match event {
+            Event::Reserve(bytes) => {
+                self.body.reserve_exact(bytes);
+                self.exchange.reserved(azure.now());
+            }
+            Event::Check(_) => self.check(azure.now()),
+            Event::Connect { fresh } => self.connect(fresh, azure),
+            Event::Refresh => match azure.refresh() {
+                Ok(()) => self.exchange.refreshed(azure.now()),
+                Err(error) => self.exchange.unrefreshed(azure.now(), &error.to_string()),
+            },
+            Event::Release { reusable } => {
+                self.spare = self.exchange.detach().or(self.spare.take());
+                azure.idle = self.upstream.take().filter(|_| reusable);
+            }
+            Event::Report => self.exchange.report(azure.now(), "no token yet"),
+            Event::Answered(_) => self.body.clear(),
+            // A connection that is broken already needs no shutting down.
+            Event::HalfClose => drop(self.sender.shutdown(Shutdown::Write)),
+            Event::Close => drop(self.sender.shutdown(Shutdown::Both)),
+        }
+    }
+
+    fn check(&mut self, now: Instant) {
+        // No copy reaches further back than the decoded body is long.
+        let mut window = vec![0; 32 << 20];
+        if let Some(mut check) = self.exchange.frame_check(&mut window) {
+            check.feed(&self.body);
+            let verdict = check.finish();
+            self.exchange.checked(now, verdict);
+        }
+    }
+
+    fn connect(&mut self, fresh: bool, azure: &mut Azure) {
+        let idle = azure.idle.take().filter(|_| !fresh);
+        let reused = idle.is_some();
+        let connected = azure.authorize().map_err(|error| (Refusal::NoToken, error)).and_then(|()| {
+            idle.map_or_else(|| azure.connect(self.exchange.deadline()).map_err(|error| (Refusal::Connect, error)), Ok)
+        });
+        match (connected, self.spare.take()) {
+            (Ok(upstream), Some(buffer)) => {
+                self.upstream = Some(upstream);
+                self.exchange.attach(azure.now(), buffer, reused);
+            }
+            (Err((why, error)), spare) => {
+                self.spare = spare;
+                self.exchange.refuse(azure.now(), why, &error.to_string());
+            }
+            (Ok(_), None) => self.exchange.refuse(azure.now(), Refusal::Capacity, "no response buffer"),
+        }
+    }
+
+    /// Does the one operation that makes progress, at most until the deadline. An error is the sender's.
+    fn operate(&mut self, azure: &Azure) -> io::Result<()> {
+        let interest = self.exchange.interest();
+        let left = self.exchange.deadline().since(azure.now()).max(core::time::Duration::from_millis(1));
+        self.sender.set_read_timeout(Some(left))?;
+        self.sender.set_write_timeout(Some(left))?;
+        if !self.exchange.body_piece().is_empty() {
+            let piece = self.exchange.body_piece();
+            let n = piece.len();
+            self.body.extend_from_slice(piece);
+            self.exchange.body_taken(azure.now(), n);
+        } else if interest.client_write {
+            let n = self.sender.write(self.exchange.client_pending())?;
+            self.exchange.client_drained(azure.now(), n);
+        } else if interest.client_read {
+            self.read_client(azure)?;
+        } else if let Err(error) = self.exchange_with_azure(azure, left)
+            && !is_timeout(&error)
+        {
+            self.exchange.upstream_broken(azure.now(), &error.to_string());
+        }
+        Ok(())
+    }
+
+    fn read_client(&mut self, azure: &Azure) -> io::Result<()> {
+        let room = self.exchange.body_room();
+        let n = if room > 0 {
+            let mut buffer = [0; RECORD];
+            let n = self.sender.read(buffer.get_mut(..room.min(RECORD)).unwrap_or_default())?;
+            self.body.extend_from_slice(buffer.get(..n).unwrap_or_default());
+            n
+        } else {
+            self.sender.read(self.exchange.client_space())?
+        };
+        match n {
+            0 => self.exchange.client_eof(azure.now()),
+            n if room > 0 => self.exchange.body_filled(azure.now(), n),
+            n => self.exchange.client_filled(azure.now(), n),
+        }
+        Ok(())
+    }
+
+    /// Sends what there is to send, and reads when there is nothing. An error is Azure's.
+    fn exchange_with_azure(&mut self, azure: &Azure, left: core::time::Duration) -> io::Result<()> {
+        let Some(upstream) = &mut self.upstream else { return Ok(()) };
+        upstream.sock.set_read_timeout(Some(left))?;
+        upstream.sock.set_write_timeout(Some(left))?;
+        let (now, exchange) = (azure.now(), &mut self.exchange);
+        match exchange.outgoing() {
+            Outgoing::Head => {
+                let mut head = [0; RECORD];
+                let length = exchange.encode_head(&azure.destination(), &mut head).map_err(io::Error::other)?;
+                let sent = upstream.write_all(head.get(..length).unwrap_or_default());
+                sent.map_or_else(|_| exchange.upstream_unwritable(now), |()| exchange.head_sent(now));
+            }
+            Outgoing::Body { from } => {
+                let piece = self.body.get(from..).unwrap_or_default();
+                let piece = piece.get(..RECORD.min(piece.len())).unwrap_or_default();
+                let sent = upstream.write_all(piece);
+                sent.map_or_else(|_| exchange.upstream_unwritable(now), |()| exchange.body_sent(now, piece.len()));
+            }
+            Outgoing::Done => {
+                upstream.flush()?;
+                match upstream.read(exchange.upstream_space())? {
+                    0 => exchange.upstream_eof(azure.now()),
+                    n => exchange.upstream_filled(azure.now(), n),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}

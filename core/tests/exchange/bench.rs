@@ -1,0 +1,265 @@
+//! One exchange on the bench: the test is its sender, its Azure and its clock.
+
+use std::time::Duration;
+
+use remora_core::forward::{Event, Exchange, Gateway, Outcome, Outgoing, Peer, Policy, Timeouts, Upstream};
+use remora_core::remote_write::Level;
+use remora_core::time::Instant;
+
+use crate::message::{Message, message, messages};
+
+/// Distinct, so that a deadline tells which phase set it.
+pub(crate) const TIMEOUTS: Timeouts = Timeouts {
+    idle: Duration::from_secs(360),
+    head: Duration::from_secs(11),
+    admission: Duration::from_secs(24),
+    body: Duration::from_secs(31),
+    upstream: Duration::from_secs(25),
+    answer: Duration::from_secs(12),
+    drain: Duration::from_secs(5),
+};
+
+pub(crate) const POLICY: Policy = Policy {
+    max_body_bytes: 64 * 1024,
+    max_decoded_bytes: 1 << 20,
+    check: Some(Level::Full),
+    refusal_hold: Duration::from_secs(1800),
+    pass_rate_limit: false,
+    timeouts: TIMEOUTS,
+};
+
+/// The value of Authorization before the token is refreshed, and after.
+pub(crate) const TOKENS: [&str; 2] = ["Bearer secret-one", "Bearer secret-two"];
+
+pub(crate) struct Bench {
+    pub(crate) now: Instant,
+    pub(crate) gateway: &'static Gateway,
+    pub(crate) exchange: Exchange<'static>,
+    /// Events that were polled and not yet expected.
+    pub(crate) events: Vec<Event>,
+    /// What the driver stored of the body.
+    pub(crate) stored: Vec<u8>,
+    /// What the sender received and has not looked at.
+    pub(crate) received: Vec<u8>,
+    /// Times the token was refreshed.
+    pub(crate) refreshes: usize,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::with(POLICY, Peer::Loopback)
+    }
+
+    pub(crate) fn with(policy: Policy, peer: Peer) -> Self {
+        let now = Instant::from_millis(1_000_000);
+        Self::on(now, Box::leak(Box::new(Gateway::new(now, policy))), peer)
+    }
+
+    /// Another connection of the same process.
+    pub(crate) fn beside(&self) -> Self {
+        Self::on(self.now, self.gateway, Peer::Loopback)
+    }
+
+    fn on(now: Instant, gateway: &'static Gateway, peer: Peer) -> Self {
+        Self {
+            now,
+            gateway,
+            exchange: Exchange::new(now, gateway, peer, buffer(8192), buffer(2048)),
+            events: Vec::new(),
+            stored: Vec::new(),
+            received: Vec::new(),
+            refreshes: 0,
+        }
+    }
+
+    /// Lets time pass and wakes the exchange.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now = self.now.saturating_add(time);
+        self.exchange.wake(self.now);
+        self.settle();
+    }
+
+    /// Lets time pass up to the deadline.
+    pub(crate) fn pass_deadline(&mut self) {
+        self.pass(self.exchange.deadline().since(self.now));
+    }
+
+    /// Hands over bytes of the sender as far as they are wanted; returns the rest.
+    pub(crate) fn offer<'b>(&mut self, mut bytes: &'b [u8]) -> &'b [u8] {
+        while !bytes.is_empty() && self.exchange.interest().client_read {
+            let room = self.exchange.body_room();
+            let n = if room > 0 {
+                let n = room.min(bytes.len());
+                self.stored.extend_from_slice(&bytes[..n]);
+                self.exchange.body_filled(self.now, n);
+                n
+            } else {
+                let space = self.exchange.client_space();
+                let n = space.len().min(bytes.len());
+                space[..n].copy_from_slice(&bytes[..n]);
+                self.exchange.client_filled(self.now, n);
+                n
+            };
+            bytes = &bytes[n..];
+            self.settle();
+        }
+        bytes
+    }
+
+    /// Hands over bytes of the sender, all of which must be wanted.
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        let rest = self.offer(bytes).len();
+        assert_eq!(rest, 0, "bytes that the exchange did not want; {:?}", self.exchange);
+    }
+
+    /// Does what a driver does without being asked twice: room for bodies, checks, answers on their way.
+    pub(crate) fn settle(&mut self) {
+        loop {
+            self.poll();
+            let piece = self.exchange.body_piece();
+            if !piece.is_empty() {
+                let n = piece.len();
+                self.stored.extend_from_slice(piece);
+                self.exchange.body_taken(self.now, n);
+            } else if self.exchange.interest().client_write {
+                let pending = self.exchange.client_pending();
+                let n = pending.len();
+                self.received.extend_from_slice(pending);
+                self.exchange.client_drained(self.now, n);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn poll(&mut self) {
+        while let Some(event) = self.exchange.poll_event() {
+            match event {
+                Event::Reserve(_) => self.exchange.reserved(self.now),
+                Event::Check(_) => self.check(),
+                Event::Answered(_) => self.stored.clear(),
+                _ => {}
+            }
+            self.events.push(event);
+        }
+    }
+
+    fn check(&mut self) {
+        let mut window = vec![0; 1 << 16];
+        let mut check = self.exchange.frame_check(&mut window).expect("a check is on");
+        check.feed(&self.stored);
+        let verdict = check.finish();
+        self.exchange.checked(self.now, verdict);
+    }
+
+    /// Sends a whole write and returns when a connection is asked for.
+    pub(crate) fn submit(&mut self, request: &[u8]) {
+        self.send(request);
+        assert_eq!(self.events.last(), Some(&Event::Connect { fresh: false }), "{:?}", self.received);
+    }
+
+    /// Lends a connection.
+    pub(crate) fn attach(&mut self, reused: bool) {
+        self.exchange.attach(self.now, buffer(8192), reused);
+        self.settle();
+    }
+
+    /// Takes all that is to be sent to Azure, as bytes.
+    pub(crate) fn request_bytes(&mut self) -> Vec<u8> {
+        let mut bytes = self.request_head();
+        if let Outgoing::Body { from } = self.exchange.outgoing() {
+            bytes.extend_from_slice(&self.stored[from..]);
+            self.exchange.body_sent(self.now, self.stored.len() - from);
+        }
+        assert_eq!(self.exchange.outgoing(), Outgoing::Done);
+        bytes
+    }
+
+    /// Takes the head that is to be sent to Azure.
+    pub(crate) fn request_head(&mut self) -> Vec<u8> {
+        assert_eq!(self.exchange.outgoing(), Outgoing::Head);
+        let to = Upstream {
+            authority: "x.example",
+            target: "/dataCollectionRules/dcr-0?api-version=1",
+            authorization: TOKENS[self.refreshes].as_bytes(),
+        };
+        let mut head = [0; 4096];
+        let length = self.exchange.encode_head(&to, &mut head).expect("room for the head");
+        self.exchange.head_sent(self.now);
+        head[..length].to_vec()
+    }
+
+    /// Takes the request that is to be sent to Azure.
+    pub(crate) fn request(&mut self) -> Message {
+        message(&self.request_bytes())
+    }
+
+    /// Lends a new connection, takes the request, and hands over Azure's answer.
+    pub(crate) fn forward(&mut self, answer: &[u8]) -> Message {
+        self.attach(false);
+        let request = self.request();
+        self.azure(answer);
+        request
+    }
+
+    /// Hands over bytes of Azure's; returns how many there was a place for.
+    pub(crate) fn azure(&mut self, bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let space = self.exchange.upstream_space();
+            let n = space.len().min(rest.len());
+            if n == 0 {
+                break;
+            }
+            space[..n].copy_from_slice(&rest[..n]);
+            self.exchange.upstream_filled(self.now, n);
+            rest = &rest[n..];
+        }
+        self.settle();
+        bytes.len() - rest.len()
+    }
+
+    /// Azure closes the connection.
+    pub(crate) fn azure_closes(&mut self) {
+        self.exchange.upstream_eof(self.now);
+        self.settle();
+    }
+
+    /// Says that the token was refreshed.
+    pub(crate) fn refresh(&mut self) {
+        assert_eq!(self.events.last(), Some(&Event::Refresh));
+        self.refreshes += 1;
+        self.exchange.refreshed(self.now);
+        self.settle();
+    }
+
+    /// All events since the last call.
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// The outcomes among the events.
+    pub(crate) fn outcomes(&self) -> Vec<Outcome> {
+        let outcome = |event: &Event| if let Event::Answered(outcome) = event { Some(*outcome) } else { None };
+        self.events.iter().filter_map(outcome).collect()
+    }
+
+    /// The answers that the sender received since the last call.
+    pub(crate) fn answers(&mut self) -> Vec<Message> {
+        messages(&std::mem::take(&mut self.received))
+    }
+
+    /// The one answer that the sender received since the last call.
+    pub(crate) fn answer(&mut self) -> Message {
+        message(&std::mem::take(&mut self.received))
+    }
+
+    /// The connection takes another request.
+    pub(crate) fn is_kept_alive(&self) -> bool {
+        !self.exchange.is_open() && !self.events.contains(&Event::HalfClose) && !self.exchange.is_done()
+    }
+}
+
+fn buffer(bytes: usize) -> &'static mut [u8] {
+    Box::leak(vec![0xa5; bytes].into_boxed_slice())
+}

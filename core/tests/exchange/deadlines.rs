@@ -1,0 +1,192 @@
+//! Each phase has its time, and the clock decides that it is over.
+
+use core::time::Duration;
+
+use remora_core::forward::{Event, Exchange, Peer};
+use remora_core::time::Instant;
+
+use crate::bench::{Bench, POLICY, TIMEOUTS};
+use crate::message::{BODY, SMALL_BODY, answer, write};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// The present phase ends `after` from now, not earlier and not later.
+fn expect_deadline(bench: &mut Bench, after: Duration) {
+    assert_eq!(bench.exchange.deadline(), bench.now.saturating_add(after));
+    bench.take_events();
+    bench.pass(after.checked_sub(MILLISECOND).expect("a deadline ahead"));
+    assert!(bench.events.is_empty(), "{:?} before the deadline", bench.events);
+    bench.pass(MILLISECOND);
+    assert!(!bench.events.is_empty(), "nothing at the deadline");
+}
+
+#[test]
+fn an_idle_connection_is_closed() {
+    let mut bench = Bench::new();
+    expect_deadline(&mut bench, TIMEOUTS.idle);
+    assert_eq!(bench.take_events(), [Event::Close]);
+}
+
+#[test]
+fn the_idle_time_begins_with_the_end_of_the_last_answer() {
+    let mut bench = Bench::new();
+    bench.pass(Duration::from_secs(100));
+    bench.send(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect_deadline(&mut bench, TIMEOUTS.idle);
+}
+
+#[test]
+fn a_head_has_its_time_from_its_first_byte_on() {
+    let mut bench = Bench::new();
+    bench.send(b"P");
+    let first = bench.now;
+    bench.pass(Duration::from_secs(10));
+    bench.send(b"OST ");
+    assert_eq!(bench.exchange.deadline(), first.saturating_add(TIMEOUTS.head));
+    expect_deadline(&mut bench, TIMEOUTS.head.checked_sub(Duration::from_secs(10)).unwrap());
+    assert_eq!(bench.take_events(), [Event::Close]);
+}
+
+#[test]
+fn a_body_that_finds_no_room_is_told_to_come_again() {
+    let mut bench = Bench::new();
+    let request = write(BODY);
+    let head = request.len() - BODY.len();
+    bench.exchange.client_space()[..head].copy_from_slice(&request[..head]);
+    bench.exchange.client_filled(bench.now, head);
+    assert_eq!(bench.exchange.poll_event(), Some(Event::Reserve(BODY.len())));
+    assert!(!bench.exchange.interest().client_read, "a body without room is not read");
+    expect_deadline(&mut bench, TIMEOUTS.admission);
+    let told = bench.answer();
+    assert_eq!((told.status(), told.field("retry-after"), told.field("connection")), (503, Some("1"), Some("close")));
+}
+
+#[test]
+fn a_body_has_its_time() {
+    let mut bench = Bench::new();
+    let request = write(BODY);
+    bench.send(&request[..request.len() - 1]);
+    expect_deadline(&mut bench, TIMEOUTS.body);
+    let told = bench.answer();
+    assert_eq!((told.status(), told.field("retry-after"), told.field("connection")), (503, Some("1"), Some("close")));
+    assert_eq!(bench.take_events().last(), Some(&Event::HalfClose));
+    expect_deadline(&mut bench, TIMEOUTS.drain);
+    assert_eq!(bench.take_events(), [Event::Close]);
+}
+
+#[test]
+fn a_draining_sender_does_not_gain_time_by_sending() {
+    let mut bench = Bench::with(POLICY, Peer::Foreign);
+    bench.send(&write(BODY)[..200]);
+    let deadline = bench.exchange.deadline();
+    bench.pass(Duration::from_secs(4));
+    bench.send(&[0; 5000]);
+    assert_eq!(bench.exchange.deadline(), deadline);
+}
+
+#[test]
+fn the_time_for_azure_spans_token_connection_and_repairs() {
+    let mut bench = Bench::new();
+    bench.submit(&write(SMALL_BODY));
+    let end = bench.now.saturating_add(TIMEOUTS.upstream);
+    bench.pass(Duration::from_secs(5));
+    bench.attach(true);
+    bench.pass(Duration::from_secs(5));
+    bench.azure_closes();
+    bench.pass(Duration::from_secs(5));
+    bench.forward(&answer(401, "", ""));
+    bench.pass(Duration::from_secs(5));
+    bench.refresh();
+    bench.attach(false);
+    assert_eq!(bench.exchange.deadline(), end);
+    expect_deadline(&mut bench, Duration::from_secs(5));
+    assert!(bench.events.contains(&Event::Release { reusable: false }));
+    assert_eq!(bench.answer().status(), 504);
+}
+
+#[test]
+fn azure_does_not_gain_time_by_interim_responses() {
+    let mut bench = Bench::new();
+    bench.submit(&write(SMALL_BODY));
+    bench.attach(false);
+    bench.request();
+    for _ in 0..24 {
+        bench.pass(Duration::from_secs(1));
+        bench.azure(b"HTTP/1.1 102 Processing\r\n\r\n");
+    }
+    expect_deadline(&mut bench, Duration::from_secs(1));
+    assert_eq!(bench.answer().status(), 504);
+}
+
+#[test]
+fn a_late_wait_for_connection_or_token_is_told() {
+    for refreshing in [false, true] {
+        let mut bench = Bench::new();
+        bench.submit(&write(SMALL_BODY));
+        if refreshing {
+            bench.forward(&answer(401, "", ""));
+        }
+        expect_deadline(&mut bench, TIMEOUTS.upstream);
+        assert_eq!(bench.answer().status(), 504);
+    }
+}
+
+#[test]
+fn a_sender_that_does_not_take_its_answer_is_left() {
+    let mut bench = Bench::new();
+    let head = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n";
+    bench.exchange.client_space()[..head.len()].copy_from_slice(head);
+    bench.exchange.client_filled(bench.now, head.len());
+    let deadline = bench.now.saturating_add(TIMEOUTS.answer);
+    assert_eq!(bench.exchange.deadline(), deadline);
+    bench.exchange.client_drained(bench.now, 5);
+    assert_eq!(bench.exchange.deadline(), deadline, "a few bytes gain no time");
+    bench.exchange.wake(deadline);
+    bench.exchange.poll_event();
+    assert_eq!(bench.exchange.poll_event(), Some(Event::Close));
+}
+
+#[test]
+fn waking_early_changes_nothing() {
+    let mut bench = Bench::new();
+    bench.submit(&write(SMALL_BODY));
+    bench.take_events();
+    let deadline = bench.exchange.deadline();
+    for _ in 0..100 {
+        bench.exchange.wake(bench.now);
+    }
+    bench.settle();
+    assert!(bench.events.is_empty());
+    assert_eq!(bench.exchange.deadline(), deadline);
+}
+
+#[test]
+fn an_exchange_that_is_over_has_no_deadline() {
+    let mut bench = Bench::new();
+    bench.exchange.client_eof(bench.now);
+    bench.settle();
+    assert_eq!((bench.exchange.is_done(), bench.exchange.deadline()), (true, Instant::NEVER));
+    bench.pass(Duration::from_secs(10_000));
+    assert_eq!(bench.take_events(), [Event::Close], "closed once");
+}
+
+#[test]
+fn an_outcome_says_when_its_own_request_began() {
+    let mut bench = Bench::new();
+    bench.send(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+    bench.pass(Duration::from_secs(50));
+    bench.offer(b"\x16\x03\x01");
+    let began: Vec<_> = bench.outcomes().iter().map(|outcome| outcome.began).collect();
+    assert_eq!(began[1].since(began[0]), Duration::from_secs(50));
+}
+
+#[test]
+fn buffers_come_back_at_their_full_length() {
+    let (inbox, outbox) = (vec![0; 4096].leak(), vec![0; 2048].leak());
+    let bench = Bench::new();
+    let mut exchange = Exchange::new(bench.now, bench.gateway, Peer::Loopback, inbox, outbox);
+    exchange.client_space()[..4].copy_from_slice(b"POST");
+    exchange.client_filled(bench.now, 4);
+    let (inbox, outbox) = exchange.into_buffers();
+    assert_eq!((inbox.len(), outbox.len()), (4096, 2048));
+}

@@ -1,0 +1,245 @@
+//! Answers that come before all is said: to a sender whose body is still coming, and from Azure while it is still
+//! being sent; pipelining, `Expect`, HTTP/1.0, HEAD.
+
+use remora_core::forward::{Event, Interest, Outgoing, Peer, Policy, Readiness};
+
+use crate::bench::{Bench, POLICY};
+use crate::message::{BODY, Message, SMALL_BODY, answer, chunked_write, write, write_with};
+
+const READ_ONLY: Interest =
+    Interest { client_read: true, client_write: false, upstream_read: false, upstream_write: false };
+
+#[test]
+fn an_early_refusal_announces_the_end_half_closes_and_drains() {
+    let mut bench = Bench::with(POLICY, Peer::Foreign);
+    let request = write(BODY);
+    bench.send(&request[..1000]);
+    let told = bench.answer();
+    assert_eq!((told.status(), told.field("connection")), (403, Some("close")));
+    assert_eq!(bench.take_events().last(), Some(&Event::HalfClose));
+    assert_eq!(bench.exchange.interest(), READ_ONLY);
+    // What comes now is read, never answered, and never taken for a request.
+    bench.send(&request[1000..]);
+    bench.send(&write(SMALL_BODY));
+    assert!(bench.received.is_empty() && bench.events.is_empty());
+    bench.exchange.client_eof(bench.now);
+    assert_eq!(bench.exchange.poll_event(), Some(Event::Close));
+    assert!(bench.exchange.is_done());
+}
+
+#[test]
+fn a_refused_body_that_is_whole_already_does_not_end_the_connection() {
+    for request in [write(SMALL_BODY), chunked_write(SMALL_BODY, 1)] {
+        let mut bench = Bench::with(POLICY, Peer::Foreign);
+        bench.send(&request);
+        assert_eq!(bench.answer().status(), 403);
+        assert!(bench.is_kept_alive());
+        bench.send(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(bench.answer().status(), 200);
+    }
+}
+
+/// RUSTSEC-2020-0093, RUSTSEC-2025-0037: an unread body is not the next request.
+#[test]
+fn a_request_inside_a_refused_body_is_not_one() {
+    let inner = write(SMALL_BODY);
+    for head in ["POST /other", "PUT /api/v1/write", "GET /health"] {
+        let mut bench = Bench::new();
+        bench.send(format!("{head} HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", inner.len()).as_bytes());
+        assert_eq!(bench.answers().len(), 1);
+        bench.send(&inner);
+        assert!(bench.received.is_empty(), "{head}");
+        assert!(!bench.events.contains(&Event::Connect { fresh: false }), "{head}");
+    }
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order_and_one_at_a_time() {
+    let health = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n".to_vec();
+    let other = b"GET /other HTTP/1.1\r\nHost: h\r\n\r\n".to_vec();
+    let all = [write(SMALL_BODY), health, chunked_write(SMALL_BODY, 3), other, write(BODY)].concat();
+    let mut bench = Bench::new();
+    let rest = bench.offer(&all).to_vec();
+    assert!(bench.received.is_empty(), "nothing is answered before the first write is");
+    assert_eq!(bench.forward(&answer(204, "", "")).body, SMALL_BODY);
+    assert_eq!(bench.answers().iter().map(Message::status).collect::<Vec<_>>(), [204, 200]);
+    assert_eq!(bench.forward(&answer(503, "", "")).body, SMALL_BODY);
+    assert_eq!(bench.answers().iter().map(Message::status).collect::<Vec<_>>(), [503, 404]);
+    bench.send(&rest);
+    assert_eq!(bench.forward(&answer(200, "", "")).body, BODY);
+    assert_eq!(bench.answer().status(), 200);
+}
+
+#[test]
+fn nothing_is_processed_after_close() {
+    let mut bench = Bench::new();
+    let last = b"GET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    bench.offer(&[&last[..], &write(SMALL_BODY)].concat());
+    let told = bench.answer();
+    assert_eq!((told.status(), told.field("connection")), (200, Some("close")));
+    assert!(bench.events.iter().all(|event| matches!(event, Event::Answered(_) | Event::Close)), "{:?}", bench.events);
+    assert!(bench.exchange.is_done());
+}
+
+#[test]
+fn http_1_0_gets_one_answer() {
+    let request = [&b"POST /api/v1/write HTTP/1.0\r\nContent-Length: 4\r\n\r\n"[..], SMALL_BODY].concat();
+    let mut bench = Bench::new();
+    bench.submit(&request);
+    bench.forward(&answer(204, "", ""));
+    let told = bench.answer();
+    assert_eq!((told.status(), told.field("connection")), (204, Some("close")));
+    assert!(bench.exchange.is_done());
+}
+
+#[test]
+fn expect_is_invited_once_the_body_has_room() {
+    let head = write_with("Expect: 100-continue\r\n", BODY);
+    let head = &head[..head.len() - BODY.len()];
+    let mut bench = Bench::new();
+    bench.send(head);
+    assert_eq!(std::mem::take(&mut bench.received), b"HTTP/1.1 100 Continue\r\n\r\n");
+    bench.submit(BODY);
+    bench.forward(&answer(204, "", ""));
+    assert_eq!(bench.answer().status(), 204);
+    assert!(bench.is_kept_alive());
+}
+
+#[test]
+fn expect_is_not_invited_when_the_body_came_along() {
+    let mut bench = Bench::new();
+    bench.submit(&write_with("Expect: 100-continue\r\n", SMALL_BODY));
+    assert!(bench.received.is_empty());
+}
+
+/// GO-2024-2963: the sender decides whether it sends the body after a final answer, so nobody knows what comes next.
+#[test]
+fn expect_with_a_refusal_ends_the_connection() {
+    let head = "POST /api/v1/write HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Encoding: zstd\r\n\
+                Content-Length: 9\r\n\r\n";
+    let mut bench = Bench::new();
+    bench.send(head.as_bytes());
+    let told = bench.answer();
+    assert_eq!((told.status(), told.field("connection")), (415, Some("close")));
+    assert_eq!(bench.take_events().last(), Some(&Event::HalfClose));
+}
+
+#[test]
+fn head_gets_the_length_without_the_body() {
+    for (path, status) in [("/health", 200), ("/other", 404), ("/api/v1/write", 405)] {
+        let mut bench = Bench::new();
+        bench.send(format!("HEAD {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+        let told = String::from_utf8(std::mem::take(&mut bench.received)).unwrap();
+        assert!(told.starts_with(&format!("HTTP/1.1 {status} ")), "{told}");
+        assert!(told.contains("\r\nContent-Length: ") && !told.contains("\r\nContent-Length: 0\r\n"), "{told}");
+        assert!(told.ends_with("\r\n\r\n"), "{told}");
+        bench.send(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(bench.answer().text(), "ok\n");
+    }
+}
+
+#[test]
+fn ready_tells_what_is_missing() {
+    let ask = b"GET /ready HTTP/1.1\r\nHost: h\r\n\r\n";
+    let mut bench = Bench::new();
+    let mut expect = |bench: &mut Bench, status, text| {
+        bench.send(ask);
+        assert_eq!(bench.take_events().last(), Some(&Event::Report));
+        bench.exchange.report(bench.now, "no assertion file");
+        bench.settle();
+        let told = bench.answer();
+        assert_eq!((told.status(), told.text()), (status, text));
+    };
+    expect(&mut bench, 503, "waiting for the first token: no assertion file\n");
+    bench.pass(core::time::Duration::from_secs(60));
+    expect(&mut bench, 200, "degraded: no assertion file\n");
+    bench.gateway.token_granted();
+    expect(&mut bench, 200, "ready\n");
+    bench.gateway.drain();
+    expect(&mut bench, 503, "shutting down\n");
+    assert_eq!(bench.gateway.readiness(bench.now), Readiness::Draining);
+}
+
+#[test]
+fn an_answer_of_azure_may_come_while_the_body_is_leaving() {
+    for (status, told) in [(413, 413), (429, 503), (503, 503), (400, 400)] {
+        let mut bench = Bench::new();
+        bench.submit(&write(BODY));
+        bench.attach(false);
+        bench.request_head();
+        bench.exchange.body_sent(bench.now, 100);
+        assert!(bench.exchange.interest().upstream_read, "an answer is wanted before the body is out");
+        bench.azure(&answer(status, "", "too much"));
+        assert_eq!(bench.answer().status(), told);
+        assert!(bench.events.contains(&Event::Release { reusable: false }), "the rest of the body would follow");
+        assert_eq!(bench.exchange.outgoing(), Outgoing::Done);
+    }
+}
+
+#[test]
+fn an_answer_is_read_although_the_body_cannot_be_sent() {
+    let mut bench = Bench::new();
+    bench.submit(&write(BODY));
+    bench.attach(false);
+    bench.request_head();
+    bench.exchange.upstream_unwritable(bench.now);
+    assert_eq!(bench.exchange.interest(), Interest { upstream_read: true, client_read: false, ..READ_ONLY });
+    bench.azure(&answer(413, "", ""));
+    assert_eq!(bench.answer().status(), 413);
+    assert!(bench.events.contains(&Event::Release { reusable: false }));
+}
+
+/// Azure cannot have stored what it has not got.
+#[test]
+fn a_success_before_the_body_is_out_acknowledges_nothing() {
+    for sent in [0, 1, BODY.len() - 1] {
+        let mut bench = Bench::new();
+        bench.submit(&write(BODY));
+        bench.attach(false);
+        bench.request_head();
+        bench.exchange.body_sent(bench.now, sent);
+        bench.azure(&answer(204, "", ""));
+        assert_eq!(bench.answer().status(), 502, "{sent} of {} bytes", BODY.len());
+    }
+    let mut bench = Bench::new();
+    bench.submit(&write(BODY));
+    bench.attach(false);
+    bench.request_head();
+    bench.exchange.upstream_unwritable(bench.now);
+    bench.azure(&answer(200, "", ""));
+    assert_eq!(bench.answer().status(), 502, "after writing failed");
+}
+
+#[test]
+fn a_store_that_is_full_is_told() {
+    let mut bench = Bench::with(Policy { max_body_bytes: 1 << 20, ..POLICY }, Peer::Loopback);
+    let request = chunked_write(BODY, 4096);
+    let head = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    bench.send(&request[..head]);
+    let space = bench.exchange.client_space();
+    space[..20].copy_from_slice(&request[head..head + 20]);
+    bench.exchange.client_filled(bench.now, 20);
+    assert!(!bench.exchange.body_piece().is_empty());
+    bench.exchange.exhausted(bench.now);
+    bench.settle();
+    let told = bench.answer();
+    assert_eq!((told.status(), told.field("retry-after"), told.field("connection")), (503, Some("1"), Some("close")));
+    assert!(told.text().contains("BODY_MEMORY"));
+}
+
+#[test]
+fn answers_fit_whatever_azure_puts_into_them() {
+    let long = "x".repeat(6000);
+    for (status, fields) in [
+        (200, format!("Content-Type: {long}\r\n")),
+        (400, format!("Content-Type: {long}\r\n")),
+        (200, format!("X-Prometheus-Remote-Write-Samples-Written: {}\r\n", "0".repeat(3000))),
+    ] {
+        let mut bench = Bench::new();
+        bench.submit(&write(SMALL_BODY));
+        bench.forward(&answer(status, &fields, &long[..1500]));
+        let told = bench.answer();
+        assert_eq!(told.status(), status);
+        assert_eq!(told.body, &long.as_bytes()[..1024]);
+    }
+}

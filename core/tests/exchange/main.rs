@@ -1,0 +1,23 @@
+//! The life of a request, step by step, against the table in `DESIGN`'s words: what each outcome means to the sender.
+//!
+//! Every test drives one `forward::Exchange` by hand: bytes in, time in, events out. What comes out is read as a
+//! sender and as Azure would read it.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
+
+mod bench;
+mod deadlines;
+mod early;
+mod message;
+mod repairs;
+mod secrets;
+mod splits;
+mod table;
+mod upstream_head;

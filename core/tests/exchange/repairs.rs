@@ -1,0 +1,220 @@
+//! What is repaired without the sender's help: a stale connection, and a token that Azure no longer takes.
+
+use std::time::Duration;
+
+use remora_core::forward::{Event, Peer, Policy, Refusal};
+
+use crate::bench::{Bench, POLICY, TOKENS};
+use crate::message::{BODY, SMALL_BODY, answer, write};
+
+fn submitted() -> Bench {
+    let mut bench = Bench::new();
+    bench.submit(&write(BODY));
+    bench.take_events();
+    bench
+}
+
+#[test]
+fn a_stale_connection_is_replaced_once_and_the_same_body_sent_again() {
+    let mut bench = submitted();
+    bench.attach(true);
+    let first = bench.request();
+    bench.azure_closes();
+    assert_eq!(bench.take_events(), [Event::Release { reusable: false }, Event::Connect { fresh: true }]);
+    assert!(bench.exchange.detach().is_some());
+    let second = bench.forward(&answer(204, "", ""));
+    assert_eq!(first, second);
+    assert_eq!(second.body, BODY);
+    assert_eq!(bench.answer().status(), 204);
+}
+
+#[test]
+fn a_stale_connection_may_break_at_any_point_of_the_request() {
+    for sent in [0, 1, BODY.len() / 2] {
+        let mut bench = submitted();
+        bench.attach(true);
+        bench.request_head();
+        bench.exchange.body_sent(bench.now, sent);
+        bench.exchange.upstream_unwritable(bench.now);
+        bench.exchange.upstream_broken(bench.now, "reset");
+        bench.settle();
+        assert_eq!(bench.events.last(), Some(&Event::Connect { fresh: true }), "{sent}");
+        assert_eq!(bench.forward(&answer(204, "", "")).body, BODY);
+        assert_eq!(bench.answer().status(), 204);
+    }
+}
+
+#[test]
+fn a_second_broken_connection_is_told() {
+    let mut bench = submitted();
+    bench.attach(true);
+    bench.azure_closes();
+    bench.attach(true);
+    bench.exchange.upstream_broken(bench.now, "connection reset by peer");
+    bench.settle();
+    let told = bench.answer();
+    assert_eq!(told.status(), 502);
+    assert!(told.text().contains("connection reset by peer"));
+}
+
+#[test]
+fn a_new_connection_that_breaks_is_not_stale() {
+    let mut bench = submitted();
+    bench.attach(false);
+    bench.azure_closes();
+    assert_eq!(bench.answer().status(), 502);
+}
+
+#[test]
+fn a_connection_on_which_something_came_is_not_stale() {
+    for begun in [&b"H"[..], b"HTTP/1.1 204 No Content\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"] {
+        let mut bench = submitted();
+        bench.attach(true);
+        bench.request();
+        bench.azure(begun);
+        bench.azure_closes();
+        assert_eq!(bench.answer().status(), 502, "{begun:?}");
+    }
+}
+
+#[test]
+fn a_401_forces_one_refresh_and_one_resend() {
+    let mut bench = submitted();
+    let first = bench.forward(&answer(401, "", ""));
+    assert_eq!(bench.take_events(), [Event::Release { reusable: true }, Event::Refresh]);
+    assert!(bench.received.is_empty());
+    bench.events.push(Event::Refresh);
+    bench.refresh();
+    let second = bench.forward(&answer(200, "", ""));
+    assert_eq!((first.field("authorization"), second.field("authorization")), (Some(TOKENS[0]), Some(TOKENS[1])));
+    assert_eq!((first.body, second.body), (BODY.to_vec(), BODY.to_vec()));
+    assert_eq!(bench.answer().status(), 200);
+    assert_eq!(bench.outcomes()[0].upstream_status, Some(200));
+}
+
+#[test]
+fn a_second_401_is_told_without_another_refresh() {
+    let mut bench = submitted();
+    bench.forward(&answer(401, "", ""));
+    bench.refresh();
+    bench.take_events();
+    bench.forward(&answer(401, "", ""));
+    assert_eq!(bench.answer().status(), 503);
+    assert!(!bench.events.contains(&Event::Refresh));
+    assert_eq!(bench.outcomes()[0].upstream_status, Some(401));
+}
+
+#[test]
+fn the_next_request_may_be_repaired_again() {
+    let mut bench = submitted();
+    for _ in 0..2 {
+        bench.attach(true);
+        bench.azure_closes();
+        bench.forward(&answer(401, "", ""));
+        bench.events.push(Event::Refresh);
+        bench.refreshes = 0;
+        bench.refresh();
+        bench.forward(&answer(204, "", ""));
+        assert_eq!(bench.answer().status(), 204);
+        bench.submit(&write(BODY));
+    }
+}
+
+#[test]
+fn a_401_on_a_connection_that_azure_closes_is_resent_on_another() {
+    let mut bench = submitted();
+    bench.forward(&answer(401, "Connection: close\r\n", ""));
+    assert_eq!(bench.take_events(), [Event::Release { reusable: false }, Event::Refresh]);
+}
+
+#[test]
+fn a_connection_is_lent_again_only_after_a_clean_response() {
+    for (reusable, bytes) in [
+        (true, answer(204, "", "")),
+        (true, answer(503, "", "later")),
+        (true, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n".to_vec()),
+        (false, answer(200, "Connection: close\r\n", "")),
+        (false, b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec()),
+        (false, [answer(200, "", ""), b"x".to_vec()].concat()),
+        (false, b"HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\nabc".to_vec()),
+        (false, answer(500, "", &"x".repeat(70_000))),
+    ] {
+        let mut bench = submitted();
+        bench.forward(&bytes);
+        assert_eq!(bench.answers().len(), 1);
+        assert!(bench.events.contains(&Event::Release { reusable }), "{:?}", String::from_utf8_lossy(&bytes[..40]));
+    }
+}
+
+#[test]
+fn interim_responses_are_swallowed() {
+    let mut bench = submitted();
+    let interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(50);
+    bench.forward(&[interim, answer(204, "", "")].concat());
+    assert_eq!(bench.answers().len(), 1);
+    assert!(bench.events.contains(&Event::Release { reusable: true }));
+}
+
+#[test]
+fn the_hold_begins_anew_with_every_success_and_ends() {
+    let refusal_hold = Duration::from_secs(600);
+    let mut bench = Bench::with(Policy { refusal_hold, ..POLICY }, Peer::Loopback);
+    // Seconds since the last request, what Azure answers, what the sender is told.
+    for (after, status, told) in [
+        (300, 403, 503),
+        (200, 204, 204),
+        (350, 403, 503),
+        (249, 404, 503),
+        (1, 403, 403),
+        (0, 204, 204),
+        (10, 403, 503),
+    ] {
+        bench.pass(Duration::from_secs(after));
+        bench.submit(&write(SMALL_BODY));
+        bench.forward(&answer(status, "", ""));
+        assert_eq!(bench.answer().status(), told, "{status} after {after} s");
+    }
+}
+
+#[test]
+fn a_success_on_one_connection_holds_for_all() {
+    let mut bench = Bench::with(Policy { refusal_hold: Duration::from_secs(300), ..POLICY }, Peer::Loopback);
+    bench.pass(Duration::from_secs(150));
+    let mut other = bench.beside();
+    other.submit(&write(SMALL_BODY));
+    other.forward(&answer(204, "", ""));
+    bench.pass(Duration::from_secs(200));
+    bench.submit(&write(SMALL_BODY));
+    bench.forward(&answer(403, "", ""));
+    assert_eq!(bench.answer().status(), 503);
+}
+
+#[test]
+fn a_buffer_that_came_too_late_is_given_back() {
+    let mut bench = submitted();
+    bench.exchange.client_broken(bench.now);
+    bench.settle();
+    assert!(bench.exchange.is_done());
+    bench.take_events();
+    bench.attach(false);
+    assert_eq!(bench.take_events(), [Event::Release { reusable: true }]);
+    assert!(bench.exchange.detach().is_some());
+}
+
+#[test]
+fn results_that_nobody_waits_for_change_nothing() {
+    let mut bench = submitted();
+    bench.pass_deadline();
+    assert_eq!(bench.answer().status(), 504);
+    bench.take_events();
+    let now = bench.now;
+    bench.exchange.refuse(now, Refusal::Connect, "late");
+    bench.exchange.refreshed(now);
+    bench.exchange.unrefreshed(now, "late");
+    bench.exchange.reserved(now);
+    bench.exchange.report(now, "late");
+    bench.exchange.upstream_eof(now);
+    bench.exchange.upstream_broken(now, "late");
+    bench.settle();
+    assert!(bench.events.is_empty() && bench.received.is_empty() && bench.is_kept_alive());
+}

@@ -1,0 +1,162 @@
+//! One direction of a connection: bytes that arrive later, in pieces, or not at all.
+
+use std::collections::VecDeque;
+
+use crate::random::Random;
+
+/// How a link behaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weather {
+    /// Longest piece that is written or read at once.
+    pub(crate) piece: usize,
+    /// Longest delay of a piece in milliseconds.
+    pub(crate) delay: usize,
+    /// Bytes that fit before the writer has to wait.
+    pub(crate) capacity: usize,
+}
+
+impl Weather {
+    /// Weather for a conversation of about so many bytes: in pieces of one byte, only short ones end in time.
+    pub(crate) fn random(random: &mut Random, bytes: usize) -> Self {
+        let smallest = bytes.div_ceil(100);
+        Self {
+            piece: random.pick(&[1, 7, 100, 1460, 100_000, 100_000]).max(smallest),
+            delay: random.pick(&[0, 0, 1, 5]),
+            capacity: random.pick(&[64, 2000, 16_384, 1 << 20]),
+        }
+    }
+}
+
+/// What reading came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    Blocked,
+    Bytes(usize),
+    End,
+    Reset,
+}
+
+/// How a direction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Closed,
+    Reset,
+}
+
+/// Bytes on their way.
+#[derive(Debug)]
+struct Piece {
+    due: u64,
+    bytes: Vec<u8>,
+    read: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    weather: Weather,
+    random: Random,
+    pieces: VecDeque<Piece>,
+    held: usize,
+    latest: u64,
+    end: Option<(u64, End)>,
+    deaf: bool,
+}
+
+impl Link {
+    pub(crate) fn new(weather: Weather, random: &mut Random) -> Self {
+        let random = Random::new(random.next());
+        Self { weather, random, pieces: VecDeque::new(), held: 0, latest: 0, end: None, deaf: false }
+    }
+
+    /// Writes as much as there is room for; `None` when the reader is gone.
+    pub(crate) fn write(&mut self, now: u64, bytes: &[u8]) -> Option<usize> {
+        if self.deaf || self.end.is_some() {
+            return None;
+        }
+        let room = self.weather.capacity.saturating_sub(self.held).min(bytes.len());
+        let n = room.min(self.random.range(1, self.weather.piece));
+        if n > 0 {
+            self.put(now, &bytes[..n]);
+        }
+        Some(n)
+    }
+
+    /// Writes all of `bytes` whatever room there is.
+    pub(crate) fn write_all(&mut self, now: u64, bytes: &[u8]) {
+        for piece in bytes.chunks(self.weather.piece.max(1)) {
+            self.put(now, piece);
+        }
+    }
+
+    fn put(&mut self, now: u64, bytes: &[u8]) {
+        let due = self.due(now);
+        self.pieces.push_back(Piece { due, bytes: bytes.to_vec(), read: 0 });
+        self.held += bytes.len();
+    }
+
+    fn due(&mut self, now: u64) -> u64 {
+        let delay = self.random.range(0, self.weather.delay) as u64;
+        self.latest = self.latest.max(now + delay);
+        self.latest
+    }
+
+    /// Nothing more will be written. A reset also takes back what has not arrived.
+    pub(crate) fn end(&mut self, now: u64, end: End) {
+        if self.end.is_none() {
+            if end == End::Reset {
+                self.pieces.retain(|piece| piece.due <= now);
+            }
+            self.end = Some((self.due(now), end));
+        }
+    }
+
+    /// The reader is gone.
+    pub(crate) fn deafen(&mut self) {
+        self.deaf = true;
+        self.pieces.clear();
+    }
+
+    /// Reads what has arrived.
+    pub(crate) fn read(&mut self, now: u64, into: &mut [u8]) -> Read {
+        let most = into.len().min(self.random.range(1, self.weather.piece));
+        let Some(piece) = self.pieces.front_mut() else {
+            return match self.end {
+                Some((due, End::Closed)) if due <= now => Read::End,
+                Some((due, End::Reset)) if due <= now => Read::Reset,
+                _ => Read::Blocked,
+            };
+        };
+        if piece.due > now {
+            return Read::Blocked;
+        }
+        let n = most.min(piece.bytes.len() - piece.read);
+        into[..n].copy_from_slice(&piece.bytes[piece.read..piece.read + n]);
+        piece.read += n;
+        self.held -= n;
+        if piece.read == piece.bytes.len() {
+            self.pieces.pop_front();
+        }
+        Read::Bytes(n)
+    }
+
+    /// All that has arrived.
+    pub(crate) fn read_all(&mut self, now: u64, into: &mut Vec<u8>) -> Read {
+        let mut some = 0;
+        while let Some(piece) = self.pieces.pop_front_if(|piece| piece.due <= now) {
+            let unread = &piece.bytes[piece.read..];
+            self.held -= unread.len();
+            some += unread.len();
+            into.extend_from_slice(unread);
+        }
+        match self.read(now, &mut []) {
+            Read::Blocked | Read::Bytes(_) if some > 0 => Read::Bytes(some),
+            end => end,
+        }
+    }
+
+    /// When something arrives that has not yet.
+    pub(crate) fn next(&self, now: u64) -> Option<u64> {
+        let next = self.pieces.front().map(|piece| piece.due).or(self.end.map(|(due, _)| due));
+        next.filter(|due| *due > now)
+    }
+}
