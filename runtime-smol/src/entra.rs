@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 pub use answer::Failure;
 pub(crate) use answer::Grant;
 
-use crate::config::WorkloadIdentity;
+use crate::config::{self, WorkloadIdentity};
 use crate::tls;
 use crate::trust::Trust;
 
@@ -44,9 +44,9 @@ pub(crate) struct Exchanger(mpsc::Sender<channel::Sender<Exchanged>>);
 
 impl Exchanger {
     /// Starts the thread.
-    pub(crate) fn start(identity: WorkloadIdentity, trust: &Trust) -> io::Result<Self> {
+    pub(crate) fn start(identity: WorkloadIdentity, trust: &Trust, proxy: Option<&config::Proxy>) -> io::Result<Self> {
         let (asking, asked) = mpsc::channel::<channel::Sender<Exchanged>>();
-        let agent = agent(trust);
+        let agent = agent(trust, proxy)?;
         let thread = std::thread::Builder::new().name("entra".to_owned()).stack_size(256 * 1024);
         thread.spawn(move || {
             for reply in asked {
@@ -113,7 +113,7 @@ fn read_assertion(path: &Path) -> Result<Zeroizing<String>, Failure> {
 
 /// A client without ureq's defaults that do not suit: no redirects, no idle connections, answers other than 2xx are
 /// answers, our roots and our cryptography.
-fn agent(trust: &Trust) -> Agent {
+fn agent(trust: &Trust, proxy: Option<&config::Proxy>) -> io::Result<Agent> {
     let roots = if trust.certificates.is_empty() {
         RootCerts::WebPki
     } else {
@@ -129,10 +129,28 @@ fn agent(trust: &Trust) -> Agent {
         .input_buffer_size(16 * 1024)
         .output_buffer_size(16 * 1024)
         .timeout_global(Some(TIMEOUT))
-        .proxy(Proxy::try_from_env())
+        .proxy(proxy.map(tunnel).transpose()?)
         .user_agent(concat!("remora/", env!("CARGO_PKG_VERSION")))
         .build();
-    Agent::with_parts(config, DefaultConnector::new(), SameThread)
+    Ok(Agent::with_parts(config, DefaultConnector::new(), SameThread))
+}
+
+/// The proxy, and the hosts that are reached without it.
+fn tunnel(proxy: &config::Proxy) -> io::Result<Proxy> {
+    let wrong = |error: ureq::Error| io::Error::other(format!("HTTPS_PROXY: {error}"));
+    let plain = Proxy::new(&proxy.url).map_err(wrong)?;
+    let mut builder = Proxy::builder(plain.protocol()).host(plain.host()).port(plain.port());
+    if let Some(name) = plain.username() {
+        builder = builder.username(name);
+    }
+    if let Some(password) = plain.password() {
+        builder = builder.password(password);
+    }
+    let direct = proxy.no_proxy.as_deref().unwrap_or_default();
+    for host in direct.split(',').map(str::trim).filter(|host| !host.is_empty()) {
+        builder = builder.no_proxy(host);
+    }
+    builder.build().map_err(wrong)
 }
 
 /// Resolves where it is called. ureq's own resolver starts a thread that nobody waits for when there is a timeout.

@@ -69,7 +69,7 @@ pub fn run(config: &Config, trust: Trust, observer: Box<dyn Observer>) -> Result
     let executor: &'static LocalExecutor<'static> = Box::leak(Box::new(LocalExecutor::new()));
     let hub: &'static Hub = Box::leak(Box::new(Hub::new(executor, config, &trust, observer).map_err(StartError::Tls)?));
     let Identity::Workload(identity) = &config.identity;
-    let exchanger = Exchanger::start(identity.clone(), &trust).map_err(StartError::System)?;
+    let exchanger = Exchanger::start(identity.clone(), &trust, config.proxy.as_ref()).map_err(StartError::System)?;
     // Both stores of roots are built: the certificates are not needed twice.
     drop(trust);
     let signals = stop::signals().map_err(StartError::System)?;

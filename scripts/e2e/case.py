@@ -33,10 +33,10 @@ class Case(unittest.TestCase):
 
     def assert_nothing_missing(self, stack, at_least=1):
         """Every sample that Prometheus holds is stored, bit for bit, and Prometheus gave none up."""
-        equal, numbers, text = stack.compare()
+        equal, numbers, differences = stack.compare()
         if not equal or numbers["sent"] < at_least:
             raise Failure(
-                f"expected at least {at_least} samples, none missing or different; saw {numbers}\n{text}\n"
+                f"expected at least {at_least} samples, none missing or different; saw {numbers}\n{differences}\n"
                 f"{stack.remora.process.tail()}"
             )
         return numbers

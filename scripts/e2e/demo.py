@@ -87,20 +87,20 @@ class Demo:
         )
 
     def summary(self):
-        """The numbers of the run: what Prometheus holds against what the emulator stored."""
-        equal, numbers, text = self.stack.compare()
+        """(all equal?, the first differences, the numbers): what Prometheus holds against what the emulator stored."""
+        equal, numbers, differences = self.stack.compare()
         metrics = self.stack.prometheus.metrics()
         stats = self.stack.emulator.stats()
         unequal = numbers["missing"] + numbers["extra"] + numbers["differing"]
         failed = int(metrics.get(FAILED, 0))
         return (
             equal and unequal == 0 and failed == 0,
-            text,
+            differences,
             {
                 "samples_sent": numbers["sent"],
                 "samples_stored": numbers["stored"],
                 "samples_differing": unequal,
-                "requests": stats["bodies_accepted"],
+                "requests": stats["bodies"],
                 "failed": failed,
                 "stale": numbers["stale"],
                 "nan": numbers["nan"],
@@ -113,7 +113,7 @@ class Demo:
 def show(stack):
     """Where to look while the demo stays up."""
     say(f"Prometheus  {stack.prometheus.url}")
-    say(f"Remora      {stack.remora.url}/status  {stack.remora.url}/metrics")
+    say(f"Remora      {stack.remora.url}/ready")
     say(f"emulator    {stack.emulator.control}/stats  {stack.emulator.control}/requests")
     say(f"folder      {stack.folder.path}")
     say("Ctrl-C stops everything.")
@@ -134,11 +134,11 @@ def run(chosen):
     with Stack("demo") as stack:
         demo = Demo(stack, chosen.seconds)
         demo.run()
-        equal, text, numbers = demo.summary()
+        equal, differences, numbers = demo.summary()
         report(numbers, chosen.json)
         if not equal:
             stack.folder.keep()
-            say(f"{text}\nNOT EQUAL: samples are missing or differ, or Prometheus gave some up; {stack.where()}")
+            say(f"{differences}\nNOT EQUAL: samples are missing or differ, or Prometheus gave some up; {stack.where()}")
         else:
             say("equal: the emulator stored every sample that Prometheus holds, bit for bit")
         if chosen.keep:

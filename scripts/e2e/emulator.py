@@ -64,11 +64,12 @@ class Emulator:
         return answer
 
     def compare(self, prometheus):
-        """(all equal?, the numbers, the text for people) of every sample in `prometheus` against what is stored."""
+        """(all equal?, the numbers, the first differences) of every sample in `prometheus` against what is stored."""
         command = [self.binary, "compare", "--prometheus", prometheus.url, "--emulator", self.control, "--json"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         try:
             numbers = json.loads(done.stdout)
         except ValueError:
             raise Failure(f"expected JSON from {' '.join(command)}; saw: {done.stdout}{done.stderr}") from None
-        return done.returncode == 0, numbers, done.stderr
+        differences = numbers.pop("differences", [])
+        return done.returncode == 0, numbers, "\n".join(f"  {line}" for line in differences)

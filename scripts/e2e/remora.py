@@ -10,11 +10,11 @@ from web import fetch
 class Remora:
     """The sidecar on a port of its own, with exactly the environment given: nothing is inherited."""
 
-    def __init__(self, folder, environment, wrapper=(), binary=None, log="remora.log"):
+    def __init__(self, folder, environment, wrapper=(), binary=None, log="remora.log", flags=()):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         env = dict(environment, LISTENING_PORT=str(self.port))
-        command = [*wrapper, binary or os.environ["REMORA_BIN"]]
+        command = [*wrapper, binary or os.environ["REMORA_BIN"], *flags]
         self.process = Process("remora", command, folder / log, env)
 
     @property

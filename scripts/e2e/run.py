@@ -29,18 +29,19 @@ class Lines(unittest.TestResult):
 
     def addFailure(self, test, err):
         super().addFailure(test, err)
-        self._fault += told(err)
+        self._blame(test, err)
 
     def addError(self, test, err):
         super().addError(test, err)
-        self._fault += told(err)
+        self._blame(test, err)
         if not isinstance(test, unittest.TestCase):
             self._print(str(test), 0)
 
     def addSubTest(self, test, subtest, err):
         super().addSubTest(test, subtest, err)
         if err is not None:
-            self._fault += f"{subtest.params}: {told(err)}"
+            self._fault += f"{subtest.params}: "
+            self._blame(test, err)
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
@@ -48,7 +49,14 @@ class Lines(unittest.TestResult):
 
     def stopTest(self, test):
         super().stopTest(test)
-        self._print(f"{type(test).__module__}: {sentence(test)}", time.monotonic() - self._began)
+        self._print(sentence(test), time.monotonic() - self._began)
+
+    def _blame(self, test, err):
+        self._fault += told(err)
+        folder = getattr(test, "folder", None)
+        if folder is not None:
+            folder.keep()
+            self._fault += f"logs: {folder.path}\n"
 
     def _print(self, name, seconds):
         print(f"{'FAIL' if self._fault else 'ok  '} {self._prefix}{name} ({seconds:.0f} s)", flush=True)
@@ -57,16 +65,19 @@ class Lines(unittest.TestResult):
 
 
 def sentence(test):
-    """test_a_thing_happens -> a thing happens."""
-    return test.id().rsplit(".", 1)[-1].removeprefix("test_").replace("_", " ")
+    """test_shutdown.…test_a_thing_happens -> shutdown: a thing happens."""
+    words = test.id().rsplit(".", 1)[-1].removeprefix("test_").replace("_", " ")
+    return f"{type(test).__module__.removeprefix('test_')}: {words}"
 
 
 def told(err):
-    """The message alone when the test chose its words, with the trace otherwise."""
+    """What went wrong: the test's own words and its line, or the whole trace of what no test foresaw."""
     kind, error, trace = err
-    if issubclass(kind, Failure):
-        return f"{error}\n"
-    return "".join(traceback.format_exception(kind, error, trace))
+    if not issubclass(kind, (AssertionError, Failure)):
+        return "".join(traceback.format_exception(kind, error, trace))
+    lines = [frame for frame in traceback.extract_tb(trace) if Path(frame.filename).name.startswith("test_")]
+    places = "".join(f"\n  {Path(frame.filename).name}:{frame.lineno}: {frame.line}" for frame in lines)
+    return f"{error}{places}\n"
 
 
 def tests_in(suite):
@@ -95,7 +106,7 @@ def main():
     parser.add_argument("--list", action="store_true", help="print the names of the tests instead of running them")
     chosen = parser.parse_args()
     found = unittest.TestLoader().discover(str(chosen.folder), pattern="test_*.py")
-    names = {test: f"{chosen.prefix}{type(test).__module__}: {sentence(test)}" for test in tests_in(found)}
+    names = {test: f"{chosen.prefix}{sentence(test)}" for test in tests_in(found)}
     wanted = [test for test, name in names.items() if chosen.only in name and not (chosen.quick and is_slow(test))]
     if chosen.list:
         print("\n".join(names[test] for test in wanted))

@@ -4,33 +4,38 @@ import sys
 import time
 
 from emulator import Emulator
-from process import Failure, WorkFolder, wait_for
+from process import WorkFolder, wait_for
 from prometheus import Prometheus
 from remora import Remora
 
 PENDING = "prometheus_remote_storage_samples_pending"
 SENT = "prometheus_remote_storage_samples_total"
 FAILED = "prometheus_remote_storage_samples_failed_total"
+DROPPED = "prometheus_remote_storage_samples_dropped_total"
 RETRIED = "prometheus_remote_storage_samples_retried_total"
 SCRAPED = "prometheus_tsdb_head_samples_appended_total"
+
+# Longer than any pause between two tries: 5 s in Prometheus, 30 s in Remora for a token.
+STANDSTILL = 40
 
 
 class Stack:
     """The processes of one run, in one work folder; `with Stack(...)` stops them and keeps the logs of a failed run."""
 
-    def __init__(self, name, emulator_flags=(), environment=None, prometheus=True):
+    def __init__(self, name, emulator_flags=(), environment=None, prometheus=True, remora_flags=()):
         self.folder = WorkFolder(name)
         self.emulator = Emulator(self.folder.path, *emulator_flags)
         self.remora = None
         self.prometheus = None
         self._environment = environment or {}
+        self._remora_flags = remora_flags
         self._with_prometheus = prometheus
 
     def start(self):
         """The emulator, then Remora until it has a token, then Prometheus with nothing to scrape."""
         self.emulator.start()
         environment = {**self.emulator.remora_environment(), **self._environment}
-        self.remora = Remora(self.folder.path, environment).start()
+        self.remora = Remora(self.folder.path, environment, flags=self._remora_flags).start()
         if self._with_prometheus:
             self.prometheus = Prometheus(self.folder.path, self.remora.write_url).start()
         return self
@@ -69,26 +74,28 @@ class Stack:
         stats = self.emulator.stats()
         return stats["samples"] if stats else 0
 
-    def drain(self, seconds=90):
-        """Ends the scrapes, and waits for the stale markers and for the last sample that is under way."""
+    def drain(self):
+        """Ends the scrapes, and waits for the stale markers and for the last sample that is under way.
+
+        Prometheus' count of pending samples leaves out what its log holds beyond a full queue, so the end is seen from
+        the other side: as much is stored as was ever appended. When the numbers stand still short of that, the
+        comparison has to say what is missing.
+        """
         self.prometheus.scrape([])
         everything_is_stale = lambda: self.prometheus.count('{__name__!=""}') == 0  # noqa: E731
         wait_for("stale markers for every series after the targets were removed", everything_is_stale, 40, 0.25)
-        deadline = time.monotonic() + seconds
         seen, still_since = None, time.monotonic()
-        while time.monotonic() - still_since < 2.5:
-            now = (self.prometheus.metric(PENDING), self.stored())
-            if now != seen or now[0] != 0:
+        while time.monotonic() - still_since < STANDSTILL:
+            metrics = self.prometheus.metrics()
+            now = (int(metrics[SCRAPED]), int(metrics[PENDING]), self.stored())
+            if now[1] == 0 and now[2] >= now[0]:
+                return
+            if now != seen:
                 seen, still_since = now, time.monotonic()
-            if time.monotonic() > deadline:
-                raise Failure(
-                    f"expected nothing under way {seconds} s after the last scrape; {now[0]} samples are pending, "
-                    f"{now[1]} stored\n{self.remora.process.tail()}\n{self.prometheus.process.tail()}"
-                )
             time.sleep(0.25)
 
     def compare(self):
-        """(all equal?, the numbers, the text for people); call `drain()` before."""
+        """(all equal?, the numbers, the first differences); call `drain()` before."""
         return self.emulator.compare(self.prometheus)
 
     def where(self):

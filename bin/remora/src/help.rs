@@ -19,7 +19,7 @@ Other flags:
   -h, --help       print this text and exit
   -V, --version    print the version and exit
 
-Endpoints: POST /api/v1/write, GET /health, /ready, /metrics, /status.
+Endpoints: POST /api/v1/write, GET /health, /ready.
 Exit codes: 0 after SIGTERM or SIGINT, 1 failure while running, 64 wrong usage, 78 wrong configuration.
 
 Examples:
