@@ -63,6 +63,7 @@ class Container(Case):
         """Resident memory of an idle process."""
         time.sleep(1)
         seen = resident_bytes(pid)
+        print(f"       {seen:,} bytes resident when idle", flush=True)
         if not 0 < seen <= IDLE_RESIDENT_BYTES:
             raise Failure(
                 f"expected at most {IDLE_RESIDENT_BYTES:,} resident bytes when idle; saw {seen:,}\n"
@@ -82,6 +83,7 @@ class Container(Case):
             ended = time.time()
             remora.process.kill()
             seen = calls_between(trace, began, ended)
+            print(f"       {len(seen)} system calls in {IDLE_SECONDS} idle seconds", flush=True)
             if len(seen) > IDLE_SYSTEM_CALLS:
                 calls = "\n".join(seen[:40])
                 raise Failure(
