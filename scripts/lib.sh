@@ -115,6 +115,13 @@ build_remora() {
     export REMORA_BIN
 }
 
+# The core's example of a second driver, for the end-to-end tests.
+build_blocking() {
+    cargo build --quiet --locked -p remora-core --example blocking || return 1
+    BLOCKING_BIN=$(realpath "$target_dir/debug/examples/blocking")
+    export BLOCKING_BIN
+}
+
 build_emulator() {
     [ -n "${EMULATOR_BIN:-}" ] && return
     cargo build --quiet --locked --profile tools -p azure-emulator || return 1
