@@ -1,5 +1,5 @@
-//! The exchange on another runtime: blocking sockets and threads. Posts bodies to an Azure, or to the emulator, and prints
-//! the answers.
+//! The exchange on another runtime: blocking sockets and threads. Posts bodies to an Azure, or to the emulator, and
+//! prints the answers.
 //!
 //! ```text
 //! cargo run -p remora-core --example blocking -- ENVFILE BODY…
@@ -13,7 +13,8 @@ mod azure;
 #[path = "blocking/connection.rs"]
 mod connection;
 
-use std::net::{SocketAddr, TcpListener};
+use core::net::SocketAddr;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs, thread};

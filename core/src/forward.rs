@@ -19,7 +19,7 @@ use core::time::Duration;
 
 pub use exchange::{Exchange, Outcome};
 pub use gateway::{Gateway, Readiness};
-pub use request::{Peer, Upstream};
+pub use request::{Peer, Purpose, Upstream};
 
 use crate::remote_write::{Level, Version};
 

@@ -188,9 +188,7 @@ impl Connection {
     fn answered(&mut self, outcome: &Outcome) {
         self.body = Body::new(&self.hub.arena);
         self.credential = None;
-        if outcome.is_write {
-            self.hub.wrote(outcome, self.exchange.answer_text());
-        }
+        self.hub.answered(outcome, self.exchange.answer_text());
     }
 
     /// Tries every operation that is wanted; true when one made progress.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use remora_core::forward::{Gateway, Outcome, Policy, Timeouts};
+use remora_core::forward::{Gateway, Outcome, Policy, Purpose, Timeouts};
 use remora_core::remote_write::Level;
 use remora_core::time::Instant;
 use smol::LocalExecutor;
@@ -120,13 +120,13 @@ impl Hub {
         }
     }
 
-    /// Takes note of an answered write.
-    pub(crate) fn wrote(&'static self, outcome: &Outcome, text: &str) {
-        if !(200..300).contains(&outcome.status) {
-            let Outcome { status, upstream_status, .. } = *outcome;
+    /// Takes note of an answer.
+    pub(crate) fn answered(&'static self, outcome: &Outcome, text: &str) {
+        let Outcome { status, upstream_status, purpose, .. } = *outcome;
+        if purpose != Purpose::Probe && !(200..300).contains(&status) {
             self.observer.notice(&Notice::Refused { status, upstream_status, text });
         }
-        if self.traffic.wrote(self.now(), outcome) {
+        if purpose == Purpose::Write && self.traffic.wrote(self.now(), outcome) {
             let end = async {
                 async_io::Timer::after(MINUTE).await;
                 self.observer.notice(&Notice::Minute(self.traffic.end_minute()));

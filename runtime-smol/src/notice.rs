@@ -31,7 +31,7 @@ pub enum Notice<'a> {
         /// The old token still serves.
         serving: bool,
     },
-    /// A write was answered with something else than success.
+    /// A request other than a probe was answered with something else than success.
     Refused {
         /// What the sender was told.
         status: u16,

@@ -113,7 +113,7 @@ impl Journal {
             fields.push(("azure_status", &azure));
         }
         fields.push(("answer", &text));
-        self.seldom(Kind::Refused(status, upstream_status), "write not accepted", &fields);
+        self.seldom(Kind::Refused(status, upstream_status), "request not accepted", &fields);
     }
 
     /// The line that Microsoft's troubleshooting guide tells users to look for, with its message and field names.

@@ -149,17 +149,22 @@ impl<'m> Connection<'m> {
             Outgoing::Head => {
                 let mut head = [0; RECORD];
                 let length = exchange.encode_head(&azure.destination(), &mut head).map_err(io::Error::other)?;
-                let sent = upstream.write_all(head.get(..length).unwrap_or_default());
-                sent.map_or_else(|_| exchange.upstream_unwritable(now), |()| exchange.head_sent(now));
+                match upstream.write_all(head.get(..length).unwrap_or_default()) {
+                    Ok(()) => exchange.head_sent(now),
+                    Err(_) => exchange.upstream_unwritable(now),
+                }
             }
             Outgoing::Body { from } => {
                 let piece = self.body.get(from..).unwrap_or_default();
                 let piece = piece.get(..RECORD.min(piece.len())).unwrap_or_default();
-                let sent = upstream.write_all(piece);
-                sent.map_or_else(|_| exchange.upstream_unwritable(now), |()| exchange.body_sent(now, piece.len()));
+                match upstream.write_all(piece) {
+                    Ok(()) => exchange.body_sent(now, piece.len()),
+                    Err(_) => exchange.upstream_unwritable(now),
+                }
             }
             Outgoing::Done => {
                 upstream.flush()?;
+                exchange.upstream_backlog(upstream.conn.wants_write());
                 match upstream.read(exchange.upstream_space())? {
                     0 => exchange.upstream_eof(azure.now()),
                     n => exchange.upstream_filled(azure.now(), n),

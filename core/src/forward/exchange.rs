@@ -9,7 +9,7 @@ use super::gateway::{Gateway, Readiness};
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::reply::{self, Line, Reply, Verdict};
-use super::request::{Peer, Request, Route};
+use super::request::{Peer, Purpose, Request, Route};
 use super::response::Response;
 use super::{Event, Interest, Outgoing, Refusal};
 use crate::http::{Framing, HeadError};
@@ -23,8 +23,8 @@ pub struct Outcome {
     pub status: u16,
     /// Azure's last status, where it came to an answer.
     pub upstream_status: Option<u16>,
-    /// Whether the request was a write; probes are not worth a line.
-    pub is_write: bool,
+    /// What was asked for.
+    pub purpose: Purpose,
     /// Stored body in bytes.
     pub body_bytes: usize,
     /// What the frame check counted.
@@ -230,7 +230,7 @@ impl<'m> Exchange<'m> {
         self.push(Event::Answered(Outcome {
             status,
             upstream_status: self.upstream_status,
-            is_write: matches!(self.request.route, Route::Write(_) | Route::Refused(_)),
+            purpose: self.request.route.purpose(),
             body_bytes: self.stored,
             counts: self.counts,
             began: self.began,

@@ -136,6 +136,8 @@ impl Relay {
             // A 401 after a forced refresh, a role that is not there yet, a rule that is not there yet.
             401 | 403 | 404 if holds => Self::Hold { retry_after: 30 },
             429 if !pass_rate_limit => Self::Hold { retry_after: 10 },
+            // Not about the data: the same request may be repeated (RFC 9110 §15.5.9 and §15.5.20, RFC 8470 §5.2).
+            408 | 421 | 425 => Self::Hold { retry_after: 1 },
             200..=299 | 400..=599 => Self::AsItIs,
             _ => Self::BadGateway,
         }

@@ -38,6 +38,27 @@ pub(super) enum Route {
     Refused(Verdict),
 }
 
+impl Route {
+    pub(super) const fn purpose(self) -> Purpose {
+        match self {
+            Self::Refused(Verdict::Head(_) | Verdict::Path | Verdict::Method { .. }) => Purpose::Stray,
+            Self::Write(_) | Self::Refused(_) => Purpose::Write,
+            Self::Health | Self::Ready | Self::Index => Purpose::Probe,
+        }
+    }
+}
+
+/// What a request is to those who count and log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Samples.
+    Write,
+    /// A question about the process; not worth a line.
+    Probe,
+    /// Not a request that is served here. Worth a line: some senders repeat theirs for ever.
+    Stray,
+}
+
 /// The parts of a request's head that outlive its decoding, as positions in the buffer that holds it.
 #[derive(Clone, Debug)]
 pub(super) struct Request {

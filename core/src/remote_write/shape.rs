@@ -10,11 +10,11 @@ use super::{Level, text};
 #[inline]
 pub(super) fn label(bytes: &[u8], level: Level) -> Option<usize> {
     let (body, length) = short_field(bytes, 0x0a)?;
-    let (_, name_length) = short_field(body, 0x0a)?;
-    let (_, value_length) = short_field(body.get(name_length..)?, 0x12)?;
-    let whole = name_length.checked_add(value_length)? == body.len();
+    let (&[key, name_length], rest) = body.split_first_chunk::<2>()?;
+    let (&[value_key, value_length], value) = rest.get(usize::from(name_length)..)?.split_first_chunk::<2>()?;
+    let whole = usize::from(value_length) == value.len();
     // Keys and lengths are below 128 here: the label is ASCII if and only if its texts are.
-    (whole && (level == Level::Wire || text::is_ascii(body))).then_some(length)
+    (key == 0x0a && value_key == 0x12 && whole && (level == Level::Wire || text::is_ascii(body))).then_some(length)
 }
 
 /// A sample of either version, value then timestamp, either of which is left out when 0:

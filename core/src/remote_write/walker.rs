@@ -183,11 +183,14 @@ impl Walker {
         }
     }
 
-    fn pass_fields<'r>(&mut self, message: Message, mut rest: &'r [u8]) -> &'r [u8] {
-        loop {
-            let Some(length) = self.known_shape(message, self.front(rest)) else { return rest };
-            rest = self.pass(rest, length);
+    fn pass_fields<'r>(&mut self, message: Message, rest: &'r [u8]) -> &'r [u8] {
+        let front = self.front(rest);
+        let mut left = front;
+        while let Some(length) = self.known_shape(message, left) {
+            left = self.pass(left, length);
         }
+        let passed = front.len().saturating_sub(left.len());
+        rest.get(passed..).unwrap_or_default()
     }
 
     /// Takes note of the field in front if it has a known shape; gives its length.

@@ -1,6 +1,6 @@
 //! One exchange on the bench: the test is its sender, its Azure and its clock.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use remora_core::forward::{Event, Exchange, Gateway, Outcome, Outgoing, Peer, Policy, Timeouts, Upstream};
 use remora_core::remote_write::Level;
@@ -235,7 +235,7 @@ impl Bench {
 
     /// All events since the last call.
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
-        std::mem::take(&mut self.events)
+        core::mem::take(&mut self.events)
     }
 
     /// The outcomes among the events.
@@ -246,12 +246,12 @@ impl Bench {
 
     /// The answers that the sender received since the last call.
     pub(crate) fn answers(&mut self) -> Vec<Message> {
-        messages(&std::mem::take(&mut self.received))
+        messages(&core::mem::take(&mut self.received))
     }
 
     /// The one answer that the sender received since the last call.
     pub(crate) fn answer(&mut self) -> Message {
-        message(&std::mem::take(&mut self.received))
+        message(&core::mem::take(&mut self.received))
     }
 
     /// The connection takes another request.

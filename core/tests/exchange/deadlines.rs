@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use remora_core::forward::{Event, Exchange, Peer};
+use remora_core::forward::{Event, Exchange, Peer, Purpose};
 use remora_core::time::Instant;
 
 use crate::bench::{Bench, POLICY, TIMEOUTS};
@@ -178,6 +178,19 @@ fn an_outcome_says_when_its_own_request_began() {
     bench.offer(b"\x16\x03\x01");
     let began: Vec<_> = bench.outcomes().iter().map(|outcome| outcome.began).collect();
     assert_eq!(began[1].since(began[0]), Duration::from_secs(50));
+}
+
+#[test]
+fn an_outcome_tells_nothing_of_the_request_before() {
+    let mut bench = Bench::new();
+    bench.submit(&write(BODY));
+    bench.forward(&answer(204, "", ""));
+    bench.send(&write(b""));
+    let outcomes = bench.outcomes();
+    assert_eq!((outcomes[0].body_bytes, outcomes[0].upstream_status), (BODY.len(), Some(204)));
+    assert_eq!(outcomes[0].counts.map(|counts| counts.samples), Some(500));
+    assert_eq!((outcomes[1].body_bytes, outcomes[1].upstream_status, outcomes[1].counts), (0, None, None));
+    assert_eq!(outcomes[1].purpose, Purpose::Write);
 }
 
 #[test]

@@ -82,6 +82,32 @@ fn nothing_is_processed_after_close() {
 }
 
 #[test]
+fn a_sender_that_said_all_may_half_close_and_still_gets_its_answer() {
+    let mut bench = Bench::new();
+    bench.submit(&write(SMALL_BODY));
+    bench.exchange.client_eof(bench.now);
+    bench.attach(false);
+    bench.exchange.client_eof(bench.now);
+    bench.request();
+    bench.azure(&answer(204, "", ""));
+    assert_eq!(bench.answer().status(), 204);
+}
+
+#[test]
+fn a_sender_that_leaves_within_its_request_is_left() {
+    let request = write(SMALL_BODY);
+    for said in 0..request.len() {
+        let mut bench = Bench::new();
+        bench.send(&request[..said]);
+        bench.take_events();
+        bench.exchange.client_eof(bench.now);
+        bench.settle();
+        assert_eq!(bench.take_events(), [Event::Close], "after {said} bytes");
+        assert!(bench.received.is_empty());
+    }
+}
+
+#[test]
 fn http_1_0_gets_one_answer() {
     let request = [&b"POST /api/v1/write HTTP/1.0\r\nContent-Length: 4\r\n\r\n"[..], SMALL_BODY].concat();
     let mut bench = Bench::new();
@@ -98,7 +124,7 @@ fn expect_is_invited_once_the_body_has_room() {
     let head = &head[..head.len() - BODY.len()];
     let mut bench = Bench::new();
     bench.send(head);
-    assert_eq!(std::mem::take(&mut bench.received), b"HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(core::mem::take(&mut bench.received), b"HTTP/1.1 100 Continue\r\n\r\n");
     bench.submit(BODY);
     bench.forward(&answer(204, "", ""));
     assert_eq!(bench.answer().status(), 204);
@@ -129,7 +155,7 @@ fn head_gets_the_length_without_the_body() {
     for (path, status) in [("/health", 200), ("/other", 404), ("/api/v1/write", 405)] {
         let mut bench = Bench::new();
         bench.send(format!("HEAD {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
-        let told = String::from_utf8(std::mem::take(&mut bench.received)).unwrap();
+        let told = String::from_utf8(core::mem::take(&mut bench.received)).unwrap();
         assert!(told.starts_with(&format!("HTTP/1.1 {status} ")), "{told}");
         assert!(told.contains("\r\nContent-Length: ") && !told.contains("\r\nContent-Length: 0\r\n"), "{told}");
         assert!(told.ends_with("\r\n\r\n"), "{told}");
@@ -142,7 +168,7 @@ fn head_gets_the_length_without_the_body() {
 fn ready_tells_what_is_missing() {
     let ask = b"GET /ready HTTP/1.1\r\nHost: h\r\n\r\n";
     let mut bench = Bench::new();
-    let mut expect = |bench: &mut Bench, status, text| {
+    let expect = |bench: &mut Bench, status, text| {
         bench.send(ask);
         assert_eq!(bench.take_events().last(), Some(&Event::Report));
         bench.exchange.report(bench.now, "no assertion file");
@@ -208,6 +234,13 @@ fn a_success_before_the_body_is_out_acknowledges_nothing() {
     bench.exchange.upstream_unwritable(bench.now);
     bench.azure(&answer(200, "", ""));
     assert_eq!(bench.answer().status(), 502, "after writing failed");
+    let mut bench = Bench::new();
+    bench.submit(&write(BODY));
+    bench.attach(false);
+    bench.request();
+    bench.exchange.upstream_backlog(true);
+    bench.azure(&answer(204, "", ""));
+    assert_eq!(bench.answer().status(), 502, "while the last bytes wait in the driver");
 }
 
 #[test]

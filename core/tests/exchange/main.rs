@@ -8,7 +8,6 @@
     clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     reason = "a test that fails may panic"
 )]
 

@@ -61,7 +61,7 @@ impl Message {
     }
 
     pub(crate) fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).expect("a body of text")
+        core::str::from_utf8(&self.body).expect("a body of text")
     }
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn message(bytes: &[u8]) -> Message {
 
 fn first(bytes: &[u8]) -> (Message, &[u8]) {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
-    let head = std::str::from_utf8(&bytes[..end]).expect("a head of text");
+    let head = core::str::from_utf8(&bytes[..end]).expect("a head of text");
     let mut lines = head.split("\r\n");
     let start = lines.next().expect("a start line").to_owned();
     let split = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));

@@ -1,6 +1,6 @@
 //! What is repaired without the sender's help: a stale connection, and a token that Azure no longer takes.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use remora_core::forward::{Event, Peer, Policy, Refusal};
 
@@ -75,6 +75,24 @@ fn a_connection_on_which_something_came_is_not_stale() {
         bench.azure_closes();
         assert_eq!(bench.answer().status(), 502, "{begun:?}");
     }
+}
+
+/// A server that tires of an idle connection may say so, and that is no answer to the request that comes next.
+#[test]
+fn what_azure_says_unasked_is_no_answer() {
+    for unasked in [answer(408, "Connection: close\r\n", ""), answer(400, "", ""), b"x".to_vec()] {
+        let mut bench = submitted();
+        bench.attach(true);
+        bench.azure(&unasked);
+        assert_eq!(bench.events.last(), Some(&Event::Connect { fresh: true }));
+        bench.azure_closes();
+        assert_eq!(bench.forward(&answer(204, "", "")).body, BODY);
+        assert_eq!(bench.answer().status(), 204);
+    }
+    let mut bench = submitted();
+    bench.attach(false);
+    bench.azure(&answer(204, "", ""));
+    assert_eq!(bench.answer().status(), 502, "on a new connection");
 }
 
 #[test]

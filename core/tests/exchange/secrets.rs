@@ -47,7 +47,7 @@ fn the_credential_of_an_upstream_is_left_out() {
 fn azure_fields_other_than_the_listed_stay_here() {
     let mut bench = Bench::new();
     bench.submit(&write_with("", SMALL_BODY));
-    let fields = "Set-Cookie: a=b\r\nWWW-Authenticate: Bearer\r\nLocation: /\r\nStrict-Transport-Security: x\r\nServer: x\r\n\
+    let fields = "Set-Cookie: a=b\r\nWWW-Authenticate: Bearer\r\nLocation: /\r\nStrict-Transport-Security: x\r\n\
                   Content-Type: application/json\r\nX-Prometheus-Remote-Write-Samples-Written: 12\r\n\
                   X-Prometheus-Remote-Write-Histograms-Written: +1\r\n";
     bench.forward(&answer(200, fields, "{}"));

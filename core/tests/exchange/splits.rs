@@ -118,8 +118,8 @@ fn a_response_is_the_same_however_it_is_cut() {
     for response in [
         answer(204, "", ""),
         answer(400, "Content-Type: application/json\r\n", "{\"error\": {}}"),
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 429 x\r\nRetry-After: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n\
-          0\r\n\r\n"
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 429 x\r\nRetry-After: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\
+          \r\n2\r\nde\r\n0\r\n\r\n"
             .to_vec(),
         b"HTTP/1.1 500 x\r\n\r\nuntil it closes".to_vec(),
         b"HTTP/1.1 307 x\r\nLocation: /\r\n\r\n".to_vec(),

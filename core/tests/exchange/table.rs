@@ -101,7 +101,13 @@ fn expect(row: Row, policy: Policy, peer: Peer) {
 }
 
 fn expect_all(rows: Vec<Row>) {
-    rows.into_iter().for_each(|row| expect(row, POLICY, Peer::Loopback));
+    expect_all_under(POLICY, rows);
+}
+
+fn expect_all_under(policy: Policy, rows: Vec<Row>) {
+    for row in rows {
+        expect(row, policy, Peer::Loopback);
+    }
 }
 
 #[test]
@@ -135,12 +141,14 @@ fn refusals_of_the_credential_are_held_back() {
 #[test]
 fn refusals_of_the_credential_pass_once_the_hold_is_over() {
     let policy = Policy { refusal_hold: core::time::Duration::ZERO, ..POLICY };
-    let rows = vec![
-        relayed("401", Azure::AnswersAfterRefresh(401, "", "expired"), 401, None, "expired"),
-        relayed("403", Azure::Answers(403, "", "no role"), 403, None, "no role"),
-        relayed("404", Azure::Answers(404, "", "no rule"), 404, None, "no rule"),
-    ];
-    rows.into_iter().for_each(|row| expect(row, policy, Peer::Loopback));
+    expect_all_under(
+        policy,
+        vec![
+            relayed("401", Azure::AnswersAfterRefresh(401, "", "expired"), 401, None, "expired"),
+            relayed("403", Azure::Answers(403, "", "no role"), 403, None, "no role"),
+            relayed("404", Azure::Answers(404, "", "no rule"), 404, None, "no rule"),
+        ],
+    );
 }
 
 #[test]
@@ -161,8 +169,16 @@ fn throttling_is_503_with_a_bounded_retry_after() {
 }
 
 #[test]
+fn refusals_that_ask_for_the_same_again_are_503() {
+    for status in [408, 421, 425] {
+        let again = relayed("again", Azure::Answers(status, "", "not now"), 503, Some("1"), "not now");
+        expect(again, POLICY, Peer::Loopback);
+    }
+}
+
+#[test]
 fn verdicts_on_the_data_and_server_errors_are_told_as_they_are() {
-    for status in [400, 408, 409, 413, 415, 422, 500, 502, 503, 504, 599] {
+    for status in [400, 409, 413, 415, 422, 500, 502, 503, 504, 599] {
         expect(
             relayed("as it is", Azure::Answers(status, "", "because"), status, None, "because"),
             POLICY,
@@ -220,9 +236,11 @@ fn a_corrupt_frame_is_400_and_never_leaves() {
 #[test]
 fn a_body_over_the_limit_is_400_however_it_comes() {
     let limit = POLICY.max_body_bytes;
-    let endless =
-        [&b"POST /api/v1/write HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n"[..], &[0; 70_000]]
-            .concat();
+    let endless = [
+        &b"POST /api/v1/write HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n"[..],
+        &vec![0; 70_000],
+    ]
+    .concat();
     expect_all(vec![
         refused("announced", write(&vec![0; limit + 1]), 400, Drained, "raise MAX_BODY_BYTES"),
         refused("in chunks", endless, 400, Drained, "body larger than 65536 bytes"),

@@ -1,4 +1,5 @@
-//! Azure as it may be: it answers late, early, at length, with nonsense, or not at all, and keeps a ledger of what it got.
+//! Azure as it may be: it answers late, early, at length, with nonsense, or not at all, and keeps a ledger of what it
+//! got.
 
 use std::collections::VecDeque;
 
@@ -15,6 +16,8 @@ pub(crate) enum Ending {
     Closing,
 }
 
+const GARBAGE: &[&[u8]] = &[b"SSH-2.0\r\n", b"\0", b"HTTP/1.1 101 x\r\n\r\n", b"HTTP/1.1 2"];
+
 /// How one request is met.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -30,7 +33,7 @@ pub(crate) struct Plan {
     pub(crate) closes_idle: Option<u64>,
     /// Sends these bytes instead of an answer.
     pub(crate) garbage: Option<&'static [u8]>,
-    /// Sends bytes behind its answer.
+    /// Sends another answer right behind its answer.
     pub(crate) excess: bool,
     pub(crate) request_lost: Option<(usize, Loss)>,
     pub(crate) response_lost: Option<(usize, Loss)>,
@@ -58,7 +61,7 @@ impl Plan {
         let mut plan = Self::plain(random.pick(&[204, 204, 204, 200, 400, 401, 403, 409, 429, 500, 503, 307]));
         if plan.status != 204 {
             plan.ending = random.pick(&[Ending::Length, Ending::Chunked, Ending::Closing]);
-            plan.text = "because ".repeat(random.pick(&[0, 1, 1, 200, 1500]));
+            plan.text = "because ".repeat(random.pick(&[0, 1, 1, 200, 700]));
         }
         plan.interim = random.pick(&[0, 0, 0, 1, 3]);
         plan.delay = random.pick(&[0, 0, 3, 50]);
@@ -73,10 +76,7 @@ impl Plan {
     fn spoil(&mut self, random: &mut Random) {
         match random.range(0, 11) {
             0 => self.early = Some(random.pick(&[0, 1, 1000, 20_000])),
-            1 => {
-                self.garbage =
-                    Some(random.pick(&[&b"SSH-2.0\r\n"[..], b"\0", b"HTTP/1.1 101 x\r\n\r\n", b"HTTP/1.1 2"]))
-            }
+            1 => self.garbage = Some(random.pick(GARBAGE)),
             2 => self.excess = true,
             3 => self.request_lost = Some((random.range(0, 3000), random.pick(&Loss::ALL))),
             4 => self.response_lost = Some((random.range(0, 200), random.pick(&Loss::ALL))),
@@ -111,9 +111,6 @@ impl Plan {
             Ending::Closing => format!("\r\n{text}"),
         };
         bytes.extend_from_slice(rest.as_bytes());
-        if self.excess {
-            bytes.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-        }
         bytes
     }
 }
@@ -254,6 +251,9 @@ impl Connection {
             return self.lose(now, loss);
         }
         self.down.write_all(now, &response);
+        if plan.excess {
+            self.down.append(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
         if plan.announces_close || plan.ending == Ending::Closing {
             self.leave(now, End::Closed);
         } else if let Some(after) = plan.closes_idle {

@@ -1,13 +1,13 @@
 //! One conversation from beginning to end: what is planned, how it runs, and what came of it.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use remora_core::forward::{Exchange, Gateway, Peer, Policy, Timeouts};
 use remora_core::remote_write::Level;
 use remora_core::time::Instant;
 
 use crate::azure::{Attempt, Azure, Plan};
-use crate::driver::{Driver, Log, Manner};
+use crate::driver::{Driver, Log, Luck, Manner};
 use crate::frame;
 use crate::link::Weather;
 use crate::random::Random;
@@ -45,8 +45,7 @@ pub(crate) struct Conversation {
     pub(crate) plans: Vec<Plan>,
     pub(crate) manner: Manner,
     pub(crate) leaves: bool,
-    /// Nothing goes wrong on the way or on our side; Azure may still refuse.
-    pub(crate) calm: bool,
+    pub(crate) luck: Luck,
     sender_weather: Weather,
     azure_weather: Weather,
     seed: u64,
@@ -65,22 +64,17 @@ pub(crate) struct Account {
 impl Conversation {
     pub(crate) fn random(seed: u64) -> Self {
         let random = &mut Random::new(seed);
-        let calm = random.chance(30);
+        let luck = random.pick(&[Luck::Good, Luck::Mixed, Luck::Bad]);
         let mut script = Script::random(random, POLICY.max_body_bytes);
-        if calm {
+        if luck == Luck::Good {
             script.lost = None;
         }
         let bytes = script.len();
         Self {
-            plans: (0..10).map(|_| Plan::random(random, calm)).collect(),
-            manner: Manner {
-                eager: random.chance(50),
-                shuffles: random.chance(50),
-                stubborn: random.chance(50),
-                troubled: !calm && random.chance(50),
-            },
+            plans: (0..10).map(|_| Plan::random(random, luck == Luck::Good)).collect(),
+            manner: Manner { eager: random.chance(50), shuffles: random.chance(50), stubborn: random.chance(50) },
             leaves: random.chance(80),
-            calm,
+            luck,
             sender_weather: Weather::random(random, bytes),
             azure_weather: Weather::random(random, bytes),
             seed: random.next(),
@@ -103,9 +97,9 @@ impl Conversation {
         Self {
             script: Script { requests, lost: None },
             plans: [204, 200, 204].map(Plan::plain).to_vec(),
-            manner: Manner { eager: false, shuffles: false, stubborn: true, troubled: false },
+            manner: Manner { eager: false, shuffles: false, stubborn: true },
             leaves: true,
-            calm: false,
+            luck: Luck::Mixed,
             sender_weather: weather,
             azure_weather: weather,
             seed: 1,
@@ -123,7 +117,7 @@ pub(crate) fn run(conversation: &Conversation) -> Account {
     let gateway = Gateway::new(Instant::ZERO, POLICY);
     let (mut inbox, mut outbox, mut response) = ([0; INBOX], [0; OUTBOX], [0; RESPONSE]);
     let exchange = Exchange::new(Instant::ZERO, &gateway, Peer::Loopback, &mut inbox, &mut outbox);
-    let mut driver = Driver::new(exchange, vec![&mut response[..]], conversation.manner, random);
+    let mut driver = Driver::new(exchange, vec![&mut response[..]], (conversation.manner, conversation.luck), random);
     let mut sender = Sender::new(&conversation.script, conversation.sender_weather, conversation.leaves, random);
     let mut azure = Azure::new(&conversation.plans, conversation.azure_weather, random);
 

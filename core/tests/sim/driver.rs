@@ -24,10 +24,19 @@ pub(crate) struct Manner {
     pub(crate) eager: bool,
     /// Tries the operations in any order.
     pub(crate) shuffles: bool,
-    /// Finishes a job although the exchange is over.
+    /// Comes with the result of a job although the deadline was first.
     pub(crate) stubborn: bool,
-    /// Tokens, names, connections and room may be missing.
-    pub(crate) troubled: bool,
+}
+
+/// What may go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Luck {
+    /// Nothing; Azure may still refuse.
+    Good,
+    /// Links and Azure.
+    Mixed,
+    /// The driver's part too: tokens, names, connections and room may be missing.
+    Bad,
 }
 
 /// What the driver saw.
@@ -46,6 +55,7 @@ pub(crate) struct Driver<'m> {
     /// Response buffers that are not lent.
     pub(crate) spare: Vec<&'m mut [u8]>,
     manner: Manner,
+    luck: Luck,
     random: Random,
     events: VecDeque<Event>,
     job: Option<Job>,
@@ -60,12 +70,18 @@ pub(crate) struct Driver<'m> {
 }
 
 impl<'m> Driver<'m> {
-    pub(crate) fn new(exchange: Exchange<'m>, spare: Vec<&'m mut [u8]>, manner: Manner, random: &mut Random) -> Self {
+    pub(crate) fn new(
+        exchange: Exchange<'m>,
+        spare: Vec<&'m mut [u8]>,
+        (manner, luck): (Manner, Luck),
+        random: &mut Random,
+    ) -> Self {
         Self {
             exchange,
             log: Log::default(),
             spare,
             manner,
+            luck,
             random: Random::new(random.next()),
             events: VecDeque::new(),
             job: None,
@@ -89,6 +105,9 @@ impl<'m> Driver<'m> {
             } else if at >= self.exchange.deadline() {
                 self.job = None;
                 self.exchange.wake(at);
+                if self.manner.stubborn {
+                    self.finish(at, job.event, azure);
+                }
             } else {
                 return false;
             }
@@ -118,9 +137,6 @@ impl<'m> Driver<'m> {
 
     /// The exchange is over: takes the last events.
     pub(crate) fn conclude(&mut self, now: u64, sender: &mut Sender, azure: &mut Azure) {
-        if let Some(job) = self.job.take().filter(|_| self.manner.stubborn) {
-            self.finish(Instant::from_millis(now), job.event, azure);
-        }
         self.handle_events(now, sender, azure);
     }
 
@@ -128,7 +144,7 @@ impl<'m> Driver<'m> {
         let mut some = false;
         while self.job.is_none() {
             let waiting = self.events.len();
-            self.events.extend(std::iter::from_fn(|| self.exchange.poll_event()));
+            self.events.extend(core::iter::from_fn(|| self.exchange.poll_event()));
             self.log.most_events = self.log.most_events.max(self.events.len() - waiting);
             let Some(event) = self.events.pop_front() else { return some };
             some = true;
@@ -142,7 +158,7 @@ impl<'m> Driver<'m> {
         match event {
             Event::Reserve(_) | Event::Connect { .. } | Event::Refresh => {
                 let lasts = self.random.pick(&[0, 0, 2, 30]);
-                let due = if self.manner.troubled && self.random.chance(3) { u64::MAX } else { now + lasts };
+                let due = if self.luck == Luck::Bad && self.random.chance(3) { u64::MAX } else { now + lasts };
                 self.job = Some(Job { due, event });
             }
             Event::Check(_) => self.check(at),
@@ -162,7 +178,7 @@ impl<'m> Driver<'m> {
     }
 
     fn finish(&mut self, at: Instant, event: Event, azure: &mut Azure) {
-        let fails = self.manner.troubled && self.random.chance(10);
+        let fails = self.luck == Luck::Bad && self.random.chance(10);
         match event {
             Event::Reserve(bytes) => {
                 self.reserved = bytes;
@@ -173,6 +189,8 @@ impl<'m> Driver<'m> {
                 self.exchange.refuse(at, why, "the cause");
             }
             Event::Connect { fresh } => {
+                let now = at.as_millis();
+                self.idle.retain(|&number| azure.connections[number].down.is_quiet(now));
                 let idle = if fresh { None } else { self.idle.pop() };
                 self.upstream = Some(idle.unwrap_or_else(|| azure.open()));
                 self.excess = false;
@@ -198,13 +216,12 @@ impl<'m> Driver<'m> {
     fn release(&mut self, now: u64, reusable: bool, azure: &mut Azure) {
         self.spare.extend(self.exchange.detach());
         let Some(number) = self.upstream.take() else { return };
-        let unsent = std::mem::take(&mut self.unsent);
-        if reusable && unsent.is_empty() && !self.excess {
+        let flushed = self.unsent.is_empty();
+        self.unsent.clear();
+        if reusable && flushed && !self.excess {
             self.idle.push(number);
         } else {
-            let up = &mut azure.connections[number].up;
-            up.write_all(now, &unsent);
-            up.end(now, End::Closed);
+            azure.connections[number].up.end(now, End::Closed);
         }
     }
 
@@ -235,7 +252,7 @@ impl<'m> Driver<'m> {
         if n == 0 {
             return false;
         }
-        if self.manner.troubled && self.body.len() >= self.reserved && self.random.chance(2) {
+        if self.luck == Luck::Bad && self.body.len() >= self.reserved && self.random.chance(2) {
             self.exchange.exhausted(at);
         } else {
             self.body.extend_from_slice(&self.exchange.body_piece()[..n]);
@@ -291,22 +308,19 @@ impl<'m> Driver<'m> {
                 Outgoing::Done => {}
             }
         }
-        match azure.connections[number].up.write(now, &self.unsent) {
-            Some(n) => {
-                self.unsent.drain(..n);
-                n > 0
-            }
-            None => {
-                self.unsent.clear();
-                self.exchange.upstream_unwritable(at);
-                false
-            }
+        if let Some(n) = azure.connections[number].up.write(now, &self.unsent) {
+            self.unsent.drain(..n);
+            return n > 0;
         }
+        self.unsent.clear();
+        self.exchange.upstream_unwritable(at);
+        false
     }
 
     fn read_upstream(&mut self, now: u64, azure: &mut Azure) -> bool {
         let Some(number) = self.upstream else { return false };
         let at = Instant::from_millis(now);
+        self.exchange.upstream_backlog(!self.unsent.is_empty());
         let mut buffer = [0; 3000];
         match azure.connections[number].down.read(now, &mut buffer) {
             Read::Blocked => return false,

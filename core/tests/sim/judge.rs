@@ -2,6 +2,7 @@
 
 use crate::azure::Attempt;
 use crate::conversation::{Account, Conversation, POLICY};
+use crate::driver::Luck;
 use crate::script::{Kind, Request};
 use crate::sender::Answer;
 
@@ -19,10 +20,10 @@ pub(crate) fn judge(conversation: &Conversation, account: &Account) {
     judge_time(account, requests.len());
     judge_attempts(requests, &account.attempts);
     judge_answers(requests, account);
-    if conversation.script.lost.is_none() && !conversation.manner.troubled {
+    if conversation.script.lost.is_none() && conversation.luck != Luck::Bad {
         judge_completeness(requests, &account.answers);
     }
-    if conversation.calm {
+    if conversation.luck == Luck::Good {
         judge_calm(requests, account);
     }
 }

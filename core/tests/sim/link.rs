@@ -18,7 +18,7 @@ pub(crate) struct Weather {
 impl Weather {
     /// Weather for a conversation of about so many bytes: in pieces of one byte, only short ones end in time.
     pub(crate) fn random(random: &mut Random, bytes: usize) -> Self {
-        let smallest = bytes.div_ceil(100);
+        let smallest = bytes.div_ceil(50);
         Self {
             piece: random.pick(&[1, 7, 100, 1460, 100_000, 100_000]).max(smallest),
             delay: random.pick(&[0, 0, 1, 5]),
@@ -88,6 +88,19 @@ impl Link {
         }
     }
 
+    /// Puts bytes right behind those that were written last.
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        let piece = self.pieces.back_mut().expect("something before");
+        piece.bytes.extend_from_slice(bytes);
+        self.held += bytes.len();
+    }
+
+    /// Whether nothing has arrived that is not read.
+    pub(crate) fn is_quiet(&self, now: u64) -> bool {
+        let first = self.pieces.front().map(|piece| piece.due).or(self.end.map(|(due, _)| due));
+        first.is_none_or(|due| due > now)
+    }
+
     fn put(&mut self, now: u64, bytes: &[u8]) {
         let due = self.due(now);
         self.pieces.push_back(Piece { due, bytes: bytes.to_vec(), read: 0 });
@@ -142,7 +155,9 @@ impl Link {
     /// All that has arrived.
     pub(crate) fn read_all(&mut self, now: u64, into: &mut Vec<u8>) -> Read {
         let mut some = 0;
-        while let Some(piece) = self.pieces.pop_front_if(|piece| piece.due <= now) {
+        while self.pieces.front().is_some_and(|piece| piece.due <= now)
+            && let Some(piece) = self.pieces.pop_front()
+        {
             let unread = &piece.bytes[piece.read..];
             self.held -= unread.len();
             some += unread.len();

@@ -111,9 +111,8 @@ impl Sender {
             let until = self.script.lost.map_or(usize::MAX, |(at, _)| at - self.said);
             let rest = &bytes[self.offset..];
             match self.up.write(now, &rest[..rest.len().min(until)]) {
-                Some(0) => return moved,
+                Some(0) | None => return moved,
                 Some(n) => (self.offset, self.said, moved) = (self.offset + n, self.said + n, true),
-                None => return moved,
             }
         }
         moved

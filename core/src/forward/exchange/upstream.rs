@@ -94,10 +94,13 @@ impl<'m> Exchange<'m> {
 
     /// `n` bytes from Azure were put into [`Exchange::upstream_space`].
     pub fn upstream_filled(&mut self, now: Instant, n: usize) {
-        if let Some(link) = &mut self.link {
-            let progress = link.response.filled(n);
-            self.progressed(now, progress);
+        let Some(link) = &mut self.link else { return };
+        if link.outgoing == Outgoing::Head {
+            // Nothing was asked yet. Servers that tire of an idle connection may say 408 before they close it.
+            return self.lost(now, "it spoke before it was asked");
         }
+        let progress = link.response.filled(n);
+        self.progressed(now, progress);
     }
 
     /// Azure closed its sending direction.
