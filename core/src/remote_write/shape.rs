@@ -2,8 +2,26 @@
 //! either describes exactly what the walker would find byte by byte, or gives `None` and leaves it to the walker; none
 //! of them finds a fault.
 
+use super::schema::Message;
 use super::varint;
 use super::{Level, text};
+
+#[inline]
+pub(super) fn series(message: Message, bytes: &[u8]) -> Option<(Message, usize, usize)> {
+    let (key, series) = match message {
+        Message::RequestV1 => (0x0a, Message::SeriesV1),
+        Message::RequestV2 => (0x2a, Message::SeriesV2),
+        _ => return None,
+    };
+    let (&found, rest) = bytes.split_first()?;
+    if found != key {
+        return None;
+    }
+    let (length, content) = varint::decode(rest)?;
+    let length = usize::try_from(length).ok()?;
+    let header = bytes.len().checked_sub(content.len())?;
+    (length <= content.len()).then_some((series, header, length))
+}
 
 /// A label of version 1 as every encoder writes it, name then value, each under 128 bytes:
 /// `0a len | 0a len name | 12 len value`. Gives its length, key included.
@@ -24,8 +42,8 @@ pub(super) fn sample(bytes: &[u8]) -> Option<(usize, i64)> {
     let (body, length) = short_field(bytes, 0x12)?;
     let rest = if body.first() == Some(&0x09) { body.get(9..)? } else { body };
     let Some((&key, rest)) = rest.split_first() else { return Some((length, 0)) };
-    let (timestamp, rest) = varint::decode(rest)?;
-    (key == 0x10 && rest.is_empty()).then_some((length, timestamp.cast_signed()))
+    let timestamp = varint::decode_last(bytes.get(..length)?, rest.len())?;
+    (key == 0x10).then_some((length, timestamp.cast_signed()))
 }
 
 /// A symbol of version 2 under 128 bytes: `22 len text`. Gives its length, key included.

@@ -63,6 +63,15 @@ fn decode_word(bytes: [u8; 8]) -> Option<(u64, usize)> {
     (ends != 0).then_some((by_56, length))
 }
 
+/// The varint that takes exactly the last `length` bytes of `bytes`.
+#[inline]
+pub(super) fn decode_last(bytes: &[u8], length: usize) -> Option<u64> {
+    let before = 8_usize.checked_sub(length)?;
+    let word = u64::from_le_bytes(*bytes.last_chunk::<8>()?).checked_shr(u32::try_from(before).ok()?.wrapping_mul(8))?;
+    let (value, found) = decode_word(word.to_le_bytes())?;
+    (found == length).then_some(value)
+}
+
 fn decode_long(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut varint = Varint::default();
     let mut rest = bytes;

@@ -185,6 +185,14 @@ impl Walker {
 
     fn pass_fields<'r>(&mut self, message: Message, rest: &'r [u8]) -> &'r [u8] {
         let front = self.front(rest);
+        if let Some((series, header, length)) = shape::series(message, front)
+            && self.outer.len() < OPEN_MESSAGES
+        {
+            let rest = self.pass(rest, header);
+            self.tally.open(series);
+            let _ = self.open(Content::Fields(series), length);
+            return self.pass_fields(series, rest);
+        }
         let mut left = front;
         while let Some(length) = self.known_shape(message, left) {
             left = self.pass(left, length);

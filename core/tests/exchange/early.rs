@@ -138,6 +138,21 @@ fn expect_is_not_invited_when_the_body_came_along() {
     assert!(bench.received.is_empty());
 }
 
+#[test]
+fn an_answer_waits_for_the_invitation_that_is_still_leaving() {
+    let request = write_with("Expect: 100-continue\r\n", BODY);
+    let head = &request[..request.len() - BODY.len()];
+    let mut bench = Bench::new();
+    bench.exchange.client_space()[..head.len()].copy_from_slice(head);
+    bench.exchange.client_filled(bench.now, head.len());
+    assert_eq!(bench.exchange.poll_event(), Some(Event::Reserve(BODY.len())));
+    bench.exchange.reserved(bench.now);
+    bench.received.extend_from_slice(&bench.exchange.client_pending()[..10]);
+    bench.exchange.client_drained(bench.now, 10);
+    bench.pass_deadline();
+    assert_eq!(bench.answers().iter().map(Message::status).collect::<Vec<_>>(), [100, 503]);
+}
+
 /// GO-2024-2963: the sender decides whether it sends the body after a final answer, so nobody knows what comes next.
 #[test]
 fn expect_with_a_refusal_ends_the_connection() {
