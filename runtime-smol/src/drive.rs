@@ -244,11 +244,10 @@ impl Connection {
 
     /// Sends what is left over, then seals and sends more.
     fn write_upstream(&mut self) -> bool {
-        let progress = self.try_write_upstream();
-        if progress.is_err() {
+        self.try_write_upstream().unwrap_or_else(|_| {
             self.exchange.upstream_unwritable(self.hub.now());
-        }
-        progress.unwrap_or(false)
+            true
+        })
     }
 
     fn try_write_upstream(&mut self) -> Result<bool, LinkError> {

@@ -133,11 +133,14 @@ impl Relay {
     /// What is made of `status`. `holds`: refusals of the credential are still held back.
     pub(super) const fn of(status: u16, holds: bool, pass_rate_limit: bool) -> Self {
         match status {
-            // A 401 after a forced refresh, a role that is not there yet, a rule that is not there yet.
-            401 | 403 | 404 if holds => Self::Hold { retry_after: 30 },
-            429 if !pass_rate_limit => Self::Hold { retry_after: 10 },
-            // Not about the data: the same request may be repeated (RFC 9110 §15.5.9 and §15.5.20, RFC 8470 §5.2).
+            // Verdicts on the data, which no repetition mends.
+            400 | 409 | 413 | 415 | 422 => Self::AsItIs,
+            429 if pass_rate_limit => Self::AsItIs,
+            429 => Self::Hold { retry_after: 10 },
+            // The same request may be repeated as it is (RFC 9110 §15.5.9 and §15.5.20, RFC 8470 §5.2).
             408 | 421 | 425 => Self::Hold { retry_after: 1 },
+            // A 401 after a forced refresh, a role or a rule that is not there yet, an address that is not Azure's.
+            400..=499 if holds => Self::Hold { retry_after: 30 },
             200..=299 | 400..=599 => Self::AsItIs,
             _ => Self::BadGateway,
         }

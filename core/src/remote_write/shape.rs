@@ -27,12 +27,24 @@ pub(super) fn series(message: Message, bytes: &[u8]) -> Option<(Message, usize, 
 /// `0a len | 0a len name | 12 len value`. Gives its length, key included.
 #[inline]
 pub(super) fn label(bytes: &[u8], level: Level) -> Option<usize> {
-    let (body, length) = short_field(bytes, 0x0a)?;
-    let (&[key, name_length], rest) = body.split_first_chunk::<2>()?;
-    let (&[value_key, value_length], value) = rest.get(usize::from(name_length)..)?.split_first_chunk::<2>()?;
+    let &[key, length, name_key, name_length, ..] = bytes.first_chunk::<4>()?;
+    let end = usize::from(length).saturating_add(2);
+    let texts = bytes.get(4..end)?;
+    let (&[value_key, value_length], value) = texts.get(usize::from(name_length)..)?.split_first_chunk::<2>()?;
+    let is_label = [key, name_key, value_key] == [0x0a, 0x0a, 0x12] && length < 0x80;
     let whole = usize::from(value_length) == value.len();
     // Keys and lengths are below 128 here: the label is ASCII if and only if its texts are.
-    (key == 0x0a && value_key == 0x12 && whole && (level == Level::Wire || text::is_ascii(body))).then_some(length)
+    (is_label && whole && (level == Level::Wire || text::is_ascii(texts))).then_some(end)
+}
+
+/// The labels in front, at least one; gives their length.
+#[inline]
+pub(super) fn labels(bytes: &[u8], level: Level) -> Option<usize> {
+    let mut left = bytes.get(label(bytes, level)?..)?;
+    while let Some(length) = label(left, level) {
+        left = left.get(length..)?;
+    }
+    bytes.len().checked_sub(left.len())
 }
 
 /// A sample of either version, value then timestamp, either of which is left out when 0:

@@ -67,7 +67,8 @@ fn decode_word(bytes: [u8; 8]) -> Option<(u64, usize)> {
 #[inline]
 pub(super) fn decode_last(bytes: &[u8], length: usize) -> Option<u64> {
     let before = 8_usize.checked_sub(length)?;
-    let word = u64::from_le_bytes(*bytes.last_chunk::<8>()?).checked_shr(u32::try_from(before).ok()?.wrapping_mul(8))?;
+    let word =
+        u64::from_le_bytes(*bytes.last_chunk::<8>()?).checked_shr(u32::try_from(before).ok()?.wrapping_mul(8))?;
     let (value, found) = decode_word(word.to_le_bytes())?;
     (found == length).then_some(value)
 }

@@ -205,7 +205,7 @@ impl Walker {
     #[inline]
     fn known_shape(&mut self, message: Message, front: &[u8]) -> Option<usize> {
         match (message, front.first()?) {
-            (Message::SeriesV1, 0x0a) => shape::label(front, self.level),
+            (Message::SeriesV1, 0x0a) => shape::labels(front, self.level),
             (Message::SeriesV1 | Message::SeriesV2, 0x12) => {
                 let (length, timestamp) = shape::sample(front)?;
                 self.tally.sample(timestamp);

@@ -135,6 +135,8 @@ fn refusals_of_the_credential_are_held_back() {
         held("403", Azure::Answers(403, "", "no role"), "Monitoring Metrics Publisher"),
         held("403 with its text", Azure::Answers(403, "", "no role"), "no role"),
         held("404", Azure::Answers(404, "", ""), "INGESTION_URL"),
+        held("405 of something that is not Azure", Azure::Answers(405, "", "nginx"), "nginx"),
+        held("431", Azure::Answers(431, "", ""), "431"),
     ]);
 }
 
@@ -147,6 +149,7 @@ fn refusals_of_the_credential_pass_once_the_hold_is_over() {
             relayed("401", Azure::AnswersAfterRefresh(401, "", "expired"), 401, None, "expired"),
             relayed("403", Azure::Answers(403, "", "no role"), 403, None, "no role"),
             relayed("404", Azure::Answers(404, "", "no rule"), 404, None, "no rule"),
+            relayed("405", Azure::Answers(405, "", "nginx"), 405, None, "nginx"),
         ],
     );
 }
