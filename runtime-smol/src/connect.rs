@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_io::{Async, Timer};
 use remora_core::forward::Refusal;
 use smol::future;
+use smol::lock::Mutex;
 
 use crate::endpoint::Endpoint;
 use crate::tls::{self, TlsError};
@@ -52,13 +53,25 @@ impl fmt::Display for ConnectError {
 pub(crate) struct Connector {
     endpoint: Endpoint,
     tls: tls::Client,
-    /// The last addresses, kept until one of them fails: private endpoints move.
+    /// Kept until an attempt with them fails: private endpoints move.
     addresses: RefCell<Vec<SocketAddr>>,
+    resolving: Mutex<()>,
+}
+
+/// Forgets the addresses unless a connection came of them, also when a deadline ends the attempt.
+struct Doubt<'c>(Option<&'c RefCell<Vec<SocketAddr>>>);
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if let Some(addresses) = self.0 {
+            addresses.borrow_mut().clear();
+        }
+    }
 }
 
 impl Connector {
     pub(crate) const fn new(endpoint: Endpoint, tls: tls::Client) -> Self {
-        Self { endpoint, tls, addresses: RefCell::new(Vec::new()) }
+        Self { endpoint, tls, addresses: RefCell::new(Vec::new()), resolving: Mutex::new(()) }
     }
 
     pub(crate) const fn endpoint(&self) -> &Endpoint {
@@ -66,23 +79,29 @@ impl Connector {
     }
 
     pub(crate) async fn connect(&self) -> Result<Upstream, ConnectError> {
-        let known = self.addresses.borrow().clone();
-        let addresses = if known.is_empty() { self.resolve().await? } else { known };
-        let stream = match race(&addresses).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                self.addresses.borrow_mut().clear();
-                let host = self.endpoint.authority();
-                return Err(ConnectError::Connect(format!("{host}: {error}")));
-            }
-        };
-        *self.addresses.borrow_mut() = addresses;
+        let addresses = self.addresses().await?;
+        let mut doubt = Doubt(Some(&self.addresses));
+        let failed = |error| ConnectError::Connect(format!("{}: {error}", self.endpoint.authority()));
+        let stream = race(&addresses).await.map_err(failed)?;
         // Requests and small answers alternate; nothing is gained by waiting for more bytes.
         let _ = stream.get_ref().set_nodelay(true);
         let session = self.tls.open(self.endpoint.host()).map_err(ConnectError::Tls)?;
         let mut upstream = Upstream::new(stream, session);
         upstream.handshake().await?;
+        doubt.0 = None;
         Ok(upstream)
+    }
+
+    /// The known addresses. Where there are none, one caller resolves for all.
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectError> {
+        let _alone = if self.addresses.borrow().is_empty() { Some(self.resolving.lock().await) } else { None };
+        let known = self.addresses.borrow().clone();
+        if !known.is_empty() {
+            return Ok(known);
+        }
+        let found = self.resolve().await?;
+        self.addresses.borrow_mut().clone_from(&found);
+        Ok(found)
     }
 
     /// `getaddrinfo` may take ten seconds and cannot be cancelled: it runs on a thread of its own that ends with it.
@@ -204,6 +223,27 @@ mod tests {
         let live = listener.local_addr().unwrap();
         let stream = smol::block_on(race(&[address, live])).unwrap();
         assert_eq!(stream.get_ref().peer_addr().unwrap(), live);
+    }
+
+    #[test]
+    fn addresses_are_forgotten_unless_a_connection_came_of_them() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let endpoint = Endpoint::parse(&format!("https://{address}/")).unwrap();
+        let connector = Connector::new(endpoint, tls::Client::new(&[]).unwrap());
+        let connect = || {
+            connector.addresses.borrow_mut().push(address);
+            let deadline = async {
+                Timer::after(Duration::from_millis(50)).await;
+                None
+            };
+            smol::block_on(future::or(async { Some(connector.connect().await) }, deadline))
+        };
+        assert!(connect().is_none(), "a peer that says nothing");
+        assert!(connector.addresses.borrow().is_empty());
+        drop(listener);
+        assert!(matches!(connect(), Some(Err(ConnectError::Connect(_)))), "nobody there");
+        assert!(connector.addresses.borrow().is_empty());
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Connection {
     fn note_open(&mut self, open: bool) {
         if open != self.open {
             self.open = open;
-            self.hub.traffic.turned(self.hub.now(), open);
+            self.hub.traffic.turned(open);
         }
     }
 
@@ -177,7 +177,7 @@ impl Connection {
     fn release(&mut self, reusable: bool) {
         self.hub.responses.give(self.exchange.detach());
         if let Some(upstream) = self.upstream.take() {
-            if reusable && upstream.is_flushed() && !self.excess {
+            if reusable && upstream.is_clear() && !self.excess {
                 self.hub.keep(upstream);
             } else {
                 upstream.close();
@@ -260,15 +260,14 @@ impl Connection {
         let mut sealed = hub.sealed.borrow_mut();
         sealed.clear();
         if exchange.outgoing() == Outgoing::Head {
-            let mut head = [0; HEAD];
+            let mut head = zeroize::Zeroizing::new([0; HEAD]);
             let endpoint = hub.connector.endpoint();
             let authority = endpoint.authority();
             let to = Destination { authority: &authority, target: endpoint.target(), authorization: bearer.as_bytes() };
-            let Ok(length) = exchange.encode_head(&to, &mut head) else {
+            let Ok(length) = exchange.encode_head(&to, &mut head[..]) else {
                 exchange.refuse(now, Refusal::NoToken, "the token does not fit into a request head");
                 return Ok(true);
             };
-            let head = zeroize::Zeroizing::new(head);
             let plain = head.get(..length).unwrap_or_default();
             upstream.seal(plain, &mut sealed, &mut |bytes| feed(exchange, hub, excess, bytes))?;
             exchange.head_sent(now);
@@ -287,7 +286,7 @@ impl Connection {
     fn read_upstream(&mut self) -> bool {
         let Self { hub, exchange, upstream, excess, .. } = self;
         let Some(upstream) = upstream else { return false };
-        exchange.upstream_backlog(!upstream.is_flushed());
+        exchange.upstream_backlog(!upstream.is_clear());
         match upstream.try_read(&mut |bytes| feed(exchange, hub, excess, bytes)) {
             Ok(Read::Blocked) => return false,
             Ok(Read::Some) => {}

@@ -10,7 +10,7 @@ use remora_core::forward::{Peer, reply};
 use smol::future;
 
 use crate::drive;
-use crate::hub::Hub;
+use crate::hub::{Hub, Slot};
 use crate::notice::Notice;
 use crate::pool::Pool;
 
@@ -43,6 +43,8 @@ pub(crate) async fn accept(hub: &'static Hub, listener: Async<TcpListener>, admi
             Ok((stream, from)) => {
                 let peer = if admin { Peer::Foreign } else { peer(hub, from.ip()) };
                 admit(hub, &farewells, stream, peer);
+                // Accepting goes on as long as somebody knocks; the others want their turn.
+                future::yield_now().await;
             }
             Err(error) => {
                 hub.observer.notice(&Notice::AcceptFailed { error: &error });
@@ -53,7 +55,7 @@ pub(crate) async fn accept(hub: &'static Hub, listener: Async<TcpListener>, admi
 }
 
 fn admit(hub: &'static Hub, farewells: &Rc<Pool<()>>, stream: Async<TcpStream>, peer: Peer) {
-    if let Some(slot) = hub.slots.try_take() {
+    if let Some(slot) = slot(&hub.slots, peer) {
         let _ = stream.get_ref().set_nodelay(true);
         hub.traffic.connected();
         let serve = async move {
@@ -76,6 +78,12 @@ fn admit(hub: &'static Hub, farewells: &Rc<Pool<()>>, stream: Async<TcpStream>, 
             hub.executor.spawn(turn_away).detach();
         }
     }
+}
+
+/// A slot for a sender that sits there. Those who may not write never get the last quarter.
+fn slot(slots: &Pool<Slot>, peer: Peer) -> Option<Slot> {
+    let kept = if peer == Peer::Foreign { slots.size() / 4 } else { 0 };
+    if slots.free() > kept { slots.try_take() } else { None }
 }
 
 /// Answers at once, then reads what still comes: closing earlier would turn the answer into a network error.
@@ -109,5 +117,20 @@ fn peer(hub: &Hub, from: IpAddr) -> Peer {
         Peer::Allowed
     } else {
         Peer::Foreign
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::buffers;
+
+    #[test]
+    fn who_may_not_write_cannot_take_the_last_slots() {
+        let slots = Pool::new(buffers(8, 2).map(|slot| slot.split_at_mut(1)));
+        let foreign: Vec<_> = std::iter::from_fn(|| slot(&slots, Peer::Foreign)).collect();
+        assert_eq!(foreign.len(), 6);
+        let own: Vec<_> = std::iter::from_fn(|| slot(&slots, Peer::Loopback)).collect();
+        assert_eq!(own.len(), 2);
     }
 }

@@ -43,6 +43,11 @@ impl<T> Pool<T> {
         Rc::new(Self { state: RefCell::new(State { free, waiting: VecDeque::new(), last_ticket: 0 }), size })
     }
 
+    /// How many there are in all.
+    pub(crate) const fn size(&self) -> usize {
+        self.size
+    }
+
     /// How many are not lent out.
     pub(crate) fn free(&self) -> usize {
         self.state.borrow().free.len()

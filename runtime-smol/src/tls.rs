@@ -156,6 +156,11 @@ impl Session {
         self.established
     }
 
+    /// No part of a record is waiting for its rest.
+    pub(crate) const fn is_between_records(&self) -> bool {
+        self.filled == 0
+    }
+
     /// The peer said that it will send no more.
     pub(crate) const fn is_peer_closed(&self) -> bool {
         self.peer_closed

@@ -18,7 +18,7 @@ const QUIET: Duration = Duration::from_secs(2);
 pub(crate) struct Traffic {
     connections: Cell<usize>,
     open: Cell<usize>,
-    last_answer: Cell<Instant>,
+    last_write: Cell<Instant>,
     minute: RefCell<Minute>,
     counting: Cell<bool>,
     less: Event,
@@ -35,12 +35,11 @@ impl Traffic {
     }
 
     /// A request began or ended.
-    pub(crate) fn turned(&self, now: Instant, open: bool) {
+    pub(crate) fn turned(&self, open: bool) {
         if open {
             self.open.set(self.open.get() + 1);
         } else {
             self.open.set(self.open.get().saturating_sub(1));
-            self.last_answer.set(now);
             self.less.notify(usize::MAX);
         }
     }
@@ -52,6 +51,7 @@ impl Traffic {
 
     /// Counts a write; true when it is the first of a minute, so that somebody must see to the minute's end.
     pub(crate) fn wrote(&self, now: Instant, outcome: &Outcome) -> bool {
+        self.last_write.set(now);
         let mut minute = self.minute.borrow_mut();
         let count = if (200..300).contains(&outcome.status) { &mut minute.succeeded } else { &mut minute.failed };
         *count += 1;
@@ -70,7 +70,7 @@ impl Traffic {
     fn settled(&self, now: Instant) -> Option<Instant> {
         match (self.open.get(), self.connections.get()) {
             (0, 0) => Some(now),
-            (0, _) => Some(self.last_answer.get().saturating_add(QUIET)),
+            (0, _) => Some(self.last_write.get().saturating_add(QUIET)),
             _ => None,
         }
     }

@@ -122,6 +122,11 @@ impl Upstream {
         self.session.seal(plain, sealed, sink).map_err(LinkError::Tls)
     }
 
+    /// Whether all that was handed over is with the kernel.
+    pub(crate) fn is_clear(&self) -> bool {
+        !self.unwritable && self.session.outgoing().is_empty()
+    }
+
     /// Sends sealed bytes with one write and keeps what the socket did not take.
     pub(crate) fn send(&mut self, sealed: &[u8]) -> io::Result<()> {
         let taken = match (&mut self.stream.get_ref()).write(sealed) {
@@ -148,7 +153,7 @@ impl Upstream {
         let mut unasked = false;
         loop {
             match self.try_read(&mut |_| unasked = true) {
-                Ok(Read::Blocked) => return !unasked && self.is_flushed(),
+                Ok(Read::Blocked) => return !unasked && self.is_clear() && self.session.is_between_records(),
                 Ok(Read::Some) if !unasked => {}
                 _ => return false,
             }

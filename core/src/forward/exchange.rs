@@ -4,6 +4,7 @@ mod client;
 mod upstream;
 
 use core::fmt;
+use core::time::Duration;
 
 use super::gateway::{Gateway, Readiness};
 use super::inbox::Inbox;
@@ -113,7 +114,7 @@ impl<'m> Exchange<'m> {
             inbox: Inbox::new(inbox),
             outbox: Outbox::new(outbox),
             phase: Phase::Idle,
-            deadline: now.saturating_add(gateway.policy.timeouts.idle),
+            deadline: now.saturating_add(idle(gateway, peer)),
             events: heapless::Deque::new(),
             request: Request::malformed(HeadError::Malformed),
             stored: 0,
@@ -247,5 +248,14 @@ impl<'m> Exchange<'m> {
             Route::Write(version) => version,
             _ => Version::V1,
         }
+    }
+}
+
+/// How long a connection may be idle. Who may not write has nothing to keep one for.
+const fn idle(gateway: &Gateway, peer: Peer) -> Duration {
+    let timeouts = &gateway.policy.timeouts;
+    match peer {
+        Peer::Loopback | Peer::Allowed => timeouts.idle,
+        Peer::Foreign => timeouts.head,
     }
 }

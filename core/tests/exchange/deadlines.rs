@@ -203,3 +203,11 @@ fn buffers_come_back_at_their_full_length() {
     let (inbox, outbox) = exchange.into_buffers();
     assert_eq!((inbox.len(), outbox.len()), (4096, 2048));
 }
+
+#[test]
+fn who_may_not_write_is_not_kept_idle() {
+    let (inbox, outbox) = (vec![0; 4096].leak(), vec![0; 2048].leak());
+    let bench = Bench::new();
+    let exchange = Exchange::new(bench.now, bench.gateway, Peer::Foreign, inbox, outbox);
+    assert_eq!(exchange.deadline(), bench.now.saturating_add(TIMEOUTS.head));
+}

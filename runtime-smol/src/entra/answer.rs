@@ -119,7 +119,8 @@ fn grant(body: &[u8]) -> Option<Grant> {
     let access_token = zeroize::Zeroizing::new(success.access_token);
     let bearer = Bearer::new(&access_token).filter(|_| success.token_type.eq_ignore_ascii_case("bearer"))?;
     let refresh_in = success.refresh_in.and_then(|seconds| seconds.duration());
-    Some(Grant { bearer, lifetime: success.expires_in.duration()?, refresh_in })
+    let lifetime = success.expires_in.duration().filter(|lifetime| !lifetime.is_zero())?;
+    Some(Grant { bearer, lifetime, refresh_in })
 }
 
 fn refused(status: u16, body: &[u8]) -> Failure {
@@ -207,6 +208,7 @@ mod tests {
             "<html>",
             r#"{"token_type":"Bearer","expires_in":10}"#,
             r#"{"token_type":"Bearer","expires_in":"+10","access_token":"t"}"#,
+            r#"{"token_type":"Bearer","expires_in":0,"access_token":"t"}"#,
             r#"{"token_type":"Bearer","expires_in":10,"access_token":""}"#,
             r#"{"token_type":"pop","expires_in":10,"access_token":"t"}"#,
         ] {

@@ -1,7 +1,7 @@
 //! The sender's side: head, body, answer, drain.
 
 use super::{
-    Event, Exchange, Framing, Instant, Line, Outgoing, Phase, Readiness, Refusal, Reply, Request, Route, Verdict,
+    Event, Exchange, Framing, Instant, Line, Outgoing, Phase, Readiness, Refusal, Reply, Request, Route, Verdict, idle,
     remote_write,
 };
 
@@ -237,7 +237,7 @@ impl Exchange<'_> {
         self.refreshed = false;
         self.reconnected = false;
         self.inbox.restart();
-        self.enter(Phase::Idle, now.saturating_add(self.gateway.policy.timeouts.idle));
+        self.enter(Phase::Idle, now.saturating_add(idle(self.gateway, self.peer)));
         if !self.inbox.is_empty() {
             self.read_head(now);
         }
