@@ -176,10 +176,10 @@ impl<'w> Decoder<'w> {
         let from = self.window.at();
         // Where the announced output ends, as a place in the window.
         let end = from.saturating_add(self.declared.saturating_sub(self.claimed));
-        let mut window = self.window.lend();
+        let mut window = self.window.lend(end);
         let mut left = *rest;
         while window.at() < stop
-            && let Some(tail) = plain_element(&mut window, left, end)
+            && let Some(tail) = plain_element(&mut window, left)
         {
             left = tail;
         }
@@ -264,12 +264,9 @@ impl<'w> Decoder<'w> {
 /// Decodes the element at the front of `bytes` into `window`, no further than `end`, and gives what follows it; `None`,
 /// and nothing done, when that cannot be done at once.
 #[inline]
-fn plain_element<'i>(window: &mut Window<'_>, bytes: &'i [u8], end: usize) -> Option<&'i [u8]> {
+fn plain_element<'i>(window: &mut Window<'_>, bytes: &'i [u8]) -> Option<&'i [u8]> {
     let (Element { last, offset }, header) = Element::decode_front(bytes)?;
     let length = last.checked_add(1)?;
-    if length > end.saturating_sub(window.at()) {
-        return None;
-    }
     let rest = bytes.get(header..)?;
     if let Some(offset) = offset {
         return window.copy_whole(offset as usize, length).then_some(rest);

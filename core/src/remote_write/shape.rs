@@ -6,45 +6,56 @@ use super::schema::Message;
 use super::varint;
 use super::{Level, text};
 
+/// The beginning of a series, which is a field of a request: `0a length` in version 1, `2a length` in version 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Series {
+    /// The message that it is.
+    pub(super) message: Message,
+    /// Key and length, in bytes.
+    pub(super) header: usize,
+    /// All of the field, in bytes.
+    pub(super) length: usize,
+}
+
+/// The series at the front of a request.
 #[inline]
-pub(super) fn series(message: Message, bytes: &[u8]) -> Option<(Message, usize, usize)> {
-    let (key, series) = match message {
-        Message::RequestV1 => (0x0a, Message::SeriesV1),
-        Message::RequestV2 => (0x2a, Message::SeriesV2),
+pub(super) fn series(request: Message, bytes: &[u8]) -> Option<Series> {
+    let (&key, rest) = bytes.split_first()?;
+    let message = match (request, key) {
+        (Message::RequestV1, 0x0a) => Message::SeriesV1,
+        (Message::RequestV2, 0x2a) => Message::SeriesV2,
         _ => return None,
     };
-    let (&found, rest) = bytes.split_first()?;
-    if found != key {
-        return None;
-    }
-    let (length, content) = varint::decode(rest)?;
-    let length = usize::try_from(length).ok()?;
+    let (content_length, content) = varint::decode(rest)?;
     let header = bytes.len().checked_sub(content.len())?;
-    (length <= content.len()).then_some((series, header, length))
+    let length = usize::try_from(content_length).ok()?.checked_add(header)?;
+    (length <= bytes.len()).then_some(Series { message, header, length })
+}
+
+/// The labels of version 1 in front, one at least. Gives their length.
+#[inline]
+pub(super) fn labels(bytes: &[u8], level: Level) -> Option<usize> {
+    let mut rest = bytes;
+    while let Some(length) = label(rest, level) {
+        rest = rest.get(length..)?;
+    }
+    let passed = bytes.len().checked_sub(rest.len())?;
+    (passed > 0).then_some(passed)
 }
 
 /// A label of version 1 as every encoder writes it, name then value, each under 128 bytes:
 /// `0a len | 0a len name | 12 len value`. Gives its length, key included.
 #[inline]
-pub(super) fn label(bytes: &[u8], level: Level) -> Option<usize> {
-    let &[key, length, name_key, name_length, ..] = bytes.first_chunk::<4>()?;
-    let end = usize::from(length).saturating_add(2);
-    let texts = bytes.get(4..end)?;
-    let (&[value_key, value_length], value) = texts.get(usize::from(name_length)..)?.split_first_chunk::<2>()?;
-    let is_label = [key, name_key, value_key] == [0x0a, 0x0a, 0x12] && length < 0x80;
+fn label(bytes: &[u8], level: Level) -> Option<usize> {
+    let &[0x0a, length @ ..0x80, 0x0a, name_length] = bytes.first_chunk::<4>()? else { return None };
+    let length = usize::from(length).saturating_add(2);
+    let texts = bytes.get(4..length)?;
+    let (&[0x12, value_length], value) = texts.get(usize::from(name_length)..)?.split_first_chunk::<2>()? else {
+        return None;
+    };
     let whole = usize::from(value_length) == value.len();
-    // Keys and lengths are below 128 here: the label is ASCII if and only if its texts are.
-    (is_label && whole && (level == Level::Wire || text::is_ascii(texts))).then_some(end)
-}
-
-/// The labels in front, at least one; gives their length.
-#[inline]
-pub(super) fn labels(bytes: &[u8], level: Level) -> Option<usize> {
-    let mut left = bytes.get(label(bytes, level)?..)?;
-    while let Some(length) = label(left, level) {
-        left = left.get(length..)?;
-    }
-    bytes.len().checked_sub(left.len())
+    // Keys and lengths are below 128 here: the texts are ASCII if and only if all these bytes are.
+    (whole && (level == Level::Wire || text::is_ascii(texts))).then_some(length)
 }
 
 /// A sample of either version, value then timestamp, either of which is left out when 0:
@@ -129,14 +140,34 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_passed_up_to_what_is_none() {
+        let two_and_more = [LABEL, LABEL, b"\x0a\x01"].concat();
+        assert_eq!(labels(&two_and_more, Level::Full), Some(20));
+        assert_eq!(labels(LABEL, Level::Full), Some(10));
+        assert_eq!(labels(&LABEL[1..], Level::Full), None);
+    }
+
+    #[test]
+    fn a_series_is_known_by_the_key_of_its_request() {
+        let series_of = |message, length| Some(Series { message, header: 2, length });
+        assert_eq!(series(Message::RequestV1, b"\x0a\x01\x08\x0a"), series_of(Message::SeriesV1, 3));
+        assert_eq!(series(Message::RequestV2, b"\x2a\x00"), series_of(Message::SeriesV2, 2));
+        assert_eq!(series(Message::RequestV1, b"\x2a\x00"), None);
+        assert_eq!(series(Message::SeriesV1, b"\x0a\x00"), None, "a label");
+        assert_eq!(series(Message::RequestV1, b"\x0a\x02\x08"), None, "cut short");
+        assert_eq!(series(Message::RequestV1, b"\x0a\x80"), None, "length cut short");
+    }
+
+    #[test]
     fn samples_with_and_without_zeros() {
         assert_eq!(sample(b"\x12\x00"), Some((2, 0)));
-        assert_eq!(sample(b"\x12\x02\x10\x05"), Some((4, 5)));
+        assert_eq!(sample(b"\x12\x07\x10\xfb\xd3\x87\xbc\xa1\x31"), Some((9, 1_692_611_504_635)));
         assert_eq!(sample(b"\x12\x09\x09\0\0\0\0\0\0\xf0\x7f"), Some((11, 0)));
         assert_eq!(sample(b"\x12\x0b\x09\0\0\0\0\0\0\xf0\x7f\x10\x05"), Some((13, 5)));
         assert_eq!(sample(b"\x12\x0b\x10\x05\x09\0\0\0\0\0\0\xf0\x7f"), None, "other order");
-        assert_eq!(sample(b"\x12\x02\x10\x85"), None, "cut varint");
-        assert_eq!(sample(b"\x12\x03\x10\x05\x00"), None, "more in it");
+        assert_eq!(sample(b"\x12\x07\x10\xfb\xd3\x87\xbc\xa1\xb1"), None, "cut varint");
+        assert_eq!(sample(b"\x12\x08\x10\xfb\xd3\x87\xbc\xa1\x31\x00"), None, "more in it");
+        assert_eq!(sample(b"\x12\x02\x10\x05"), None, "shorter than a word");
     }
 
     #[test]

@@ -63,13 +63,16 @@ fn decode_word(bytes: [u8; 8]) -> Option<(u64, usize)> {
     (ends != 0).then_some((by_56, length))
 }
 
-/// The varint that takes exactly the last `length` bytes of `bytes`.
+/// The varint that the last `length` bytes of `bytes` are. `None` when they are none, when they are more than 8, and when
+/// `bytes` itself is shorter than 8 bytes: one word is read, whatever `length` is.
 #[inline]
 pub(super) fn decode_last(bytes: &[u8], length: usize) -> Option<u64> {
-    let before = 8_usize.checked_sub(length)?;
-    let word =
-        u64::from_le_bytes(*bytes.last_chunk::<8>()?).checked_shr(u32::try_from(before).ok()?.wrapping_mul(8))?;
-    let (value, found) = decode_word(word.to_le_bytes())?;
+    let word = u64::from_le_bytes(*bytes.last_chunk::<8>()?);
+    let before = u32::try_from(8_usize.checked_sub(length)?).ok()?;
+    // What stands before the varint is shifted out; the zeros that come in end a varint that does not end by itself, one
+    // byte too late.
+    let shifted = word.checked_shr(before.saturating_mul(8))?;
+    let (value, found) = decode_word(shifted.to_le_bytes())?;
     (found == length).then_some(value)
 }
 
@@ -129,6 +132,19 @@ mod tests {
                 assert_eq!(decode(&bytes[..length]), Some((value, &[][..])));
             }
         }
+    }
+
+    #[test]
+    fn the_end_of_a_field_is_one_varint_or_none() {
+        let field = [0xff, 0xff, 0xff, 0x85, 0x80, 0x80, 0x80, 0x80, 0x81, 0x01];
+        assert_eq!(decode_last(&field, 1), Some(1));
+        assert_eq!(decode_last(&field, 2), Some(0x81));
+        assert_eq!(decode_last(&field, 7), Some(0x81 << 35 | 5));
+        assert_eq!(decode_last(&field, 0), None);
+        assert_eq!(decode_last(&field, 9), None, "longer than a word");
+        assert_eq!(decode_last(&field[3..], 7), None, "shorter than a word");
+        assert_eq!(decode_last(&field[..9], 3), None, "goes on behind the end");
+        assert_eq!(decode_last(b"\0\0\0\0\0\0\x01\x01", 2), None, "two varints");
     }
 
     #[test]

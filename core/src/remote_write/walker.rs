@@ -183,16 +183,26 @@ impl Walker {
         }
     }
 
+    /// Passes by fields of `message`, or of the series that begins in front.
     fn pass_fields<'r>(&mut self, message: Message, rest: &'r [u8]) -> &'r [u8] {
-        let front = self.front(rest);
-        if let Some((series, header, length)) = shape::series(message, front)
-            && self.outer.len() < OPEN_MESSAGES
-        {
-            let rest = self.pass(rest, header);
-            self.tally.open(series);
-            let _ = self.open(Content::Fields(series), length);
-            return self.pass_fields(series, rest);
+        match self.enter_series(message, rest) {
+            Some((series, content)) => self.pass_shapes(series, content),
+            None => self.pass_shapes(message, rest),
         }
+    }
+
+    /// Opens the series in front of a request; gives what it is and what follows its header.
+    #[inline]
+    fn enter_series<'r>(&mut self, request: Message, rest: &'r [u8]) -> Option<(Message, &'r [u8])> {
+        let series = shape::series(request, self.front(rest))?;
+        self.open(Content::Fields(series.message), series.length).ok()?;
+        self.tally.open(series.message);
+        Some((series.message, self.pass(rest, series.header)))
+    }
+
+    /// Passes by the fields of `message` in front that have a known shape.
+    fn pass_shapes<'r>(&mut self, message: Message, rest: &'r [u8]) -> &'r [u8] {
+        let front = self.front(rest);
         let mut left = front;
         while let Some(length) = self.known_shape(message, left) {
             left = self.pass(left, length);
@@ -201,7 +211,7 @@ impl Walker {
         rest.get(passed..).unwrap_or_default()
     }
 
-    /// Takes note of the field in front if it has a known shape; gives its length.
+    /// Takes note of the field in front, or of the labels, if they have a known shape; gives their length.
     #[inline]
     fn known_shape(&mut self, message: Message, front: &[u8]) -> Option<usize> {
         match (message, front.first()?) {
@@ -327,9 +337,8 @@ impl Walker {
     }
 
     fn open(&mut self, content: Content, length: usize) -> Result<State, FaultKind> {
-        let inner = Frame { content, end: self.at.saturating_add(length), odd: false };
-        let outer = core::mem::replace(&mut self.frame, inner);
-        self.outer.push(outer).map_err(|_| FaultKind::TooDeep)?;
+        self.outer.push(self.frame).map_err(|_| FaultKind::TooDeep)?;
+        self.frame = Frame { content, end: self.at.saturating_add(length), odd: false };
         Ok(State::Next)
     }
 

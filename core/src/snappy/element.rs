@@ -17,17 +17,8 @@ pub(super) struct Element {
 
 impl Element {
     /// The element of `tag` and its `operand`: a length less one or an offset.
-    #[inline]
     pub(super) fn decode(tag: u8, operand: u32) -> Self {
-        let upper = usize::from(tag >> 2);
-        match tag & 0b11 {
-            0b00 if tag < LONG_LITERAL => Self { last: upper, offset: None },
-            0b00 => Self { last: operand as usize, offset: None },
-            0b01 => {
-                Self { last: (upper & 0b111).saturating_add(3), offset: Some((u32::from(tag >> 5) << 8) | operand) }
-            }
-            _ => Self { last: upper, offset: Some(operand) },
-        }
+        Form::of(tag).element(operand)
     }
 
     /// The element at the front of `bytes` and the bytes its header takes; `None` when fewer bytes are there than the
@@ -35,22 +26,14 @@ impl Element {
     #[inline]
     pub(super) fn decode_front(bytes: &[u8]) -> Option<(Self, usize)> {
         let &[tag, a, b, c, d] = bytes.first_chunk::<LONGEST_HEADER>()?;
-        let width = operand_width(tag);
-        let mask = match width {
-            0 => 0,
-            1 => 0xff,
-            2 => 0xffff,
-            3 => 0x00ff_ffff,
-            _ => u32::MAX,
-        };
-        let operand = u32::from_le_bytes([a, b, c, d]) & mask;
-        Some((Self::decode(tag, operand), usize::from(width).saturating_add(1)))
+        let form = FORMS.get(usize::from(tag))?;
+        let operand = u32::from_le_bytes([a, b, c, d]) & form.mask;
+        Some((form.element(operand), usize::from(form.width).saturating_add(1)))
     }
 }
 
 /// How many bytes of length or offset follow `tag`, least significant first.
-#[inline]
-pub(super) fn operand_width(tag: u8) -> u8 {
+pub(super) const fn operand_width(tag: u8) -> u8 {
     match tag & 0b11 {
         0b00 => (tag >> 2).saturating_sub(59),
         0b01 => 1,
@@ -59,9 +42,80 @@ pub(super) fn operand_width(tag: u8) -> u8 {
     }
 }
 
+/// What a tag says before its operand is known.
+#[derive(Clone, Copy)]
+struct Form {
+    /// The bits of the operand in a word that begins behind the tag.
+    mask: u32,
+    /// The upper bits of a copy's offset, in their place; `None` for a literal.
+    high: Option<u16>,
+    /// [`Element::last`], or 0 where a literal's operand says it.
+    last: u8,
+    /// [`operand_width`].
+    width: u8,
+}
+
+impl Form {
+    /// The form of `tag` (`google/snappy format_description.txt` §2.1 and §2.2).
+    const fn of(tag: u8) -> Self {
+        let upper = tag >> 2;
+        let (last, high) = match tag & 0b11 {
+            0b00 if tag < LONG_LITERAL => (upper, None),
+            0b00 => (0, None),
+            0b01 => ((upper & 0b111).saturating_add(3), Some(((tag >> 5) as u16) << 8)),
+            _ => (upper, Some(0)),
+        };
+        let width = operand_width(tag);
+        let mask = match width {
+            0 => 0,
+            1 => 0xff,
+            2 => 0xffff,
+            3 => 0x00ff_ffff,
+            _ => u32::MAX,
+        };
+        Self { mask, high, last, width }
+    }
+
+    /// The element, given its operand.
+    #[inline]
+    fn element(self, operand: u32) -> Element {
+        let last = usize::from(self.last);
+        match self.high {
+            None => Element { last: last | operand as usize, offset: None },
+            Some(high) => Element { last, offset: Some(u32::from(high) | operand) },
+        }
+    }
+}
+
+/// The form of every tag: a look-up costs the same for all of them, where branches are as hard to foretell as the data.
+static FORMS: [Form; 256] = forms();
+
+const fn forms() -> [Form; 256] {
+    let mut forms = [Form::of(0); 256];
+    let mut rest: &mut [Form] = &mut forms;
+    let mut tag = 0_u8;
+    while let Some((form, tail)) = rest.split_first_mut() {
+        *form = Form::of(tag);
+        tag = tag.wrapping_add(1);
+        rest = tail;
+    }
+    forms
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_front_of_a_body_is_read_as_byte_by_byte() {
+        for tag in 0..=u8::MAX {
+            let (element, header) = Element::decode_front(&[tag, 1, 2, 3, 4]).unwrap();
+            let width = header - 1;
+            let operand = [1, 2, 3, 4].iter().take(width).rev().fold(0, |operand, byte| operand << 8 | byte);
+            assert_eq!(width, usize::from(operand_width(tag)));
+            assert_eq!(element, Element::decode(tag, operand), "tag {tag:#x}");
+        }
+    }
 
     #[test]
     fn every_form_is_read_as_described() {

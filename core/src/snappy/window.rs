@@ -77,21 +77,24 @@ impl<'w> Window<'w> {
     #[inline]
     pub(super) fn copy_whole(&mut self, offset: usize, length: usize) -> bool {
         let next = self.at.saturating_add(length);
-        let Some(from) = self.at.checked_sub(offset).filter(|&from| from < self.at) else { return false };
-        let Some(span) = self.bytes.get_mut(from..next) else { return false };
-        let (past, to) = span.split_at_mut_checked(offset).unwrap_or_default();
+        let Some(from) = self.at.checked_sub(offset) else { return false };
+        let Some((past, ahead)) = self.bytes.split_at_mut_checked(self.at) else { return false };
+        let (Some(past), Some(to)) = (past.get(from..), ahead.get_mut(..length)) else { return false };
         match past.get(..length) {
             Some(past) => transfer(to, past),
-            None => repeat(span, offset),
+            None if past.is_empty() => return false,
+            None => repeat(self.bytes.get_mut(from..next).unwrap_or_default(), offset),
         }
         self.at = next;
         true
     }
 
-    /// The same window under another name. With [`resume`](Self::resume) it lets a loop keep it in registers.
+    /// The same window under another name, up to `end`. With [`resume`](Self::resume) it lets a loop keep it in
+    /// registers.
     #[inline]
-    pub(super) const fn lend(&mut self) -> Window<'_> {
-        Window { bytes: self.bytes, at: self.at }
+    pub(super) fn lend(&mut self, end: usize) -> Window<'_> {
+        let end = end.min(self.bytes.len());
+        Window { bytes: self.bytes.get_mut(..end).unwrap_or_default(), at: self.at }
     }
 
     /// Goes on where the lent window stopped.
@@ -106,6 +109,8 @@ impl<'w> Window<'w> {
 #[inline]
 fn transfer(to: &mut [u8], from: &[u8]) {
     let done = match from.len() {
+        0..4 => transfer_few(to, from),
+        4..8 => transfer_ends::<4>(to, from),
         8..16 => transfer_ends::<8>(to, from),
         16..32 => transfer_ends::<16>(to, from),
         32..=64 => transfer_ends::<32>(to, from),
@@ -114,6 +119,16 @@ fn transfer(to: &mut [u8], from: &[u8]) {
     if done.is_none() {
         to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
     }
+}
+
+/// Up to three bytes: the first, the middle and the last one.
+#[inline]
+fn transfer_few(to: &mut [u8], from: &[u8]) -> Option<()> {
+    let middle = from.len() / 2;
+    *to.get_mut(middle)? = *from.get(middle)?;
+    *to.first_mut()? = *from.first()?;
+    *to.last_mut()? = *from.last()?;
+    Some(())
 }
 
 #[inline]

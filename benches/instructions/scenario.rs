@@ -1,0 +1,102 @@
+//! What is counted: a name, an input that is made beforehand, and what is done with it.
+
+use remora_core::http::{BodyDecoder, Framing, HeadScan, Piece, decode_request, field_slots};
+use remora_core::remote_write::{Check, Level, Verdict, Version};
+
+use crate::conversation;
+
+/// What a scenario gets to work with, in bytes: the window of a check.
+pub(crate) const MEMORY: usize = 1 << 16;
+
+/// A segment of the body store, in bytes: the pieces in which bodies are read and checked.
+const SEGMENT: usize = 16 * 1024;
+
+/// The largest decoded body that is taken, in bytes.
+const MAX_DECODED: u32 = 32 << 20;
+
+/// What a Go client puts into one chunk, in bytes.
+const CHUNK: usize = 4096;
+
+/// What Prometheus 2.42 posted: 2,000 samples.
+const BODY: &[u8] = include_bytes!("../../core/tests/vectors/prometheus-2.42-2000-samples.snappy");
+
+/// The head with which it came.
+const HEAD: &[u8] = b"POST /api/v1/write HTTP/1.1\r\nHost: localhost:8081\r\nUser-Agent: Prometheus/2.42.0\r\n\
+    Content-Length: 61022\r\nContent-Encoding: snappy\r\nContent-Type: application/x-protobuf\r\n\
+    X-Prometheus-Remote-Write-Version: 0.1.0\r\n\r\n";
+
+/// One thing whose instructions are counted.
+#[derive(Debug)]
+pub(crate) struct Scenario {
+    /// Its name in the baseline.
+    pub(crate) name: &'static str,
+    /// Makes what it works on.
+    pub(crate) input: fn() -> Vec<u8>,
+    /// Does it once, given the input and memory. Gives a number that depends on all of the work; `None` where core
+    /// refuses the input.
+    pub(crate) once: fn(&[u8], &mut [u8]) -> Option<usize>,
+}
+
+/// In the order of the baseline.
+pub(crate) const SCENARIOS: [Scenario; 5] = [
+    Scenario { name: "check-full", input: body, once: |body, window| check(Level::Full, body, window) },
+    Scenario { name: "check-wire", input: body, once: |body, window| check(Level::Wire, body, window) },
+    Scenario { name: "head", input: head, once: |head, _| decode_head(head) },
+    Scenario { name: "chunks", input: chunked_body, once: |body, _| unchunk(body) },
+    Scenario { name: "exchange", input: request, once: conversation::hold },
+];
+
+fn body() -> Vec<u8> {
+    BODY.to_vec()
+}
+
+fn head() -> Vec<u8> {
+    HEAD.to_vec()
+}
+
+fn request() -> Vec<u8> {
+    [HEAD, BODY].concat()
+}
+
+fn chunked_body() -> Vec<u8> {
+    let chunks =
+        BODY.chunks(CHUNK).flat_map(|chunk| [format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+    chunks.chain(*b"0\r\n\r\n").collect()
+}
+
+/// Checks a body as it lies in the store; gives its series.
+fn check(level: Level, body: &[u8], window: &mut [u8]) -> Option<usize> {
+    let mut check = Check::new(Version::V1, level, window, MAX_DECODED);
+    body.chunks(SEGMENT).for_each(|segment| check.feed(segment));
+    match check.finish() {
+        Verdict::Good(counts) => usize::try_from(counts.series).ok(),
+        _ => None,
+    }
+}
+
+/// Finds a head's end and decodes it; gives the number of its fields.
+fn decode_head(bytes: &[u8]) -> Option<usize> {
+    let end = HeadScan::default().scan(bytes).ok()??;
+    let mut slots = field_slots();
+    let head = decode_request(bytes.get(..end)?, &mut slots).ok()?;
+    Some(head.fields.iter().count())
+}
+
+/// Takes a body out of its chunks, read by segments; gives its length.
+fn unchunk(body: &[u8]) -> Option<usize> {
+    let mut decoder = BodyDecoder::new(Framing::Chunked);
+    let mut length = 0;
+    for segment in body.chunks(SEGMENT) {
+        let mut rest = segment;
+        loop {
+            let (used, piece) = decoder.next(rest).ok()?;
+            rest = rest.get(used..)?;
+            match piece {
+                Piece::Data(data) => length += data.len(),
+                Piece::NeedMore => break,
+                Piece::End => return Some(length),
+            }
+        }
+    }
+    None
+}
