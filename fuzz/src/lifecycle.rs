@@ -1,0 +1,194 @@
+//! A token lifecycle under typed operations, held against the rules that its module lists.
+
+use core::time::Duration;
+
+use arbitrary::Arbitrary;
+use remora_core::time::Instant;
+use remora_core::token::{Action, Event, FetchId, GrantId, Lifecycle, Policy};
+
+/// Something that happens. Times are in seconds unless they say otherwise.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Operation {
+    /// So many milliseconds pass.
+    Pass(u32),
+    /// Time passes until the machine asked to be woken.
+    Sleep,
+    /// Nothing but time.
+    Wake,
+    /// The fetch is answered with a token.
+    Grant {
+        /// `expires_in`.
+        lifetime: u32,
+        /// `refresh_in`.
+        refresh_in: Option<u32>,
+    },
+    /// The fetch is answered without a token.
+    Fail {
+        /// `Retry-After`.
+        retry_after: Option<u32>,
+        /// The answer was 429.
+        throttled: bool,
+    },
+    /// An answer to the fetch before the last comes late.
+    Late(u32),
+    /// The token is refused by the resource.
+    Reject {
+        /// The token before, not the one that serves.
+        old: bool,
+    },
+}
+
+/// The machine, its clock, and what is known of it from outside.
+#[derive(Debug)]
+pub struct Model {
+    token: Lifecycle,
+    now: Instant,
+    wake_at: Instant,
+    in_flight: Option<FetchId>,
+    answered: Option<FetchId>,
+    /// The newest token and when it expires, and the one before.
+    grant: Option<(GrantId, Instant)>,
+    old_grant: Option<GrantId>,
+    /// No fetch before this, as the server asked.
+    asked: Instant,
+    /// The last failure, while no token came after it.
+    failed_at: Option<Instant>,
+    forced_at: Option<Instant>,
+}
+
+const POLICY: Policy = Policy::DEFAULT;
+
+impl Model {
+    /// A machine that starts at so many milliseconds.
+    pub const fn new(seed: u32, start: u32) -> Self {
+        let now = Instant::from_millis(start as u64);
+        Self {
+            token: Lifecycle::new(POLICY, seed),
+            now,
+            wake_at: now,
+            in_flight: None,
+            answered: None,
+            grant: None,
+            old_grant: None,
+            asked: Instant::ZERO,
+            failed_at: None,
+            forced_at: None,
+        }
+    }
+
+    /// Lets an operation happen and judges what the machine makes of it.
+    pub fn apply(&mut self, operation: Operation) {
+        match operation {
+            Operation::Pass(ms) => self.now = self.now.saturating_add(Duration::from_millis(ms.into())),
+            Operation::Sleep if self.wake_at < Instant::NEVER => self.now = self.now.max(self.wake_at),
+            Operation::Sleep | Operation::Wake => self.handle(Event::Wake),
+            Operation::Grant { lifetime, refresh_in } => self.grant(seconds(lifetime), refresh_in.map(seconds)),
+            Operation::Fail { retry_after, throttled } => self.fail(retry_after.map(seconds), throttled),
+            Operation::Late(lifetime) => self.answer_late(seconds(lifetime)),
+            Operation::Reject { old } => self.reject(old),
+        }
+        self.judge_token();
+    }
+
+    fn grant(&mut self, lifetime: Duration, refresh_in: Option<Duration>) {
+        let Some(fetch) = self.answer() else { return };
+        if lifetime.is_zero() {
+            self.failed_at = Some(self.now);
+            self.asked = self.now;
+            return self.handle(Event::Granted { fetch, lifetime, refresh_in });
+        }
+        let expires = self.now.saturating_add(lifetime);
+        (self.asked, self.failed_at) = (Instant::ZERO, None);
+        self.handle(Event::Granted { fetch, lifetime, refresh_in });
+        let id = self.token.usable(self.now).expect("a token that was just granted serves");
+        self.old_grant = self.grant.map(|(id, _)| id);
+        assert_ne!(self.old_grant, Some(id), "two tokens of one name");
+        self.grant = Some((id, expires));
+    }
+
+    fn fail(&mut self, retry_after: Option<Duration>, throttled: bool) {
+        let Some(fetch) = self.answer() else { return };
+        let floor = if throttled { POLICY.throttle_pause } else { Duration::ZERO };
+        let pause = retry_after.unwrap_or_default().min(POLICY.longest_pause).max(floor);
+        self.asked = self.now.saturating_add(pause);
+        self.failed_at = Some(self.now);
+        self.handle(Event::Failed { fetch, retry_after, throttled });
+    }
+
+    /// An answer to a fetch that is no longer awaited changes nothing.
+    fn answer_late(&mut self, lifetime: Duration) {
+        let Some(fetch) = self.answered.filter(|&late| self.in_flight != Some(late)) else { return };
+        let before = (self.token.usable(self.now), self.token.expires());
+        self.handle(Event::Granted { fetch, lifetime, refresh_in: None });
+        assert_eq!((self.token.usable(self.now), self.token.expires()), before, "a late answer counted");
+    }
+
+    fn reject(&mut self, old: bool) {
+        let current = self.grant.map(|(id, _)| id);
+        let Some(grant) = (if old { self.old_grant } else { current }) else { return };
+        let due_anyway = matches!(self.token.clone().handle(self.now, Event::Wake), Action::Fetch(_));
+        let idle = self.in_flight.is_none();
+        self.handle(Event::Rejected { grant });
+        if due_anyway || !idle {
+            return;
+        }
+        if self.in_flight.is_some() {
+            assert!(!old, "a refresh for a token that is replaced");
+            let rested = self.forced_at.is_none_or(|at| self.now.since(at) >= POLICY.forced_pause);
+            assert!(rested, "two forced refreshes in {:?}", POLICY.forced_pause);
+            self.forced_at = Some(self.now);
+        }
+    }
+
+    /// The fetch that is awaited is answered.
+    fn answer(&mut self) -> Option<FetchId> {
+        let fetch = self.in_flight.take();
+        self.answered = fetch.or(self.answered);
+        fetch
+    }
+
+    /// Hands an event over and judges the action.
+    fn handle(&mut self, event: Event) {
+        match self.token.handle(self.now, event) {
+            Action::Fetch(id) => {
+                assert_eq!(self.in_flight, None, "two fetches in flight");
+                assert_ne!(self.answered, Some(id), "two fetches of one name");
+                assert!(self.now >= self.asked, "a fetch in a pause that the server asked for");
+                self.in_flight = Some(id);
+            }
+            Action::WaitUntil(at) => {
+                self.wake_at = at;
+                self.judge_wait(at);
+            }
+        }
+        assert_eq!(self.token.is_fetching(), self.in_flight.is_some());
+    }
+
+    fn judge_wait(&self, at: Instant) {
+        if self.in_flight.is_some() {
+            return assert_eq!(at, Instant::NEVER, "waiting for more than the answer");
+        }
+        assert!(at > self.now, "waiting for what has passed");
+        assert!(at < Instant::NEVER, "waiting for nothing");
+        assert!(matches!(self.token.clone().handle(at, Event::Wake), Action::Fetch(_)), "woken for nothing");
+        let Some(failed_at) = self.failed_at else { return };
+        let longest = failed_at.saturating_add(POLICY.retry_pause).max(self.asked);
+        assert!(at <= longest, "a pause of {:?} after a failure", at.since(failed_at));
+        if let Some((_, expires)) = self.grant.filter(|(_, expires)| failed_at < *expires) {
+            assert!(at <= expires.max(self.asked), "a pause that outlasts the token");
+        }
+    }
+
+    /// The newest token serves until it expires, whatever else happens.
+    fn judge_token(&self) {
+        let Some((id, expires)) = self.grant else { return assert_eq!(self.token.usable(self.now), None) };
+        let serving = (self.now < expires).then_some(id);
+        assert_eq!(self.token.usable(self.now), serving);
+        assert_eq!(self.token.usable(Instant::from_millis(expires.as_millis() - 1)), Some(id), "it expires early");
+        assert_eq!(self.token.usable(expires), None, "it serves when it has expired");
+    }
+}
+
+const fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds as u64)
+}

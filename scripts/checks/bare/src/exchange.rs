@@ -1,0 +1,156 @@
+//! The life of a request, by calls in any order.
+
+use core::hint::black_box;
+use remora_core::forward::reply::crowded;
+use remora_core::forward::{Exchange, Gateway, Outgoing, Peer, Refusal, Upstream};
+
+use crate::outside::{count, fill, flag, look, look_at, text};
+use crate::token::now;
+
+/// The buffers of one connection, and of one attempt to forward.
+#[repr(C)]
+struct Buffers {
+    inbox: [u8; 8192],
+    outbox: [u8; 2048],
+    response: [u8; 8192],
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn exchange(gateway: &Gateway, buffers: &mut Buffers, window: &mut [u8; 65536], words: &mut [u8; 512]) {
+    let Buffers { inbox, outbox, response } = buffers;
+    let (inbox, outbox) = (cut(inbox), cut(outbox));
+    let mut exchange = Exchange::new(now(), gateway, peer(), inbox, outbox);
+    let mut response = Some(cut(response));
+    while flag() {
+        match count() {
+            0 => sender(&mut exchange),
+            1 => body(&mut exchange, window),
+            2 => answers(&mut exchange, text(words)),
+            3 => upload(&mut exchange, text(words)),
+            4 => azure(&mut exchange, text(words)),
+            5 => {
+                if let Some(buffer) = response.take() {
+                    exchange.attach(now(), buffer, flag());
+                }
+            }
+            6 => response = exchange.detach().or(response),
+            _ => look_at_state(&mut exchange),
+        }
+    }
+    let (inbox, outbox) = exchange.into_buffers();
+    look(inbox);
+    look(outbox);
+}
+
+/// Buffers may have any length.
+fn cut(buffer: &mut [u8]) -> &mut [u8] {
+    buffer.get_mut(..count()).unwrap_or_default()
+}
+
+fn peer() -> Peer {
+    match count() {
+        0 => Peer::Loopback,
+        1 => Peer::Allowed,
+        _ => Peer::Foreign,
+    }
+}
+
+fn sender(exchange: &mut Exchange<'_>) {
+    match count() {
+        0 => {
+            let n = fill(exchange.client_space());
+            exchange.client_filled(now(), n);
+        }
+        1 => exchange.client_eof(now()),
+        2 => exchange.client_broken(now()),
+        3 => exchange.client_drained(now(), count()),
+        _ => exchange.wake(now()),
+    }
+}
+
+fn body(exchange: &mut Exchange<'_>, window: &mut [u8]) {
+    match count() {
+        0 => exchange.reserved(now()),
+        1 => exchange.exhausted(now()),
+        2 => exchange.body_taken(now(), count()),
+        3 => exchange.body_filled(now(), count()),
+        _ => {
+            if let Some(check) = exchange.frame_check(window) {
+                let verdict = check.finish();
+                exchange.checked(now(), verdict);
+            }
+        }
+    }
+}
+
+fn answers(exchange: &mut Exchange<'_>, words: &str) {
+    match count() {
+        0 => exchange.report(now(), words),
+        1 => exchange.refuse(now(), refusal(), words),
+        2 => exchange.refreshed(now()),
+        _ => exchange.unrefreshed(now(), words),
+    }
+}
+
+fn refusal() -> Refusal {
+    match count() {
+        0 => Refusal::NoToken,
+        1 => Refusal::Rejected,
+        2 => Refusal::Capacity,
+        3 => Refusal::Resolve,
+        4 => Refusal::Connect,
+        5 => Refusal::Tls,
+        6 => Refusal::Broken,
+        _ => Refusal::Timeout,
+    }
+}
+
+fn upload(exchange: &mut Exchange<'_>, words: &str) {
+    match exchange.outgoing() {
+        Outgoing::Head => {
+            let mut head = [0; 2048];
+            let to = Upstream { authority: words, target: words, authorization: words.as_bytes() };
+            let length = exchange.encode_head(&to, cut(&mut head));
+            black_box(&length);
+            black_box(&to);
+            look(&head);
+            exchange.head_sent(now());
+        }
+        Outgoing::Body { from } => exchange.body_sent(now(), from.wrapping_sub(count())),
+        Outgoing::Done => exchange.head_sent(now()),
+    }
+}
+
+fn azure(exchange: &mut Exchange<'_>, words: &str) {
+    match count() {
+        0 => {
+            exchange.upstream_backlog(flag());
+            let n = fill(exchange.upstream_space());
+            exchange.upstream_filled(now(), n);
+        }
+        1 => exchange.upstream_eof(now()),
+        2 => exchange.upstream_broken(now(), words),
+        _ => exchange.upstream_unwritable(now()),
+    }
+}
+
+fn look_at_state(exchange: &mut Exchange<'_>) {
+    look(exchange.client_pending());
+    look(exchange.body_piece());
+    look(exchange.answer_text().as_bytes());
+    look_at(exchange.body_room() as u64);
+    look_at(exchange.deadline().as_millis());
+    look_at((exchange.is_open() | exchange.is_done()).into());
+    black_box(&exchange.interest());
+    black_box(&exchange.poll_event());
+    black_box(exchange);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gateway(gateway: &Gateway, out: &mut [u8; 2048]) {
+    gateway.token_granted();
+    gateway.drain();
+    black_box(&gateway.readiness(now()));
+    look_at(crowded(cut(out)) as u64);
+    look(out);
+}
