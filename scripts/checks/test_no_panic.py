@@ -6,16 +6,16 @@ import subprocess
 import sys
 import tempfile
 import unittest
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from copied import ROOT, WORKSPACE, CopiedTree
+
 NO_PANIC = ROOT / "scripts/checks/no-panic"
-# Core takes its version and its dependencies from the workspace, of which cargo wants to see all members.
-COPIED = ["Cargo.toml", "Cargo.lock", "core", "runtime-smol", "bin", "benches", "scripts/checks/bare"]
 
 
-class NoPanic(unittest.TestCase):
+class NoPanic(CopiedTree):
     """Each panic is reported with the function that goes there."""
+
+    copied = [*WORKSPACE, "scripts/checks/bare"]
 
     @classmethod
     def setUpClass(cls):
@@ -23,26 +23,12 @@ class NoPanic(unittest.TestCase):
         cls.target = tempfile.mkdtemp(prefix="remora-no-panic-target-")
         cls.addClassCleanup(shutil.rmtree, cls.target, ignore_errors=True)
 
-    def setUp(self):
-        self.tree = Path(tempfile.mkdtemp(prefix="remora-no-panic-"))
-        self.addCleanup(shutil.rmtree, self.tree, ignore_errors=True)
-        for name in COPIED:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, self.tree / name, ignore=shutil.ignore_patterns("target"))
-            elif (ROOT / name).exists():
-                shutil.copy(ROOT / name, self.tree / name)
-
     def check(self):
         """(exit status, output) of the check on the copy."""
         command = [sys.executable, str(NO_PANIC), "--root", str(self.tree)]
         environment = os.environ | {"CARGO_TARGET_DIR": self.target}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
-
-    def append(self, path, text):
-        """Adds text at the end of a file."""
-        with open(self.tree / path, "a", encoding="utf-8") as file:
-            file.write(text)
 
     def add_to_core(self, body):
         """Core gets a function of bytes and a number with this body, and somebody who calls it."""

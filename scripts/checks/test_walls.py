@@ -1,28 +1,16 @@
 """The check of the walls sees a breach: each test inserts one into a copy of the tree."""
 
-import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from copied import ROOT, CopiedTree
+
 WALLS = ROOT / "scripts/checks/walls"
-COPIED = ["Cargo.toml", "Cargo.lock", "core", "runtime-smol", "bin", "benches"]
 
 
-class Walls(unittest.TestCase):
+class Walls(CopiedTree):
     """Each breach is reported with its place."""
-
-    def setUp(self):
-        self.tree = Path(tempfile.mkdtemp(prefix="remora-walls-"))
-        self.addCleanup(shutil.rmtree, self.tree, ignore_errors=True)
-        for name in COPIED:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, self.tree / name, ignore=shutil.ignore_patterns("target"))
-            elif (ROOT / name).exists():
-                shutil.copy(ROOT / name, self.tree / name)
 
     def check(self):
         """(exit status, output) of the check on the copy."""
@@ -35,11 +23,6 @@ class Walls(unittest.TestCase):
         status, output = self.check()
         self.assertEqual(status, 1, f"expected exit status 1 for a breach, saw {status} with: {output}")
         self.assertIn(expected, output)
-
-    def append(self, path, text):
-        """Adds text at the end of a file, or makes the file."""
-        with open(self.tree / path, "a", encoding="utf-8") as file:
-            file.write(text)
 
     def add_dependency(self, manifest, line):
         """Adds one dependency to a manifest; the lock file of the copy follows."""

@@ -68,11 +68,6 @@ impl<'w> Check<'w> {
         }
     }
 
-    /// The announced length of the decoded message in bytes, once it has been read.
-    pub fn decoded_len(&self) -> Option<u32> {
-        self.decoded_len
-    }
-
     /// Bytes of the window with which a second pass reaches a verdict, when a copy reached back further than this one's
     /// does. May change with every [`feed`](Self::feed).
     pub fn larger_window(&self) -> Option<usize> {

@@ -1,0 +1,30 @@
+"""A copy of the tree to break: what the tests of the checks share."""
+
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# Cargo wants to see all members of the workspace.
+WORKSPACE = ["Cargo.toml", "Cargo.lock", "core", "runtime-smol", "bin", "benches"]
+
+
+class CopiedTree(unittest.TestCase):
+    """Each test has a copy of its own in `self.tree`."""
+
+    copied = WORKSPACE
+
+    def setUp(self):
+        self.tree = Path(tempfile.mkdtemp(prefix="remora-copy-"))
+        self.addCleanup(shutil.rmtree, self.tree, ignore_errors=True)
+        for name in self.copied:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, self.tree / name, ignore=shutil.ignore_patterns("target"))
+            else:
+                shutil.copy(ROOT / name, self.tree / name)
+
+    def append(self, path, text):
+        """Adds text at the end of a file, or makes the file."""
+        with open(self.tree / path, "a", encoding="utf-8") as file:
+            file.write(text)
