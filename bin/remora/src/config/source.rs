@@ -1,5 +1,6 @@
 //! Where values come from. Tests pass a map; the process passes its flags over its environment.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 /// Values by the name of their variable.
@@ -19,7 +20,7 @@ impl Source for Environment {
     }
 }
 
-impl Source for BTreeMap<&'static str, String> {
+impl<K: Borrow<str> + Ord> Source for BTreeMap<K, String> {
     fn var(&self, name: &str) -> Option<String> {
         self.get(name).cloned()
     }

@@ -1,0 +1,104 @@
+//! The sidecar `remora`: reads its configuration, says what it is going to do, runs, and ends with a meaningful exit
+//! code. Sockets, TLS and tokens are `remora-smol`'s, the protocol is `remora-core`'s.
+//!
+//! It is a library so that its configuration can be fuzzed; the program calls [`main`] and nothing else.
+
+mod arguments;
+mod config;
+mod help;
+mod log;
+mod serve;
+mod termination;
+
+#[cfg(test)]
+mod readme;
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+use arguments::{Command, UsageError};
+use config::source::{Environment, Over};
+use config::{Faults, Loaded, effective};
+use log::{Format, Level, Log};
+
+/// `EX_USAGE` of sysexits.h: the command line is wrong.
+const USAGE: u8 = 64;
+/// `EX_CONFIG` of sysexits.h: the configuration is wrong.
+const CONFIGURATION: u8 = 78;
+
+/// Runs the program: reads flags and environment, and runs the sidecar until a signal ends it.
+pub fn main() -> ExitCode {
+    match arguments::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Help) => print(&help::help()),
+        Ok(Command::Version) => print(&format!("{}\n", help::version())),
+        Ok(Command::Run(flags)) => match config::load(&Over(flags, Environment)) {
+            Ok(loaded) => start(&loaded),
+            Err(faults) => refuse(&faults),
+        },
+        Err(error) => misused(&error),
+    }
+}
+
+/// What a process with these variables and no flags would run with, as it is logged at the start; or all of their faults,
+/// as they are reported. Secrets are masked in both.
+pub fn effective_configuration(variables: &BTreeMap<String, String>) -> Result<Vec<(&'static str, String)>, String> {
+    match config::load(variables) {
+        Ok(loaded) => Ok(effective::fields(&loaded)),
+        Err(faults) => Err(faults.to_string()),
+    }
+}
+
+/// Standard output may be a closed pipe, as in `remora --help | head`; that is no failure.
+fn print(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn start(loaded: &Loaded) -> ExitCode {
+    let log = Log::new(loaded.level, loaded.format);
+    let version = env!("CARGO_PKG_VERSION");
+    log.line(Level::Info, "remora", &[("version", &version), ("target", &help::target()), ("tls", &help::TLS)]);
+    let effective = effective::fields(loaded);
+    let fields: Vec<_> = effective.iter().map(|(name, value)| (*name, value as &dyn Display)).collect();
+    log.line(Level::Info, "effective configuration", &fields);
+    for warning in &loaded.warnings {
+        log.line(Level::Warn, "odd configuration", &[("name", &warning.name), ("detail", &warning.text)]);
+    }
+    serve::serve(&loaded.config, log)
+}
+
+fn refuse(faults: &Faults) -> ExitCode {
+    let text = faults.to_string();
+    termination::leave(&text);
+    match faults.format {
+        // A person reads this, and pastes commands from it: no quoting.
+        Format::Logfmt => complain(&text),
+        Format::Json => log_faults(faults),
+    }
+    ExitCode::from(CONFIGURATION)
+}
+
+fn log_faults(faults: &Faults) {
+    let log = Log::new(Level::Error, faults.format);
+    for fault in &faults.faults {
+        let value = fault.value.as_deref().unwrap_or_default();
+        log.line(
+            Level::Error,
+            "wrong configuration",
+            &[("name", &fault.name), ("value", &value), ("fault", &fault.reject.wrong), ("fix", &fault.reject.fix)],
+        );
+    }
+}
+
+fn misused(error: &UsageError) -> ExitCode {
+    let text = format!("remora: {error}\nremora --help lists all flags\n");
+    termination::leave(&text);
+    complain(&text);
+    ExitCode::from(USAGE)
+}
+
+fn complain(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
