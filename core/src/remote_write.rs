@@ -17,10 +17,16 @@ mod text;
 mod varint;
 mod walker;
 
+use core::time::Duration;
+
 pub use check::{Check, Verdict, Why};
 pub use fault::{Fault, FaultKind};
 pub use media::{MediaFault, negotiate};
 pub use tally::Counts;
+
+/// How old a sample may be for an Azure Monitor workspace to take it ("Azure Monitor service limits", Prometheus
+/// metrics). Older ones are refused there, and not always with an error.
+pub const MAX_AGE: Duration = Duration::from_secs(20 * 60);
 
 /// Which message the body holds. Only the Content-Type decides (remote-write 2.0, "Protocol").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -107,7 +107,7 @@ fn verdict(version: Version, level: Level, block: &[u8], cuts: Cuts) -> Verdict 
     let mut size = WINDOW;
     loop {
         let mut window = vec![0xa5; size];
-        let mut check = Check::new(version, level, &mut window, LIMIT);
+        let mut check = Check::new(version, level, &mut window, LIMIT).at(schema::NOW);
         cuts.pieces(block).for_each(|piece| check.feed(piece));
         match check.larger_window() {
             Some(larger) => {

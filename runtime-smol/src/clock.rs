@@ -3,7 +3,7 @@
 use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_io::Timer;
 use remora_core::time::Instant;
@@ -32,6 +32,12 @@ impl Clock {
             _ => std::future::pending().await,
         }
     }
+}
+
+/// The wall clock, milliseconds since 1970. For the age of samples only; it may jump.
+pub(crate) fn unix_ms() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Longer than any deadline.

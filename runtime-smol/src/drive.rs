@@ -14,7 +14,7 @@ use remora_core::token::GrantId;
 use smol::future;
 
 use crate::body::{Body, SEGMENT};
-use crate::clock::Alarm;
+use crate::clock::{self, Alarm};
 use crate::hub::{Hub, SEALED_AT_ONCE, Slot};
 use crate::secret::Bearer;
 use crate::upstream::{LinkError, Read, Upstream};
@@ -115,7 +115,7 @@ impl Connection {
 
     fn check(&mut self) {
         let mut window = self.hub.window.borrow_mut();
-        let Some(mut check) = self.exchange.frame_check(&mut window) else { return };
+        let Some(mut check) = self.exchange.frame_check(clock::unix_ms(), &mut window) else { return };
         self.body.slices(0).for_each(|slice| check.feed(slice));
         let larger = check.larger_window();
         let verdict = check.finish();
@@ -128,7 +128,7 @@ impl Connection {
         let mut window = Vec::new();
         window.try_reserve_exact(bytes).ok()?;
         window.resize(bytes, 0);
-        let mut check = self.exchange.frame_check(&mut window)?;
+        let mut check = self.exchange.frame_check(clock::unix_ms(), &mut window)?;
         self.body.slices(0).for_each(|slice| check.feed(slice));
         Some(check.finish())
     }

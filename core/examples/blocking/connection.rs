@@ -5,6 +5,7 @@
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use remora_core::forward::{Event, Exchange, Outgoing, Refusal};
 use remora_core::time::Instant;
@@ -71,7 +72,9 @@ impl<'m> Connection<'m> {
     fn check(&mut self, now: Instant) {
         // No copy reaches further back than the decoded body is long.
         let mut window = vec![0; 32 << 20];
-        if let Some(mut check) = self.exchange.frame_check(&mut window) {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix_ms = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
+        if let Some(mut check) = self.exchange.frame_check(unix_ms, &mut window) {
             check.feed(&self.body);
             let verdict = check.finish();
             self.exchange.checked(now, verdict);

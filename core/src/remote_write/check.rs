@@ -3,7 +3,7 @@
 use super::fault::{Fault, FaultKind};
 use super::tally::Counts;
 use super::walker::Walker;
-use super::{Level, Version};
+use super::{Level, MAX_AGE, Version};
 use crate::snappy::{Decoder, SnappyError};
 
 /// What the check found.
@@ -56,6 +56,15 @@ impl<'w> Check<'w> {
             walker: Walker::new(version, level),
             decoded_len: None,
         }
+    }
+
+    /// Counts as [`Counts::too_old`] what is older than [`MAX_AGE`] at `unix_ms`, milliseconds since 1970. Before the first
+    /// byte.
+    #[must_use]
+    pub fn at(mut self, unix_ms: i64) -> Self {
+        let age = i64::try_from(MAX_AGE.as_millis()).unwrap_or(i64::MAX);
+        self.walker.too_old_before(unix_ms.saturating_sub(age));
+        self
     }
 
     /// Checks the next bytes of the body. After a fault there is nothing more to learn, and they are ignored.

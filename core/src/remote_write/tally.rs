@@ -20,6 +20,9 @@ pub struct Counts {
     pub metadata: u32,
     /// Version 2: entries of the symbol table. Version 1: 0.
     pub symbols: u32,
+    /// Samples and histograms that were older than [`MAX_AGE`](super::MAX_AGE) at the time given to
+    /// [`Check::at`](super::Check::at); 0 when none was given.
+    pub too_old: u32,
     /// The smallest timestamp of a sample or histogram, milliseconds since 1970.
     pub oldest: Option<i64>,
     /// The largest timestamp of a sample or histogram, milliseconds since 1970.
@@ -31,13 +34,6 @@ impl Counts {
     pub const fn histograms(&self) -> u32 {
         self.integer_histograms.saturating_add(self.float_histograms)
     }
-
-    /// Widens the span of timestamps.
-    #[inline]
-    fn timestamp(&mut self, at: i64) {
-        self.oldest = Some(self.oldest.map_or(at, |oldest| oldest.min(at)));
-        self.newest = Some(self.newest.map_or(at, |newest| newest.max(at)));
-    }
 }
 
 /// Adds one, stopping at the highest value.
@@ -47,9 +43,11 @@ fn count(counter: &mut u32) {
 }
 
 /// Counts in the making: what is complete, and what is known of the message that is open.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tally {
     counts: Counts,
+    /// Timestamps before this one are too old.
+    too_old_before: i64,
     /// Timestamp of the open sample or histogram; 0 when it is left out, as in every proto3 field.
     timestamp: i64,
     /// Whether the last count of the open histogram was a float.
@@ -62,6 +60,18 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Nothing counted; timestamps before `too_old_before`, in milliseconds since 1970, count as too old.
+    pub(super) fn new(too_old_before: i64) -> Self {
+        Self {
+            counts: Counts::default(),
+            too_old_before,
+            timestamp: 0,
+            is_float: false,
+            metadata: [0; 3],
+            highest: None,
+        }
+    }
+
     /// A message begins.
     #[inline]
     pub(super) fn open(&mut self, message: Message) {
@@ -99,7 +109,7 @@ impl Tally {
     #[inline]
     pub(super) fn sample(&mut self, timestamp: i64) {
         count(&mut self.counts.samples);
-        self.counts.timestamp(timestamp);
+        self.timestamp(timestamp);
     }
 
     /// A message ends at `at`.
@@ -144,7 +154,16 @@ impl Tally {
 
     fn histogram(&mut self) {
         count(if self.is_float { &mut self.counts.float_histograms } else { &mut self.counts.integer_histograms });
-        self.counts.timestamp(self.timestamp);
+        self.timestamp(self.timestamp);
+    }
+
+    /// Widens the span of timestamps.
+    #[inline]
+    fn timestamp(&mut self, at: i64) {
+        let Counts { oldest, newest, too_old, .. } = &mut self.counts;
+        *oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
+        *newest = Some(newest.map_or(at, |newest| newest.max(at)));
+        *too_old = too_old.saturating_add(u32::from(at < self.too_old_before));
     }
 
     /// A reference to a symbol at `at`.

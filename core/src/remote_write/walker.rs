@@ -71,7 +71,7 @@ pub(super) struct Walker {
 }
 
 impl Walker {
-    /// A walker before the first byte of a request.
+    /// A walker before the first byte of a request, for which nothing is too old.
     pub(super) fn new(version: Version, level: Level) -> Self {
         let request = match version {
             Version::V1 => Message::RequestV1,
@@ -87,8 +87,13 @@ impl Walker {
             state: State::Next,
             varint: Varint::default(),
             utf8: Utf8::new(),
-            tally: Tally::default(),
+            tally: Tally::new(i64::MIN),
         }
+    }
+
+    /// Counts timestamps before `limit`, in milliseconds since 1970, as too old. Before the first byte.
+    pub(super) fn too_old_before(&mut self, limit: i64) {
+        self.tally = Tally::new(limit);
     }
 
     /// Walks the next run of a request that is `total` bytes long as a whole.

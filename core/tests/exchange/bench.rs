@@ -146,7 +146,7 @@ impl Bench {
 
     fn check(&mut self) {
         let mut window = vec![0; 1 << 16];
-        let mut check = self.exchange.frame_check(&mut window).expect("a check is on");
+        let mut check = self.exchange.frame_check(0, &mut window).expect("a check is on");
         check.feed(&self.stored);
         let verdict = check.finish();
         self.exchange.checked(self.now, verdict);

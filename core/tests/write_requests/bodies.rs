@@ -40,6 +40,28 @@ fn assert_good(version: Version, message: &[u8], expected: Counts) {
 }
 
 #[test]
+fn samples_of_more_than_20_minutes_ago_are_counted() {
+    let at = |age: i64| field(2, &[b"\x10", varint((schema::OLDEST_FRESH - age).cast_unsigned()).as_slice()].concat());
+    let message = field(1, &[at(0), at(1), at(86_400_000), sample(0)].concat());
+    let oldest = Some(schema::OLDEST_FRESH - 86_400_000);
+    assert_good(Version::V1, &message, Counts { samples: 4, too_old: 2, oldest, ..one_sample() });
+
+    let histogram = field(4, &[b"\x78", varint((schema::OLDEST_FRESH - 1).cast_unsigned()).as_slice()].concat());
+    let oldest = Some(schema::OLDEST_FRESH - 1);
+    let expected = Counts { series: 1, integer_histograms: 1, too_old: 1, oldest, newest: oldest, ..Counts::default() };
+    assert_good(Version::V1, &field(1, &histogram), expected);
+}
+
+#[test]
+fn nothing_is_too_old_when_nobody_says_the_time() {
+    let mut window = vec![0; WINDOW];
+    let mut check = Check::new(Version::V1, Level::Full, &mut window, LIMIT);
+    check.feed(&in_literals(&field(1, &field(2, b"\x10\x01"))));
+    let expected = Counts { oldest: Some(1), newest: Some(1), ..one_sample() };
+    assert_eq!(check.finish(), Verdict::Good(expected));
+}
+
+#[test]
 fn real_bodies_hold_what_was_sent() {
     for (body, samples, decoded) in REAL {
         let message = snap::raw::Decoder::new().decompress_vec(body).unwrap();
@@ -109,7 +131,7 @@ fn labels_in_any_order_and_of_any_length_are_good() {
 fn stale_markers_and_omitted_zeros_are_good() {
     let stale = 0x7ff0_0000_0000_0002;
     assert_good(Version::V1, &field(1, &[label("a", "b"), sample(stale)].concat()), one_sample());
-    let zero = Counts { series: 1, samples: 1, oldest: Some(0), newest: Some(0), ..Counts::default() };
+    let zero = Counts { series: 1, samples: 1, too_old: 1, oldest: Some(0), newest: Some(0), ..Counts::default() };
     assert_good(Version::V1, &field(1, b"\x12\x00"), zero);
 }
 
@@ -121,7 +143,8 @@ fn version_2_as_prometheus_writes_it() {
     let histogram = field(3, b"\x08\x03\x20\x02\x78\x07");
     let series = [field(1, &[1, 2]), sample(1), exemplar, histogram, field(5, b""), b"\x30\x05".to_vec()].concat();
     let symbols = [field(4, b""), field(4, b"job"), field(4, b"node")].concat();
-    let expected = Counts { symbols: 3, exemplars: 1, integer_histograms: 1, oldest: Some(7), ..one_sample() };
+    let expected =
+        Counts { symbols: 3, exemplars: 1, integer_histograms: 1, too_old: 1, oldest: Some(7), ..one_sample() };
     assert_good(Version::V2, &[symbols.clone(), field(5, &series)].concat(), expected);
     assert_good(Version::V2, &[field(5, &series), symbols].concat(), expected);
 }

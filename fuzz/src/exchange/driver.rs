@@ -289,7 +289,7 @@ impl<'m> Driver<'m> {
 
     fn check(&mut self) {
         let mut window = [0; 1 << 12];
-        let mut check = self.exchange.frame_check(&mut window).expect("a check is on");
+        let mut check = self.exchange.frame_check(0, &mut window).expect("a check is on");
         self.stored.chunks(700).for_each(|piece| check.feed(piece));
         let verdict = check.finish();
         self.exchange.checked(self.now, verdict);

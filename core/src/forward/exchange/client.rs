@@ -102,11 +102,12 @@ impl Exchange<'_> {
         }
     }
 
-    /// A check of the stored body, over a window of 64 KiB; feed it the body and hand its verdict to
-    /// [`Exchange::checked`]. Nothing where frames are not checked.
-    pub fn frame_check<'w>(&self, window: &'w mut [u8]) -> Option<remote_write::Check<'w>> {
+    /// A check of the stored body at `unix_ms`, milliseconds since 1970 by the wall clock, over a window of 64 KiB; feed
+    /// it the body and hand its verdict to [`Exchange::checked`]. Nothing where frames are not checked.
+    pub fn frame_check<'w>(&self, unix_ms: i64, window: &'w mut [u8]) -> Option<remote_write::Check<'w>> {
         let policy = &self.gateway.policy;
-        policy.check.map(|level| remote_write::Check::new(self.version(), level, window, policy.max_decoded_bytes))
+        let level = policy.check?;
+        Some(remote_write::Check::new(self.version(), level, window, policy.max_decoded_bytes).at(unix_ms))
     }
 
     /// The verdict on the stored body.

@@ -4,7 +4,7 @@ use core::hint::black_box;
 use remora_core::forward::reply::crowded;
 use remora_core::forward::{Exchange, Gateway, Outgoing, Peer, Refusal, Upstream};
 
-use crate::outside::{count, fill, flag, look, look_at, text};
+use crate::outside::{count, fill, flag, look, look_at, number, text};
 use crate::token::now;
 
 /// The buffers of one connection, and of one attempt to forward.
@@ -75,7 +75,7 @@ fn body(exchange: &mut Exchange<'_>, window: &mut [u8]) {
         2 => exchange.body_taken(now(), count()),
         3 => exchange.body_filled(now(), count()),
         _ => {
-            if let Some(check) = exchange.frame_check(window) {
+            if let Some(check) = exchange.frame_check(number() as i64, window) {
                 let verdict = check.finish();
                 exchange.checked(now(), verdict);
             }
