@@ -4,6 +4,7 @@
 //! everywhere else the same binary judges the files it is given, and `cargo test` judges every file of
 //! `corpus/<target>`. Nothing here looks inside the crate under test.
 
+pub mod configuration;
 pub mod corpus;
 pub mod cuts;
 pub mod exchange;

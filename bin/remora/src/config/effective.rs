@@ -3,7 +3,7 @@
 use remora_smol::config::{Identity, TrustSource};
 
 use super::Loaded;
-use super::fault::masked;
+use super::fault::without_secrets;
 use super::forwarding::level_word;
 use super::quantity::{duration_text, size_text};
 
@@ -15,7 +15,8 @@ pub(crate) fn fields(loaded: &Loaded) -> Vec<(&'static str, String)> {
     fields.extend(forwarding(loaded));
     fields.extend(network(loaded));
     fields.push(("log_level", loaded.level.word().to_owned()));
-    fields
+    // All of them, since a secret may have been pasted into any variable that takes words.
+    fields.into_iter().map(|(name, value)| (name, without_secrets(&value))).collect()
 }
 
 fn azure(loaded: &Loaded) -> Vec<(&'static str, String)> {
@@ -69,7 +70,7 @@ fn forwarding(loaded: &Loaded) -> Vec<(&'static str, String)> {
 fn network(loaded: &Loaded) -> Vec<(&'static str, String)> {
     let mut fields = Vec::new();
     if let Some(proxy) = &loaded.config.proxy {
-        fields.push(("proxy", masked(&proxy.url)));
+        fields.push(("proxy", proxy.url.clone()));
         fields.extend(proxy.no_proxy.clone().map(|hosts| ("no_proxy", hosts)));
     }
     match &loaded.config.trust {

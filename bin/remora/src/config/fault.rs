@@ -33,8 +33,10 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// A fault of `name`, whose `value` is masked here.
+    /// A fault of `name`, whose `value` is masked here, and so are the parts of it that the reasons repeat.
     pub(crate) fn new(name: &str, value: Option<&str>, reject: Reject) -> Self {
+        let Reject { wrong, fix } = reject;
+        let reject = Reject { wrong: masked_words(&wrong), fix: masked_words(&fix) };
         Self { name: name.to_owned(), value: value.map(masked), reject }
     }
 }
@@ -49,20 +51,38 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The value as it may be shown: user names and passwords of URLs and whole tokens replaced, control characters
-/// escaped, shortened.
+/// The value as it may be shown: without secrets, control characters escaped, shortened.
 pub(crate) fn masked(value: &str) -> String {
-    // Every JSON web token begins with `{"` in base64.
-    if value.contains("eyJ") {
+    shortened(&without_secrets(value))
+}
+
+/// The value with user names and passwords of URLs, and whole tokens, replaced.
+pub(crate) fn without_secrets(value: &str) -> String {
+    if holds_token(value) {
         return "(a token, not shown)".to_owned();
     }
-    let start = value.find("://").map_or(0, |colon| colon + "://".len());
-    let (scheme, rest) = value.split_at(start);
-    let shown = match rest.rsplit_once('@') {
-        Some((_, rest)) => format!("{scheme}***@{rest}"),
-        None => value.to_owned(),
-    };
-    shortened(&shown)
+    let Some((before, host)) = value.rsplit_once('@') else { return value.to_owned() };
+    match before.split_once("://") {
+        Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            format!("{scheme}://***@{host}")
+        }
+        _ => format!("***@{host}"),
+    }
+}
+
+/// Every JSON web token begins with `{"` in base64. Hosts are brought to lower case before they are shown.
+fn holds_token(value: &str) -> bool {
+    let mut words = value.split(|c: char| !c.is_ascii_alphanumeric());
+    value.contains("eyJ") || words.any(|word| word.starts_with("eyj"))
+}
+
+/// A sentence whose words are without secrets: neither a token nor a password has a space in it.
+fn masked_words(sentence: &str) -> String {
+    let words = sentence.split_inclusive(char::is_whitespace).map(|word| {
+        let (word, space) = word.split_at(word.trim_end().len());
+        without_secrets(word) + space
+    });
+    words.collect()
 }
 
 fn shortened(text: &str) -> String {
@@ -85,12 +105,25 @@ mod tests {
         for (value, shown) in [
             ("http://user:pa/ss@proxy:3128", "http://***@proxy:3128"),
             ("user:secret@proxy:3128", "***@proxy:3128"),
+            ("user:secret@http://proxy:3128", "***@http://proxy:3128"),
+            ("user:secret@http://user:secret@proxy:3128", "***@proxy:3128"),
             ("https://h/x?api-version=1", "https://h/x?api-version=1"),
             ("eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "(a token, not shown)"),
+            ("https://eyjhbgcioijsuzi1nij9.e30.c2ln/", "(a token, not shown)"),
+            ("keyjar", "keyjar"),
             ("Bearer eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "(a token, not shown)"),
         ] {
             assert_eq!(masked(value), shown);
         }
+    }
+
+    #[test]
+    fn a_reason_that_repeats_a_secret_is_masked() {
+        let reject =
+            Reject::new("holds \"eyJ9.e30.c2ln\", which is no network", "write http://user:secret@proxy:1 or\n  -");
+        let fault = Fault::new("ALLOWED_SOURCES", None, reject);
+        assert_eq!(fault.reject.wrong, "holds (a token, not shown) which is no network");
+        assert_eq!(fault.reject.fix, "write http://***@proxy:1 or\n  -");
     }
 
     #[test]
