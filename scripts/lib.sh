@@ -83,6 +83,15 @@ need_rust() {
     have cargo || die "needs Rust; run: curl https://sh.rustup.rs -sSf | sh -s -- -y (see https://rustup.rs)"
 }
 
+need_nightly() {
+    need_rust
+    rustc +nightly --version >/dev/null 2>&1 && return
+    have rustup || die "needs nightly Rust, and rustup to install it (see https://rustup.rs)"
+    note "installing nightly Rust"
+    rustup toolchain install nightly --profile minimal >/dev/null 2>&1 ||
+        die "could not install it; run: rustup toolchain install nightly"
+}
+
 # need_rust_target TRIPLE: the standard library for a target.
 need_rust_target() {
     [ -d "$(rustc --print target-libdir --target "$1")" ] && return

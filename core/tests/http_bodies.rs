@@ -7,7 +7,11 @@
     reason = "the second decoder is to be plain, and a panic in it is a failed test"
 )]
 
+#[path = "hostile/chunks.rs"]
+mod table;
+
 use remora_core::http::{BodyDecoder, BodyError as E, Framing as F, HeadScan, Piece, decode_request, field_slots};
+use table::FAULTY_BODIES;
 
 /// What a body comes to: its data and how many bytes of the input it took, or its fault, or `Truncated` at the input's
 /// end.
@@ -29,60 +33,6 @@ const WHOLE_BODIES: &[WholeBody] = &[
     (F::Chunked, b"2;a\r\n\r\n\r\n0;b=\"c;\"\r\n\r\n", b"\r\n", b"POST"),
     (F::Chunked, b"1 ; a = b\r\nx\r\n0\t;c\r\n\r\n", b"x", b"POST"),
     (F::Chunked, b"1\r\nx\r\n0\r\nA: b\r\nContent-Length:\r\n\r\n", b"x", b"POST"),
-];
-
-/// Chunked bodies and the fault that ends them. Labels as in the requests' table.
-const FAULTY_BODIES: &[(&str, &[u8], E)] = &[
-    ("RUSTSEC-2021-0079 17 digits", b"1ffffffffffffffff\r\n", E::SizeOverflow),
-    ("17 digits that wrap to three", b"10000000000000003\r\nabc\r\n0\r\n\r\n", E::SizeOverflow),
-    ("100 zeros", &[b'0'; 100], E::SizeOverflow),
-    ("http-garden empty size", b"\r\n\r\n", E::MissingSize),
-    ("empty size after a chunk", b"1\r\nx\r\n\r\n\r\n", E::MissingSize),
-    ("extension without size", b";a\r\n\r\n", E::MissingSize),
-    ("space for a size", b" \r\n\r\n", E::BadSize),
-    ("space before a size", b" 3\r\nabc\r\n0\r\n\r\n", E::BadSize),
-    ("space after a size", b"3 \r\nabc\r\n0\r\n\r\n", E::BadSize),
-    ("tab after a size", b"3\t\r\nabc\r\n0\r\n\r\n", E::BadSize),
-    ("plus sign", b"+3\r\nabc\r\n0\r\n\r\n", E::BadSize),
-    ("minus sign", b"-3\r\nabc\r\n0\r\n\r\n", E::BadSize),
-    ("0x", b"0x3\r\nabc\r\n0\r\n\r\n", E::BadSize),
-    ("underscore", b"1_0\r\n", E::BadSize),
-    ("comma", b"3,3\r\nabc\r\n", E::BadSize),
-    ("point", b"3.0\r\nabc\r\n", E::BadSize),
-    ("no digit", b"xyz\r\n", E::BadSize),
-    ("NUL in a size", b"3\0\r\nabc\r\n", E::BadSize),
-    ("digit above 0x7f", b"\xd9\xa3\r\nabc\r\n", E::BadSize),
-    ("CVE-2025-22871 LF after a size", b"3\nabc\r\n0\r\n\r\n", E::BareLineFeed),
-    ("LF after an extension", b"3;a\nabc\r\n0\r\n\r\n", E::BareLineFeed),
-    ("LF in a quoted extension", b"3;a=\"\n\"\r\nabc\r\n0\r\n\r\n", E::BareLineFeed),
-    ("LF after the last size", b"0\n\r\n", E::BareLineFeed),
-    ("LF after the last chunk", b"0\r\n\n", E::BareLineFeed),
-    ("LF in the trailers", b"0\r\nA: b\n\r\n", E::BareLineFeed),
-    ("LF before a size", b"\n0\r\n\r\n", E::BareLineFeed),
-    ("CR after a size", b"3\rabc\r\n0\r\n\r\n", E::BareCarriageReturn),
-    ("CR in an extension", b"3;a\rb\r\nabc\r\n", E::BareCarriageReturn),
-    ("two CRs after a size", b"3\r\r\nabc\r\n", E::BareCarriageReturn),
-    ("CR in the trailers", b"0\r\nA: b\rc\r\n\r\n", E::BareCarriageReturn),
-    ("CR for the last line", b"0\r\n\rX", E::BareCarriageReturn),
-    ("CVE-2025-43859 two other bytes after data", b"3\r\nabcXX0\r\n\r\n", E::MissingChunkEnd),
-    ("LF after data", b"3\r\nabc\n0\r\n\r\n", E::MissingChunkEnd),
-    ("CR after data", b"3\r\nabc\r0\r\n\r\n", E::MissingChunkEnd),
-    ("nothing after data", b"3\r\nabc0\r\n\r\n", E::MissingChunkEnd),
-    ("data longer than its size", b"3\r\nabcd\r\n0\r\n\r\n", E::MissingChunkEnd),
-    ("data shorter than its size", b"4\r\nabc\r\n0\r\n\r\n", E::MissingChunkEnd),
-    ("semicolon alone", b"3;\r\nabc\r\n0\r\n\r\n", E::BadExtension),
-    ("extension without name", b"3;=a\r\nabc\r\n0\r\n\r\n", E::BadExtension),
-    ("NUL in an extension", b"3;a\0\r\nabc\r\n0\r\n\r\n", E::BadExtension),
-    ("folded trailer", b"0\r\nA: b\r\n c\r\n\r\n", E::BadTrailer),
-    ("space before a trailer's colon", b"0\r\nA : b\r\n\r\n", E::BadTrailer),
-    ("trailer without name", b"0\r\n: b\r\n\r\n", E::BadTrailer),
-    ("trailer without colon", b"0\r\nPOST / HTTP/1.1\r\n\r\n", E::BadTrailer),
-    ("NUL in a trailer", b"0\r\nA: \0\r\n\r\n", E::BadTrailer),
-    ("last chunk missing", b"3\r\nabc\r\n", E::Truncated),
-    ("last line missing", b"0\r\n", E::Truncated),
-    ("cut in data", b"3\r\nab", E::Truncated),
-    ("RUSTSEC-2026-0181 largest size", b"ffffffffffffffff\r\nabc", E::Truncated),
-    ("one below the largest size", b"fffffffffffffffe\r\nabc\r\n", E::Truncated),
 ];
 
 /// Decodes `input` as it arrives in reads that end at `cuts`, and then ends.

@@ -91,9 +91,12 @@ mod tests {
     #[test]
     fn agrees_with_core_wherever_it_is_cut() {
         const EDGES: [u8; 9] = [0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0];
-        for (first, second) in (0..=255).flat_map(|first| (0..=255).map(move |second| (first, second))) {
+        const LEADS: [u8; 4] = [0xc2, 0xe0, 0xed, 0xf4];
+        // Under an interpreter only the edges: all pairs would take an hour.
+        let seconds = || (0..=255).filter(|second| !cfg!(miri) || EDGES.contains(second));
+        for (first, second) in (0..=255).flat_map(|first| seconds().map(move |second| (first, second))) {
             assert_agrees(&[first, second]);
-            if first >= 0xc0 && EDGES.contains(&second) {
+            if first >= 0xc0 && EDGES.contains(&second) && (!cfg!(miri) || LEADS.contains(&first)) {
                 for (third, fourth) in EDGES.into_iter().flat_map(|third| EDGES.map(|fourth| (third, fourth))) {
                     assert_agrees(&[first, second, third, fourth]);
                 }

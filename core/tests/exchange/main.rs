@@ -12,8 +12,13 @@
 )]
 
 mod bench;
+#[path = "../hostile/chunks.rs"]
+mod chunks;
 mod deadlines;
 mod early;
+#[path = "../hostile/heads.rs"]
+mod heads;
+mod hostile;
 mod message;
 mod repairs;
 mod secrets;
