@@ -1,4 +1,5 @@
-//! A private certificate authority and the one server certificate of all TLS endpoints, for `localhost`, `127.0.0.1` and `::1`.
+//! Private certificate authorities and their server certificates: one for all TLS endpoints, for `localhost`,
+//! `127.0.0.1` and `::1`, and others for endpoints that have a name of their own.
 
 use std::io;
 use std::sync::Arc;
@@ -8,44 +9,72 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ResolvesServerCert;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use crate::directory::Directory;
 
 /// The authority's certificate: what a client of the emulator must trust.
 pub(crate) const AUTHORITY: &str = "ca.pem";
-const CERTIFICATE: &str = "server.pem";
-const KEY: &str = "server.key";
+
+const USUAL: Names = Names {
+    authority: AUTHORITY,
+    certificate: "server.pem",
+    key: "server.key",
+    servers: &["localhost", "127.0.0.1", "::1"],
+};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The TLS side of every endpoint, from the folder's certificates; made at the first start.
+/// The files of one server certificate, and the servers that it is for.
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) authority: &'static str,
+    pub(crate) certificate: &'static str,
+    pub(crate) key: &'static str,
+    pub(crate) servers: &'static [&'static str],
+}
+
+/// The TLS side of the endpoints on `localhost`, from the folder's certificates; made at the first start.
 pub(crate) fn server_config(directory: &Directory) -> io::Result<Arc<ServerConfig>> {
-    if directory.read(CERTIFICATE)?.is_none() {
-        issue(directory)?;
-    }
-    let chain = directory.read(CERTIFICATE)?.unwrap_or_default();
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&chain).collect::<Result<_, _>>().map_err(io::Error::other)?;
-    let key = directory.read(KEY)?.unwrap_or_default();
-    let key = PrivateKeyDer::from_pem_slice(&key).map_err(io::Error::other)?;
+    let single = SingleCertAndKey::from(Arc::unwrap_or_clone(certified_key(directory, &USUAL)?));
+    with_resolver(Arc::new(single))
+}
+
+/// TLS that takes its certificate from `resolver`.
+pub(crate) fn with_resolver(resolver: Arc<dyn ResolvesServerCert>) -> io::Result<Arc<ServerConfig>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(io::Error::other)?;
+        .with_cert_resolver(resolver);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
-/// The certificate is written last, so that a start that was cut short begins again.
-fn issue(directory: &Directory) -> io::Result<()> {
+/// A certificate of the folder with its key; made when it is not there.
+pub(crate) fn certified_key(directory: &Directory, names: &Names) -> io::Result<Arc<CertifiedKey>> {
+    if directory.read(names.certificate)?.is_none() {
+        issue(directory, names)?;
+    }
+    let chain = directory.read(names.certificate)?.unwrap_or_default();
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&chain).collect::<Result<_, _>>().map_err(io::Error::other)?;
+    let key = directory.read(names.key)?.unwrap_or_default();
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(io::Error::other)?;
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).map_err(io::Error::other)?;
+    Ok(Arc::new(CertifiedKey::new(chain, key)))
+}
+
+/// Makes an authority and a certificate and replaces the files. The certificate is written last, so that a start that
+/// was cut short begins again.
+pub(crate) fn issue(directory: &Directory, names: &Names) -> io::Result<()> {
     let authority = CertifiedIssuer::self_signed(authority_params(), key_pair()?).map_err(io::Error::other)?;
     let key = key_pair()?;
-    let certificate = server_params()?.signed_by(&key, &authority).map_err(io::Error::other)?;
-    directory.replace(AUTHORITY, authority.pem().as_bytes())?;
-    directory.replace(KEY, key.serialize_pem().as_bytes())?;
-    directory.replace(CERTIFICATE, certificate.pem().as_bytes())
+    let certificate = server_params(names.servers)?.signed_by(&key, &authority).map_err(io::Error::other)?;
+    directory.replace(names.authority, authority.pem().as_bytes())?;
+    directory.replace(names.key, key.serialize_pem().as_bytes())?;
+    directory.replace(names.certificate, certificate.pem().as_bytes())
 }
 
 fn key_pair() -> io::Result<KeyPair> {
@@ -60,10 +89,11 @@ fn authority_params() -> CertificateParams {
     valid_for_years(params)
 }
 
-fn server_params() -> io::Result<CertificateParams> {
-    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+fn server_params(servers: &[&str]) -> io::Result<CertificateParams> {
+    let names: Vec<String> = servers.iter().map(|name| (*name).to_owned()).collect();
+    let common_name = names.first().cloned().unwrap_or_default();
     let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
-    params.distinguished_name.push(DnType::CommonName, "localhost");
+    params.distinguished_name.push(DnType::CommonName, common_name);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper::Uri;
 use lexopt::prelude::{Long, Short, Value, ValueExt};
 
-use crate::settings::Ports;
+use crate::ports::Ports;
 
 /// Printed by `--help`.
 pub(crate) const HELP: &str = "\
@@ -22,6 +22,11 @@ usage: azure-emulator --dir DIR [flags]
   --issuer-port N        OIDC issuer, TLS            (0 or absent: a free port, kept for the next start)
   --token-port N         Entra token endpoint, TLS
   --ingest-port N        metrics ingestion, TLS
+  --imds-port N          instance metadata service of a virtual machine
+  --arc-port N           metadata service of a machine under Azure Arc
+  --app-service-port N   App Service's token endpoint
+  --identity-binding-port N
+                         an AKS cluster's token proxy, TLS with an authority of its own
   --control-port N       control interface, plain HTTP
   --token-life TIME      life of an access token                                 (86399s)
   --assertion-life TIME  life of a projected service-account token               (3600s)
@@ -30,13 +35,17 @@ usage: azure-emulator --dir DIR [flags]
   --client-id ID         client that the token endpoint knows
   --subject TEXT         subject of the projected token                          (system:serviceaccount:monitoring:prometheus)
   --audience TEXT        audience of the projected token                         (api://AzureADTokenExchange)
+  --arc-tokens PATH      where a client finds DIR/arc-tokens, Arc's challenge files, for
+                         example by a bind mount                                 (/var/opt/azcmagent/tokens)
   --pass-on URL          also post what was accepted to this remote-write receiver (http, loopback)
   --workload-series N    gauges that the control interface's /metrics shows      (200)
   -v, --verbose          log every request, not only refused ones
   -h, --help             this text
   -V, --version          name and version
 
-DIR/env holds the settings for the sidecar, one KEY=value a line, once `azure-emulator ready` is printed.
+DIR/env holds the settings for the sidecar, one KEY=value a line, once `azure-emulator ready` is printed. Beside it lie
+those for other identities: env.identity-binding, env.secret, env.certificate, env.pfx, env.imds-system, env.imds-user,
+env.arc, env.app-service.
 
 compare reads every raw sample of a Prometheus by remote read and compares it with what the emulator stored, bit for bit:
   --prometheus URL       base URL of the Prometheus
@@ -74,6 +83,8 @@ pub(crate) struct RunOptions {
     pub(crate) client_id: Option<String>,
     pub(crate) subject: Option<String>,
     pub(crate) audience: Option<String>,
+    /// `DIR/arc-tokens` as a client sees it.
+    pub(crate) arc_tokens: PathBuf,
     pub(crate) pass_on: Option<String>,
     pub(crate) workload_series: usize,
     pub(crate) verbose: bool,
@@ -92,6 +103,7 @@ impl Default for RunOptions {
             client_id: None,
             subject: None,
             audience: None,
+            arc_tokens: PathBuf::from("/var/opt/azcmagent/tokens"),
             pass_on: None,
             workload_series: 200,
             verbose: false,
@@ -127,6 +139,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Long("issuer-port") => options.ports.issuer = parser.value()?.parse_with(port)?,
             Long("token-port") => options.ports.token = parser.value()?.parse_with(port)?,
             Long("ingest-port") => options.ports.ingest = parser.value()?.parse_with(port)?,
+            Long("imds-port") => options.ports.imds = parser.value()?.parse_with(port)?,
+            Long("arc-port") => options.ports.arc = parser.value()?.parse_with(port)?,
+            Long("app-service-port") => options.ports.app_service = parser.value()?.parse_with(port)?,
+            Long("identity-binding-port") => options.ports.identity_binding = parser.value()?.parse_with(port)?,
             Long("control-port") => options.ports.control = parser.value()?.parse_with(port)?,
             Long("token-life") => options.token_life = Some(parser.value()?.parse_with(duration)?),
             Long("assertion-life") => options.assertion_life = Some(parser.value()?.parse_with(duration)?),
@@ -135,6 +151,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Long("client-id") => options.client_id = Some(parser.value()?.parse_with(identifier)?),
             Long("subject") => options.subject = Some(parser.value()?.string()?),
             Long("audience") => options.audience = Some(parser.value()?.string()?),
+            Long("arc-tokens") => options.arc_tokens = parser.value()?.parse_with(absolute_path)?,
             Long("pass-on") => options.pass_on = Some(parser.value()?.parse_with(loopback_url)?),
             Long("workload-series") => options.workload_series = parser.value()?.parse()?,
             Short('v') | Long("verbose") => options.verbose = true,
@@ -178,6 +195,12 @@ fn loopback(text: &str) -> Result<IpAddr, String> {
 
 fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "not a port number")
+}
+
+/// The challenge names it, to clients that have a working directory of their own.
+fn absolute_path(text: &str) -> Result<PathBuf, &'static str> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() { Ok(path) } else { Err("not an absolute path") }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -234,6 +257,7 @@ mod tests {
             ("--dir d --pass-on http://example.com/api/v1/write", "this machine"),
             ("--dir d --pass-on https://localhost/", "http URL"),
             ("--dir d --token-port 99999", "port"),
+            ("--dir d --arc-tokens tokens", "absolute"),
             ("--dir d --frobnicate", "frobnicate"),
             ("compare --prometheus http://localhost:9090", "--emulator is missing"),
         ] {

@@ -101,6 +101,8 @@ impl Control {
             ("GET", ["metrics"]) => Ok(reply::text(METRICS, stats::exposition(emulator) + &self.workload.exposition())),
             ("GET", ["names"]) => Ok(shown(&json!(emulator.archive.lock().names()))),
             ("DELETE", ["samples"]) => done(emulator.archive.lock().clear()),
+            ("GET", ["assertions"]) => Ok(shown(&emulator.assertions.lock().document())),
+            ("POST", ["identity-binding", "rotate"]) => done(emulator.proxy_certificate.rotate(&emulator.directory)),
             ("GET", ["requests"]) => Ok(shown(&emulator.traffic.lock().last_requests())),
             ("GET", ["faults"]) => Ok(shown(&emulator.faults.lock().list(Instant::now()))),
             ("POST", ["faults"]) => arm(emulator, body),
@@ -123,7 +125,7 @@ impl Control {
 
     async fn turn(&self, name: &str, turn: &str, query: &str) -> Result<Reply, Refused> {
         let name: EndpointName = serde_json::from_value(json!(name)).map_err(|_| Refused::Unknown)?;
-        let switch = self.emulator.switches.of(name);
+        let switch = self.emulator.switches.of(name).ok_or(Refused::Unknown)?;
         match turn {
             "stop" => done(switch.stop(seconds(query)?).await),
             "start" => done(switch.start().await),

@@ -1,4 +1,4 @@
-//! A stream that ends its connection in the middle of an answer, at an exact byte and in the way a fault wants.
+//! A stream that ends its connection in the middle of an answer, at an exact byte and in the way a fault wants, or sends it slowly.
 
 use std::io;
 use std::pin::Pin;
@@ -77,12 +77,19 @@ impl Cut {
 #[derive(Debug, Clone)]
 pub(crate) struct Hold {
     cut: Arc<Mutex<Option<Cut>>>,
+    /// The time that each byte takes.
+    pace: Arc<Mutex<Option<Duration>>>,
     socket: TcpStream,
 }
 
 impl Hold {
     pub(crate) fn new(socket: TcpStream) -> Self {
-        Hold { cut: Arc::default(), socket }
+        Hold { cut: Arc::default(), pace: Arc::default(), socket }
+    }
+
+    /// Sends all that is still to come byte by byte, each after this time.
+    pub(crate) fn slow(&self, pace: Duration) {
+        *self.pace.lock() = Some(pace);
     }
 
     /// Cuts the answer that is about to be sent.
@@ -118,6 +125,13 @@ impl<S: AsyncWrite + Unpin> CutStream<S> {
         self.hold.cut.lock().as_ref().filter(|cut| cut.left == 0).map(|cut| cut.end)
     }
 
+    /// Ready when the next byte may be sent.
+    fn poll_pace(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(pace) = *self.hold.pace.lock() else { return Poll::Ready(()) };
+        ready!(self.waiting.get_or_insert_with(|| Timer::after(pace)).poll(context));
+        Poll::Ready(())
+    }
+
     /// Ends the connection; always an error, upon which the HTTP server drops it.
     fn end(&mut self, end: End, context: &mut Context<'_>) -> Poll<io::Error> {
         if let Err(error) = ready!(Pin::new(&mut self.inner).poll_flush(context)) {
@@ -147,8 +161,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for CutStream<S> {
         if let Some(end) = self.reached() {
             return self.end(end, context).map(Err);
         }
+        ready!(self.poll_pace(context));
+        let bytes = if self.hold.pace.lock().is_some() { bytes.get(..1).unwrap_or(bytes) } else { bytes };
         let allowed = self.hold.cut.lock().clone().map_or(bytes.len(), |mut cut| cut.pass(bytes));
         let written = ready!(Pin::new(&mut self.inner).poll_write(context, bytes.get(..allowed).unwrap_or(bytes)))?;
+        self.waiting = None;
         if let Some(cut) = self.hold.cut.lock().as_mut() {
             cut.pass(bytes.get(..written).unwrap_or(bytes));
         }

@@ -1,4 +1,4 @@
-//! One TLS endpoint: its listener, its connections, the switch that stops and starts it, and the faults put on its requests.
+//! One endpoint: its listener, its connections, the switch that stops and starts it, and the faults put on its requests.
 
 mod connection;
 mod fault;
@@ -19,6 +19,15 @@ use crate::cut::reset_on_close;
 use crate::emulator::Emulator;
 use crate::faults::EndpointName;
 use crate::log;
+
+/// What HTTP is spoken over.
+#[derive(Clone)]
+pub(crate) enum Transport {
+    /// TCP as it is.
+    Plain,
+    /// TLS, with the certificate that the acceptor has.
+    Tls(TlsAcceptor),
+}
 
 /// A person's hand on an endpoint, and what can be seen of it from outside.
 #[derive(Debug)]
@@ -72,12 +81,12 @@ impl Switch {
 }
 
 /// Serves the endpoint for ever, on this thread.
-pub(crate) fn serve(emulator: &Arc<Emulator>, switch: &Arc<Switch>, acceptor: &TlsAcceptor, listener: TcpListener) {
+pub(crate) fn serve(emulator: &Arc<Emulator>, switch: &Arc<Switch>, transport: &Transport, listener: TcpListener) {
     smol::block_on(async {
         let mut listener = Some(listener);
         loop {
             let start_after = match listener.take() {
-                Some(listener) => on(emulator, switch, acceptor, listener).await,
+                Some(listener) => on(emulator, switch, transport, listener).await,
                 None => None,
             };
             listener = off(switch, start_after).await;
@@ -90,12 +99,12 @@ pub(crate) fn serve(emulator: &Arc<Emulator>, switch: &Arc<Switch>, acceptor: &T
 async fn on(
     emulator: &Arc<Emulator>,
     switch: &Arc<Switch>,
-    acceptor: &TlsAcceptor,
+    transport: &Transport,
     listener: TcpListener,
 ) -> Option<Duration> {
     let connections = LocalExecutor::new();
     let accepting = async {
-        let error = accept_all(emulator, switch, acceptor, &connections, listener).await;
+        let error = accept_all(emulator, switch, transport, &connections, listener).await;
         log::line(format_args!("{}: stopped listening: {error}", switch.name.as_str()));
         smol::future::pending().await
     };
@@ -151,7 +160,7 @@ async fn off(switch: &Switch, start_after: Option<Duration>) -> Option<TcpListen
 async fn accept_all(
     emulator: &Arc<Emulator>,
     switch: &Arc<Switch>,
-    acceptor: &TlsAcceptor,
+    transport: &Transport,
     connections: &LocalExecutor<'_>,
     listener: TcpListener,
 ) -> io::Error {
@@ -173,7 +182,7 @@ async fn accept_all(
             reset_on_close(&socket).ok();
             continue;
         }
-        let (emulator, switch, acceptor) = (Arc::clone(emulator), Arc::clone(switch), acceptor.clone());
-        connections.spawn(connection::serve(emulator, switch, acceptor, socket)).detach();
+        let (emulator, switch, transport) = (Arc::clone(emulator), Arc::clone(switch), transport.clone());
+        connections.spawn(connection::serve(emulator, switch, transport, socket)).detach();
     }
 }

@@ -1,8 +1,11 @@
 //! Microsoft Entra's token endpoint, for the one tenant and the one client of the settings.
 
 pub(crate) mod access_token;
+mod certificate;
 mod exchange;
-mod refusal;
+mod federation;
+mod form;
+pub(crate) mod refusal;
 
 use hyper::body::Bytes;
 use hyper::http::request::Parts;
@@ -14,7 +17,17 @@ use crate::emulator::Emulator;
 use crate::log;
 use crate::reply::{self, Reply};
 use crate::settings::Settings;
+use form::Form;
 use refusal::Refusal;
+
+/// How a token request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Straight from the client.
+    Direct,
+    /// Through an AKS cluster's proxy for identity bindings.
+    ClusterProxy,
+}
 
 /// Answers one request.
 pub(crate) fn answer(emulator: &Emulator, head: &Parts, body: &Bytes) -> Reply {
@@ -22,7 +35,7 @@ pub(crate) fn answer(emulator: &Emulator, head: &Parts, body: &Bytes) -> Reply {
     let path = head.uri.path();
     let mut reply = match path.strip_prefix('/').and_then(|path| path.split_once('/')) {
         Some((tenant, "oauth2/v2.0/token")) if head.method == Method::POST => {
-            token(emulator, &settings, tenant, head, body)
+            token(emulator, &settings, Way::Direct, tenant, head, body)
         }
         Some((_, "oauth2/v2.0/token")) => reply::empty(StatusCode::METHOD_NOT_ALLOWED),
         Some((tenant, "v2.0/.well-known/openid-configuration")) => {
@@ -38,8 +51,17 @@ pub(crate) fn answer(emulator: &Emulator, head: &Parts, body: &Bytes) -> Reply {
     reply
 }
 
-fn token(emulator: &Emulator, settings: &Settings, tenant: &str, head: &Parts, form: &Bytes) -> Reply {
-    match exchange::exchange(emulator, settings, tenant, form) {
+/// Answers one token request; the headers that Entra puts on are still to come.
+pub(crate) fn token(
+    emulator: &Emulator,
+    settings: &Settings,
+    way: Way,
+    tenant: &str,
+    head: &Parts,
+    body: &Bytes,
+) -> Reply {
+    let form = Form::decode(&head.headers, body);
+    match exchange::exchange(emulator, settings, way, tenant, &form) {
         Ok(grant) => reply::json(StatusCode::OK, &grant),
         Err(refusal) => refused(settings, head, &refusal),
     }
@@ -53,7 +75,7 @@ fn refused(settings: &Settings, head: &Parts, refusal: &Refusal) -> Reply {
 }
 
 /// The headers of a recorded answer of login.microsoftonline.com, with its own idea of the time.
-fn usual_headers(reply: &mut Reply, settings: &Settings) {
+pub(crate) fn usual_headers(reply: &mut Reply, settings: &Settings) {
     reply::header(reply, "cache-control", "no-store, no-cache");
     reply::header(reply, "pragma", "no-cache");
     reply::header(reply, "expires", "-1");

@@ -1,19 +1,26 @@
 //! Scripted faults: which request is hit by which, and for how long. Doing them is the endpoint's part.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http_body_util::Full;
 use hyper::Response;
 use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::failures;
 use crate::reply::Reply;
+
+/// The largest body that a fault sends, in bytes.
+const LARGEST_BODY: usize = 64 << 20;
 
 /// The endpoints that stand in for Azure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum EndpointName {
     /// The cluster's OIDC issuer.
     Issuer,
@@ -21,15 +28,38 @@ pub(crate) enum EndpointName {
     Token,
     /// The data collection rule's ingestion endpoint.
     Ingest,
+    /// A virtual machine's instance metadata service.
+    Imds,
+    /// The metadata service of a machine that Azure Arc manages.
+    Arc,
+    /// The token endpoint that App Service gives to a process.
+    AppService,
+    /// An AKS cluster's token proxy for identity bindings.
+    IdentityBinding,
 }
 
 impl EndpointName {
+    /// All of them.
+    pub(crate) const ALL: [EndpointName; 7] = [
+        EndpointName::Issuer,
+        EndpointName::Token,
+        EndpointName::Ingest,
+        EndpointName::Imds,
+        EndpointName::Arc,
+        EndpointName::AppService,
+        EndpointName::IdentityBinding,
+    ];
+
     /// As it stands in URLs and logs.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             EndpointName::Issuer => "issuer",
             EndpointName::Token => "token",
             EndpointName::Ingest => "ingest",
+            EndpointName::Imds => "imds",
+            EndpointName::Arc => "arc",
+            EndpointName::AppService => "app-service",
+            EndpointName::IdentityBinding => "identity-binding",
         }
     }
 }
@@ -38,14 +68,18 @@ impl EndpointName {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "an action is one of status (with headers, body), delay_ms, reset (accept, request_body, before_head, \
-                 after_head, mid_body), truncate, close (idle), hang, stall_read"
+    expecting = "an action is one of status (with headers, body, body_base64, repeat_to), fail, delay_ms, slow, reset (accept, \
+                 request_body, before_head, after_head, mid_body), truncate, close (idle), hang, stall_read"
 )]
 pub(crate) enum Action {
     /// The request is read, not handled, and answered with this.
     Status(StatusAnswer),
+    /// The request is read, not handled, and answered as the endpoint itself answers with this status.
+    Fail(Fail),
     /// The request is handled; the answer is held back, in milliseconds.
     Delay(Delay),
+    /// The request is handled; the answer is sent at this many bytes a second, one by one.
+    Slow(Slow),
     /// The connection ends with a TCP RST.
     Reset(Reset),
     /// The request is handled; this many bytes of the answer are sent, then the connection is closed without a TLS `close_notify`.
@@ -67,17 +101,49 @@ pub(crate) struct StatusAnswer {
     headers: BTreeMap<String, String>,
     #[serde(default)]
     body: String,
+    /// The body's bytes, where they are no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+    /// The body is written again and again until it has this many bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repeat_to: Option<usize>,
 }
 
 impl StatusAnswer {
-    /// The answer, or why HTTP has no such answer.
-    pub(crate) fn reply(&self) -> Result<Reply, hyper::http::Error> {
+    /// The answer, or why there can be no such answer.
+    pub(crate) fn reply(&self) -> Result<Reply, String> {
         let mut reply = Response::builder().status(self.status);
         for (name, value) in &self.headers {
             reply = reply.header(name, value);
         }
-        reply.body(Full::new(Bytes::from(self.body.clone())))
+        reply.body(Full::new(self.content()?)).map_err(|error| error.to_string())
     }
+
+    fn content(&self) -> Result<Bytes, String> {
+        let piece = match &self.body_base64 {
+            Some(text) => STANDARD.decode(text).map_err(|error| format!("body_base64: {error}"))?,
+            None => self.body.clone().into_bytes(),
+        };
+        match self.repeat_to {
+            Some(length) if length > LARGEST_BODY => Err(format!("repeat_to is more than {LARGEST_BODY}")),
+            Some(length) => Ok(piece.into_iter().cycle().take(length).collect()),
+            None => Ok(piece.into()),
+        }
+    }
+}
+
+/// See [`Action::Fail`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fail {
+    pub(crate) fail: u16,
+}
+
+/// See [`Action::Slow`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Slow {
+    pub(crate) slow: NonZeroU32,
 }
 
 /// See [`Action::Delay`].
@@ -151,7 +217,9 @@ impl Action {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Action::Status(_) => "status",
+            Action::Fail(_) => "fail",
             Action::Delay(_) => "delay",
+            Action::Slow(_) => "slow",
             Action::Reset(Reset { reset: Moment::Accept }) => "reset accept",
             Action::Reset(Reset { reset: Moment::RequestBody }) => "reset request_body",
             Action::Reset(Reset { reset: Moment::BeforeHead }) => "reset before_head",
@@ -188,9 +256,12 @@ pub(crate) struct Rule {
 
 impl Rule {
     /// Why the rule could never be carried out.
-    pub(crate) fn check(&self) -> Result<(), hyper::http::Error> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         match &self.action {
             Action::Status(answer) => answer.reply().map(drop),
+            Action::Fail(Fail { fail }) if !failures::is_known(self.endpoint, *fail) => {
+                Err(format!("the endpoint {} has no answer of its own with status {fail}", self.endpoint.as_str()))
+            }
             _ => Ok(()),
         }
     }
@@ -273,7 +344,11 @@ mod tests {
     fn every_action_of_the_documentation_is_understood() {
         for (action, name) in [
             (r#"{"status":503,"headers":{"Retry-After":"1"},"body":"later"}"#, "status"),
+            (r#"{"status":200,"body":"x","repeat_to":1048576}"#, "status"),
+            (r#"{"status":200,"body_base64":"/w=="}"#, "status"),
+            (r#"{"fail":429}"#, "fail"),
             (r#"{"delay_ms":5}"#, "delay"),
+            (r#"{"slow":1}"#, "slow"),
             (r#"{"reset":"accept"}"#, "reset accept"),
             (r#"{"reset":"request_body"}"#, "reset request_body"),
             (r#"{"reset":"before_head"}"#, "reset before_head"),
@@ -286,7 +361,28 @@ mod tests {
         ] {
             assert_eq!(serde_json::from_str::<Action>(action).expect(action).name(), name);
         }
-        assert!(serde_json::from_str::<Action>(r#"{"explode":true}"#).is_err());
+        for action in [r#"{"explode":true}"#, r#"{"slow":0}"#] {
+            assert!(serde_json::from_str::<Action>(action).is_err());
+        }
+    }
+
+    #[test]
+    fn a_body_may_be_bytes_and_may_be_long() {
+        let length = |text: &str| {
+            let Action::Status(answer) = serde_json::from_str(text).unwrap() else { panic!("{text}") };
+            answer.content().map(|body| body.len())
+        };
+        assert_eq!(length(r#"{"status":200,"body_base64":"/wD+"}"#), Ok(3));
+        assert_eq!(length(r#"{"status":200,"body":"abc","repeat_to":1000}"#), Ok(1000));
+        assert_eq!(length(r#"{"status":200,"repeat_to":1000}"#), Ok(0));
+        assert!(length(r#"{"status":200,"body_base64":"?"}"#).is_err());
+        assert!(length(r#"{"status":200,"body":"a","repeat_to":99999999999}"#).is_err());
+    }
+
+    #[test]
+    fn an_endpoint_fails_only_as_it_can() {
+        assert!(rule(r#"{"endpoint":"imds","action":{"fail":410}}"#).check().is_ok());
+        assert!(rule(r#"{"endpoint":"token","action":{"fail":410}}"#).check().unwrap_err().contains("token"));
     }
 
     #[test]

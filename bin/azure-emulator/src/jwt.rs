@@ -1,5 +1,5 @@
-//! Signed tokens in compact form, RS256 only: RFC 7515 for the form, RFC 7518 §3.3 for the algorithm, RFC 7517 for the public key.
-//! Knows nothing of what the claims mean.
+//! Signed tokens in compact form, RS256 and PS256: RFC 7515 for the form, RFC 7518 §3.3 and §3.5 for the algorithms,
+//! RFC 7517 for the public key. The emulator's own tokens are RS256. Knows nothing of what the claims mean.
 
 use std::io;
 
@@ -21,14 +21,10 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKey {
-    /// Reads `{name}.der` (PKCS #8) of the folder; makes it when it is not there, which takes a moment.
+    /// The pair of [`private_key`].
     pub(crate) fn load(directory: &Directory, name: &str) -> io::Result<Self> {
-        let file = format!("{name}.der");
-        let der = match directory.read(&file)? {
-            Some(der) => der,
-            None => generate(directory, &file)?,
-        };
-        let pair = RsaKeyPair::from_pkcs8(&der).map_err(|error| io::Error::other(format!("{file}: {error}")))?;
+        let der = private_key(directory, name)?;
+        let pair = RsaKeyPair::from_pkcs8(&der).map_err(|error| io::Error::other(format!("{name}.der: {error}")))?;
         let public = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public());
         let digest = ring::digest::digest(&ring::digest::SHA256, &public.n);
         Ok(SigningKey { pair, public, id: URL_SAFE_NO_PAD.encode(digest) })
@@ -50,9 +46,9 @@ impl SigningKey {
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// Whether this key made the token's signature, whatever key id it names.
+    /// Whether this key made the token's signature with RS256, whatever key id it names.
     pub(crate) fn verify(&self, token: &Jwt) -> bool {
-        verify(&self.public, token)
+        token.algorithm == Algorithm::Rs256 && verify(&self.public, token)
     }
 
     /// Whether the token's header names this key.
@@ -69,24 +65,45 @@ impl SigningKey {
     }
 }
 
+/// How a token says that it is signed (RFC 7518 §3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
+}
+
+impl Algorithm {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "RS256" => Some(Algorithm::Rs256),
+            "PS256" => Some(Algorithm::Ps256),
+            _ => None,
+        }
+    }
+}
+
 /// A token taken apart; nothing about it is verified yet.
 #[derive(Debug)]
 pub(crate) struct Jwt {
     pub(crate) header: Value,
     pub(crate) claims: Value,
-    signed: String,
-    signature: Vec<u8>,
+    pub(crate) algorithm: Algorithm,
+    /// What the signature is about: header and claims as they came.
+    pub(crate) signed: String,
+    pub(crate) signature: Vec<u8>,
 }
 
 impl Jwt {
-    /// `None` unless it is three base64url parts, the first two JSON objects, and says RS256.
+    /// `None` unless it is three base64url parts, the first two JSON objects, and says RS256 or PS256.
     pub(crate) fn decode(text: &str) -> Option<Jwt> {
         let (signed, signature) = text.rsplit_once('.')?;
         let (header, claims) = signed.split_once('.')?;
         let (header, claims) = (decode(header)?, decode(claims)?);
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        let understood = header["alg"] == "RS256" && claims.is_object();
-        understood.then(|| Jwt { header, claims, signed: signed.to_owned(), signature })
+        let algorithm = Algorithm::named(header["alg"].as_str()?)?;
+        claims.is_object().then(|| Jwt { header, claims, algorithm, signed: signed.to_owned(), signature })
     }
 
     /// A text claim, empty when it is absent or something else.
@@ -112,10 +129,15 @@ fn verify(key: &RsaPublicKeyComponents<Vec<u8>>, token: &Jwt) -> bool {
     key.verify(&RSA_PKCS1_2048_8192_SHA256, token.signed.as_bytes(), &token.signature).is_ok()
 }
 
-fn generate(directory: &Directory, file: &str) -> io::Result<Vec<u8>> {
+/// An RSA-2048 key as PKCS #8: `{name}.der` of the folder, made when it is not there, which takes a moment.
+pub(crate) fn private_key(directory: &Directory, name: &str) -> io::Result<Vec<u8>> {
+    let file = format!("{name}.der");
+    if let Some(der) = directory.read(&file)? {
+        return Ok(der);
+    }
     let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).map_err(io::Error::other)?;
     let der = key.to_pkcs8_der().map_err(io::Error::other)?.as_bytes().to_vec();
-    directory.replace(file, &der)?;
+    directory.replace(&file, &der)?;
     Ok(der)
 }
 

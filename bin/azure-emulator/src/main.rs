@@ -1,23 +1,33 @@
-//! An emulator of the parts of Azure that a remote-write sidecar talks to: the cluster's OIDC issuer, Entra's token endpoint, and
-//! the ingestion endpoint of a data collection rule, all on loopback, with faults on request. It shares no code with Remora, so
-//! that it can contradict it, and it says nothing about what the real service does under load.
+//! An emulator of the parts of Azure that a remote-write sidecar talks to: the cluster's OIDC issuer, Entra's token
+//! endpoint, the endpoints that give tokens to managed identities, and the ingestion endpoint of a data collection
+//! rule, all on loopback, with faults on request. It shares no code with Remora, so that it can contradict it, and it
+//! says nothing about what the real service does under load.
 
 mod archive;
+mod assertions;
+mod binding;
 mod certificates;
 mod cli;
 mod compare;
 mod control;
+mod credentials;
 mod cut;
 mod directory;
 mod emulator;
 mod endpoint;
 mod entra;
+mod environment;
+mod failures;
 mod faults;
 mod ingest;
 mod issuer;
 mod jwt;
+mod listeners;
 mod log;
+mod managed;
 mod pass_on;
+mod ports;
+mod principal;
 mod projected;
 mod reply;
 mod settings;
@@ -29,14 +39,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_signal::{Signal, Signals};
-use futures_rustls::TlsAcceptor;
 use smol::future::or;
 use smol::stream::StreamExt;
 
 use cli::{Command, RunOptions};
-use emulator::{Emulator, Listeners};
-use endpoint::Switch;
-use projected::Wish;
+use emulator::Emulator;
+use endpoint::Transport;
+use faults::EndpointName;
+use listeners::Listeners;
 
 /// `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
@@ -74,9 +84,9 @@ fn run(options: RunOptions) -> io::Result<()> {
     let (emulator, listeners) = Emulator::open(options)?;
     let period = rotate_every.unwrap_or_else(|| projected::rotation_period(&emulator.settings.lock()));
     let control = listeners.control.local_addr()?;
-    emulator.project_token(&Wish::written())?;
+    emulator.project_tokens()?;
     let served = serve(&emulator, listeners)?;
-    emulator.write_env(control)?;
+    emulator.write_environments(control)?;
     writeln!(io::stdout(), "azure-emulator ready control=http://{control}")?;
     let signalled = async {
         signals.next().await;
@@ -85,24 +95,28 @@ fn run(options: RunOptions) -> io::Result<()> {
     smol::block_on(or(signalled, or(rotate(&emulator, period), async { Err(served.await) })))
 }
 
-/// Starts a thread for each TLS endpoint. The control interface is served by the future that is returned.
+/// Starts a thread for each endpoint. The control interface is served by the future that is returned.
 fn serve(emulator: &Arc<Emulator>, listeners: Listeners) -> io::Result<impl Future<Output = io::Error>> {
-    let acceptor = TlsAcceptor::from(certificates::server_config(&emulator.directory)?);
-    let Listeners { issuer, token, ingest, control } = listeners;
-    let switches = &emulator.switches;
-    for (switch, listener) in [(&switches.issuer, issuer), (&switches.token, token), (&switches.ingest, ingest)] {
-        let (emulator, switch, acceptor) = (Arc::clone(emulator), Arc::<Switch>::clone(switch), acceptor.clone());
+    let usual = Transport::Tls(certificates::server_config(&emulator.directory)?.into());
+    let proxy = Transport::Tls(emulator.proxy_certificate.server_config()?.into());
+    for ((name, listener), switch) in listeners.endpoints.into_iter().zip(emulator.switches.all()) {
+        let transport = match name {
+            EndpointName::Issuer | EndpointName::Token | EndpointName::Ingest => usual.clone(),
+            EndpointName::IdentityBinding => proxy.clone(),
+            EndpointName::Imds | EndpointName::Arc | EndpointName::AppService => Transport::Plain,
+        };
+        let (emulator, switch) = (Arc::clone(emulator), Arc::clone(switch));
         std::thread::Builder::new()
-            .name(switch.name.as_str().to_owned())
-            .spawn(move || endpoint::serve(&emulator, &switch, &acceptor, listener))?;
+            .name(name.as_str().to_owned())
+            .spawn(move || endpoint::serve(&emulator, &switch, &transport, listener))?;
     }
-    Ok(control::serve(Arc::clone(emulator), control))
+    Ok(control::serve(Arc::clone(emulator), listeners.control))
 }
 
-/// Has the projected token written anew after each period, until that fails.
+/// Has the projected tokens written anew after each period, until that fails.
 async fn rotate(emulator: &Emulator, period: Duration) -> io::Result<()> {
     loop {
         smol::Timer::after(period).await;
-        emulator.project_token(&Wish::written())?;
+        emulator.project_tokens()?;
     }
 }

@@ -1,4 +1,4 @@
-//! The projected service-account token: what kubelet writes into a pod, signed by the cluster's OIDC issuer.
+//! The projected service-account tokens: what kubelet writes into a pod, signed by the cluster's OIDC issuer.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -14,6 +14,12 @@ use crate::settings::{Settings, unix_seconds, within_longest};
 /// The token's file in the folder, named as the workload-identity webhook names it.
 pub(crate) const FILE: &str = "azure-identity-token";
 
+/// The token that an AKS cluster's proxy takes, beside it.
+pub(crate) const BINDING_FILE: &str = "azure-identity-token-binding";
+
+/// What identity bindings make a token for.
+pub(crate) const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
+
 /// How one token is to differ from the ordinary one; also the body of `POST /projected-token`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -27,12 +33,29 @@ pub(crate) struct Wish {
     kid: Option<String>,
     /// Also replace the file.
     pub(crate) write: bool,
+    /// The token for the cluster's proxy: another audience, unless one is given, and another file.
+    binding: bool,
 }
 
 impl Wish {
     /// The ordinary token, put in its file.
     pub(crate) fn written() -> Self {
         Wish { write: true, ..Wish::default() }
+    }
+
+    /// The token for the cluster's proxy, put in its file.
+    pub(crate) fn written_for_binding() -> Self {
+        Wish { binding: true, ..Wish::written() }
+    }
+
+    /// The file it is for.
+    pub(crate) fn file(&self) -> &'static str {
+        if self.binding { BINDING_FILE } else { FILE }
+    }
+
+    fn audience<'w>(&'w self, settings: &'w Settings) -> &'w str {
+        let usual = if self.binding { BINDING_AUDIENCE } else { &settings.audience };
+        self.audience.as_deref().unwrap_or(usual)
     }
 }
 
@@ -45,9 +68,9 @@ pub(crate) fn mint(settings: &Settings, key: &SigningKey, wish: &Wish) -> io::Re
     }
 }
 
-/// Replaces the file, raw JWT without a newline, as kubelet leaves it.
-pub(crate) fn write(directory: &Directory, token: &str) -> io::Result<()> {
-    directory.replace(FILE, token.as_bytes())
+/// Replaces a file, raw JWT without a newline, as kubelet leaves it.
+pub(crate) fn write(directory: &Directory, file: &str, token: &str) -> io::Result<()> {
+    directory.replace(file, token.as_bytes())
 }
 
 /// kubelet rewrites the file when 80 % of the life are over.
@@ -63,7 +86,7 @@ fn claims(settings: &Settings, wish: &Wish, now: u64) -> Value {
     let issued = now.min(expiry);
     json!({
         "iss": wish.issuer.clone().unwrap_or_else(|| settings.issuer()),
-        "aud": [wish.audience.as_ref().unwrap_or(&settings.audience)],
+        "aud": [wish.audience(settings)],
         "iat": issued,
         "nbf": issued,
         "exp": expiry,
@@ -102,5 +125,12 @@ mod tests {
         let wish = Wish { life_s: Some(-60), ..Wish::default() };
         let claims = claims(&Settings::default(), &wish, 1_000);
         assert_eq!((&claims["nbf"], &claims["exp"]), (&json!(940), &json!(940)));
+    }
+
+    #[test]
+    fn a_token_for_the_clusters_proxy_has_its_own_audience_and_file() {
+        let wish = Wish::written_for_binding();
+        assert_eq!(claims(&Settings::default(), &wish, 1_000)["aud"], json!([BINDING_AUDIENCE]));
+        assert_eq!(wish.file(), BINDING_FILE);
     }
 }

@@ -3,37 +3,20 @@
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::cli::RunOptions;
 use crate::directory::Directory;
+use crate::managed::ArcChallenge;
+use crate::ports::Ports;
 
 const FILE: &str = "settings.json";
 
 /// Lives and skews are cut to ten years, so that every time computed from them can be represented and printed.
 const LONGEST_S: u64 = 10 * 365 * 24 * 60 * 60;
-
-/// The port of each endpoint; 0 until one was taken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ports {
-    pub(crate) issuer: u16,
-    pub(crate) token: u16,
-    pub(crate) ingest: u16,
-    pub(crate) control: u16,
-}
-
-impl Ports {
-    /// Each port of `wanted` that is given, else the own one.
-    fn overridden_by(self, wanted: Ports) -> Ports {
-        let choose = |own, wanted| if wanted == 0 { own } else { wanted };
-        Ports {
-            issuer: choose(self.issuer, wanted.issuer),
-            token: choose(self.token, wanted.token),
-            ingest: choose(self.ingest, wanted.ingest),
-            control: choose(self.control, wanted.control),
-        }
-    }
-}
 
 /// A federated identity credential on the client; what is left out is the emulator's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +25,16 @@ pub(crate) struct FederatedCredential {
     pub(crate) issuer: Option<String>,
     pub(crate) subject: Option<String>,
     pub(crate) audience: Option<String>,
+}
+
+/// A user-assigned identity of the machine; what is left out is the settings' client.
+#[expect(clippy::struct_field_names, reason = "an identity has three ids, and this is what each is called")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct UserAssigned {
+    pub(crate) client_id: Option<String>,
+    pub(crate) object_id: Option<String>,
+    pub(crate) resource_id: Option<String>,
 }
 
 /// The tenant, its one client, its one data collection rule.
@@ -60,6 +53,22 @@ pub(crate) struct Settings {
     pub(crate) subject: String,
     pub(crate) audience: String,
     pub(crate) federated_credentials: Vec<FederatedCredential>,
+    pub(crate) client_secret: String,
+    /// Seconds since 1970; 0 is never.
+    pub(crate) client_secret_expiry_s: u64,
+    /// A DNS name: certificates for it are accepted without being registered, when they come with their chain.
+    pub(crate) trusted_subject: Option<String>,
+    /// Whether the machine has an identity of its own.
+    pub(crate) system_assigned: bool,
+    pub(crate) user_assigned: Vec<UserAssigned>,
+    /// How old the tokens of managed identities are when they are handed out: the platform caches them.
+    pub(crate) managed_token_age_s: u64,
+    /// What App Service puts in `IDENTITY_HEADER`.
+    pub(crate) identity_header: String,
+    /// How Arc's next challenges are made.
+    pub(crate) arc_challenge: ArcChallenge,
+    /// Whether the service account may use the identity through the cluster's proxy.
+    pub(crate) identity_bound: bool,
     pub(crate) token_life_s: u64,
     /// Sent as `refresh_in` unless 0.
     pub(crate) refresh_in_s: u64,
@@ -82,6 +91,15 @@ impl Default for Settings {
             subject: "system:serviceaccount:monitoring:prometheus".to_owned(),
             audience: "api://AzureADTokenExchange".to_owned(),
             federated_credentials: vec![FederatedCredential::default()],
+            client_secret: new_secret(),
+            client_secret_expiry_s: 0,
+            trusted_subject: None,
+            system_assigned: true,
+            user_assigned: vec![UserAssigned::default()],
+            managed_token_age_s: 0,
+            identity_header: Uuid::new_v4().simple().to_string(),
+            arc_challenge: ArcChallenge::default(),
+            identity_bound: true,
             token_life_s: 86_399,
             refresh_in_s: 0,
             assertion_life_s: 3_600,
@@ -97,6 +115,14 @@ impl Default for Settings {
 pub(crate) struct Changes {
     client_id: Option<String>,
     federated_credentials: Option<Vec<FederatedCredential>>,
+    client_secret: Option<String>,
+    client_secret_expiry_s: Option<u64>,
+    trusted_subject: Option<String>,
+    system_assigned: Option<bool>,
+    user_assigned: Option<Vec<UserAssigned>>,
+    managed_token_age_s: Option<u64>,
+    arc_challenge: Option<ArcChallenge>,
+    identity_bound: Option<bool>,
     token_life_s: Option<u64>,
     refresh_in_s: Option<u64>,
     assertion_life_s: Option<u64>,
@@ -131,6 +157,17 @@ impl Settings {
     pub(crate) fn change(&mut self, changes: Changes) {
         replace(&mut self.client_id, changes.client_id);
         replace(&mut self.federated_credentials, changes.federated_credentials);
+        replace(&mut self.client_secret, changes.client_secret);
+        replace(&mut self.client_secret_expiry_s, changes.client_secret_expiry_s);
+        replace(
+            &mut self.trusted_subject,
+            changes.trusted_subject.map(|name| Some(name).filter(|name| !name.is_empty())),
+        );
+        replace(&mut self.system_assigned, changes.system_assigned);
+        replace(&mut self.user_assigned, changes.user_assigned);
+        replace(&mut self.managed_token_age_s, changes.managed_token_age_s.map(|age| age.min(LONGEST_S)));
+        replace(&mut self.arc_challenge, changes.arc_challenge);
+        replace(&mut self.identity_bound, changes.identity_bound);
         replace(&mut self.token_life_s, changes.token_life_s.map(|life| life.min(LONGEST_S)));
         replace(&mut self.refresh_in_s, changes.refresh_in_s);
         replace(&mut self.assertion_life_s, changes.assertion_life_s.map(|life| life.min(LONGEST_S)));
@@ -165,6 +202,12 @@ impl Settings {
         let now = SystemTime::now();
         if self.clock_skew_s < 0 { now - skew } else { now + skew }
     }
+}
+
+/// A client secret with every kind of character that a form or a shell would change.
+fn new_secret() -> String {
+    let random = [Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes).concat();
+    format!("emu8Q~{}.-_&+%=", STANDARD_NO_PAD.encode(random))
 }
 
 /// Seconds since 1970.

@@ -27,6 +27,7 @@ fn connections(emulator: &Emulator) -> Value {
     let open = emulator
         .switches
         .all()
+        .iter()
         .map(|switch| (switch.name.as_str().to_owned(), json!(switch.connections.load(Ordering::Relaxed))));
     Value::Object(open.into_iter().collect())
 }

@@ -1,27 +1,28 @@
-//! One connection: TLS, then HTTP/1.1 requests one after the other, each answered by the endpoint it came to.
+//! One connection: TLS where the endpoint has it, then HTTP/1.1 requests one after the other, each answered by the
+//! endpoint it came to.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use futures_rustls::TlsAcceptor;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
+use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::TcpStream;
 use smol_hyper::rt::FuturesIo;
 
-use super::Switch;
 use super::fault;
+use super::{Switch, Transport};
 use crate::cut::{CutStream, Hold};
 use crate::emulator::Emulator;
 use crate::faults::{Action, EndpointName};
 use crate::reply::{self, Reply};
 use crate::traffic::RequestLine;
-use crate::{entra, ingest, issuer, log};
+use crate::{binding, entra, ingest, issuer, log, managed};
 
 /// Largest request body that is read: what Prometheus' own receiver reads.
 const MAX_BODY: usize = 32 << 20;
@@ -43,9 +44,9 @@ impl Drop for Open<'_> {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(emulator: Arc<Emulator>, switch: Arc<Switch>, acceptor: TlsAcceptor, socket: TcpStream) {
+pub(super) async fn serve(emulator: Arc<Emulator>, switch: Arc<Switch>, transport: Transport, socket: TcpStream) {
     let _open = Open::new(&switch);
-    if let Err(error) = Box::pin(speak(&emulator, switch.name, &acceptor, socket)).await
+    if let Err(error) = Box::pin(speak(&emulator, switch.name, &transport, socket)).await
         && emulator.verbose
     {
         log::line(format_args!("{}: connection ended: {error}", switch.name.as_str()));
@@ -55,13 +56,25 @@ pub(super) async fn serve(emulator: Arc<Emulator>, switch: Arc<Switch>, acceptor
 async fn speak(
     emulator: &Emulator,
     endpoint: EndpointName,
-    acceptor: &TlsAcceptor,
+    transport: &Transport,
     socket: TcpStream,
 ) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let hold = Hold::new(socket.clone());
-    let stream = CutStream::new(acceptor.accept(socket).await?, hold.clone());
-    let service = service_fn(|request| respond(emulator, endpoint, &hold, request));
+    match transport {
+        Transport::Plain => speak_http(emulator, endpoint, &hold, socket).await,
+        Transport::Tls(acceptor) => speak_http(emulator, endpoint, &hold, acceptor.accept(socket).await?).await,
+    }
+}
+
+async fn speak_http<S: AsyncRead + AsyncWrite + Unpin>(
+    emulator: &Emulator,
+    endpoint: EndpointName,
+    hold: &Hold,
+    stream: S,
+) -> io::Result<()> {
+    let stream = CutStream::new(stream, hold.clone());
+    let service = service_fn(|request| respond(emulator, endpoint, hold, request));
     hyper::server::conn::http1::Builder::new()
         .serve_connection(FuturesIo::new(stream), service)
         .await
@@ -87,8 +100,8 @@ async fn respond(
 
 /// One request: where it came to, its head, and the connection that it is to be answered on.
 pub(super) struct Asked<'a> {
-    emulator: &'a Emulator,
-    endpoint: EndpointName,
+    pub(super) emulator: &'a Emulator,
+    pub(super) endpoint: EndpointName,
     pub(super) head: Parts,
     pub(super) hold: &'a Hold,
 }
@@ -110,6 +123,10 @@ impl Asked<'_> {
             EndpointName::Issuer => issuer::answer(emulator, &head.method, &head.uri),
             EndpointName::Token => entra::answer(emulator, head, &body),
             EndpointName::Ingest => ingest::answer(emulator, head, body),
+            EndpointName::Imds => managed::answer_imds(emulator, head),
+            EndpointName::Arc => managed::answer_arc(emulator, head),
+            EndpointName::AppService => managed::answer_app_service(emulator, head),
+            EndpointName::IdentityBinding => binding::answer(emulator, head, &body),
         }
     }
 

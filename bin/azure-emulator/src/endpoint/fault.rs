@@ -12,7 +12,8 @@ use smol::future::pending;
 
 use super::connection::{Asked, read};
 use crate::cut::{Cut, End};
-use crate::faults::{Action, Delay, Moment, Reset, Truncate};
+use crate::failures;
+use crate::faults::{Action, Delay, Fail, Moment, Reset, Slow, Truncate};
 use crate::reply::Reply;
 use crate::traffic::RequestLine;
 
@@ -28,9 +29,21 @@ pub(super) async fn meet(asked: &Asked<'_>, action: Action, line: RequestLine, b
             asked.record(line.answered(reply.status()));
             Ok(reply)
         }
+        Action::Fail(Fail { fail }) => {
+            read(body).await.ok();
+            let settings = asked.emulator.settings.lock().clone();
+            let reply = failures::reply(asked.endpoint, &settings, fail);
+            asked.record(line.answered(reply.status()));
+            Ok(reply)
+        }
         Action::Delay(Delay { delay_ms }) => {
             let reply = asked.handle(line, body).await;
             Timer::after(Duration::from_millis(delay_ms)).await;
+            Ok(reply)
+        }
+        Action::Slow(Slow { slow }) => {
+            let reply = asked.handle(line, body).await;
+            asked.hold.slow(Duration::from_secs(1) / slow.get());
             Ok(reply)
         }
         Action::Reset(Reset { reset }) => reset_at(asked, reset, line, body).await,

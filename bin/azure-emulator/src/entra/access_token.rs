@@ -7,6 +7,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::jwt::{Jwt, SigningKey};
+use crate::principal::Principal;
 use crate::settings::{Settings, unix_seconds};
 
 /// Why an access token does not open the ingestion endpoint.
@@ -24,28 +25,41 @@ pub(crate) enum TokenFault {
     Audience(String),
 }
 
-/// Signs a token of the settings' client for `resource`. Returns it with its expiry.
-pub(crate) fn mint(settings: &Settings, key: &SigningKey, resource: &str) -> io::Result<(String, SystemTime)> {
-    let now = settings.now();
-    let expiry = now + Duration::from_secs(settings.token_life_s);
+/// Signs a token about `principal` for `resource`, issued at that time. Returns it with its expiry.
+pub(crate) fn mint(
+    settings: &Settings,
+    key: &SigningKey,
+    principal: &Principal,
+    resource: &str,
+    issued: SystemTime,
+) -> io::Result<(String, SystemTime)> {
+    let expiry = issued + Duration::from_secs(settings.token_life_s);
     let tenant = &settings.tenant;
-    let claims = json!({
+    let mut claims = json!({
         "aud": resource,
         "iss": format!("https://sts.windows.net/{tenant}/"),
-        "iat": unix_seconds(now),
-        "nbf": unix_seconds(now),
+        "iat": unix_seconds(issued),
+        "nbf": unix_seconds(issued),
         "exp": unix_seconds(expiry),
-        "appid": settings.client_id,
-        "azp": settings.client_id,
-        "appidacr": "2",
+        "appid": principal.client_id,
+        "azp": principal.client_id,
+        "appidacr": principal.proof.as_claim(),
         "idtyp": "app",
-        "oid": settings.object_id,
-        "sub": settings.object_id,
+        "oid": principal.object_id,
+        "sub": principal.object_id,
         "tid": tenant,
         "uti": Uuid::new_v4(),
         "ver": "1.0",
     });
+    if let Some(resource_id) = &principal.resource_id {
+        claims["xms_mirid"] = json!(resource_id);
+    }
     Ok((key.sign(&claims)?, expiry))
+}
+
+/// What this tenant has a service principal for; the token is for it as it was asked for.
+pub(crate) fn is_known(resource: &str) -> bool {
+    is_monitor(resource) || resource.trim_end_matches('/') == "https://management.azure.com"
 }
 
 /// Accepts tokens that Entra signed for Azure Monitor and that are valid now.
@@ -74,6 +88,7 @@ pub(crate) fn is_monitor(resource: &str) -> bool {
 mod tests {
     use super::*;
     use crate::directory::tests::temporary;
+    use crate::principal::Proof;
 
     #[test]
     fn one_verdict_for_each_fault() {
@@ -82,9 +97,11 @@ mod tests {
         let stranger = SigningKey::load(&directory, "stranger").unwrap();
         let settings = Settings::default();
         let ahead = |seconds| Settings { clock_skew_s: seconds, ..Settings::default() };
-        let (token, _) = mint(&settings, &key, "https://monitor.azure.com/").unwrap();
-        let (forged, _) = mint(&settings, &stranger, "https://monitor.azure.com/").unwrap();
-        let (other, _) = mint(&settings, &key, "https://management.azure.com").unwrap();
+        let client = Principal::application(&settings, Proof::Asymmetric);
+        let token = |key, resource| mint(&settings, key, &client, resource, settings.now()).unwrap().0;
+        let forged = token(&stranger, "https://monitor.azure.com/");
+        let other = token(&key, "https://management.azure.com");
+        let token = token(&key, "https://monitor.azure.com/");
 
         let fault = |settings: &Settings, token: &str| verify(settings, &key, token).err();
         assert_eq!(fault(&settings, &token), None);

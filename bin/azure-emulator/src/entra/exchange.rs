@@ -1,54 +1,38 @@
-//! One client-credentials request with a federated assertion (RFC 7523 §2.2): what is checked, in which order, and the grant.
+//! One client-credentials request (RFC 6749 §4.4): what is checked, in which order, and the grant.
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::access_token;
+use super::form::Form;
 use super::refusal::Refusal;
+use super::{Way, access_token, certificate, federation};
 use crate::emulator::Emulator;
 use crate::jwt::Jwt;
+use crate::principal::{Principal, Proof};
+use crate::projected::BINDING_AUDIENCE;
 use crate::settings::{FederatedCredential, Settings, unix_seconds};
 
+/// RFC 7523 §2.2.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Entra accepts an assertion this much before and after its time.
 const TOLERANCE_S: u64 = 5;
 
-/// The form's fields that matter; the last one wins when a field is repeated.
-#[derive(Debug, Default)]
-struct Form {
-    grant_type: String,
-    client_id: String,
-    scope: String,
-    assertion_type: String,
-    assertion: String,
-}
-
-impl Form {
-    fn decode(body: &[u8]) -> Self {
-        let mut form = Form::default();
-        for (name, value) in form_urlencoded::parse(body) {
-            let field = match &*name {
-                "grant_type" => &mut form.grant_type,
-                "client_id" => &mut form.client_id,
-                "scope" => &mut form.scope,
-                "client_assertion_type" => &mut form.assertion_type,
-                "client_assertion" => &mut form.assertion,
-                _ => continue,
-            };
-            *field = value.into_owned();
-        }
-        form
-    }
-}
-
 /// Checks a token request and answers with the success document.
-pub(super) fn exchange(emulator: &Emulator, settings: &Settings, tenant: &str, body: &[u8]) -> Result<Value, Refusal> {
-    let form = Form::decode(body);
-    let resource = check_request(settings, tenant, &form)?;
-    check_assertion(emulator, settings, &form)?;
-    grant(emulator, settings, resource)
+pub(super) fn exchange(
+    emulator: &Emulator,
+    settings: &Settings,
+    way: Way,
+    tenant: &str,
+    form: &Form,
+) -> Result<Value, Refusal> {
+    let resource = check_request(settings, tenant, form)?;
+    let proof = match way {
+        Way::Direct => check_credential(emulator, settings, form)?,
+        Way::ClusterProxy => check_bound(emulator, settings, form)?,
+    };
+    grant(emulator, settings, &Principal::application(settings, proof), resource)
 }
 
 /// Everything but the credential. Returns the resource that the token is for.
@@ -78,11 +62,43 @@ fn resource<'f>(scope: &'f str, tenant: &str) -> Result<&'f str, Refusal> {
     if scopes.next().is_some() {
         return Err(malformed());
     }
-    let known = access_token::is_monitor(resource) || resource.trim_end_matches('/') == "https://management.azure.com";
-    if known { Ok(resource) } else { Err(Refusal::resource_unknown(resource, tenant)) }
+    if access_token::is_known(resource) { Ok(resource) } else { Err(Refusal::resource_unknown(resource, tenant)) }
 }
 
-fn check_assertion(emulator: &Emulator, settings: &Settings, form: &Form) -> Result<(), Refusal> {
+/// A client proves itself with an assertion or, when there is none, with its secret.
+fn check_credential(emulator: &Emulator, settings: &Settings, form: &Form) -> Result<Proof, Refusal> {
+    if form.assertion.is_empty() && !form.secret.is_empty() {
+        return check_secret(settings, form);
+    }
+    let assertion = assertion(emulator, form)?;
+    if certificate::is_meant(&form.client_id, &assertion) {
+        certificate::check(settings, &emulator.registration, &form.client_id, &assertion)?;
+    } else {
+        federation::check(emulator, settings, &settings.federated_credentials, &assertion)?;
+    }
+    Ok(Proof::Asymmetric)
+}
+
+/// The cluster's proxy takes the tokens that were made for it.
+fn check_bound(emulator: &Emulator, settings: &Settings, form: &Form) -> Result<Proof, Refusal> {
+    let assertion = assertion(emulator, form)?;
+    let bound = FederatedCredential { audience: Some(BINDING_AUDIENCE.to_owned()), ..FederatedCredential::default() };
+    federation::check(emulator, settings, &[bound], &assertion)?;
+    Ok(Proof::Asymmetric)
+}
+
+fn check_secret(settings: &Settings, form: &Form) -> Result<Proof, Refusal> {
+    if form.secret != settings.client_secret {
+        return Err(Refusal::secret_wrong(&form.client_id));
+    }
+    let expiry = settings.client_secret_expiry_s;
+    if expiry != 0 && unix_seconds(settings.now()) >= expiry {
+        return Err(Refusal::secret_expired(&form.client_id));
+    }
+    Ok(Proof::Secret)
+}
+
+fn assertion(emulator: &Emulator, form: &Form) -> Result<Jwt, Refusal> {
     if form.assertion.is_empty() {
         return Err(Refusal::credential_missing());
     }
@@ -91,45 +107,12 @@ fn check_assertion(emulator: &Emulator, settings: &Settings, form: &Form) -> Res
     }
     // Not trimmed: whether Entra takes a newline behind the token is not known, so a client must not send one.
     let assertion = Jwt::decode(&form.assertion).ok_or_else(Refusal::assertion_malformed)?;
-    check_federation(settings, &assertion)?;
-    // Real Entra fetches the issuer's keys; here the keys are at hand, and only whether they could be fetched is looked at.
-    if !emulator.issuer_is_up() {
-        return Err(Refusal::issuer_unreachable(&settings.issuer()));
-    }
-    if !emulator.issuer_key.is_named_by(&assertion) {
-        return Err(Refusal::signature_invalid("The key was not found in the issuer's key set."));
-    }
-    if !emulator.issuer_key.verify(&assertion) {
-        return Err(Refusal::signature_invalid("The signature does not match the issuer's key."));
-    }
-    check_time(settings, &assertion)
+    emulator.assertions.lock().remember(&form.assertion, &assertion);
+    Ok(assertion)
 }
 
-/// Narrows the configured credentials by issuer, then subject, then audience; the first that leaves none names the refusal.
-fn check_federation(settings: &Settings, assertion: &Jwt) -> Result<(), Refusal> {
-    let (issuer, subject, audiences) = (assertion.text("iss"), assertion.text("sub"), assertion.audiences());
-    let own = settings.issuer();
-    let mut credentials: Vec<&FederatedCredential> = settings.federated_credentials.iter().collect();
-    credentials.retain(|credential| credential.issuer.as_deref().unwrap_or(&own) == issuer);
-    if credentials.is_empty() {
-        return Err(Refusal::issuer_mismatch(issuer));
-    }
-    let configured = |credential: &FederatedCredential| credential.subject.clone().unwrap_or(settings.subject.clone());
-    let nearly = credentials.iter().any(|credential| configured(credential).eq_ignore_ascii_case(subject));
-    credentials.retain(|credential| configured(credential) == subject);
-    if credentials.is_empty() && nearly {
-        return Err(Refusal::subject_case_mismatch(subject));
-    }
-    if credentials.is_empty() {
-        return Err(Refusal::subject_mismatch(subject));
-    }
-    let meant = |credential: &&FederatedCredential| {
-        audiences.contains(&credential.audience.as_deref().unwrap_or(&settings.audience))
-    };
-    if credentials.iter().any(meant) { Ok(()) } else { Err(Refusal::audience_mismatch(&audiences.join(", "))) }
-}
-
-fn check_time(settings: &Settings, assertion: &Jwt) -> Result<(), Refusal> {
+/// Whether it is the assertion's time, by Entra's clock.
+pub(super) fn check_time(settings: &Settings, assertion: &Jwt) -> Result<(), Refusal> {
     let (Some(from), Some(until)) = (assertion.time("nbf").or(assertion.time("iat")), assertion.time("exp")) else {
         return Err(Refusal::assertion_malformed());
     };
@@ -142,8 +125,9 @@ fn check_time(settings: &Settings, assertion: &Jwt) -> Result<(), Refusal> {
     Err(Refusal::outside_validity(now, from, until))
 }
 
-fn grant(emulator: &Emulator, settings: &Settings, resource: &str) -> Result<Value, Refusal> {
-    let (token, expiry) = access_token::mint(settings, &emulator.entra_key, resource).map_err(|_| Refusal::broken())?;
+fn grant(emulator: &Emulator, settings: &Settings, principal: &Principal, resource: &str) -> Result<Value, Refusal> {
+    let minted = access_token::mint(settings, &emulator.entra_key, principal, resource, settings.now());
+    let (token, expiry) = minted.map_err(|_| Refusal::broken())?;
     emulator.traffic.lock().token_issued(unix_seconds(expiry));
     let life = settings.token_life_s;
     let mut grant = json!({"token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": token});

@@ -20,6 +20,9 @@ pub(crate) struct Refusal {
 const FEDERATION: &str = "Check your federated identity credential Subject, Audience and Issuer against the presented assertion. \
      https://learn.microsoft.com/entra/workload-id/workload-identity-federation";
 
+const CERTIFICATES: &str =
+    "Review the documentation at https://learn.microsoft.com/entra/identity-platform/certificate-credentials.";
+
 impl Refusal {
     fn bad_request(error: &'static str, code: u32, text: String) -> Self {
         Refusal { status: StatusCode::BAD_REQUEST, error, code, text }
@@ -73,6 +76,23 @@ impl Refusal {
         Self::invalid_client(7_000_218, text.to_owned())
     }
 
+    pub(super) fn secret_wrong(client: &str) -> Self {
+        let text = format!(
+            "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the \
+             client secret ID, for a secret added to app '{client}'."
+        );
+        Self::invalid_client(7_000_215, text)
+    }
+
+    pub(super) fn secret_expired(client: &str) -> Self {
+        let text = format!(
+            "The provided client secret keys for app '{client}' are expired. Visit the Azure portal to create new keys for your \
+             app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: \
+             https://aka.ms/certCreds."
+        );
+        Self::invalid_client(7_000_222, text)
+    }
+
     pub(super) fn assertion_malformed() -> Self {
         Self::bad_request("invalid_request", 50_027, "JWT token is invalid or malformed.".to_owned())
     }
@@ -124,13 +144,66 @@ impl Refusal {
         Self::invalid_client(700_027, format!("Client assertion failed signature validation. {reason}"))
     }
 
-    pub(super) fn broken() -> Self {
+    pub(super) fn assertion_of_another_client() -> Self {
+        let text =
+            format!("Client assertion application identifier doesn't match 'client_id' parameter. {CERTIFICATES}");
+        Self::invalid_client(700_021, text)
+    }
+
+    pub(super) fn assertion_audience_wrong() -> Self {
+        let text = format!("Client assertion audience claim does not match Realm issuer. {CERTIFICATES}");
+        Self::invalid_client(700_023, text)
+    }
+
+    pub(super) fn certificate_unnamed() -> Self {
+        let text = "Invalid JWT token. No certificate SHA-1 thumbprint, certificate SHA-256 thumbprint, nor keyId specified \
+                    in token header.";
+        Self::bad_request("invalid_request", 50_027, text.to_owned())
+    }
+
+    pub(super) fn certificate_unknown(thumbprint: &str, client: &str) -> Self {
+        let text = format!(
+            "The certificate with identifier used to sign the client assertion is not registered on application. [Reason - The \
+             key was not found., Thumbprint of key used by client: '{thumbprint}', Please visit the Azure Portal, Graph Explorer \
+             or directly use MS Graph to see configured keys for app Id '{client}'.]"
+        );
+        Self::invalid_client(700_027, text)
+    }
+
+    pub(super) fn certificate_signature_invalid(thumbprint: &str) -> Self {
+        let text = format!(
+            "Client assertion contains an invalid signature. [Reason - The provided signature value did not match the expected \
+             signature value., Thumbprint of key used by client: '{thumbprint}']"
+        );
+        Self::invalid_client(700_027, text)
+    }
+
+    pub(super) fn certificate_expired(thumbprint: &str) -> Self {
+        let text = format!(
+            "The certificate with identifier used to sign the client assertion is expired on application. [Reason - The key used \
+             is expired., Thumbprint of key used by client: '{thumbprint}']"
+        );
+        Self::invalid_client(700_027, text)
+    }
+
+    pub(crate) fn throttled() -> Self {
+        let text =
+            "The server has terminated the request because there are too many requests. Try again later.".to_owned();
+        Refusal { status: StatusCode::TOO_MANY_REQUESTS, error: "temporarily_unavailable", code: 90_055, text }
+    }
+
+    pub(crate) fn server_error() -> Self {
+        let text = "The service encountered an unexpected error. Please try again.".to_owned();
+        Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, error: "server_error", code: 90_041, text }
+    }
+
+    pub(crate) fn broken() -> Self {
         let text = "A transient error has occurred. Please try again.".to_owned();
         Refusal { status: StatusCode::SERVICE_UNAVAILABLE, error: "temporarily_unavailable", code: 90_033, text }
     }
 
     /// The JSON body, its parts separated by single spaces as Entra does since 2024.
-    pub(super) fn body(&self, authority: &str, now: SystemTime, trace: Uuid, correlation: Uuid) -> Value {
+    pub(crate) fn body(&self, authority: &str, now: SystemTime, trace: Uuid, correlation: Uuid) -> Value {
         let (code, text) = (self.code, &self.text);
         let timestamp = humantime::format_rfc3339_seconds(now).to_string().replace('T', " ");
         json!({

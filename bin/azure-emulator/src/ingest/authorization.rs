@@ -11,8 +11,8 @@ use crate::settings::Settings;
 
 pub(super) fn check(emulator: &Emulator, settings: &Settings, head: &Parts) -> Result<(), Refusal> {
     let token = bearer(head).ok_or_else(|| Refusal::unauthorized("MissingToken", "there is no Bearer token"))?;
-    access_token::verify(settings, &emulator.entra_key, token).map_err(token_refused)?;
-    if settings.role_granted { Ok(()) } else { Err(role_missing(settings)) }
+    let token = access_token::verify(settings, &emulator.entra_key, token).map_err(token_refused)?;
+    if settings.role_granted { Ok(()) } else { Err(role_missing(settings, token.text("oid"))) }
 }
 
 /// RFC 6750 §2.1; the scheme's name is case-insensitive (RFC 9110 §11.1).
@@ -37,8 +37,8 @@ fn token_refused(fault: TokenFault) -> Refusal {
 }
 
 /// The text that the service gives, with the ids that tell a user which identity was really used.
-fn role_missing(settings: &Settings) -> Refusal {
-    let Settings { rule, tenant, object_id, .. } = settings;
+fn role_missing(settings: &Settings, object_id: &str) -> Refusal {
+    let Settings { rule, tenant, .. } = settings;
     let resource = format!(
         "/subscriptions/7e57c0de-0000-4000-8000-000000000007/resourcegroups/emulated/providers/microsoft.insights/\
          datacollectionrules/{rule}"

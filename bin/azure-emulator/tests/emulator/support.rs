@@ -146,7 +146,7 @@ impl Drop for Emulator {
     }
 }
 
-/// Two RSA keys for all tests: making them is what a first start spends its time with.
+/// The RSA keys of all tests: making them is what a first start spends its time with.
 fn keys() -> &'static [(&'static str, Vec<u8>)] {
     static KEYS: OnceLock<Vec<(&str, Vec<u8>)>> = OnceLock::new();
     KEYS.get_or_init(|| {
@@ -154,7 +154,8 @@ fn keys() -> &'static [(&'static str, Vec<u8>)] {
         let mut process = spawn(&folder, &[]);
         process.kill().unwrap();
         process.wait().unwrap();
-        let keys = ["issuer-key.der", "entra-key.der"].map(|name| (name, fs::read(folder.join(name)).unwrap()));
+        let names = ["issuer-key.der", "entra-key.der", "client-key.der", "client-next-key.der"];
+        let keys = names.map(|name| (name, fs::read(folder.join(name)).unwrap()));
         fs::remove_dir_all(&folder).unwrap();
         keys.to_vec()
     })
@@ -175,10 +176,15 @@ fn spawn(folder: &Path, flags: &[String]) -> Child {
 }
 
 fn read_env(folder: &Path) -> HashMap<String, String> {
-    let text = fs::read_to_string(folder.join("env")).unwrap();
+    read_environment(&folder.join("env"))
+}
+
+/// An environment file; of its values none has a quote in it.
+fn read_environment(path: &Path) -> HashMap<String, String> {
+    let text = fs::read_to_string(path).unwrap();
     text.lines()
         .filter_map(|line| line.split_once('='))
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .map(|(key, value)| (key.to_owned(), value.trim_matches('\'').to_owned()))
         .collect()
 }
 
