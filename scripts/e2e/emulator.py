@@ -6,10 +6,21 @@ import re
 import shlex
 import subprocess
 
+from namespaces import unshare
 from process import Failure, Process, wait_for
 from web import fetch
 
 READY = re.compile(r"^azure-emulator ready control=(\S+)", re.MULTILINE)
+
+# The folder is the agent's own, so it is laid over an empty /var/opt that nobody else sees.
+ARC_MOUNT = """
+tokens=/var/opt/azcmagent/tokens
+mount -t tmpfs tmpfs /var/opt
+mkdir -p "$tokens"
+mount --bind "$1" "$tokens"
+shift
+exec "$@"
+"""
 
 
 class Emulator:
@@ -39,11 +50,20 @@ class Emulator:
         """Stops it; what it stored stays in its folder."""
         return self.process.stop()
 
-    def remora_environment(self):
-        """The environment that makes Remora use this emulator, from the emulator's own file."""
-        lines = (self.folder / "env").read_text().splitlines()
+    def remora_environment(self, identity=None):
+        """The environment that makes Remora use this emulator, from the emulator's own file for that kind of identity.
+
+        None is workload identity; others are identity-binding, secret, certificate, pfx, imds-system, imds-user, arc and
+        app-service.
+        """
+        name = f"env.{identity}" if identity else "env"
+        lines = (self.folder / name).read_text().splitlines()
         words = [word for line in lines for word in shlex.split(line, comments=True) if "=" in word]
         return dict(word.split("=", 1) for word in words)
+
+    def arc_wrapper(self):
+        """The words to put before a client of Arc, so that it finds the challenge files where Azure's agent writes them."""
+        return [*unshare("--mount"), "sh", "-ec", ARC_MOUNT, "sh", self.folder / "arc-tokens"]
 
     @property
     def address(self):

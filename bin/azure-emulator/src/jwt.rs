@@ -2,6 +2,7 @@
 //! RFC 7517 for the public key. The emulator's own tokens are RS256. Knows nothing of what the claims mean.
 
 use std::io;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -111,9 +112,11 @@ impl Jwt {
         self.claims[claim].as_str().unwrap_or_default()
     }
 
-    /// A time claim in seconds since 1970 (RFC 7519 §2, `NumericDate`).
+    /// A time claim in whole seconds since 1970. It may have a fraction (RFC 7519 §2, `NumericDate`), and MSAL for Python's
+    /// assertions do.
     pub(crate) fn time(&self, claim: &str) -> Option<u64> {
-        self.claims[claim].as_u64()
+        let time = Duration::try_from_secs_f64(self.claims[claim].as_f64()?).ok()?;
+        Some(time.as_secs())
     }
 
     /// `aud`, one text or a list of them (RFC 7519 §4.1.3).
@@ -176,6 +179,15 @@ mod tests {
         let stranger = SigningKey::load(&directory, "b").unwrap();
         assert!(!stranger.verify(&token) && !stranger.is_named_by(&token));
         std::fs::remove_dir_all(directory.path("")).unwrap();
+    }
+
+    #[test]
+    fn a_time_may_have_a_fraction_and_nothing_else_is_a_time() {
+        let claims = json!({"a": 1_800_000_000, "b": 1_800_000_000.75, "c": -1, "d": "1800000000", "e": 1e300});
+        let token = format!("{}.{}.", encode(&json!({"alg": "PS256"})), encode(&claims));
+        let token = Jwt::decode(&token).unwrap();
+        assert_eq!((token.time("a"), token.time("b")), (Some(1_800_000_000), Some(1_800_000_000)));
+        assert_eq!(["c", "d", "e", "f"].map(|claim| token.time(claim)), [None; 4]);
     }
 
     #[test]

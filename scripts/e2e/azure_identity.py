@@ -1,0 +1,49 @@
+"""Microsoft's Python SDK in a virtual environment of its own, as a client of the emulator."""
+
+import base64
+import json
+import os
+import subprocess
+import venv
+from pathlib import Path
+
+from process import Failure
+
+PINNED = ("azure-identity==1.27.0", "PyJWT==2.15.1")
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "venv-azure-identity"
+APPLICATION = Path(__file__).with_name("azure_identity_application.py")
+
+
+def python():
+    """A Python that has the pinned packages, made on first use below the target folder."""
+    interpreter = ENVIRONMENT / "bin/python"
+    stamp = ENVIRONMENT / ",".join(PINNED)
+    if not stamp.exists():
+        venv.create(ENVIRONMENT, with_pip=True, clear=True)
+        command = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PINNED]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Failure(f"expected pip to install {' '.join(PINNED)}; saw: {done.stderr}")
+        stamp.touch()
+    return interpreter
+
+
+def ask(emulator, kind, identity=None, wrapper=(), scope=None, **changes):
+    """What the SDK says with the emulator's environment for `identity`; `changes` set or (as None) take away variables."""
+    environment = {"PATH": os.environ.get("PATH", os.defpath), **emulator.remora_environment(identity)}
+    environment["REQUESTS_CA_BUNDLE"] = environment["SSL_CERT_FILE"]
+    environment.update(changes)
+    environment = {name: value for name, value in environment.items() if value is not None}
+    command = [*wrapper, python(), APPLICATION, kind, *([scope] if scope else [])]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout + done.stderr
+
+
+def claims(said):
+    """The claims of the access token that the SDK got."""
+    kind, _, token = said.strip().partition(" ")
+    if kind != "token" or token.count(".") != 2:
+        raise Failure(f"expected azure-identity to get a token; saw: {said}")
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
