@@ -2,8 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod app_service;
+mod arc;
+mod binding;
+mod certificate;
+mod failures;
 mod faults;
+mod imds;
 mod ingest;
 mod process;
+mod secret;
 mod support;
 mod token;

@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost::Message;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -73,23 +75,23 @@ impl Emulator {
         serde_json::from_str(&self.ask("GET", "/stats", "")).unwrap()
     }
 
-    /// A connection to the endpoint that a URL names.
-    pub(crate) fn connect(&self, url: &str) -> std::io::Result<Connection> {
-        let address = url.trim_start_matches("https://").split('/').next().unwrap();
-        let socket = TcpStream::connect(address.replace("localhost", "127.0.0.1"))?;
-        socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-        let name = ServerName::try_from("localhost").unwrap();
-        let client = ClientConnection::new(self.trust(), name).unwrap();
-        Ok(StreamOwned::new(client, socket))
+    /// The environment file of another identity.
+    pub(crate) fn environment(&self, identity: &str) -> HashMap<String, String> {
+        read_environment(&self.folder.join(format!("env.{identity}")))
     }
 
-    fn trust(&self) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        let file = fs::read(&self.env["SSL_CERT_FILE"]).unwrap();
-        roots.add(CertificateDer::from_pem_slice(&file).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+    /// A connection to the endpoint that a URL names.
+    pub(crate) fn connect(&self, url: &str) -> std::io::Result<Connection> {
+        connect_to(url, "localhost", &self.env["SSL_CERT_FILE"])
+    }
+
+    /// A GET over plain HTTP on a connection of its own.
+    pub(crate) fn get(&self, url: &str, headers: &[(&str, &str)]) -> Received {
+        let mut stream = match plain_connection(url) {
+            Ok(stream) => stream,
+            Err(error) => return Received { bytes: Vec::new(), end: End::Broken(error.kind()) },
+        };
+        exchange(&mut stream, "GET", url, headers, b"")
     }
 
     /// One request on a connection of its own.
@@ -118,10 +120,18 @@ impl Emulator {
                 fields.insert(name, value);
             }
         }
-        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let fields: Vec<(&str, &str)> = fields.into_iter().collect();
         let url = format!("{}{tenant}/oauth2/v2.0/token", self.env["AZURE_AUTHORITY_HOST"]);
-        let headers = [("Content-Type", "application/x-www-form-urlencoded")];
-        self.request("POST", &url, &headers, form.as_bytes())
+        self.request("POST", &url, &[FORM], form(&fields).as_bytes())
+    }
+
+    /// A token request with exactly these fields beside the client, the scope and the grant type.
+    pub(crate) fn post_credential(&self, headers: &[(&str, &str)], credential: &[(&str, &str)]) -> Received {
+        let client = ("client_id", self.env["AZURE_CLIENT_ID"].as_str());
+        let request = [("grant_type", "client_credentials"), ("scope", "https://monitor.azure.com/.default"), client];
+        let url = format!("{}{}/oauth2/v2.0/token", self.env["AZURE_AUTHORITY_HOST"], self.env["AZURE_TENANT_ID"]);
+        let headers = [headers, &[FORM]].concat();
+        self.request("POST", &url, &headers, form(&[&request, credential].concat()).as_bytes())
     }
 
     /// An access token as the token endpoint gives it.
@@ -190,6 +200,43 @@ fn read_environment(path: &Path) -> HashMap<String, String> {
 
 pub(crate) type Connection = StreamOwned<ClientConnection, TcpStream>;
 
+/// What a form is sent as.
+pub(crate) const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+
+/// A form's body.
+pub(crate) fn form(fields: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+/// The claims of a token; its signature is not looked at.
+pub(crate) fn claims(token: &str) -> Value {
+    let part = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+/// TLS to the host of a URL, which has to show a certificate of that name by that authority.
+pub(crate) fn connect_to(url: &str, name: &str, authority: &str) -> std::io::Result<Connection> {
+    let socket = plain_connection(url)?;
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let client = ClientConnection::new(trust(authority), name).unwrap();
+    Ok(StreamOwned::new(client, socket))
+}
+
+fn plain_connection(url: &str) -> std::io::Result<TcpStream> {
+    let address = url.split("://").nth(1).unwrap().split('/').next().unwrap();
+    let socket = TcpStream::connect(address.replace("localhost", "127.0.0.1"))?;
+    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+    Ok(socket)
+}
+
+fn trust(authority: &str) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&fs::read(authority).unwrap()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+}
+
 /// The headers of a remote-write 1.0 request.
 pub(crate) fn v1_headers(authorization: &str) -> [(&str, &str); 3] {
     [("Authorization", authorization), ("Content-Encoding", "snappy"), ("Content-Type", "application/x-protobuf")]
@@ -237,17 +284,28 @@ impl Received {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body()).unwrap()
     }
+
+    /// The numbers of an Entra refusal.
+    pub(crate) fn codes(&self) -> Value {
+        self.json()["error_codes"].clone()
+    }
+
+    /// The claims of the access token in a grant.
+    pub(crate) fn claims(&self) -> Value {
+        let body = self.json();
+        claims(body["access_token"].as_str().unwrap_or_else(|| panic!("no token: {body}")))
+    }
 }
 
 /// Sends a request and reads its answer; the connection stays open.
 pub(crate) fn exchange(
-    connection: &mut Connection,
+    connection: &mut (impl Read + Write),
     method: &str,
     url: &str,
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Received {
-    let (host, path) = url.trim_start_matches("https://").split_once('/').unwrap();
+    let (host, path) = url.split("://").nth(1).unwrap().split_once('/').unwrap();
     let headers: Vec<(&str, &str)> = [("Host", host)].into_iter().chain(headers.iter().copied()).collect();
     match send(connection, method, &format!("/{path}"), &headers, body) {
         Ok(()) => receive(connection),

@@ -1,14 +1,9 @@
 //! The token endpoint, the issuer and the projected token, as a client meets them.
 
-use crate::support::Emulator;
+use crate::support::{Emulator, claims};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-
-fn claims(token: &str) -> Value {
-    let part = token.split('.').nth(1).unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
-}
 
 #[test]
 fn a_grant_has_entras_shape_and_the_audience_of_its_scope() {
