@@ -4,6 +4,9 @@ use std::io;
 
 use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
 
+/// OpenSSL's own default; more of them guard a secret that is worth more.
+const ITERATIONS: u32 = 2048;
+
 /// As OpenSSL 3 and current Windows write it: PBES2 with AES-256-CBC, HMAC-SHA-256. `chain` is DER, the client's own first.
 pub(super) fn modern(key: &[u8], chain: &[&[u8]], password: &str) -> io::Result<Vec<u8>> {
     let key = PrivateKey::from_der(key).map_err(io::Error::other)?;
@@ -11,7 +14,8 @@ pub(super) fn modern(key: &[u8], chain: &[&[u8]], password: &str) -> io::Result<
     let chain = PrivateKeyChain::new("1", key, chain.map_err(io::Error::other)?);
     let mut store = KeyStore::new();
     store.add_entry("client", KeyStoreEntry::PrivateKeyChain(chain));
-    store.writer(password).write().map_err(io::Error::other)
+    let writer = store.writer(password).encryption_iterations(ITERATIONS).mac_iterations(ITERATIONS);
+    writer.write().map_err(io::Error::other)
 }
 
 /// As `openssl pkcs12 -export -legacy` and older Windows write it: the key in triple DES, the certificates in 40-bit
