@@ -25,6 +25,7 @@ pub mod framing;
 pub mod head;
 mod scan;
 mod target;
+pub mod tunnel;
 
 pub use body::{BodyDecoder, BodyError, Piece};
 pub use encode::{EncodeError, HeadWriter};

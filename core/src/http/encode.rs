@@ -38,9 +38,18 @@ pub struct HeadWriter<'a> {
 impl<'a> HeadWriter<'a> {
     /// Starts a request: `POST target HTTP/1.1`.
     pub fn request(buf: &'a mut [u8], target: &str) -> Self {
+        Self::start(buf, b"POST ", target)
+    }
+
+    /// Starts a request for a tunnel: `CONNECT authority HTTP/1.1`.
+    pub fn connect(buf: &'a mut [u8], authority: &str) -> Self {
+        Self::start(buf, b"CONNECT ", authority)
+    }
+
+    fn start(buf: &'a mut [u8], method: &[u8], target: &str) -> Self {
         let mut head = Self { buf, len: 0, error: None };
         let legal = !target.is_empty() && target.bytes().all(|byte| byte.is_ascii_graphic());
-        head.check(legal).put(b"POST ").put(target.as_bytes()).put(b" HTTP/1.1\r\n");
+        head.check(legal).put(method).put(target.as_bytes()).put(b" HTTP/1.1\r\n");
         head
     }
 

@@ -2,11 +2,12 @@
 
 use core::hint::black_box;
 use remora_core::http::digits::{Decimal, decimal, hex_digit};
+use remora_core::http::tunnel::{TunnelAnswer, encode_connect};
 use remora_core::http::{
     BodyDecoder, Fields, Framing, HeadScan, HeadWriter, Piece, decode_request, decode_response, field_slots,
 };
 
-use crate::outside::{bytes, count, flag, look, look_at, number, show, text};
+use crate::outside::{bytes, count, flag, look, look_at, maybe, number, show, text};
 
 #[unsafe(no_mangle)]
 extern "C" fn request_head(space: &mut [u8; 8192], name: &mut [u8; 64]) {
@@ -97,6 +98,16 @@ extern "C" fn head_writer(out: &mut [u8; 2048], name: &mut [u8; 64], value: &mut
         Ok(length) => look_at(length as u64),
         Err(error) => show(&error),
     }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tunnel(answer: &mut TunnelAnswer, space: &mut [u8; 8192], words: &mut [u8; 64]) {
+    match answer.read(bytes(space)) {
+        Ok(open) => look_at(open.into()),
+        Err(error) => show(&error),
+    }
+    let length = encode_connect(text(words), maybe(bytes(space)), &mut [0; 512]);
+    look_at(length.unwrap_or_default() as u64);
 }
 
 #[unsafe(no_mangle)]
