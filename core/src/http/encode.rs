@@ -158,6 +158,8 @@ impl core::error::Error for EncodeError {}
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
 
     #[test]
@@ -212,6 +214,18 @@ mod tests {
             assert_eq!(written(target, "A", b"x"), Err(EncodeError::IllegalValue), "{target:?}");
         }
         assert_eq!(HeadWriter::response(&mut [0; 64], 99).finish(), Err(EncodeError::IllegalValue));
+    }
+
+    #[test]
+    fn every_status_has_a_reason() {
+        for status in 100..=599 {
+            let mut buf = [0; 64];
+            let length = HeadWriter::response(&mut buf, status).finish().unwrap();
+            let line = core::str::from_utf8(&buf[..length]).unwrap();
+            let (start, reason) = line.trim_end().split_at("HTTP/1.1 100 ".len());
+            assert_eq!(start.split(' ').nth(1), Some(std::format!("{status}").as_str()));
+            assert!(reason.starts_with(|first: char| first.is_ascii_uppercase()), "{line}");
+        }
     }
 
     #[test]

@@ -77,6 +77,7 @@ fn one_request_in_is_at_most_one_request_out() {
         match framing {
             Err(error) => {
                 assert_eq!(statuses, [error.status()], "{label}");
+                assert_eq!(account.answers[0].text(), format!("remora: {error}\n"), "{label}");
                 assert!(account.sent.is_empty() && !account.kept, "{label}: the second request was read");
             }
             // The second request is part of this body, which is too long to be taken.
@@ -99,6 +100,9 @@ fn nothing_behind_a_faulty_chunk_is_a_request() {
         // Bodies that are cut short find their missing bytes in what follows, or go on waiting for them.
         let open = matches!(error, BodyError::Truncated);
         assert!(statuses == [400] || (open && statuses.is_empty()), "{label}: {statuses:?}");
+        if !open {
+            assert_eq!(account.answers[0].text(), format!("remora: {error}\n"), "{label}");
+        }
         assert!(!account.kept, "{label}: the second request was read");
     }
 }
