@@ -57,7 +57,7 @@ pub(super) fn make(directory: &Directory) -> io::Result<()> {
     let first = || jwt::private_key(directory, "client-key");
     let next = || jwt::private_key(directory, "client-next-key");
     let now = SystemTime::now();
-    let years = (now - DAY, now + 3650 * DAY);
+    let years = (now - DAY, now + 730 * DAY);
 
     let client = Client::issue(first()?, years, &authority)?;
     write_pem_forms(directory, &client, &authority)?;

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::support::{Emulator, End, FORM, Received, connect_to, exchange, form};
+use crate::support::{Emulator, End, FORM, Received, connect_to, connect_without_sni, exchange, form};
 
 /// A pod that uses an identity binding.
 struct Pod {
@@ -59,6 +59,9 @@ fn only_the_right_server_name_is_answered_and_only_its_authority_vouches_for_it(
         let received = pod.ask(&pod.url(), name, authority);
         assert!(matches!(received.end, End::Broken(_)) && received.bytes.is_empty(), "{name}: {received:?}");
     }
+    let mut unnamed = connect_without_sni(&pod.url(), name, authority).unwrap();
+    let received = exchange(&mut unnamed, "POST", &pod.url(), &[FORM], b"");
+    assert!(matches!(received.end, End::Broken(_)) && received.bytes.is_empty(), "{received:?}");
     assert_eq!(pod.emulator.stats()["requests"], json!({}));
 }
 

@@ -216,9 +216,20 @@ pub(crate) fn claims(token: &str) -> Value {
 
 /// TLS to the host of a URL, which has to show a certificate of that name by that authority.
 pub(crate) fn connect_to(url: &str, name: &str, authority: &str) -> std::io::Result<Connection> {
+    connect_with(trust(authority), url, name)
+}
+
+/// Like [`connect_to`], without telling the server which name is wanted.
+pub(crate) fn connect_without_sni(url: &str, name: &str, authority: &str) -> std::io::Result<Connection> {
+    let mut config = trust(authority);
+    config.enable_sni = false;
+    connect_with(config, url, name)
+}
+
+fn connect_with(config: ClientConfig, url: &str, name: &str) -> std::io::Result<Connection> {
     let socket = plain_connection(url)?;
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    let client = ClientConnection::new(trust(authority), name).unwrap();
+    let client = ClientConnection::new(Arc::new(config), name).unwrap();
     Ok(StreamOwned::new(client, socket))
 }
 
@@ -229,12 +240,12 @@ fn plain_connection(url: &str) -> std::io::Result<TcpStream> {
     Ok(socket)
 }
 
-fn trust(authority: &str) -> Arc<ClientConfig> {
+fn trust(authority: &str) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&fs::read(authority).unwrap()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+    config.with_root_certificates(roots).with_no_client_auth()
 }
 
 /// The headers of a remote-write 1.0 request.

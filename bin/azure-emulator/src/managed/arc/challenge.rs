@@ -49,6 +49,8 @@ pub(crate) enum ArcChallenge {
 #[derive(Debug)]
 pub(crate) struct Challenges {
     folder: PathBuf,
+    /// For files that are not in the folder.
+    elsewhere: PathBuf,
     /// The folder as a client sees it.
     announced: PathBuf,
     open: Mutex<VecDeque<Open>>,
@@ -69,13 +71,16 @@ impl Drop for Open {
 }
 
 impl Challenges {
-    /// Makes the folder, empty of what an earlier process left.
+    /// Makes the folder, and one beside it, both empty of what an earlier process left.
     pub(crate) fn open(folder: PathBuf, announced: PathBuf) -> io::Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(0o750).create(&folder)?;
-        for entry in fs::read_dir(&folder)? {
-            fs::remove_file(entry?.path())?;
+        let elsewhere = folder.with_file_name("arc-elsewhere");
+        for folder in [&folder, &elsewhere] {
+            fs::DirBuilder::new().recursive(true).mode(0o750).create(folder)?;
+            for entry in fs::read_dir(folder)? {
+                fs::remove_file(entry?.path())?;
+            }
         }
-        Ok(Challenges { folder, announced, open: Mutex::default() })
+        Ok(Challenges { folder, elsewhere, announced, open: Mutex::default() })
     }
 
     /// Writes a file and returns the `WWW-Authenticate` that names it.
@@ -83,7 +88,7 @@ impl Challenges {
         let (id, content) = (Uuid::new_v4(), content(kind));
         let (file, realm) = self.places(kind, &id.to_string());
         if kind == ArcChallenge::Symlink {
-            let target = self.folder.join(format!("{id}.target"));
+            let target = self.elsewhere.join(format!("{id}.key"));
             write(&target, &content)?;
             symlink(&target, &file)?;
         } else if kind != ArcChallenge::Missing {
@@ -111,7 +116,7 @@ impl Challenges {
                 (self.folder.join(&name), self.announced.join(name))
             }
             ArcChallenge::Elsewhere => {
-                let file = self.folder.with_file_name(name);
+                let file = self.elsewhere.join(name);
                 (file.clone(), file)
             }
             ArcChallenge::Traversal => {
