@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Emulator, Received, now};
+use crate::support::{Emulator, Received, get, now};
 
 const QUERY: &str = "api-version=2019-08-01&resource=https%3A%2F%2Fmonitor.azure.com";
 
@@ -10,7 +10,7 @@ fn ask(emulator: &Emulator, query: &str, header: Option<&str>) -> Received {
     let environment = emulator.environment("app-service");
     let url = format!("{}?{query}", environment["IDENTITY_ENDPOINT"]);
     let value = header.unwrap_or(&environment["IDENTITY_HEADER"]);
-    emulator.get(&url, &[("X-IDENTITY-HEADER", value)])
+    get(&url, &[("X-IDENTITY-HEADER", value)])
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::support::{Emulator, Received};
+use crate::support::{Emulator, Received, get};
 
 const QUERY: &str = "api-version=2020-06-01&resource=https%3A%2F%2Fmonitor.azure.com";
 
@@ -13,7 +13,7 @@ fn ask(emulator: &Emulator, query: &str, authorization: Option<&str>) -> Receive
     let url = format!("{}?{query}", emulator.environment("arc")["IDENTITY_ENDPOINT"]);
     let mut headers = vec![("Metadata", "true")];
     headers.extend(authorization.map(|value| ("Authorization", value)));
-    emulator.get(&url, &headers)
+    get(&url, &headers)
 }
 
 /// Where a challenge's file lies: by its name, whatever folder is announced.
@@ -87,7 +87,7 @@ fn an_identity_that_was_named_is_echoed() {
 fn a_malformed_request_is_not_even_challenged() {
     let emulator = Emulator::start(&[]);
     let url = format!("{}?{QUERY}", emulator.environment("arc")["IDENTITY_ENDPOINT"]);
-    assert_eq!(emulator.get(&url, &[]).status(), 400);
+    assert_eq!(get(&url, &[]).status(), 400);
     assert_eq!(ask(&emulator, "api-version=2020-06-01", None).status(), 400);
     assert_eq!(fs::read_dir(emulator.folder().join("arc-tokens")).unwrap().count(), 0);
 }

@@ -63,13 +63,13 @@ impl<'e> Assertion<'e> {
         Self::new(emulator, "client.pem", "client-key.der")
     }
 
-    fn header(mut self, changes: Value) -> Self {
-        self.header = changed(self.header, &changes);
+    fn header(mut self, changes: &Value) -> Self {
+        self.header = changed(self.header, changes);
         self
     }
 
-    fn claims(mut self, changes: Value) -> Self {
-        self.claims = changed(self.claims, &changes);
+    fn claims(mut self, changes: &Value) -> Self {
+        self.claims = changed(self.claims, changes);
         self
     }
 
@@ -105,7 +105,7 @@ fn every_way_to_sign_and_to_name_the_certificate_is_taken() {
         json!({"x5c": chain}),
         json!({"x5c": [chain[0]]}),
     ] {
-        let received = Assertion::ordinary(&emulator).header(header.clone()).send();
+        let received = Assertion::ordinary(&emulator).header(&header).send();
         assert_eq!(received.status(), 200, "{header}: {}", received.body());
         assert_eq!(received.claims()["appidacr"], "2");
     }
@@ -118,7 +118,7 @@ fn the_audience_is_the_token_endpoint_or_the_issuer() {
     let base = format!("{}{}", emulator.env["AZURE_AUTHORITY_HOST"], emulator.env["AZURE_TENANT_ID"]);
     for end in ["/oauth2/v2.0/token", "/oauth2/token", "/v2.0", "/"] {
         let claims = json!({"aud": format!("{base}{end}")});
-        assert_eq!(Assertion::ordinary(&emulator).claims(claims).send().status(), 200, "{end}");
+        assert_eq!(Assertion::ordinary(&emulator).claims(&claims).send().status(), 200, "{end}");
     }
 }
 
@@ -140,7 +140,7 @@ fn every_fault_of_the_claims_has_its_number() {
         (json!({"exp": null}), 400, 50_027),
         (json!({"exp": "soon"}), 400, 50_027),
     ] {
-        let received = Assertion::ordinary(&emulator).claims(claims.clone()).send();
+        let received = Assertion::ordinary(&emulator).claims(&claims).send();
         assert_eq!((received.status(), received.codes()), (status, json!([code])), "{claims}: {}", received.body());
     }
     assert_eq!(emulator.stats()["tokens_issued"], 0);
@@ -161,7 +161,7 @@ fn every_fault_of_the_header_has_its_number() {
         (json!({"x5c": [STANDARD.encode("no certificate")]}), 400, 50_027),
         (json!({"x5c": [stranger]}), 400, 50_027),
     ] {
-        let received = Assertion::ordinary(&emulator).header(header.clone()).send();
+        let received = Assertion::ordinary(&emulator).header(&header).send();
         assert_eq!((received.status(), received.codes()), (status, json!([code])), "{header}: {}", received.body());
     }
 }
@@ -180,14 +180,13 @@ fn every_fault_of_the_certificate_has_its_reason() {
         let thumbprint: String = digest(&SHA256, &certificates(&emulator, file)[0])
             .as_ref()
             .iter()
-            .map(|byte| format!("{byte:02X}"))
-            .collect();
+            .fold(String::new(), |text, byte| text + &format!("{byte:02X}"));
         assert!(description.contains(reason) && description.contains(&thumbprint), "{description}");
     }
     let three_years = 3 * 365 * 24 * 60 * 60;
     emulator.ask("POST", "/settings", &json!({"clock_skew_s": three_years}).to_string());
     let late = json!({"exp": now() / 1000 + 2 * three_years});
-    let received = Assertion::ordinary(&emulator).claims(late).send();
+    let received = Assertion::ordinary(&emulator).claims(&late).send();
     assert!(received.body().contains("The key used is expired"), "{}", received.body());
 }
 
@@ -196,7 +195,7 @@ fn a_signature_is_not_taken_for_the_other_algorithms() {
     let emulator = Emulator::start(&[]);
     let assertion = Assertion::ordinary(&emulator).sign();
     let (_, rest) = assertion.split_once('.').unwrap();
-    let header = Assertion::ordinary(&emulator).header(json!({"alg": "RS256"})).header;
+    let header = Assertion::ordinary(&emulator).header(&json!({"alg": "RS256"})).header;
     let forged = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()));
     let received = emulator.post_credential(&[], &[TYPE, ("client_assertion", &forged)]);
     assert_eq!(received.codes(), json!([700_027]));
@@ -209,7 +208,7 @@ fn a_subjects_name_is_trusted_with_its_whole_chain_only() {
         certificates(&emulator, "client-unregistered.pem").iter().map(|der| STANDARD.encode(der)).collect();
     let ask = |header: Value| {
         let assertion = Assertion::new(&emulator, "client-unregistered.pem", "client-next-key.der");
-        assertion.header(header).send()
+        assertion.header(&header).send()
     };
     assert_eq!(ask(json!({"x5c": chain})).codes(), json!([700_027]));
     emulator.ask("POST", "/settings", r#"{"trusted_subject": "prometheus.emulated.example"}"#);
@@ -236,7 +235,7 @@ fn what_was_sent_can_be_looked_at() {
     assert_eq!(emulator.ask("GET", "/assertions", ""), "[]");
     let assertion = Assertion::ordinary(&emulator);
     assertion.send();
-    Assertion::ordinary(&emulator).claims(json!({"aud": "elsewhere"})).send();
+    Assertion::ordinary(&emulator).claims(&json!({"aud": "elsewhere"})).send();
     let shown: Value = serde_json::from_str(&emulator.ask("GET", "/assertions", "")).unwrap();
     assert_eq!((&shown[0]["header"], &shown[0]["claims"]), (&assertion.header, &assertion.claims));
     assert_eq!(shown[0]["raw"].as_str().unwrap().matches('.').count(), 2);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Emulator, End, FORM, Received, connect_to, exchange, form};
+use crate::support::{Emulator, End, FORM, Received, connect_to, exchange, form, get};
 
 /// The endpoints by the names that the control interface has for them.
 const ENDPOINTS: [&str; 5] = ["token", "imds", "arc", "app-service", "identity-binding"];
@@ -17,16 +17,16 @@ fn ask(emulator: &Emulator, endpoint: &str) -> Received {
         "imds" => {
             let host = &emulator.environment("imds-user")["AZURE_POD_IDENTITY_AUTHORITY_HOST"];
             let url = format!("{host}/metadata/identity/oauth2/token?api-version=2018-02-01&{query}");
-            emulator.get(&url, &[("Metadata", "true")])
+            get(&url, &[("Metadata", "true")])
         }
         "arc" => {
             let url = &emulator.environment("arc")["IDENTITY_ENDPOINT"];
-            emulator.get(&format!("{url}?api-version=2020-06-01&{query}"), &[("Metadata", "true")])
+            get(&format!("{url}?api-version=2020-06-01&{query}"), &[("Metadata", "true")])
         }
         "app-service" => {
             let environment = emulator.environment("app-service");
             let url = format!("{}?api-version=2019-08-01&{query}", environment["IDENTITY_ENDPOINT"]);
-            emulator.get(&url, &[("X-IDENTITY-HEADER", &environment["IDENTITY_HEADER"])])
+            get(&url, &[("X-IDENTITY-HEADER", &environment["IDENTITY_HEADER"])])
         }
         _ => ask_proxy(emulator),
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Emulator, Received, frame, now};
+use crate::support::{Emulator, Received, frame, get, now};
 
 const METADATA: [(&str, &str); 1] = [("Metadata", "true")];
 const RESOURCE: &str = "resource=https%3A%2F%2Fmonitor.azure.com";
@@ -15,7 +15,7 @@ fn url(emulator: &Emulator, query: &str) -> String {
 }
 
 fn ask(emulator: &Emulator, query: &str) -> Received {
-    emulator.get(&url(emulator, &format!("api-version=2018-02-01&{RESOURCE}{query}")), &METADATA)
+    get(&url(emulator, &format!("api-version=2018-02-01&{RESOURCE}{query}")), &METADATA)
 }
 
 fn set(emulator: &Emulator, changes: &Value) {
@@ -99,13 +99,13 @@ fn every_malformed_request_is_refused_in_the_services_shape() {
         ("api-version=2017-12-01&resource=x", &METADATA, 400, "invalid_request", "not supported"),
         (other, &METADATA, 400, "invalid_resource", "AADSTS500011"),
     ] {
-        let received = emulator.get(&url(&emulator, query), headers);
+        let received = get(&url(&emulator, query), headers);
         let body = received.json();
         assert_eq!((received.status(), body["error"].as_str()), (status, Some(error)), "{query}");
         assert!(body["error_description"].as_str().unwrap().contains(text), "{body}");
     }
     let host = &emulator.environment("imds-system")["AZURE_POD_IDENTITY_AUTHORITY_HOST"];
-    assert_eq!(emulator.get(&format!("{host}/metadata/instance?{good}"), &METADATA).status(), 404);
+    assert_eq!(get(&format!("{host}/metadata/instance?{good}"), &METADATA).status(), 404);
     assert_eq!(emulator.stats()["tokens_issued"], 0);
 }
 

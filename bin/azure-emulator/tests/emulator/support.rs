@@ -85,15 +85,6 @@ impl Emulator {
         connect_to(url, "localhost", &self.env["SSL_CERT_FILE"])
     }
 
-    /// A GET over plain HTTP on a connection of its own.
-    pub(crate) fn get(&self, url: &str, headers: &[(&str, &str)]) -> Received {
-        let mut stream = match plain_connection(url) {
-            Ok(stream) => stream,
-            Err(error) => return Received { bytes: Vec::new(), end: End::Broken(error.kind()) },
-        };
-        exchange(&mut stream, "GET", url, headers, b"")
-    }
-
     /// One request on a connection of its own.
     pub(crate) fn request(&self, method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Received {
         match self.connect(url) {
@@ -199,6 +190,14 @@ fn read_environment(path: &Path) -> HashMap<String, String> {
 }
 
 pub(crate) type Connection = StreamOwned<ClientConnection, TcpStream>;
+
+/// A GET over plain HTTP on a connection of its own.
+pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> Received {
+    match plain_connection(url) {
+        Ok(mut stream) => exchange(&mut stream, "GET", url, headers, b""),
+        Err(error) => Received { bytes: Vec::new(), end: End::Broken(error.kind()) },
+    }
+}
 
 /// What a form is sent as.
 pub(crate) const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
