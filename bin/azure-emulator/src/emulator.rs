@@ -44,6 +44,8 @@ pub(crate) struct Emulator {
     pub(crate) traffic: Mutex<Traffic>,
     pub(crate) pass_on: Option<PassOn>,
     pub(crate) switches: Switches,
+    /// Where the control interface listens.
+    pub(crate) control: SocketAddr,
     pub(crate) workload_series: usize,
     pub(crate) verbose: bool,
 }
@@ -69,6 +71,7 @@ impl Emulator {
             traffic: Mutex::default(),
             pass_on: options.pass_on.map(PassOn::start),
             switches: listeners.switches()?,
+            control: listeners.control.local_addr()?,
             workload_series: options.workload_series,
             verbose: options.verbose,
             settings: Mutex::new(settings),
@@ -82,11 +85,12 @@ impl Emulator {
         self.switches.of(EndpointName::Issuer).is_some_and(|switch| switch.up.load(Ordering::Relaxed))
     }
 
-    /// Changes the settings and keeps them for the next start.
+    /// Changes the settings, keeps them for the next start, and lets the environment files follow.
     pub(crate) fn change_settings(&self, change: impl FnOnce(&mut Settings)) -> io::Result<()> {
         let mut settings = self.settings.lock();
         change(&mut settings);
-        settings.save(&self.directory)
+        settings.save(&self.directory)?;
+        environment::write(&self.directory, &settings, self.control)
     }
 
     /// Mints a projected token and, if wished, puts it in place of the one in the folder.
@@ -106,7 +110,7 @@ impl Emulator {
     }
 
     /// Writes the environment files: what a sidecar needs to talk to this emulator.
-    pub(crate) fn write_environments(&self, control: SocketAddr) -> io::Result<()> {
-        environment::write(&self.directory, &self.settings.lock().clone(), control)
+    pub(crate) fn write_environments(&self) -> io::Result<()> {
+        environment::write(&self.directory, &self.settings.lock().clone(), self.control)
     }
 }

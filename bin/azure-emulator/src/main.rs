@@ -83,11 +83,10 @@ fn run(options: RunOptions) -> io::Result<()> {
     let rotate_every = options.rotate_every;
     let (emulator, listeners) = Emulator::open(options)?;
     let period = rotate_every.unwrap_or_else(|| projected::rotation_period(&emulator.settings.lock()));
-    let control = listeners.control.local_addr()?;
     emulator.project_tokens()?;
     let served = serve(&emulator, listeners)?;
-    emulator.write_environments(control)?;
-    writeln!(io::stdout(), "azure-emulator ready control=http://{control}")?;
+    emulator.write_environments()?;
+    writeln!(io::stdout(), "azure-emulator ready control=http://{}", emulator.control)?;
     let signalled = async {
         signals.next().await;
         Ok(())

@@ -57,6 +57,7 @@ fn a_secret_ends_with_its_time_and_can_be_replaced() {
     assert_eq!(ask(&emulator, "another").codes(), json!([7_000_215]));
     change(&emulator, json!({"client_secret_expiry_s": 0, "client_secret": "a new one"}));
     assert_eq!(ask(&emulator, &good).codes(), json!([7_000_215]));
+    assert_eq!(secret(&emulator), "a new one");
     emulator.kill_and_start();
     assert_eq!(ask(&emulator, "a new one").status(), 200);
     assert_eq!(secret(&emulator), "a new one");
