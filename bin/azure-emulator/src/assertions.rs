@@ -12,6 +12,9 @@ use crate::settings::unix_millis;
 /// How many are remembered.
 const REMEMBERED: usize = 50;
 
+/// A longer one is no assertion of a client's, and is not kept.
+const LARGEST: usize = 64 << 10;
+
 /// Starts empty with the process.
 #[derive(Debug, Default)]
 pub(crate) struct Assertions {
@@ -21,6 +24,9 @@ pub(crate) struct Assertions {
 impl Assertions {
     /// Notes an assertion before anything of it is checked; `raw` as it came.
     pub(crate) fn remember(&mut self, raw: &str, assertion: &Jwt) {
+        if raw.len() > LARGEST {
+            return;
+        }
         if self.last.len() == REMEMBERED {
             self.last.pop_front();
         }

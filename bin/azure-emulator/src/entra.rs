@@ -5,6 +5,7 @@ mod certificate;
 mod exchange;
 mod federation;
 mod form;
+pub(crate) mod numbered;
 pub(crate) mod refusal;
 
 use hyper::body::Bytes;

@@ -1,5 +1,5 @@
-//! What each endpoint answers when it does not work, in its own shape: the answers of the action `fail`. Where no body
-//! is documented, the shape of the endpoint's other errors is taken.
+//! What each endpoint answers when it does not work, in its own shape: the answers of the actions `fail` and `aadsts`.
+//! Where no body is documented, the shape of the endpoint's other errors is taken.
 
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -7,6 +7,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::entra;
+use crate::entra::numbered;
 use crate::entra::refusal::Refusal;
 use crate::faults::EndpointName;
 use crate::managed;
@@ -26,6 +27,11 @@ pub(crate) fn is_known(endpoint: EndpointName, status: u16) -> bool {
     STATUSES.contains(&status) && (metadata || !matches!(status, 404 | 410))
 }
 
+/// Whether the endpoint has a refusal with this AADSTS number that can be asked for.
+pub(crate) fn has_number(endpoint: EndpointName, code: u32) -> bool {
+    matches!(endpoint, EndpointName::Token | EndpointName::IdentityBinding) && numbered::refusal(code).is_some()
+}
+
 /// The answer; what is not known has the status and nothing else.
 pub(crate) fn reply(endpoint: EndpointName, settings: &Settings, status: u16) -> Reply {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -40,16 +46,25 @@ pub(crate) fn reply(endpoint: EndpointName, settings: &Settings, status: u16) ->
     }
 }
 
-/// Entra's throttling of client credentials comes with `Retry-After: 60`.
 fn entra(settings: &Settings, status: StatusCode) -> Reply {
     let refusal = match status {
         StatusCode::TOO_MANY_REQUESTS => Refusal::throttled(),
         StatusCode::INTERNAL_SERVER_ERROR => Refusal::server_error(),
         _ => Refusal::broken(),
     };
+    refused(settings, &refusal)
+}
+
+/// The refusal with this number, which [`has_number`] knows.
+pub(crate) fn numbered(settings: &Settings, code: u32) -> Reply {
+    refused(settings, &numbered::refusal(code).unwrap_or_else(Refusal::broken))
+}
+
+/// Entra's throttling of client credentials comes with `Retry-After: 60`.
+fn refused(settings: &Settings, refusal: &Refusal) -> Reply {
     let body = refusal.body(&settings.authority(), settings.now(), Uuid::new_v4(), Uuid::new_v4());
-    let mut reply = reply::json(status, &body);
-    if status == StatusCode::TOO_MANY_REQUESTS {
+    let mut reply = reply::json(refusal.status, &body);
+    if refusal.status == StatusCode::TOO_MANY_REQUESTS {
         reply::header(&mut reply, "retry-after", "60");
     }
     entra::usual_headers(&mut reply, settings);

@@ -13,7 +13,7 @@ use smol::future::pending;
 use super::connection::{Asked, read};
 use crate::cut::{Cut, End};
 use crate::failures;
-use crate::faults::{Action, Delay, Fail, Moment, Reset, Slow, Truncate};
+use crate::faults::{Aadsts, Action, Delay, Fail, Moment, Reset, Slow, Truncate};
 use crate::reply::Reply;
 use crate::traffic::RequestLine;
 
@@ -24,17 +24,16 @@ const FILLER: [u8; 1024] = [b'.'; 1024];
 pub(super) async fn meet(asked: &Asked<'_>, action: Action, line: RequestLine, body: Incoming) -> io::Result<Reply> {
     match action {
         Action::Status(answer) => {
-            read(body).await.ok();
             let reply = answer.reply().map_err(io::Error::other)?;
-            asked.record(line.answered(reply.status()));
-            Ok(reply)
+            Ok(instead(asked, line, body, reply).await)
         }
         Action::Fail(Fail { fail }) => {
-            read(body).await.ok();
             let settings = asked.emulator.settings.lock().clone();
-            let reply = failures::reply(asked.endpoint, &settings, fail);
-            asked.record(line.answered(reply.status()));
-            Ok(reply)
+            Ok(instead(asked, line, body, failures::reply(asked.endpoint, &settings, fail)).await)
+        }
+        Action::Aadsts(Aadsts { aadsts }) => {
+            let settings = asked.emulator.settings.lock().clone();
+            Ok(instead(asked, line, body, failures::numbered(&settings, aadsts)).await)
         }
         Action::Delay(Delay { delay_ms }) => {
             let reply = asked.handle(line, body).await;
@@ -69,6 +68,13 @@ pub(super) async fn meet(asked: &Asked<'_>, action: Action, line: RequestLine, b
             pending().await
         }
     }
+}
+
+/// Reads the request and answers with this, whatever it asked for.
+async fn instead(asked: &Asked<'_>, line: RequestLine, body: Incoming, reply: Reply) -> Reply {
+    read(body).await.ok();
+    asked.record(line.answered(reply.status()));
+    reply
 }
 
 async fn reset_at(asked: &Asked<'_>, moment: Moment, line: RequestLine, body: Incoming) -> io::Result<Reply> {

@@ -152,6 +152,25 @@ fn each_endpoint_fails_in_its_own_shape() {
 }
 
 #[test]
+fn a_refusal_is_asked_for_by_its_number() {
+    let emulator = Emulator::start(&[]);
+    for (code, status, error) in [
+        (50_196, 400, "invalid_grant"),
+        (90_061, 400, "invalid_request"),
+        (90_055, 429, "temporarily_unavailable"),
+        (7_000_112, 400, "unauthorized_client"),
+    ] {
+        arm(&emulator, "token", &json!({"aadsts": code}));
+        let received = ask(&emulator, "token");
+        assert_eq!((received.status(), received.codes()), (status, json!([code])));
+        assert_eq!(received.json()["error"], error);
+        assert!(received.json()["error_description"].as_str().unwrap().starts_with(&format!("AADSTS{code}: ")));
+    }
+    assert_eq!(emulator.control("POST", "/faults", r#"{"endpoint":"token","action":{"aadsts":1}}"#).0, 400);
+    assert_eq!(ask(&emulator, "token").status(), 200);
+}
+
+#[test]
 fn an_endpoint_can_be_down_alone() {
     let emulator = Emulator::start(&[]);
     for endpoint in ENDPOINTS {
