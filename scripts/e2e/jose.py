@@ -39,7 +39,7 @@ def judge_last(emulator, certificate):
         *[f"{name} names another certificate" for name, right in found["names"].items() if not right],
         *(["no thumbprint names the certificate"] if not {"x5t", "x5t#S256"} & set(found["names"]) else []),
         *([f"aud is {claims['aud']}"] if claims["aud"] not in (f"{base}/oauth2/v2.0/token", f"{base}/v2.0") else []),
-        *(["it lives longer than ten minutes"] if claims["exp"] - claims.get("nbf", claims["iat"]) > 600 else []),
+        *(["it lives longer than ten minutes"] if claims["exp"] - claims.get("nbf", claims.get("iat", 0)) > 600 else []),
         *(["its jti was used before"] if [one["claims"].get("jti") for one in given].count(claims["jti"]) > 1 else []),
     ]
     if wrong:

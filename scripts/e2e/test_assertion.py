@@ -1,6 +1,10 @@
 """Client assertions, judged by PyJWT beside the emulator."""
 
+import json
+import ssl
 import unittest
+import urllib.parse
+import urllib.request
 
 import azure_identity
 import jose
@@ -46,6 +50,28 @@ class Assertion(Case):
             jose.judge(raw, self.emulator.folder / "client-next.pem")
         with self.assertRaises(Failure):
             jose.judge(f"{header}.{changed}.{signature}", self.certificate)
+
+    def test_an_assertion_that_is_sent_twice_is_noticed(self):
+        azure_identity.claims(azure_identity.ask(self.emulator, "certificate", "certificate"))
+        self.send(jose.assertions(self.emulator)[-1]["raw"])
+        with self.assertRaisesRegex(Failure, "its jti was used before"):
+            jose.judge_last(self.emulator, self.certificate)
+
+    def send(self, assertion):
+        """A token request with this assertion, which must be granted."""
+        env = self.emulator.remora_environment("certificate")
+        fields = {
+            "grant_type": "client_credentials",
+            "client_id": env["AZURE_CLIENT_ID"],
+            "scope": env["INGESTION_AAD_AUDIENCE"],
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": assertion,
+        }
+        url = f"{env['AZURE_AUTHORITY_HOST']}{env['AZURE_TENANT_ID']}/oauth2/v2.0/token"
+        trust = ssl.create_default_context(cafile=env["SSL_CERT_FILE"])
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
+        with opener.open(url, urllib.parse.urlencode(fields).encode(), timeout=30) as answer:
+            self.assertIn("access_token", json.load(answer))
 
 
 if __name__ == "__main__":
