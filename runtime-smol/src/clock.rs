@@ -25,6 +25,12 @@ impl Clock {
         Instant::from_millis(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// `at` by the wall clock as it is set now, in milliseconds since 1970.
+    pub(crate) fn unix_ms_at(self, at: Instant) -> u64 {
+        let now = u64::try_from(unix_ms()).unwrap_or_default();
+        now.saturating_add(at.as_millis()).saturating_sub(self.now().as_millis())
+    }
+
     /// Completes at `at`, or never.
     pub(crate) async fn until(self, at: Instant) {
         match self.origin.checked_add(Duration::from_millis(at.as_millis())) {
@@ -34,7 +40,7 @@ impl Clock {
     }
 }
 
-/// The wall clock, milliseconds since 1970. For the age of samples only; it may jump.
+/// The wall clock, milliseconds since 1970. For what people read and for the age of samples only; it may jump.
 pub(crate) fn unix_ms() -> i64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)

@@ -16,6 +16,7 @@ use smol::future;
 use crate::body::{Body, SEGMENT};
 use crate::clock::{self, Alarm};
 use crate::hub::{Hub, SEALED_AT_ONCE, Slot};
+use crate::report;
 use crate::secret::Bearer;
 use crate::upstream::{LinkError, Read, Upstream};
 
@@ -103,6 +104,10 @@ impl Connection {
             Event::Connect { fresh } => self.connect(fresh).await,
             Event::Refresh => self.refresh().await,
             Event::Release { reusable } => self.release(reusable),
+            Event::Page(page) => match report::write(self.hub, page, &mut self.body) {
+                Some(length) => self.exchange.page_ready(self.hub.now(), length),
+                None => self.exchange.exhausted(self.hub.now()),
+            },
             Event::Report => {
                 let cause = self.hub.tokens.cause();
                 self.exchange.report(self.hub.now(), &cause);
@@ -186,7 +191,7 @@ impl Connection {
     }
 
     fn answered(&mut self, outcome: &Outcome) {
-        self.body = Body::new(&self.hub.arena);
+        self.body.clear();
         self.credential = None;
         self.hub.answered(outcome, self.exchange.answer_text());
     }
@@ -204,7 +209,8 @@ impl Connection {
     }
 
     fn write_client(&mut self) -> bool {
-        match (&mut self.stream.get_ref()).write(self.exchange.client_pending()) {
+        let page = self.exchange.page().and_then(|from| self.body.slices(from).next());
+        match (&mut self.stream.get_ref()).write(page.unwrap_or(self.exchange.client_pending())) {
             Ok(n) => self.exchange.client_drained(self.hub.now(), n),
             Err(error) if is_blocked(&error) => return false,
             Err(_) => self.exchange.client_broken(self.hub.now()),

@@ -6,18 +6,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use remora_core::forward::{Gateway, Outcome, Policy, Purpose, Timeouts};
+use remora_core::forward::{Gateway, Outcome, Policy, Purpose, Readiness, Timeouts};
 use remora_core::remote_write::Level;
 use remora_core::time::Instant;
 use smol::LocalExecutor;
 
 use crate::body::{Arena, SEGMENT, Segment};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::{CheckLevel, Config};
 use crate::connect::Connector;
 use crate::identity::Tokens;
 use crate::notice::{Notice, Observer};
 use crate::pool::{Pool, buffers};
+use crate::report::About;
 use crate::tls::{Client, RECORD_OVERHEAD, TlsError};
 use crate::traffic::Traffic;
 use crate::trust::Trust;
@@ -62,6 +63,16 @@ pub(crate) struct Hub {
     pub(crate) window: RefCell<&'static mut [u8]>,
     pub(crate) allowed_sources: Vec<IpNet>,
     pub(crate) observer: Box<dyn Observer>,
+    pub(crate) about: About,
+    /// When the process started, in milliseconds since 1970.
+    pub(crate) started: u64,
+}
+
+/// For what counts on the hub to see to the minute's end.
+impl Observer for &'static Hub {
+    fn notice(&self, notice: &Notice<'_>) {
+        Hub::notice(self, notice);
+    }
 }
 
 impl fmt::Debug for Hub {
@@ -75,6 +86,7 @@ impl Hub {
         executor: &'static LocalExecutor<'static>,
         config: &Config,
         trust: &Trust,
+        about: About,
         observer: Box<dyn Observer>,
     ) -> Result<Self, TlsError> {
         let clock = Clock::start();
@@ -101,6 +113,8 @@ impl Hub {
             window: RefCell::new(Box::leak(vec![0; WINDOW].into_boxed_slice())),
             allowed_sources: config.listen.allowed_sources.clone(),
             observer,
+            about,
+            started: clock.unix_ms_at(Instant::ZERO),
         })
     }
 
@@ -120,13 +134,44 @@ impl Hub {
         }
     }
 
+    /// Whether writes can be forwarded: there is a token, and no shutdown.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.tokens.usable().is_some() && self.gateway.readiness(self.now()) != Readiness::Draining
+    }
+
     /// Takes note of an answer.
     pub(crate) fn answered(&'static self, outcome: &Outcome, text: &str) {
         let Outcome { status, upstream_status, purpose, .. } = *outcome;
         if purpose != Purpose::Probe && !(200..300).contains(&status) {
-            self.observer.notice(&Notice::Refused { status, upstream_status, text });
+            self.traffic.refused(self.now(), outcome, text);
+            self.notice(&Notice::Refused { status, upstream_status, text });
         }
-        if purpose == Purpose::Write && self.traffic.wrote(self.now(), outcome) {
+        if purpose == Purpose::Write {
+            self.traffic.wrote(self.now(), outcome);
+            self.note_ages(outcome);
+            self.begin_minute();
+        }
+    }
+
+    /// Looks at how old the samples of a write were.
+    fn note_ages(&'static self, outcome: &Outcome) {
+        let Some((counts, at)) = outcome.counts.and_then(|counts| Some((counts, counts.oldest?))) else { return };
+        let oldest = Duration::from_millis(u64::try_from(clock::unix_ms().saturating_sub(at)).unwrap_or_default());
+        self.traffic.note_oldest(oldest);
+        if counts.too_old > 0 {
+            self.notice(&Notice::TooOld { samples: counts.too_old, oldest });
+        }
+    }
+
+    /// Tells what may come again and again, and sees to it that a minute later it is summed up.
+    pub(crate) fn notice(&'static self, notice: &Notice<'_>) {
+        self.observer.notice(notice);
+        self.begin_minute();
+    }
+
+    /// Nothing runs in a minute in which nothing happens.
+    fn begin_minute(&'static self) {
+        if self.traffic.begin_minute() {
             let end = async {
                 async_io::Timer::after(MINUTE).await;
                 self.observer.notice(&Notice::Minute(self.traffic.end_minute()));
