@@ -20,7 +20,6 @@ use zeroize::Zeroizing;
 pub use answer::Failure;
 pub(crate) use answer::Grant;
 
-use crate::assertion::Expiry;
 use crate::config::{self, WorkloadIdentity};
 use crate::tls;
 use crate::trust::Trust;
@@ -45,19 +44,14 @@ pub(crate) struct Exchanger(mpsc::Sender<channel::Sender<Exchanged>>);
 
 impl Exchanger {
     /// Starts the thread.
-    pub(crate) fn start(
-        identity: WorkloadIdentity,
-        trust: &Trust,
-        proxy: Option<&config::Proxy>,
-        expiry: Expiry,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(identity: WorkloadIdentity, trust: &Trust, proxy: Option<&config::Proxy>) -> io::Result<Self> {
         let (asking, asked) = mpsc::channel::<channel::Sender<Exchanged>>();
         let agent = agent(trust, proxy)?;
         let thread = std::thread::Builder::new().name("entra".to_owned()).stack_size(256 * 1024);
         thread.spawn(move || {
             for reply in asked {
                 // Whoever asked may have gone.
-                let _ = reply.send_blocking(exchange(&agent, &identity, &expiry));
+                let _ = reply.send_blocking(exchange(&agent, &identity));
             }
         })?;
         Ok(Self(asking))
@@ -74,16 +68,15 @@ impl Exchanger {
 
 /// Reads the assertion and posts it; once more at once where Entra says that it is outside its validity, for the
 /// kubelet may just have replaced it.
-fn exchange(agent: &Agent, identity: &WorkloadIdentity, expiry: &Expiry) -> Exchanged {
-    match attempt(agent, identity, expiry) {
-        Err(failure) if failure.is_outdated_assertion() => attempt(agent, identity, expiry),
+fn exchange(agent: &Agent, identity: &WorkloadIdentity) -> Exchanged {
+    match attempt(agent, identity) {
+        Err(failure) if failure.is_outdated_assertion() => attempt(agent, identity),
         other => other,
     }
 }
 
-fn attempt(agent: &Agent, identity: &WorkloadIdentity, expiry: &Expiry) -> Exchanged {
+fn attempt(agent: &Agent, identity: &WorkloadIdentity) -> Exchanged {
     let assertion = read_assertion(&identity.token_file)?;
-    expiry.note(&assertion);
     let authority = identity.authority.authority();
     let url = format!("https://{authority}/{}/oauth2/v2.0/token", identity.tenant_id);
     let form = [

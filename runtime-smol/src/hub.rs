@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ pub(crate) struct Hub {
     pub(crate) allowed_sources: Vec<IpNet>,
     pub(crate) observer: Box<dyn Observer>,
     pub(crate) about: About,
+    /// The projected service account token, where the identity is one.
+    pub(crate) token_file: Option<PathBuf>,
     /// When the process started, in milliseconds since 1970.
     pub(crate) started: u64,
 }
@@ -114,6 +117,7 @@ impl Hub {
             allowed_sources: config.listen.allowed_sources.clone(),
             observer,
             about,
+            token_file: config.identity.token_file().map(Path::to_owned),
             started: clock.unix_ms_at(Instant::ZERO),
         })
     }

@@ -73,9 +73,7 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Box<dyn Observ
     let hub = Hub::new(executor, config, &trust, about, observer).map_err(StartError::Tls)?;
     let hub: &'static Hub = Box::leak(Box::new(hub));
     let Identity::Workload(identity) = &config.identity;
-    let expiry = hub.tokens.exchanges.assertion.clone();
-    let exchanger = Exchanger::start(identity.clone(), &trust, config.proxy.as_ref(), expiry);
-    let exchanger = exchanger.map_err(StartError::System)?;
+    let exchanger = Exchanger::start(identity.clone(), &trust, config.proxy.as_ref()).map_err(StartError::System)?;
     // Both stores of roots are built: the certificates are not needed twice.
     drop(trust);
     let signals = stop::signals().map_err(StartError::System)?;

@@ -14,6 +14,7 @@ use remora_core::forward::{Page, counters};
 use remora_core::metrics::{self, Family, Format, Sink, Value};
 use remora_core::time::Instant;
 
+use crate::assertion;
 use crate::body::{Body, SEGMENT};
 use crate::hub::Hub;
 use crate::identity::exchanges;
@@ -86,8 +87,13 @@ fn values(hub: &Hub) -> [(&'static Family, Value); 13] {
         (&families::BODY_MEMORY, bytes(hub.arena.size())),
         (&families::BODY_MEMORY_USED, bytes(hub.arena.lent())),
         (&families::TOKEN_EXPIRY, time(hub.tokens.expires())),
-        (&families::ASSERTION_EXPIRY, Value::Whole(hub.tokens.exchanges.assertion.unix_seconds())),
+        (&families::ASSERTION_EXPIRY, Value::Whole(assertion_expiry(hub).unwrap_or_default())),
     ]
+}
+
+/// In seconds since 1970. Read anew each time, for the kubelet replaces the file.
+fn assertion_expiry(hub: &Hub) -> Option<u64> {
+    assertion::expiry_of(hub.token_file.as_deref()?)
 }
 
 fn whole(n: usize) -> Value {

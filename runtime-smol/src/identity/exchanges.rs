@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use remora_core::metrics::{Family, Histogram, Kind, Sink, Tally};
 
-use crate::assertion::Expiry;
 use crate::entra::Exchanged;
 
 const REQUESTS: Family =
@@ -32,8 +31,6 @@ pub(crate) struct Exchanges {
     requests: Tally<1>,
     failures: Tally<{ REASONS.len() }>,
     durations: Histogram,
-    /// Of the service account token that was sent last.
-    pub(crate) assertion: Expiry,
 }
 
 impl Exchanges {

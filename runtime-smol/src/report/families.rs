@@ -46,7 +46,7 @@ pub(super) const TOKEN_EXPIRY: Family =
 
 pub(super) const ASSERTION_EXPIRY: Family = gauge(
     "remora_federated_token_expiry_timestamp_seconds",
-    "When the service account token of the last exchange expires; 0 when none was read.",
+    "When the projected service account token expires; 0 where none can be read.",
 );
 
 pub(super) const UPSTREAM_CONNECTIONS: Family =

@@ -7,7 +7,7 @@ use remora_core::metrics::{Family, Histogram, Sink, Value};
 use remora_core::time::Instant;
 use serde_json::{Map, Value as Json, json};
 
-use super::{About, report};
+use super::{About, assertion_expiry, report};
 use crate::body::Body;
 use crate::hub::Hub;
 use crate::traffic::Refused;
@@ -56,7 +56,6 @@ fn readiness(hub: &Hub) -> &'static str {
 
 /// The token that serves, the assertion behind it, and why there is no other token where the last exchange failed.
 fn token(hub: &Hub) -> Json {
-    let assertion = Some(hub.tokens.exchanges.assertion.unix_seconds()).filter(|&seconds| seconds > 0);
     let failure = hub.tokens.failure().map(|failure| {
         json!({
             "message": failure.message,
@@ -70,7 +69,7 @@ fn token(hub: &Hub) -> Json {
     json!({
         "usable": hub.tokens.usable().is_some(),
         "expires": hub.tokens.expires().map(|at| time(hub, at)),
-        "federated_token_expires": assertion.map(|seconds| text(seconds.saturating_mul(1000))),
+        "federated_token_expires": assertion_expiry(hub).map(|seconds| text(seconds.saturating_mul(1000))),
         "failure": failure,
     })
 }
