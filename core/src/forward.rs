@@ -93,7 +93,7 @@ pub enum Event {
         /// Request and response went through whole, so that another request may follow.
         reusable: bool,
     },
-    /// Render a page into the store for bodies, then call [`Exchange::page_ready`], or [`Exchange::exhausted`] without room.
+    /// Write a page and keep it, then call [`Exchange::page_ready`], or [`Exchange::exhausted`] where there is no room.
     Page(Page),
     /// `/ready` was asked for: call [`Exchange::report`] with the reason why there is no token, or an empty text.
     Report,

@@ -53,20 +53,19 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// the timer as it is: it fires early, the clock says so, and only then is it armed again.
 #[derive(Debug)]
 pub(crate) struct Alarm {
-    clock: Clock,
     timer: Timer,
     armed: Instant,
 }
 
 impl Alarm {
-    pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, timer: Timer::never(), armed: Instant::NEVER }
+    pub(crate) fn new() -> Self {
+        Self { timer: Timer::never(), armed: Instant::NEVER }
     }
 
-    /// Ready at some time not later than `deadline`.
-    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready at some time not later than `deadline` by `clock`, always the same.
+    pub(crate) fn poll(&mut self, clock: Clock, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if deadline < self.armed {
-            self.arm(deadline);
+            self.arm(clock, deadline);
         }
         if Pin::new(&mut self.timer).poll(cx).is_pending() {
             return Poll::Pending;
@@ -76,9 +75,9 @@ impl Alarm {
         Poll::Ready(())
     }
 
-    fn arm(&mut self, deadline: Instant) {
+    fn arm(&mut self, clock: Clock, deadline: Instant) {
         self.armed = deadline;
         let after = Duration::from_millis(deadline.as_millis());
-        self.timer = self.clock.origin.checked_add(after).map_or_else(Timer::never, Timer::at);
+        self.timer = clock.origin.checked_add(after).map_or_else(Timer::never, Timer::at);
     }
 }

@@ -29,6 +29,10 @@ use crate::upstream::{Idle, Upstream};
 const OUTBOX: usize = 2 * 1024;
 const INBOX: usize = 8 * 1024;
 
+/// Segments for pages, apart from those for bodies: neither do bodies crowd out what tells of them, nor can readers take
+/// the room of writers. A page has one or two.
+const PAGES: usize = 16;
+
 /// Bytes for Azure's answer.
 const RESPONSE: usize = 8 * 1024;
 
@@ -53,6 +57,7 @@ pub(crate) struct Hub {
     pub(crate) clock: Clock,
     pub(crate) gateway: Gateway,
     pub(crate) arena: Rc<Arena>,
+    pub(crate) pages: Rc<Arena>,
     pub(crate) slots: Rc<Pool<Slot>>,
     /// One for each request that is forwarded at a time.
     pub(crate) responses: Rc<Pool<Segment>>,
@@ -106,6 +111,7 @@ impl Hub {
             clock,
             gateway: Gateway::new(clock.now(), policy(config)),
             arena: Pool::new(buffers(limits.body_memory / SEGMENT, SEGMENT)),
+            pages: Pool::new(buffers(PAGES, SEGMENT)),
             slots: Pool::new(slots),
             responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)),
             tokens: Tokens::new(clock, seed),

@@ -1,4 +1,4 @@
-//! What the process says about itself: `/metrics` and `/status`, written into segments of the body store.
+//! What the process says about itself: `/metrics` and `/status`, written into segments like bodies are.
 //!
 //! Every number stands where it is counted: requests in the core, exchanges with Entra in [`exchanges`], the rest in the
 //! pools and counters of the [`Hub`]. Here they are brought together, and nothing runs between two requests for a page.

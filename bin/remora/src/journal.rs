@@ -5,7 +5,6 @@
 //! No time is read here: the minute's end is a notice like the others, and comes only when something happened.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -25,11 +24,11 @@ const MOST_TEXT: usize = 80;
 /// Turns notices into lines.
 pub(crate) struct Journal {
     log: Log,
-    told: RefCell<BTreeMap<Kind, Told>>,
+    told: RefCell<Vec<(Kind, Told)>>,
 }
 
 /// What makes two failures equal.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Kind {
     topic: Topic,
     status: u16,
@@ -40,7 +39,7 @@ struct Kind {
 }
 
 /// One message for each, and one line a minute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Topic {
     Token,
     Request,
@@ -115,14 +114,15 @@ impl Journal {
     /// Tells a new failure at once and counts a known one.
     fn failed(&self, kind: Kind, fields: impl FnOnce() -> Fields) {
         let mut told = self.told.borrow_mut();
-        let known = if told.len() < MOST_KINDS || told.contains_key(&kind) { kind } else { kind.topic.kind() };
-        if let Some(known) = told.get_mut(&known) {
+        let is_known = |kind: &Kind| told.iter().any(|(known, _)| known == kind);
+        let kind = if told.len() < MOST_KINDS || is_known(&kind) { kind } else { kind.topic.kind() };
+        if let Some((_, known)) = told.iter_mut().find(|(known, _)| *known == kind) {
             known.again += 1;
             known.quiet = 0;
         } else {
             let fields = fields();
-            self.line(known.topic, &fields, &[]);
-            told.insert(known, Told { fields, ..Told::default() });
+            self.line(kind.topic, &fields, &[]);
+            told.push((kind, Told { fields, ..Told::default() }));
         }
     }
 
@@ -138,7 +138,7 @@ impl Journal {
                 self.line(topic, &most.fields, &[("repeated", &repeated), ("distinct", &distinct)]);
             }
         }
-        told.retain(|_, told| {
+        told.retain_mut(|(_, told)| {
             told.again = 0;
             told.quiet += 1;
             told.quiet <= MEMORY

@@ -4,7 +4,6 @@ mod client;
 mod upstream;
 
 use core::fmt;
-use core::ops::Range;
 use core::time::Duration;
 
 use super::gateway::{Gateway, Readiness};
@@ -27,7 +26,7 @@ pub struct Outcome {
     pub upstream_status: Option<u16>,
     /// What was asked for.
     pub purpose: Purpose,
-    /// Stored body in bytes.
+    /// Stored body or page in bytes.
     pub body_bytes: usize,
     /// What the frame check counted.
     pub counts: Option<Counts>,
@@ -93,8 +92,8 @@ pub struct Exchange<'m> {
     counts: Option<Counts>,
     began: Instant,
     close_after: bool,
-    /// Bytes of the stored page that are still to be sent.
-    page: Range<usize>,
+    /// Bytes that the sender has of a page, which is `stored` bytes long.
+    sent: usize,
     link: Option<Link<'m>>,
     released: Option<&'m mut [u8]>,
     upstream_status: Option<u16>,
@@ -128,7 +127,7 @@ impl<'m> Exchange<'m> {
             counts: None,
             began: now,
             close_after: false,
-            page: 0..0,
+            sent: 0,
             link: None,
             released: None,
             upstream_status: None,
@@ -152,7 +151,7 @@ impl<'m> Exchange<'m> {
         };
         Interest {
             client_read: reading,
-            client_write: !self.outbox.pending().is_empty() || !self.page.is_empty(),
+            client_write: !self.outbox.pending().is_empty() || self.page().is_some(),
             upstream_read: forward,
             upstream_write: forward && self.outgoing() != Outgoing::Done,
         }
@@ -190,7 +189,8 @@ impl<'m> Exchange<'m> {
         }
         match self.phase {
             Phase::Idle | Phase::Head | Phase::Answer | Phase::Send | Phase::Drain => self.close(),
-            Phase::Reserve | Phase::Page => self.refuse_full(now),
+            Phase::Reserve => self.refuse_full(now),
+            Phase::Page => self.refuse_page(now),
             Phase::Body => self.reject(now, Verdict::SlowBody),
             Phase::Connect | Phase::Forward | Phase::Refresh => {
                 self.release(false);
@@ -230,9 +230,14 @@ impl<'m> Exchange<'m> {
         self.answer(now, reply, line.as_bytes());
     }
 
-    /// Answers that what has to be stored finds no room.
+    /// Answers that the body finds no room.
     fn refuse_full(&mut self, now: Instant) {
         self.refuse_now(now, Refusal::Capacity, "the body store is full; raise BODY_MEMORY");
+    }
+
+    /// Answers that the page finds no room.
+    fn refuse_page(&mut self, now: Instant) {
+        self.refuse_now(now, Refusal::Capacity, "too many read such pages at once");
     }
 
     fn answer(&mut self, now: Instant, mut reply: Reply<'_>, text: &[u8]) {

@@ -38,8 +38,7 @@ pub(super) const CONNECTIONS_REJECTED: Family =
 pub(super) const BODY_MEMORY: Family =
     gauge("remora_body_memory_bytes", "Memory for all bodies together: BODY_MEMORY.");
 
-pub(super) const BODY_MEMORY_USED: Family =
-    gauge("remora_body_memory_used_bytes", "What of it is lent out, this page included.");
+pub(super) const BODY_MEMORY_USED: Family = gauge("remora_body_memory_used_bytes", "What of it is lent out.");
 
 pub(super) const TOKEN_EXPIRY: Family =
     gauge("remora_token_expiry_timestamp_seconds", "When the newest access token expires; 0 without one.");

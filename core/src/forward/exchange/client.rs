@@ -55,25 +55,22 @@ impl Exchange<'_> {
         self.outbox.pending()
     }
 
-    /// Where the bytes begin that follow once [`Exchange::client_pending`] is empty: those of the stored page.
+    /// Where the bytes begin that follow once [`Exchange::client_pending`] is empty: those of the page.
     pub fn page(&self) -> Option<usize> {
-        let due = self.outbox.pending().is_empty() && !self.page.is_empty();
-        due.then_some(self.page.start)
+        let due = self.phase == Phase::Send && self.sent < self.stored && self.outbox.pending().is_empty();
+        due.then_some(self.sent)
     }
 
     /// The first `n` bytes of [`Exchange::client_pending`] were sent or, where that was empty, of the page.
     pub fn client_drained(&mut self, now: Instant, n: usize) {
-        if self.outbox.pending().is_empty() {
-            self.page.start = self.page.start.saturating_add(n).min(self.page.end);
+        if self.page().is_some() {
+            self.sent = self.sent.saturating_add(n).min(self.stored);
         } else {
             self.outbox.drained(n);
         }
-        if !self.outbox.pending().is_empty() || !self.page.is_empty() {
-            return;
-        }
         match self.phase {
-            Phase::Answer => self.answered(now),
-            Phase::Send => {
+            Phase::Answer if self.outbox.pending().is_empty() => self.answered(now),
+            Phase::Send if self.outbox.pending().is_empty() && self.page().is_none() => {
                 self.push(Event::Answered(self.outcome(200)));
                 self.answered(now);
             }
@@ -81,7 +78,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// The page is stored, as [`Event::Page`] asked, and is `length` bytes long.
+    /// The page is written, as [`Event::Page`] asked, and is `length` bytes long.
     pub fn page_ready(&mut self, now: Instant, length: usize) {
         let Route::Page(page) = self.request.route else { return };
         if self.phase != Phase::Page {
@@ -89,7 +86,8 @@ impl Exchange<'_> {
         }
         let mut reply = Reply { content_type: page.content_type().as_bytes(), ..Reply::text(200) };
         self.fit(&mut reply);
-        self.page = 0..if reply.head_only { 0 } else { length };
+        self.stored = if reply.head_only { 0 } else { length };
+        self.sent = 0;
         let announced = self.outbox.announce(&reply, length);
         self.enter(Phase::Send, now.saturating_add(self.gateway.policy.timeouts.answer));
         if announced.is_err() {
@@ -106,8 +104,10 @@ impl Exchange<'_> {
 
     /// There is no room for the bytes of [`Exchange::body_piece`], or for the page.
     pub fn exhausted(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Reserve | Phase::Body | Phase::Page) {
-            self.refuse_full(now);
+        match self.phase {
+            Phase::Reserve | Phase::Body => self.refuse_full(now),
+            Phase::Page => self.refuse_page(now),
+            _ => {}
         }
     }
 
