@@ -232,6 +232,14 @@ impl Bench {
         self.settle();
     }
 
+    /// Writes the page that is asked for.
+    pub(crate) fn deliver(&mut self, page: &[u8]) {
+        assert!(matches!(self.events.last(), Some(Event::Page(_))), "{:?}", self.events);
+        self.stored.extend_from_slice(page);
+        self.exchange.page_ready(self.now, page.len());
+        self.settle();
+    }
+
     /// Says that the token was refreshed.
     pub(crate) fn refresh(&mut self) {
         assert_eq!(self.events.last(), Some(&Event::Refresh));

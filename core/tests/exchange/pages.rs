@@ -17,21 +17,13 @@ fn ask(method: &str, path: &str, fields: &str) -> Vec<u8> {
     format!("{method} {path} HTTP/1.1\r\nHost: h\r\n{fields}\r\n").into_bytes()
 }
 
-/// The page that is asked for is written.
-fn deliver(bench: &mut Bench) {
-    assert!(matches!(bench.events.last(), Some(Event::Page(_))), "{:?}", bench.events);
-    bench.stored.extend_from_slice(PAGE);
-    bench.exchange.page_ready(bench.now, PAGE.len());
-    bench.settle();
-}
-
 #[test]
 fn a_page_longer_than_an_answer_arrives_whole_and_the_connection_goes_on() {
     let mut bench = Bench::new();
     bench.send(&get("/metrics"));
     assert_eq!(bench.events, [Event::Page(Page::Metrics(Format::Text))]);
     assert!(bench.exchange.is_open());
-    deliver(&mut bench);
+    bench.deliver(PAGE);
     let told = bench.answer();
     assert_eq!((told.status(), told.body.as_slice()), (200, PAGE));
     assert_eq!(told.field("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
@@ -47,7 +39,7 @@ fn the_format_follows_accept() {
     let fields = "Accept: application/openmetrics-text;version=1.0.0;q=0.5\r\nAccept: text/plain;q=0.4\r\n";
     bench.send(&ask("GET", "/metrics", fields));
     assert_eq!(bench.events, [Event::Page(Page::Metrics(Format::OpenMetrics))]);
-    deliver(&mut bench);
+    bench.deliver(PAGE);
     let expected = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!(bench.answer().field("content-type"), Some(expected));
 }
@@ -56,7 +48,7 @@ fn the_format_follows_accept() {
 fn head_gets_the_length_of_the_page_and_nothing_of_it() {
     let mut bench = Bench::new();
     bench.send(&ask("HEAD", "/metrics", ""));
-    deliver(&mut bench);
+    bench.deliver(PAGE);
     let head = String::from_utf8(core::mem::take(&mut bench.received)).unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n") && head.ends_with("\r\n\r\n"), "{head}");
     assert!(bench.is_kept_alive() && bench.stored.is_empty());
@@ -69,7 +61,7 @@ fn status_is_for_the_pod_alone() {
         bench.send(&get("/status"));
         if status == 200 {
             assert_eq!(bench.events, [Event::Page(Page::Status)]);
-            deliver(&mut bench);
+            bench.deliver(PAGE);
         }
         let told = bench.answer();
         assert_eq!(told.status(), status, "{peer:?}");
@@ -83,7 +75,7 @@ fn everybody_may_read_metrics_but_nobody_may_write_at_the_watchers_port() {
     for peer in [Peer::Loopback, Peer::Watcher, Peer::Allowed, Peer::Foreign] {
         let mut bench = Bench::with(POLICY, peer);
         bench.send(&get("/metrics"));
-        deliver(&mut bench);
+        bench.deliver(PAGE);
         assert_eq!(bench.answer().status(), 200, "{peer:?}");
     }
     let mut bench = Bench::with(POLICY, Peer::Watcher);
@@ -132,9 +124,9 @@ fn pages_and_writes_on_one_connection_keep_their_order() {
     let mut bench = Bench::new();
     let all = [get("/metrics"), write(SMALL_BODY), get("/metrics")].concat();
     let rest = bench.offer(&all).to_vec();
-    deliver(&mut bench);
+    bench.deliver(PAGE);
     assert_eq!(bench.forward(&answer(204, "", "")).body, SMALL_BODY);
     bench.send(&rest);
-    deliver(&mut bench);
+    bench.deliver(PAGE);
     assert_eq!(bench.answers().iter().map(Message::status).collect::<Vec<_>>(), [200, 204, 200]);
 }
