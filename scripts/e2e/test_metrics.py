@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import frames
-from case import Case, slow
-from process import Failure, wait_for
+from case import Background, Case, slow
+from process import Failure, free_port, wait_for
 from prometheus import sum_by_name
 from promtool import promtool
 from relay import TEXT, Relay
@@ -34,6 +34,8 @@ class Pages(Case):
     @classmethod
     def setUpClass(cls):
         secret = {"HTTPS_PROXY": "http://someone:hush-hush@127.0.0.1:9", "NO_PROXY": "localhost,127.0.0.1"}
+        cls.admin = free_port()
+        secret["ADMIN_PORT"] = str(cls.admin)
         cls.stack = Stack("pages", environment=secret, prometheus=False).start()
         cls.folder = cls.stack.folder
         cls.remora = cls.stack.remora
@@ -99,6 +101,20 @@ class Pages(Case):
         self.assertEqual(status["last_failure"]["status"], 404)
         self.assertIn("/api/v1/write", status["last_failure"]["answer"])
         self.assertGreaterEqual(status["counters"]["remora_requests_total"]["404"], 1)
+
+    def test_the_admin_port_has_the_pages_and_takes_no_writes(self):
+        for path in ("/metrics", "/status"):
+            self.assert_answer(fetch(f"http://127.0.0.1:{self.admin}{path}"), 200)
+        fields = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
+        refused = fetch(f"http://127.0.0.1:{self.admin}/api/v1/write", "POST", frames.one_sample(), fields)
+        self.assert_answer(refused, 403)
+
+    def test_fifty_readers_at_once_leave_nothing_lent(self):
+        readers = [Background(self.remora.get, "/metrics") for _ in range(50)]
+        statuses = {reader.result().status for reader in readers}
+        # Those who find no room for their page are told to come again.
+        self.assertLessEqual(statuses, {200, 503})
+        self.assert_answer(self.remora.get("/metrics"), 200, "remora_body_memory_used_bytes 0\n")
 
     @slow
     def test_a_refusal_that_comes_again_is_one_line_now_and_one_at_the_end_of_the_minute(self):
