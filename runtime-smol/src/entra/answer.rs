@@ -36,7 +36,7 @@ pub struct Failure {
     /// Entra's id of the conversation, for a support ticket.
     pub correlation_id: Option<String>,
     /// `Retry-After`.
-    pub retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Failure {

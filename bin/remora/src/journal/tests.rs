@@ -22,7 +22,10 @@ fn lines() -> Vec<String> {
 }
 
 fn failure(message: &str, code: Option<u32>) -> Failure {
-    Failure { message: message.to_owned(), status: code.map(|_| 401), code, ..Failure::default() }
+    let mut failure = Failure::default();
+    failure.message.push_str(message);
+    (failure.status, failure.code) = (code.map(|_| 401), code);
+    failure
 }
 
 const NO_TOKEN: Notice<'_> =
