@@ -12,6 +12,7 @@ use remora_core::remote_write::Level;
 use remora_core::time::Instant;
 use smol::LocalExecutor;
 
+use crate::StartError;
 use crate::body::{Arena, SEGMENT, Segment};
 use crate::clock::{self, Clock};
 use crate::config::{CheckLevel, Config};
@@ -19,8 +20,9 @@ use crate::connect::Connector;
 use crate::identity::Tokens;
 use crate::notice::{Notice, Observer};
 use crate::pool::{Pool, buffers};
+use crate::proxy::Detour;
 use crate::report::About;
-use crate::tls::{Client, RECORD_OVERHEAD, TlsError};
+use crate::tls::{Client, RECORD_OVERHEAD};
 use crate::traffic::Traffic;
 use crate::trust::Trust;
 use crate::upstream::{Idle, Upstream};
@@ -96,7 +98,7 @@ impl Hub {
         trust: &Trust,
         about: About,
         observer: Box<dyn Observer>,
-    ) -> Result<Self, TlsError> {
+    ) -> Result<Self, StartError> {
         let clock = Clock::start();
         let limits = config.limits;
         let slots = buffers(limits.max_connections, OUTBOX + INBOX).map(|slot| {
@@ -115,7 +117,7 @@ impl Hub {
             slots: Pool::new(slots),
             responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)),
             tokens: Tokens::new(clock, seed),
-            connector: Connector::new(config.ingestion.clone(), Client::new(&trust.certificates)?),
+            connector: connector(config, trust)?,
             idle: Idle::default(),
             traffic: Traffic::default(),
             sealed: RefCell::new(Vec::with_capacity(SEALED_AT_ONCE * (SEGMENT + RECORD_OVERHEAD))),
@@ -189,6 +191,13 @@ impl Hub {
             self.executor.spawn(end).detach();
         }
     }
+}
+
+fn connector(config: &Config, trust: &Trust) -> Result<Connector, StartError> {
+    let tls = Client::new(&trust.certificates).map_err(StartError::Tls)?;
+    let detour = config.proxy.as_ref().map(|proxy| Detour::to(&config.ingestion, proxy));
+    let detour = detour.transpose().map_err(StartError::System)?.flatten();
+    Ok(Connector::new(config.ingestion.clone(), tls, detour))
 }
 
 fn policy(config: &Config) -> Policy {

@@ -17,6 +17,7 @@ mod identity;
 mod listen;
 mod notice;
 mod pool;
+mod proxy;
 mod report;
 mod secret;
 mod stop;
@@ -70,7 +71,7 @@ impl std::error::Error for StartError {}
 /// The port opens before the first token; everything that needs the network is tried again until it works.
 pub fn run(config: &Config, trust: Trust, about: About, observer: Box<dyn Observer>) -> Result<Stopped, StartError> {
     let executor: &'static LocalExecutor<'static> = Box::leak(Box::new(LocalExecutor::new()));
-    let hub = Hub::new(executor, config, &trust, about, observer).map_err(StartError::Tls)?;
+    let hub = Hub::new(executor, config, &trust, about, observer)?;
     let hub: &'static Hub = Box::leak(Box::new(hub));
     let Identity::Workload(identity) = &config.identity;
     let exchanger = Exchanger::start(identity.clone(), &trust, config.proxy.as_ref()).map_err(StartError::System)?;
