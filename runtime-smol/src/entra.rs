@@ -21,6 +21,7 @@ pub use answer::Failure;
 pub(crate) use answer::Grant;
 
 use crate::config::{self, WorkloadIdentity};
+use crate::hint;
 use crate::{proxy, tls};
 use crate::trust::Trust;
 
@@ -98,8 +99,7 @@ fn attempt(agent: &Agent, identity: &WorkloadIdentity) -> Exchanged {
 /// The projected token, without the white space that hand-written files end in.
 fn read_assertion(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let failed = |error: io::Error| {
-        Failure::new(format!("AZURE_FEDERATED_TOKEN_FILE {}: {error}", path.display()))
-            .with_hint("the workload identity webhook mounts it; recreate the pod")
+        Failure::new(format!("AZURE_FEDERATED_TOKEN_FILE {}: {error}", path.display())).with_hint(&hint::TOKEN_FILE)
     };
     let mut text = Zeroizing::new(String::new());
     fs::File::open(path).and_then(|file| file.take(MAX_ASSERTION).read_to_string(&mut text)).map_err(failed)?;

@@ -12,6 +12,7 @@ mod connect;
 mod drive;
 pub mod endpoint;
 mod entra;
+pub mod hint;
 mod hub;
 mod identity;
 mod listen;

@@ -200,7 +200,7 @@ fn token(failure: &Failure, serving: bool) -> Fields {
         ("status", failure.status.map(|status| status.to_string())),
         ("trace_id", failure.trace_id.clone()),
         ("correlation_id", failure.correlation_id.clone()),
-        ("fix", failure.hint.map(ToString::to_string)),
+        ("fix", failure.hint.map(|hint| hint.repair(&failure.sent))),
     ];
     fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
     fields.push(("old_token_serves", serving.to_string()));
