@@ -194,15 +194,7 @@ fn beginning(text: &str) -> String {
 }
 
 fn token(failure: &Failure, serving: bool) -> Fields {
-    let mut fields = vec![("err", failure.message.clone())];
-    let optional = [
-        ("code", failure.code.map(|code| format!("AADSTS{code}"))),
-        ("status", failure.status.map(|status| status.to_string())),
-        ("trace_id", failure.trace_id.clone()),
-        ("correlation_id", failure.correlation_id.clone()),
-        ("fix", failure.hint.map(|hint| hint.repair(&failure.sent))),
-    ];
-    fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    let mut fields = failure.fields();
     fields.push(("old_token_serves", serving.to_string()));
     fields
 }
