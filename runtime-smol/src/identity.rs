@@ -27,6 +27,7 @@ mod x509;
 
 use std::io;
 use std::sync::mpsc;
+use std::time::Instant;
 
 use smol::channel;
 
@@ -73,10 +74,13 @@ fn prepare(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> io::Res
 /// Asks, and once more at once where the answer says that this can help: the kubelet may just have replaced the token,
 /// and an assertion of our own can be made by the server's clock.
 fn exchange(source: &mut dyn Exchange) -> Exchanged {
-    match source.attempt() {
+    let began = Instant::now();
+    let exchanged = match source.attempt() {
         Err(failure) if failure.retry == Retry::AtOnce => source.attempt(),
         other => other,
-    }
+    };
+    // A token's life may have begun when it was asked for; a slow answer must not make it longer.
+    exchanged.map(|grant| Grant { lifetime: grant.lifetime.saturating_sub(began.elapsed()), ..grant })
 }
 
 /// Exchanges once, on the thread of the caller, which waits for it: for a check by hand.
