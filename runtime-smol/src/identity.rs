@@ -116,3 +116,49 @@ impl Exchanger {
         answer.recv().await.unwrap_or_else(|_| Err(gone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::secret::Bearer;
+
+    /// Refuses so many times, then grants.
+    struct Refusing {
+        left: u32,
+        retry: Retry,
+        asked: u32,
+    }
+
+    impl Exchange for Refusing {
+        fn attempt(&mut self) -> Exchanged {
+            self.asked += 1;
+            if self.asked <= self.left {
+                return Err(Failure { retry: self.retry, ..Failure::new("no") });
+            }
+            let bearer = Bearer::new("t").unwrap();
+            Ok(Grant { bearer, lifetime: Duration::from_secs(60), refresh_in: None })
+        }
+    }
+
+    /// Whether there was a token, and how often it was asked for.
+    fn outcome(left: u32, retry: Retry) -> (bool, u32) {
+        let mut source = Refusing { left, retry, asked: 0 };
+        (exchange(&mut source).is_ok(), source.asked)
+    }
+
+    #[test]
+    fn an_outdated_assertion_is_made_anew_once() {
+        assert_eq!(outcome(1, Retry::AtOnce), (true, 2));
+        assert_eq!(outcome(9, Retry::AtOnce), (false, 2));
+    }
+
+    #[test]
+    fn nothing_else_is_asked_twice() {
+        for retry in [Retry::Soon, Retry::Late] {
+            assert_eq!(outcome(1, retry), (false, 1), "{retry:?}");
+        }
+        assert_eq!(outcome(0, Retry::Soon), (true, 1));
+    }
+}

@@ -1,8 +1,6 @@
 //! One test for each sentence of the policy, under a clock that only moves when told.
 
-extern crate std;
-
-use std::vec::Vec;
+use heapless::Vec;
 
 use super::*;
 
@@ -49,13 +47,13 @@ impl Bench {
     }
 
     /// Lets an hour pass, wakes whenever that is due, and fails every fetch. Returns the times of the fetches.
-    fn outage(&mut self, throttled: bool) -> Vec<Instant> {
+    fn outage(&mut self, throttled: bool) -> Vec<Instant, 256> {
         let (end, mut fetches) = (self.now.saturating_add(HOUR), Vec::new());
         while self.now < end {
             match self.handle(Event::Wake) {
                 Action::WaitUntil(at) => self.now = at,
                 Action::Fetch(fetch) => {
-                    fetches.push(self.now);
+                    fetches.push(self.now).expect("few fetches");
                     let _ = self.handle(Event::Failed { fetch, retry_after: None, throttled });
                 }
             }

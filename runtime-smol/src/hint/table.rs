@@ -96,7 +96,7 @@ hints! {
     /// Neither secret nor assertion arrived.
     CREDENTIAL_MISSING "credential-missing" [7_000_218]
         "neither a secret nor an assertion reached Entra; something on the way changed the request"
-        => "reach the authority without that proxy: NO_PROXY={host}";
+        => "reach the authority without that proxy: NO_PROXY={authority}";
     /// Conditional Access.
     CONDITIONAL_ACCESS "conditional-access" [53_003 530_032 530_035]
         "a Conditional Access policy blocks this client from this address"
@@ -188,7 +188,7 @@ hints! {
     /// The network.
     UNREACHABLE "unreachable" []
         "the host could not be reached"
-        => "let this pod reach {host}, or set HTTPS_PROXY";
+        => "let this pod reach {authority}, or set HTTPS_PROXY";
     /// TLS.
     UNTRUSTED "untrusted-certificate" []
         "the host's certificate is not trusted; a proxy that opens TLS has a certificate authority of its own"
@@ -200,5 +200,5 @@ hints! {
     /// Something that is no answer of the endpoint's.
     FOREIGN_ANSWER "foreign-answer" []
         "something else than the token endpoint answered; a proxy or firewall may be in between"
-        => "curl -sS https://{host}/common/discovery/keys";
+        => "curl -sS https://{authority}/common/discovery/keys";
 }

@@ -34,7 +34,7 @@ impl Exchange for AppService {
         let fields = [("X-IDENTITY-HEADER", self.header.reveal())];
         let answer = self.http.get(&self.url.to_string(), host, &query, &fields);
         answer
-            .map_err(|failure| imds::unreachable(failure, &hint::APP_SERVICE))
+            .map_err(|failure| failure.with_hint(&hint::APP_SERVICE))
             .and_then(|answer| answer::decode(Origin::AppService, &answer))
             .map_err(|failure| failure.with_sent(&sent).without(self.header.reveal()))
     }

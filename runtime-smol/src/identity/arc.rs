@@ -42,7 +42,7 @@ impl Arc {
         let mut fields = vec![("Metadata", "true")];
         fields.extend(authorization.map(|value| ("Authorization", value)));
         let answer = self.http.get(&self.url.to_string(), self.url.authority(), &query, &fields);
-        answer.map_err(|failure| imds::unreachable(failure, &hint::ARC_UNREACHABLE))
+        answer.map_err(|failure| failure.with_hint(&hint::ARC_UNREACHABLE))
     }
 
     fn exchange(&self) -> Exchanged {

@@ -44,7 +44,7 @@ impl Binding {
             Authorities::File(path) => Some(path.display().to_string()),
             Authorities::Common | Authorities::Text(_) => None,
         };
-        Sent { host: Some(self.proxy.endpoint.authority()), file, ..entra::sent(&self.client) }
+        Sent { authority: Some(self.proxy.endpoint.authority()), file, ..entra::sent(&self.client) }
     }
 
     pub(super) fn ask(&mut self, proof: Pairs<'_>, sent: &Sent) -> Exchanged {

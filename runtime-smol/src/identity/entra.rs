@@ -64,7 +64,7 @@ pub(super) fn sent(client: &Client) -> Sent {
         client_id: Some(client.client_id.clone()),
         tenant_id: Some(client.tenant_id.clone()),
         scope: Some(client.scope.clone()),
-        host: Some(client.authority.authority()),
+        authority: Some(client.authority.authority()),
         ..Sent::default()
     }
 }

@@ -78,11 +78,6 @@ impl Failure {
         matches!(self.retry, Retry::Late)
     }
 
-    /// What makes two failures equal to whoever counts them: cause, code, OAuth error and status.
-    pub fn kind(&self) -> (Option<&'static str>, Option<u32>, Option<&str>, Option<u16>) {
-        (self.hint.map(|hint| hint.word), self.code, self.error.as_deref(), self.status)
-    }
-
     /// Names and values, the most useful first, as they stand in the log and in the text for the sender.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = vec![("err", self.message.clone())];

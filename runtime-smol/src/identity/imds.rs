@@ -1,12 +1,11 @@
 //! Managed identities of Azure machines: the instance metadata service gives tokens to whoever asks on the machine.
 
 use super::answer::{self, Origin};
-use super::failure::Failure;
 use super::http::Http;
 use super::{Exchange, Exchanged};
 use crate::config::{ManagedIdentity, Selection};
 use crate::endpoint::LocalEndpoint;
-use crate::hint::{self, Hint, Sent};
+use crate::hint::{self, Sent};
 
 const PATH: &str = "/metadata/identity/oauth2/token";
 const API_VERSION: &str = "2018-02-01";
@@ -31,7 +30,8 @@ impl Exchange for Imds {
         let url = format!("http://{host}{PATH}");
         let query = query(&self.identity, API_VERSION, "msi_res_id");
         let answer = self.http.get(&url, host, &query, &[("Metadata", "true")]);
-        let answer = answer.map_err(|failure| unreachable(failure, &hint::IMDS_UNREACHABLE));
+        // Without an answer this hint says more than the network's.
+        let answer = answer.map_err(|failure| failure.with_hint(&hint::IMDS_UNREACHABLE));
         answer.and_then(|answer| answer::decode(Origin::Imds, &answer)).map_err(|failure| failure.with_sent(&sent))
     }
 }
@@ -58,10 +58,5 @@ pub(super) fn sent(identity: &ManagedIdentity, host: &str) -> Sent {
         Selection::System => None,
         Selection::ClientId(id) | Selection::ObjectId(id) | Selection::ResourceId(id) => Some(id.clone()),
     };
-    Sent { client_id, scope: Some(identity.resource.clone()), host: Some(host.to_owned()), ..Sent::default() }
-}
-
-/// Without an answer the endpoint's own hint says more than the network's.
-pub(super) fn unreachable(failure: Failure, hint: &'static Hint) -> Failure {
-    failure.with_hint(hint)
+    Sent { client_id, scope: Some(identity.resource.clone()), authority: Some(host.to_owned()), ..Sent::default() }
 }

@@ -10,7 +10,24 @@ use super::forwarding::level_word;
 use super::quantity::{duration_text, size_text};
 
 /// The names that say who the process is to Entra.
-pub(crate) const IDENTITY: &[&str] = &["identity", "client_id", "tenant_id", "token_file", "authority", "scope"];
+pub(crate) const IDENTITY: &[&str] = &[
+    "identity",
+    "client_id",
+    "tenant_id",
+    "authority",
+    "scope",
+    "token_file",
+    "token_proxy",
+    "imds",
+    "arc",
+    "app_service",
+    "resource",
+    "object_id",
+    "resource_id",
+    "secret",
+    "secret_file",
+    "certificate",
+];
 
 /// Names and values in the order of the settings. What is unset is left out.
 pub(crate) fn fields(loaded: &Loaded) -> Vec<(&'static str, String)> {

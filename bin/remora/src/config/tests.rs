@@ -1,9 +1,14 @@
 //! The whole configuration, from a map as from an environment.
 
+mod identities;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use remora_smol::config::{CheckLevel, Identity, TrustSource, WorkloadIdentity};
+use remora_smol::config::{
+    Application, Authorities, CheckLevel, Credential, Identity, ManagedEndpoint, ManagedIdentity, SecretSource,
+    Selection, TrustSource, WorkloadIdentity,
+};
 
 use super::settings::{ALL, Preset};
 use super::*;
