@@ -173,13 +173,13 @@ impl Journal {
     }
 }
 
-/// The cause tells failures apart where it is known, else Entra's number and the status, and the words where nobody
-/// answered.
+/// Where nobody answered, the words tell failures apart; else the cause, Entra's number and the status, for Entra's words
+/// hold ids.
 fn token_kind(failure: &Failure) -> Kind {
-    let word = failure.hint.map(|hint| hint.word.to_owned());
-    let words = || if failure.status.is_none() { beginning(&failure.message) } else { String::new() };
+    let word = || failure.hint.map(|hint| hint.word.to_owned()).unwrap_or_default();
+    let cause = if failure.status.is_none() { failure.message.clone() } else { word() };
     let (status, code) = (failure.status.unwrap_or_default(), failure.code.unwrap_or_default());
-    Kind { status, code, cause: word.unwrap_or_else(words), ..Topic::Token.kind() }
+    Kind { status, code, cause, ..Topic::Token.kind() }
 }
 
 /// What Azure says is told apart by its status, for its words hold ids; what is refused here, by the cause.

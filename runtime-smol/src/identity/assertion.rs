@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::{digest, signature};
-use serde_json::{Value, json};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::signer::Signer;
@@ -27,11 +27,32 @@ pub(super) struct Statement<'s> {
     pub(super) with_chain: bool,
 }
 
+#[derive(Serialize)]
+struct Header {
+    alg: &'static str,
+    typ: &'static str,
+    #[serde(rename = "x5t#S256")]
+    thumbprint: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    x5c: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Claims<'s> {
+    aud: &'s str,
+    iss: &'s str,
+    sub: &'s str,
+    jti: String,
+    nbf: u64,
+    iat: u64,
+    exp: u64,
+}
+
 /// Makes and signs an assertion; each has an id of its own.
 pub(super) fn sign(signer: &Signer, statement: &Statement<'_>) -> Result<Zeroizing<String>, ring::error::Unspecified> {
     let random = SystemRandom::new();
     let header = header(signer, statement.with_chain);
-    let claims = claims(statement, &id(&random)?);
+    let claims = claims(statement, id(&random)?);
     let mut assertion = Zeroizing::new(format!("{}.{}", encoded(&header), encoded(&claims)));
     let mut mark = vec![0; signer.key.public().modulus_len()];
     signer.key.sign(&signature::RSA_PSS_SHA256, &random, assertion.as_bytes(), &mut mark)?;
@@ -40,25 +61,27 @@ pub(super) fn sign(signer: &Signer, statement: &Statement<'_>) -> Result<Zeroizi
     Ok(assertion)
 }
 
-fn header(signer: &Signer, with_chain: bool) -> Value {
+fn header(signer: &Signer, with_chain: bool) -> Header {
     let thumbprint = digest::digest(&digest::SHA256, &signer.leaf.der);
-    let mut header = json!({"alg": "PS256", "typ": "JWT", "x5t#S256": URL_SAFE_NO_PAD.encode(thumbprint)});
-    if with_chain {
+    let chain = std::iter::once(&signer.leaf).chain(&signer.chain).filter(|_| with_chain);
+    Header {
+        alg: "PS256",
+        typ: "JWT",
+        thumbprint: URL_SAFE_NO_PAD.encode(thumbprint),
         // Base64 with padding, unlike everything around it (RFC 7515 §4.1.6).
-        let chain = std::iter::once(&signer.leaf).chain(&signer.chain);
-        header["x5c"] = chain.map(|certificate| STANDARD.encode(&certificate.der)).collect();
+        x5c: chain.map(|certificate| STANDARD.encode(&certificate.der)).collect(),
     }
-    header
 }
 
-fn claims(statement: &Statement<'_>, id: &str) -> Value {
+fn claims<'s>(statement: &Statement<'s>, jti: String) -> Claims<'s> {
     let now = statement.now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-    let Statement { client_id, audience, .. } = statement;
-    json!({"aud": audience, "iss": client_id, "sub": client_id, "jti": id, "nbf": now, "iat": now, "exp": now + LIFE})
+    let &Statement { client_id, audience, .. } = statement;
+    Claims { aud: audience, iss: client_id, sub: client_id, jti, nbf: now, iat: now, exp: now + LIFE }
 }
 
-fn encoded(value: &Value) -> String {
-    URL_SAFE_NO_PAD.encode(value.to_string())
+/// Texts and numbers can always be written as JSON.
+fn encoded(value: &impl Serialize) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(value).unwrap_or_default())
 }
 
 /// A random UUID (RFC 9562 §5.4).

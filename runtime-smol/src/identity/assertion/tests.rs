@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
+
 use super::*;
 
 const NOW: u64 = 1_700_000_000;
