@@ -1,11 +1,11 @@
-//! Keeps the README's tables of settings and of metrics equal to the tables in the code.
+//! Keeps parts of the README equal to what they are made from.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::settings::{self, Group};
 
-/// Set to anything, it makes the tests write the tables instead of comparing them.
+/// Set to anything, it makes the tests write those parts instead of comparing them.
 const REWRITE: &str = "REMORA_WRITE_README";
 
 /// One Markdown table for all groups.
@@ -33,25 +33,27 @@ fn metrics() -> String {
     table
 }
 
-fn readme() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")
-}
-
 /// The table between the two marks that name it is `table`.
 fn judge(name: &str, source: &str, table: &str) {
     let (begin, end) = (format!("<!-- {name}: made from {source} -->\n"), format!("<!-- end of {name} -->"));
-    let text = std::fs::read_to_string(readme()).expect("README.md");
-    let (before, rest) = text.split_once(&begin).expect("the mark before the table");
-    let (found, after) = rest.split_once(&end).expect("the mark behind the table");
-    if std::env::var_os(REWRITE).is_some() {
-        std::fs::write(readme(), format!("{before}{begin}{table}{end}{after}")).expect("a writable README.md");
-    } else {
-        assert_eq!(found, table, "{REWRITE}=1 cargo test -p remora readme writes it anew");
-    }
+    assert_part("README.md", &begin, &end, table);
 }
 
 #[test]
 fn the_readmes_tables_list_settings_and_metrics_as_they_are() {
     judge("settings", "bin/remora/src/config/settings.rs", &settings());
     judge("metrics", "runtime-smol/src/report.rs", &metrics());
+}
+
+/// The part between two marks of a document is `made`; or it is written anew.
+pub(crate) fn assert_part(document: &str, begin: &str, end: &str, made: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(document);
+    let text = std::fs::read_to_string(&path).expect(document);
+    let (before, rest) = text.split_once(begin).expect("the mark before the part");
+    let (found, after) = rest.split_once(end).expect("the mark behind the part");
+    if std::env::var_os(REWRITE).is_some() {
+        std::fs::write(&path, format!("{before}{begin}{made}{end}{after}")).expect("a writable document");
+        return;
+    }
+    assert_eq!(found, made, "{REWRITE}=1 cargo test -p remora writes {document} anew");
 }
