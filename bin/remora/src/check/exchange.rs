@@ -37,7 +37,8 @@ fn refused(failure: &Failure) -> Finding {
     let ids: String = ids.iter().filter_map(|(word, id)| Some(format!(" {word} {}", id.as_ref()?))).collect();
     let ids = if failure.message.contains("Trace ID") { String::new() } else { ids };
     let mut finding = Finding::new(format!("{}{ids}", failure.message));
-    finding.why = failure.hint.map(|hint| format!("{} ({})", hint.cause, hint.word));
+    finding.why = failure.hint.map(|hint| hint.cause.to_owned());
+    finding.more = failure.hint.map(|hint| hint.word);
     finding.repair = failure.hint.map(|hint| hint.repair(&failure.sent));
     finding
 }

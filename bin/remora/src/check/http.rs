@@ -8,6 +8,8 @@ use remora_smol::probe::Link;
 
 /// Longest head of an answer, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
+/// Longest line of a body that is shown, in characters. Azure's refusals name the identity near their end.
+const MAX_LINE: usize = 1000;
 /// Most interim answers before the real one.
 const MAX_INTERIM: usize = 4;
 
@@ -27,7 +29,7 @@ impl Answer {
     pub(super) fn line(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         let line = text.lines().next().unwrap_or_default();
-        line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect()
+        line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_LINE).collect()
     }
 }
 

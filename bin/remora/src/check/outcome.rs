@@ -28,12 +28,14 @@ pub(super) struct Finding {
     pub(super) why: Option<String>,
     /// What to do, in place of what the page says.
     pub(super) repair: Option<String>,
+    /// What `remora explain` tells more about than the page.
+    pub(super) more: Option<&'static str>,
 }
 
 impl Finding {
     /// Something that the check's own page explains.
     pub(super) fn new(seen: impl Into<String>) -> Self {
-        Self { page: None, seen: seen.into(), why: None, repair: None }
+        Self { page: None, seen: seen.into(), why: None, repair: None, more: None }
     }
 
     /// Explained by another page.

@@ -34,6 +34,8 @@ pub(super) fn signed(cx: &mut Context<'_>) -> Checked {
         Outcome::Fail(Finding::new(seen))
     })?;
     cx.pod.learn("issuer", claims.text("iss").map(str::to_owned));
+    let trimmed = claims.text("iss").map(|issuer| issuer.trim_end_matches('/').to_owned());
+    cx.pod.learn("issuer-without-slash", trimmed);
     cx.pod.learn("subject", claims.text("sub").map(str::to_owned));
     cx.pod.learn("audience", claims.texts("aud").first().map(|audience| (*audience).to_owned()));
     cx.assertion = Some(claims);

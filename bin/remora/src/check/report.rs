@@ -33,6 +33,8 @@ struct Line {
     why: String,
     /// Prose and commands, each filled in.
     repair: Vec<String>,
+    /// What `remora explain` tells more about.
+    more: String,
     /// The page to look at first.
     needs: Option<&'static Page>,
 }
@@ -46,6 +48,7 @@ impl Line {
             seen: seen.to_owned(),
             why: String::new(),
             repair: Vec::new(),
+            more: page.to_string(),
             needs,
         };
         match &done.outcome {
@@ -61,7 +64,8 @@ impl Line {
         let why = finding.why.clone().unwrap_or_else(|| page.why.to_owned());
         let repair = finding.repair.as_deref().unwrap_or(page.repair);
         let repair = repair.lines().map(|line| pod.fill(line, is_command(line))).collect();
-        Self { page, verdict, seen: finding.seen.clone(), why, repair, needs: None }
+        let more = finding.more.map_or_else(|| page.to_string(), str::to_owned);
+        Self { page, verdict, seen: finding.seen.clone(), why, repair, more, needs: None }
     }
 
     fn title(&self) -> &'static str {
@@ -118,7 +122,10 @@ fn conclusion(cx: &Context<'_>) -> String {
     let held =
         |page: &'static Page| cx.done.iter().any(|done| done.step == page && matches!(done.outcome, Outcome::Ok(_)));
     let rule = cx.pod.known("dcr").unwrap_or("the workspace");
-    if held(&pages::RBAC_01) {
+    let throttled = |done: &Done| done.page() == &pages::RBAC_03;
+    if cx.done.iter().any(throttled) {
+        format!("This pod may write to {rule}, and Azure asks it to send less.")
+    } else if held(&pages::RBAC_01) {
         format!("This pod can write to {rule} in Azure Monitor.")
     } else if held(&pages::TOK_10) {
         format!("This pod gets tokens for {rule}; --write tries whether it may write, too.")

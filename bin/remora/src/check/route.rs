@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::http;
 use super::outcome::Finding;
-use crate::pages::{NET_03, Page};
+use crate::pages::{NET_02, NET_03, NET_04, Page};
 
 /// For each step of a way.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -86,7 +86,7 @@ impl Route {
             // What is spoken inside the proxy's own TLS is tried by the token exchange alone.
             Some(hop) if hop.secure => Ok(format!("{told} answers")),
             Some(hop) => {
-                tunnel(&mut link, hop, &self.to).map_err(|seen| Finding::new(format!("{told}: {seen}")))?;
+                tunnel(&mut link, hop, &self.to).map_err(|seen| refused_by_proxy(&told, &seen))?;
                 self.link = Some(link);
                 Ok(format!("{told} opens a tunnel to {}", self.to.authority()))
             }
@@ -128,6 +128,11 @@ impl Route {
     }
 }
 
+fn refused_by_proxy(told: &str, seen: &str) -> Finding {
+    let repair = "let the proxy connect to that host, or name the host in NO_PROXY where it can be reached directly";
+    Finding::new(format!("{told}: {seen}")).repaired(format!("{repair}\n{}", NET_02.repair))
+}
+
 /// Asks a proxy for a tunnel (RFC 9110 §9.3.6).
 fn tunnel(link: &mut Link, hop: &Hop, to: &Endpoint) -> Result<(), String> {
     let target = if to.host().contains(':') {
@@ -166,10 +171,9 @@ fn distrust(host: &str, error: &HandshakeError) -> Finding {
                 .repaired(format!("see whose address the name has; somebody else answers there\n{}", NET_03.repair))
         }
         Some(Doubt::Expired | Doubt::NotYetValid) => {
-            let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now().max(std::time::UNIX_EPOCH));
+            let now = humantime::format_rfc3339_seconds(SystemTime::now().max(SystemTime::UNIX_EPOCH));
             let seen = format!("{host}: {error}; by this node's clock it is {now}");
-            Finding::new(seen)
-                .repaired(format!("see first whether the node's clock is right\n{}", crate::pages::NET_04.repair))
+            Finding::new(seen).repaired(format!("see first whether the node's clock is right\n{}", NET_04.repair))
         }
         _ => Finding::new(format!("{host}: {error}")),
     }

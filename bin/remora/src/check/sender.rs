@@ -81,20 +81,20 @@ pub(super) fn keeps_up(cx: &mut Context<'_>) -> Checked {
         "{} failed, {} retried, {} pending, {} of {} shards",
         queue.failed, queue.retried, queue.pending, queue.shards, queue.most_shards
     );
-    let full = queue.most_shards > 0.0 && queue.shards >= queue.most_shards;
-    if queue.failed > 0.0 || full { Err(Outcome::Warn(Finding::new(seen))) } else { Ok(seen) }
+    let full = queue.most_shards > 0 && queue.shards >= queue.most_shards;
+    if queue.failed > 0 || full { Err(Outcome::Warn(Finding::new(seen))) } else { Ok(seen) }
 }
 
 /// The numbers of one remote-write queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Queue {
     known: bool,
-    sent: f64,
-    failed: f64,
-    retried: f64,
-    pending: f64,
-    shards: f64,
-    most_shards: f64,
+    sent: u64,
+    failed: u64,
+    retried: u64,
+    pending: u64,
+    shards: u64,
+    most_shards: u64,
 }
 
 impl Queue {
@@ -105,7 +105,7 @@ impl Queue {
         for line in metrics.lines().filter_map(|line| line.strip_prefix(QUEUE)) {
             let Some((name, rest)) = line.split_once('{') else { continue };
             let Some((labels, value)) = rest.rsplit_once("} ") else { continue };
-            let Some(value) = value.split(' ').next().and_then(|value| value.parse::<f64>().ok()) else { continue };
+            let Some(value) = value.split(' ').next().and_then(whole) else { continue };
             if !labels.contains(&path) && !labels.contains(&end) {
                 continue;
             }
@@ -122,6 +122,15 @@ impl Queue {
         }
         queue
     }
+}
+
+/// A number of the text format without its fraction: `12`, or `1.25e+06` as Go writes larger ones.
+fn whole(text: &str) -> Option<u64> {
+    let (mantissa, exponent) = text.split_once("e+").unwrap_or((text, "0"));
+    let (digits, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let exponent: usize = exponent.parse().ok().filter(|exponent| *exponent < 20)?;
+    let kept = fraction.chars().chain(std::iter::repeat('0')).take(exponent);
+    digits.chars().chain(kept).collect::<String>().parse().ok()
 }
 
 #[cfg(test)]
@@ -144,6 +153,16 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_read_as_go_writes_them() {
+        for (text, number) in [("0", 0), ("12", 12), ("1.5", 1), ("1e+06", 1_000_000), ("1.234567e+06", 1_234_567)] {
+            assert_eq!(whole(text), Some(number), "{text}");
+        }
+        for text in ["NaN", "+Inf", "-1", "1e+30", "1e-05", ""] {
+            assert_eq!(whole(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn only_the_queue_of_this_port_counts() {
         let metrics = "# TYPE prometheus_remote_storage_shards gauge\n\
             prometheus_remote_storage_shards{remote_name=\"a\",url=\"http://localhost:8081/api/v1/write\"} 2\n\
@@ -151,7 +170,7 @@ mod tests {
             prometheus_remote_storage_samples_failed_total{remote_name=\"a\",url=\"http://localhost:8081/api/v1/write\"} 1e+03\n\
             prometheus_remote_storage_samples_in_total 7\n";
         let queue = Queue::read(metrics, 8081);
-        assert_eq!((queue.known, queue.shards, queue.failed), (true, 2.0, 1000.0));
+        assert_eq!((queue.known, queue.shards, queue.failed), (true, 2, 1000));
         assert!(!Queue::read(metrics, 808).known);
     }
 }

@@ -43,7 +43,7 @@ kubectl delete pod <pod> -n <namespace>";
 TOK_07 "TOK-07" "The cluster's issuer shows its keys",
 "Entra fetches the issuer's keys to check the projected token. What cannot be reached from here may still be reached from there, but not the other way round.",
 "see whether the issuer answers from outside, and names itself exactly as in the token, the slash at its end included\n\
-curl <issuer>.well-known/openid-configuration\n\
+curl -sS <issuer-without-slash>/.well-known/openid-configuration\n\
 az aks show -g <group> -n <cluster> --query oidcIssuerProfile.issuerUrl -o tsv";
 }
 TokenExchange {

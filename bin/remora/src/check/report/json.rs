@@ -61,7 +61,7 @@ fn check(line: &Line) -> Value {
         Verdict::Warning | Verdict::Error => {
             check["error"] = line.seen.as_str().into();
             check["why"] = line.why.as_str().into();
-            check["hint"] = format!("remora explain {}", line.page).into();
+            check["hint"] = format!("remora explain {}", line.more).into();
             check["remediation"] = remediation(&line.repair);
         }
     }

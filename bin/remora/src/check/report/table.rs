@@ -56,13 +56,13 @@ impl Report {
     }
 
     fn push_end(&self, text: &mut String, style: Style, whole: bool) {
-        let [ok, warnings, failed, skipped] =
+        let [ok, warned, failed, skipped] =
             [Verdict::Success, Verdict::Warning, Verdict::Error, Verdict::Skipped].map(|verdict| self.count(verdict));
         let mark = style.mark(if failed > 0 { Verdict::Error } else { Verdict::Success });
         let blank = if whole { "\n" } else { "" };
         let _ = writeln!(
             text,
-            "{blank}Status check results are {} ({ok} ok, {warnings} warnings, {failed} failed, {skipped} skipped)",
+            "{blank}Status check results are {} ({ok} ok, {warned} warned, {failed} failed, {skipped} skipped)",
             mark.trim_end()
         );
         if failed == 0 {
@@ -90,5 +90,5 @@ fn push_line(text: &mut String, style: Style, line: &Line) {
     for (i, part) in line.repair.iter().enumerate() {
         let _ = writeln!(text, "    {} {part}", if i == 0 { "fix: " } else { "     " });
     }
-    let _ = writeln!(text, "    more: remora explain {page}");
+    let _ = writeln!(text, "    more: remora explain {}", line.more);
 }
