@@ -34,8 +34,8 @@ pub(super) fn exchange(cx: &mut Context<'_>) -> Checked {
 /// What a refusal means. Whatever its number is, Entra's own words and the ids for a support ticket are shown.
 fn refused(failure: &Failure) -> Finding {
     let ids = [("trace", &failure.trace_id), ("correlation", &failure.correlation_id)];
-    let ids: String = ids.iter().filter_map(|(word, id)| Some(format!(" {word} {}", id.as_ref()?))).collect();
-    let ids = if failure.message.contains("Trace ID") { String::new() } else { ids };
+    let ids: Vec<_> = ids.iter().filter_map(|(word, id)| Some(format!("{word} {}", id.as_ref()?))).collect();
+    let ids = if ids.is_empty() { String::new() } else { format!(" ({})", ids.join(", ")) };
     let mut finding = Finding::new(format!("{}{ids}", failure.message));
     finding.why = failure.hint.map(|hint| hint.cause.to_owned());
     finding.more = failure.hint.map(|hint| hint.word);

@@ -8,6 +8,8 @@ use crate::config::source::Source;
 
 /// Where Kubernetes mounts every pod's own token, which names the pod as well.
 const DEFAULT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+/// What a repair asks for: that these are known says nothing about whether they are right.
+const ASKED_FOR: [&str; 2] = ["client-id", "tenant-id"];
 /// Longest token that is read, in bytes.
 const MAX_TOKEN: usize = 64 * 1024;
 
@@ -66,7 +68,8 @@ impl Pod {
         let mut rest = line;
         while let Some((before, tail)) = rest.split_once('<') {
             filled.push_str(before);
-            let known = tail.split_once('>').and_then(|(name, after)| Some((self.known(name)?, after)));
+            let known = tail.split_once('>').filter(|(name, _)| !ASKED_FOR.contains(name));
+            let known = known.and_then(|(name, after)| Some((self.known(name)?, after)));
             let Some((value, after)) = known else {
                 filled.push('<');
                 rest = tail;
@@ -139,6 +142,13 @@ mod tests {
     fn what_a_terminal_would_obey_is_not_learnt() {
         let pod = pod(&[("pod", "a\u{1b}[2J"), ("namespace", "")]);
         assert_eq!((pod.known("pod"), pod.known("namespace")), (None, None));
+    }
+
+    #[test]
+    fn a_wrong_id_is_not_offered_as_the_right_one() {
+        let pod = pod(&[("client-id", "wrong"), ("tenant-id", "wrong")]);
+        let line = "kubectl annotate sa x client-id=<client-id> tenant-id=<tenant-id>";
+        assert_eq!(pod.fill(line, true), line);
     }
 
     #[test]
