@@ -170,6 +170,15 @@ fn tell(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
+/// What `--pre -o short` prints for a pod with these variables, away from a terminal.
+#[cfg(test)]
+pub(crate) fn offline_in_short(source: &dyn Source) -> String {
+    let options = Options { reach: Reach::Offline, ..Options::default() };
+    let mut cx = Context::new(&options, source);
+    steps::run(&mut cx);
+    Report::new(&cx).table(Style { colour: false, signs: false }, false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
