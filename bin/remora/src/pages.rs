@@ -167,6 +167,27 @@ mod tests {
     }
 
     #[test]
+    fn every_code_that_a_sender_is_told_has_a_page() {
+        use remora_core::forward::Refusal;
+        use remora_core::forward::reply::code;
+        let refusals = [
+            Refusal::NoToken,
+            Refusal::Rejected,
+            Refusal::Capacity,
+            Refusal::Resolve,
+            Refusal::Connect,
+            Refusal::Tls,
+            Refusal::Broken,
+            Refusal::Timeout,
+        ];
+        let told: BTreeSet<_> = refusals.map(Refusal::code).into_iter().chain((100..600).map(code)).collect();
+        assert!(told.len() > 6);
+        for code in told.into_iter().filter(|code| !code.is_empty()) {
+            assert!(find(code).is_some(), "{code}");
+        }
+    }
+
+    #[test]
     fn a_placeholder_in_a_command_needs_no_quotes_of_its_own() {
         for page in all() {
             for line in page.repair.lines().filter(|line| is_command(line)) {

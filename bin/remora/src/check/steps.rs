@@ -53,6 +53,7 @@ pub(super) static ALL: &[Step] = &[
     online(&pages::RBAC_01, role::empty_write),
     online(&pages::LIVE_01, process::listens),
     online(&pages::LIVE_02, process::ready),
+    online(&pages::LIVE_03, process::delivers),
     online(&pages::PROM_01, sender::writes),
     online(&pages::PROM_02, sender::keeps_up),
 ];
@@ -82,7 +83,7 @@ impl Step {
     /// Whether it says something about Azure, which needs the way there.
     fn needs_azure(&self) -> bool {
         let category = matches!(self.page.category, Category::Network | Category::TokenExchange | Category::Role);
-        category || self.page == &pages::LIVE_02
+        category || [&pages::LIVE_02, &pages::LIVE_03].contains(&self.page)
     }
 }
 
