@@ -11,6 +11,7 @@ import snapshots
 from answering import Answering
 from case import slow
 from checked import Checked
+from empty_root import furnish
 from interceptor import Interceptor
 from namespaces import unshare
 from packages import ROOT, python_with
@@ -43,6 +44,24 @@ class Healthy(Checked):
     def test_all_good_in_one_line_each(self):
         status, text = self.check("--pre", "-o", "short")
         self.assertEqual((status, text.count("\n")), (0, 2), text)
+
+    def test_all_good_with_every_identity(self):
+        for identity in ("identity-binding", "secret", "certificate", "pfx", "imds-system", "imds-user", "app-service"):
+            with self.subTest(identity=identity):
+                environment = self.emulator.remora_environment(identity)
+                absent = dict.fromkeys(name for name in self.complete if name not in environment)
+                status, text = self.check("--write", "-o", "short", **{**absent, **environment})
+                self.assertEqual((status, text.count("\n")), (0, 2), text)
+                self.assertIn("This pod can write to dcr-", text)
+
+    def test_all_good_in_an_empty_root(self):
+        root = self.folder.path / "root"
+        inside = {**furnish(root, self.complete), "PATH": os.environ["PATH"]}
+        port = ("--listening-port", str(self.sidecar.port), "--prometheus", f"http://127.0.0.1:{free_port()}")
+        command = [*unshare("--fork"), f"--root={root}", "/remora", "check", "--write", *port]
+        done = subprocess.run(command, env=inside, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("This pod can write to dcr-", done.stdout)
 
     def test_flags_win_over_the_environment(self):
         wrong = ("--azure-client-id", "7e57c0de-0000-4000-8000-00000000dead")

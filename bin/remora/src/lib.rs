@@ -128,7 +128,10 @@ fn log_faults(faults: &Faults) {
 
 fn misused(error: &UsageError) -> ExitCode {
     let text = format!("remora: {error}\nremora --help lists all commands and flags\n");
-    termination::leave(&text);
+    // A word is typed into a running container, whose last words are not ours to write.
+    if std::env::args_os().nth(1).is_none_or(|first| first.as_encoded_bytes().starts_with(b"-")) {
+        termination::leave(&text);
+    }
     complain(&text);
     ExitCode::from(USAGE)
 }
