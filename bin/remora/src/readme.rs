@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Mutex;
 
 use crate::arguments::CHECK_FLAGS;
 use crate::check;
@@ -79,8 +80,10 @@ fn the_readmes_sample_is_what_the_program_prints() {
     assert_part("README.md", "<!-- sample: made by bin/remora/src/readme.rs -->\n", "<!-- end of sample -->", &made);
 }
 
-/// The part between two marks of a document is `made`; or it is written anew.
+/// The part between two marks of a document is `made`; or it is written anew, one part after the other.
 pub(crate) fn assert_part(document: &str, begin: &str, end: &str, made: &str) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(document);
     let text = std::fs::read_to_string(&path).expect(document);
     let (before, rest) = text.split_once(begin).expect("the mark before the part");

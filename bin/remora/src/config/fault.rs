@@ -67,8 +67,8 @@ pub(crate) struct Fault {
 impl Fault {
     /// A fault of `name`, whose `value` is masked here, and so are the parts of it that the reasons repeat.
     pub(crate) fn new(name: &str, value: Option<&str>, reject: Reject) -> Self {
-        let Reject { wrong, fix } = reject;
-        let reject = Reject { wrong: masked_words(&wrong), fix: masked_words(&fix) };
+        let Reject { wrong, fix, page } = reject;
+        let reject = Reject { wrong: masked_words(&wrong), fix: masked_words(&fix), page };
         Self { name: name.to_owned(), value: value.map(masked), reject }
     }
 

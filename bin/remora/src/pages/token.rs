@@ -8,7 +8,7 @@ TOK_01 "TOK-01" "The projected token is there and can be read",
 "It is what the pod proves its service account with.",
 "leave AZURE_FEDERATED_TOKEN_FILE to the webhook; it mounts the token at /var/run/secrets/azure/wi/token/azure-identity-token\n\
 since v1.6.0 and at /var/run/secrets/azure/tokens/azure-identity-token before. If this user may not read it, set fsGroup in the pod's securityContext\n\
-kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[?(@.projected)].name}'\n\
+kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[*].projected.sources[*].serviceAccountToken}'\n\
 kubectl delete pod <pod> -n <namespace>";
 
 TOK_02 "TOK-02" "The projected token is a signed JSON web token",
