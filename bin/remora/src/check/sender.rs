@@ -61,7 +61,7 @@ impl Default for PrometheusUrl {
 pub(super) fn writes(cx: &mut Context<'_>) -> Checked {
     let port = cx.config()?.listen.port;
     let Ok(metrics) = cx.options.prometheus.metrics() else {
-        return Err(Outcome::Left("no Prometheus answers at localhost:9090; --prometheus names another one"));
+        return Err(Outcome::Left("no Prometheus answers; --prometheus URL says where it is"));
     };
     let queue = Queue::read(&metrics, port);
     cx.queue = Some(queue);
