@@ -16,7 +16,7 @@ mod witness;
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::{Resumption, UnbufferedClientConnection, WebPkiServerVerifier};
+use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 use rustls::{ClientConfig, RootCertStore, crypto};
@@ -93,15 +93,12 @@ impl Client {
     /// The same for one handshake, with somebody who remembers what the peer presented. It trusts no more than
     /// [`Client::new`] does.
     pub(crate) fn witnessed(certificates: &[CertificateDer<'static>]) -> Result<(Self, Witness), TlsError> {
-        let roots = Arc::new(roots(certificates));
-        let inner = WebPkiServerVerifier::builder_with_provider(roots, provider())
-            .build()
-            .map_err(|error| TlsError(error.to_string()))?;
         let witness = Witness::default();
+        let watched = witness::Watched { roots: roots(certificates), provider: provider(), witness: witness.clone() };
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(witness::Watched { inner, witness: witness.clone() }))
+            .with_custom_certificate_verifier(Arc::new(watched))
             .with_no_client_auth();
         Ok((Self(Arc::new(config)), witness))
     }

@@ -226,7 +226,7 @@ class ProjectedToken(Checked):
         self.assert_cause("TOK-02", AZURE_FEDERATED_TOKEN_FILE=str(path))
 
     def test_token_expired(self):
-        self.with_token(life_s=-600)
+        self.with_token(life_s=-605)
         self.assert_cause("TOK-05")
 
     def test_token_that_the_kubelet_did_not_replace(self):
@@ -300,11 +300,11 @@ class Network(Checked):
         self.assert_cause("NET-03", words=["another host"], **how)
 
     def test_clock_off(self):
-        self.emulator.ask("/settings", {"clock_skew_s": 3600})
+        self.emulator.ask("/settings", {"clock_skew_s": 3630})
         self.assert_cause("NET-04", words=["behind"])
 
     def test_clock_a_little_off(self):
-        self.emulator.ask("/settings", {"clock_skew_s": -120})
+        self.emulator.ask("/settings", {"clock_skew_s": -130})
         self.with_token(life_s=7200)
         self.assert_found("NET-04", "warning", "--skip", "token-exchange", status=0, words=["ahead of"])
 

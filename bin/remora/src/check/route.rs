@@ -69,8 +69,7 @@ impl Route {
         let (host, port) = self.next();
         let found = probe::resolve(host, port, LIMIT).map_err(|error| Finding::new(format!("{host}: {error}")))?;
         let (took, first) = (began.elapsed(), found.first().map(|address| address.ip().to_string()));
-        let slow =
-            if took > Duration::from_secs(1) { format!(", after {} ms", took.as_millis()) } else { String::new() };
+        let slow = if took > Duration::from_secs(1) { format!(", after {} s", took.as_secs()) } else { String::new() };
         let note = format!("{host} is {}{slow}", first.unwrap_or_default());
         self.addresses = found;
         Ok(note)

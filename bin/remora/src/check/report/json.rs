@@ -37,8 +37,11 @@ impl Report {
 
     /// This pod's values by the name of their placeholder.
     fn pod_json(&self) -> Value {
-        let known = self.pod.all().map(|(name, value)| (name.to_owned(), Value::from(value)));
-        Value::Object(known.collect::<Map<_, _>>())
+        let mut known = Map::new();
+        for (name, value) in self.pod.all() {
+            known.insert(name.to_owned(), Value::from(value));
+        }
+        Value::Object(known)
     }
 }
 
