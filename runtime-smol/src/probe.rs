@@ -4,7 +4,6 @@
 //! A [`Link`] carries bytes; what they say is for the caller to write and to read.
 
 mod certificate;
-mod proxy;
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -12,8 +11,8 @@ use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+pub use crate::proxy::Hop;
 pub use certificate::Presented;
-pub use proxy::Hop;
 
 pub use crate::tls::Doubt;
 use crate::tls::{self, Session, TlsError};

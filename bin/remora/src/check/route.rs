@@ -4,8 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use remora_core::http::tunnel::encode_connect;
 use remora_smol::Trust;
 use remora_smol::config::Proxy;
 use remora_smol::endpoint::Endpoint;
@@ -134,18 +133,12 @@ fn refused_by_proxy(told: &str, seen: &str) -> Finding {
 
 /// Asks a proxy for a tunnel (RFC 9110 §9.3.6).
 fn tunnel(link: &mut Link, hop: &Hop, to: &Endpoint) -> Result<(), String> {
-    let target = if to.host().contains(':') {
-        format!("[{}]:{}", to.host(), to.port())
-    } else {
-        format!("{}:{}", to.host(), to.port())
-    };
-    let login = hop.login.as_ref().map(|login| {
-        let encoded = Zeroizing::new(STANDARD.encode(login.as_bytes()));
-        Zeroizing::new(format!("Proxy-Authorization: Basic {}\r\n", *encoded))
-    });
-    let login = login.as_ref().map_or("", |login| login.as_str());
-    let request = Zeroizing::new(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{login}\r\n"));
-    let status = link.send(request.as_bytes()).and_then(|()| http::status(link)).map_err(|error| error.to_string())?;
+    let target = to.host_and_port();
+    let credentials = hop.credentials.as_ref().map(|credentials| credentials.as_bytes());
+    let mut request = Zeroizing::new([0; 4096]);
+    let length = encode_connect(&target, credentials, &mut request[..]).map_err(|error| error.to_string())?;
+    let request = request.get(..length).unwrap_or_default();
+    let status = link.send(request).and_then(|()| http::status(link)).map_err(|error| error.to_string())?;
     match status {
         200..=299 => Ok(()),
         407 => Err(format!("wants a login before it connects to {target} (407); put it into HTTPS_PROXY")),
