@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Set-up and build steps that scripts/demo and scripts/test share. Sourced by bash; the caller's working directory is the
+# Set-up and build steps that scripts/demo, scripts/image and scripts/test share. Sourced by bash; the caller's working directory is the
 # project's root. Everything that is fetched beside Debian packages goes below the target folder.
 
 target_dir=${CARGO_TARGET_DIR:-target}
@@ -116,10 +116,35 @@ need_for_demo() {
     need_prometheus
 }
 
+# need_cross TRIPLE: what it takes to build for a target, which is more when it is not this machine's. ring's C files take
+# the other architecture's compiler, but no libc: without one, no header of glibc can get in. The linker is Rust's own.
+need_cross() {
+    need_rust_target "$1"
+    [ "$1" != "$(musl_target)" ] || return 0
+    local architecture=${1%%-*} name=${1//-/_}
+    need "$architecture-linux-gnu-gcc=gcc-${architecture/_/-}-linux-gnu"
+    export "CC_$name=$architecture-linux-gnu-gcc"
+    export "CFLAGS_$name=-ffreestanding -DRING_CORE_NOSTDLIBINC=1"
+    export "CARGO_TARGET_${name^^}_LINKER=rust-lld"
+}
+
+# build_release TRIPLE...: the shipped binary, the same bytes from whatever folder it is built in: target/TRIPLE/release/remora.
+build_release() {
+    local triple targets=() flags=(-Clink-self-contained=yes)
+    for triple in "$@"; do
+        need_cross "$triple"
+        targets+=(--target "$triple")
+    done
+    flags+=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=crates")
+    flags+=("--remap-path-prefix=$PWD=remora" "--remap-path-prefix=$(realpath -m "$target_dir")=target")
+    CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}") \
+        cargo build --quiet --locked --release -p remora "${targets[@]}"
+}
+
 # The shipped binary and the emulator, and where they are. Binaries named by the caller are taken as they are.
 build_remora() {
     [ -n "${REMORA_BIN:-}" ] && return
-    cargo build --quiet --locked --release -p remora --target "$(musl_target)" || return 1
+    build_release "$(musl_target)" || return 1
     REMORA_BIN=$(realpath "$target_dir/$(musl_target)/release/remora")
     export REMORA_BIN
 }
