@@ -149,6 +149,14 @@ build_remora() {
     export REMORA_BIN
 }
 
+# The image, the tools that look at it, and where it is.
+build_image() {
+    need skopeo=skopeo umoci=umoci podman=podman runc=runc qemu-aarch64-static=qemu-user-static
+    scripts/image || return 1
+    IMAGE_DIR=$(realpath "$target_dir/image")
+    export IMAGE_DIR
+}
+
 # The core's example of a second driver, for the end-to-end tests.
 build_blocking() {
     cargo build --quiet --locked -p remora-core --example blocking || return 1
