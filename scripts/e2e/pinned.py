@@ -36,5 +36,6 @@ def run(*command, **options):
     words = [str(word) for word in command]
     done = subprocess.run(words, capture_output=True, text=True, check=False, **options)
     if done.returncode != 0:
-        raise Failure(f"expected {' '.join(words)} to work; it ended with {done.returncode}: {done.stdout}{done.stderr}")
+        said = f"it ended with {done.returncode}: {done.stdout}{done.stderr}"
+        raise Failure(f"expected {' '.join(words)} to work; {said}")
     return done.stdout

@@ -21,7 +21,7 @@ class Podman:
 
     def __init__(self, folder):
         if os.geteuid() != 0:
-            raise Failure("expected to run as root, so that a container can have a memory limit; run: sudo scripts/test")
+            raise Failure("expected to be root, so that a container can have a memory limit; run: sudo scripts/test")
         places = [f"--root={folder / 'storage'}", f"--runroot={folder / 'run'}", f"--tmpdir={folder / 'tmp'}"]
         self._command = ["podman", *places, "--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--runtime=runc"]
 
@@ -32,9 +32,10 @@ class Podman:
     def run_command(self, name, image, environment, memory, *more):
         """The words that run an image as a restricted container of the host's network, to be followed by its flags."""
         files = [f"--volume={value}:{value}:ro" for value in environment.values() if value.startswith("/")]
-        names = [f"--env={name}" for name in environment]
+        names = [f"--env={variable}" for variable in environment]
         bounds = [f"--memory={memory}", f"--timeout={MOST_SECONDS}", *ULIMITS, *RESTRICTED]
-        return [*self._command, "run", "--rm", f"--name={name}", "--network=host", *bounds, *files, *names, *more, image]
+        container = ["--rm", f"--name={name}", "--network=host"]
+        return [*self._command, "run", *container, *bounds, *files, *names, *more, image]
 
     def remove(self, name):
         """Ends a container, if there is one."""

@@ -80,7 +80,8 @@ class Image(Case):
                 content = layer.extractfile("remora").read()
             self.assertEqual([(file.name, file.mode, file.uid) for file in files], [("remora", 0o555, 0)])
             self.assertEqual(content, self.plain(architecture).read_bytes())
-            print(f"       linux/{architecture}: {layers[0]['size']:,} bytes packed, {len(content):,} unpacked", flush=True)
+            packed = layers[0]["size"]
+            print(f"       linux/{architecture}: {packed:,} bytes packed, {len(content):,} unpacked", flush=True)
             self.assertLessEqual(len(content), MOST_BYTES, f"unpacked bytes of linux/{architecture}")
 
     def test_configuration_names_user_entrypoint_and_labels(self):
