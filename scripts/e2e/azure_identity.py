@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from packages import python_with
+import pinned
 from process import Failure
 
 PINNED = ("azure-identity==1.27.0", "PyJWT==2.15.1")
@@ -15,7 +15,7 @@ APPLICATION = Path(__file__).with_name("azure_identity_application.py")
 
 def python():
     """A Python that has the pinned packages."""
-    return python_with(*PINNED)
+    return pinned.python("azure-identity", *PINNED) / "python"
 
 
 def ask(emulator, kind, identity=None, wrapper=(), scope=None, **changes):
