@@ -14,7 +14,6 @@ from checked import Checked
 from empty_root import furnish
 from interceptor import Interceptor
 from namespaces import unshare
-from packages import ROOT, python_with
 from process import Failure, free_port
 from prometheus import Prometheus
 from remora import Remora
