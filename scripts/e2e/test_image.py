@@ -150,15 +150,15 @@ class Image(Case):
 
     @slow
     def test_another_folder_gives_the_same_digest(self):
-        tree, home = self.folder.path / "another folder", self.folder.path / "another home"
+        tree, home, target = (self.folder.path / f"another {name}" for name in ("folder", "home", "target"))
         shutil.copytree(ROOT, tree, symlinks=True, ignore=shutil.ignore_patterns("target", "__pycache__"))
         # The same crates by another path.
         home.mkdir()
         for path in Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")).iterdir():
             (home / path.name).symlink_to(path)
-        environment = {**os.environ, "CARGO_HOME": str(home), "CARGO_TARGET_DIR": str(tree / "elsewhere")}
+        environment = {**os.environ, "CARGO_HOME": str(home), "CARGO_TARGET_DIR": str(target)}
         run(tree / "scripts/image", env=environment)
-        index = tree / "elsewhere/image/layout/index.json"
+        index = target / "image/layout/index.json"
         self.assertEqual(index.read_text(), (self.layout / "index.json").read_text())
 
 
