@@ -12,7 +12,7 @@ README = ROOT / "scripts/checks/readme"
 class Readme(CopiedTree):
     """Each fault is reported with its command."""
 
-    copied = [*WORKSPACE, "README.md", "scripts"]
+    copied = [*WORKSPACE, "README.md", "SECURITY.md", "scripts"]
 
     def check(self):
         """(exit status, output) of the check on the copy."""
