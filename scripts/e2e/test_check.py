@@ -7,6 +7,7 @@ import subprocess
 import time
 import unittest
 
+import pinned
 import snapshots
 from answering import Answering
 from case import slow
@@ -14,6 +15,7 @@ from checked import Checked
 from empty_root import furnish
 from interceptor import Interceptor
 from namespaces import unshare
+from pinned import ROOT
 from process import Failure, free_port
 from prometheus import Prometheus
 from remora import Remora
@@ -116,7 +118,8 @@ class Healthy(Checked):
             path = self.folder.path / f"{name}.json"
             path.write_text(report)
             paths.append(path)
-        command = [python_with("jsonschema==4.25.1"), "-c", VALIDATE, ROOT / "bin/remora/schema/check.json", *paths]
+        python = pinned.python("jsonschema", "jsonschema==4.25.1") / "python"
+        command = [python, "-c", VALIDATE, ROOT / "bin/remora/schema/check.json", *paths]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
 
