@@ -9,6 +9,7 @@
 //! bytes that are not consumed yet, never a part of them; a record that it hands out for encoding is encoded before
 //! anything else is done; and after an error the alert is fetched from it, once, and sent.
 
+mod provider;
 #[cfg(test)]
 pub(crate) mod server;
 mod witness;
@@ -56,7 +57,7 @@ impl From<rustls::Error> for TlsError {
 
 /// The cryptography in use, for the token exchange's own connections.
 pub(crate) fn provider() -> Arc<crypto::CryptoProvider> {
-    Arc::new(crypto::ring::default_provider())
+    provider::provider()
 }
 
 /// Checks which of `certificates` can serve as roots; returns how many cannot.
