@@ -50,7 +50,7 @@ pub struct Hop {
 
 impl fmt::Debug for Hop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hop").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+        f.debug_struct("Hop").field("name", &self.host).field("port", &self.port).finish_non_exhaustive()
     }
 }
 

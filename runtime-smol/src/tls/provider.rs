@@ -1,5 +1,5 @@
 //! The cryptography of all connections: what services on Azure and proxies in front of them agree to, by ring. Built from
-//! its parts, so that what nobody here negotiates is not linked: ChaCha20 where the peer has AES, Ed25519 in certificates,
+//! its parts, so that what nobody here negotiates is not linked: `ChaCha20` where the peer has AES, Ed25519 in certificates,
 //! keys of our own.
 
 use std::sync::{Arc, LazyLock};
