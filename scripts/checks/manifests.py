@@ -66,7 +66,7 @@ def unknown_or_wrong(one):
     """What the schemas say, also to the pod that the operator makes of a Prometheus."""
     if one["apiVersion"] == OPERATOR:
         yield from by_model(one)
-    elif one["kind"] != "Kustomization":
+    else:
         yield from by_schema(one)
     if one["kind"] == "Prometheus":
         yield from by_schema({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": pod_spec(one)})
