@@ -82,7 +82,8 @@ class Image(Case):
             self.assertEqual(content, self.plain(architecture).read_bytes())
             packed = layers[0]["size"]
             print(f"       linux/{architecture}: {packed:,} bytes packed, {len(content):,} unpacked", flush=True)
-            self.assertLessEqual(len(content), MOST_BYTES, f"unpacked bytes of linux/{architecture}")
+            # What a node pulls; scripts/checks/static bounds the binary itself.
+            self.assertLessEqual(packed, MOST_BYTES, f"packed bytes of linux/{architecture}")
 
     def test_configuration_names_user_entrypoint_and_labels(self):
         for architecture, descriptor in self.manifests().items():
