@@ -1,4 +1,4 @@
-"""The environment that Microsoft's own values set is all that the sidecar needs, for each identity they are written for."""
+"""The environment that Microsoft's own values set is all that the sidecar needs, for each identity they are for."""
 
 import re
 import unittest
@@ -19,7 +19,7 @@ class DropIn(Case):
     """Microsoft's documentation writes the values; only the image is another."""
 
     def forward_with(self, name, identity, *added):
-        """Fills the placeholders of a file of values with the emulator's, adds what surrounds the pod, and posts a sample."""
+        """Fills a file's placeholders with the emulator's values, adds what surrounds the pod, and posts a sample."""
         with Stack("drop-in", prometheus=False) as stack:
             emulated = stack.emulator.remora_environment(identity)
             filled = {
