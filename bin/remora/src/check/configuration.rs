@@ -7,6 +7,7 @@ use remora_smol::endpoint::Endpoint;
 
 use super::context::{Checked, Context};
 use super::outcome::{Finding, Outcome};
+use crate::config::fault::masked;
 use crate::config::{Faults, Loaded};
 use crate::pages::{self, Page, is_command};
 
@@ -130,13 +131,11 @@ pub(super) fn credential(cx: &mut Context<'_>) -> Checked {
     Ok(cx.config().map(|config| config.identity.kind().to_owned()).unwrap_or_default())
 }
 
-/// CFG-08. What a proxy is not used for is worth a line, but it is no fault.
+/// CFG-08.
 pub(super) fn proxy(cx: &mut Context<'_>) -> Checked {
-    match faultless(cx, &pages::CFG_08) {
-        Err(Outcome::Warn(finding)) => Ok(finding.seen),
-        Err(other) => Err(other),
-        Ok(()) => Ok("no proxy".to_owned()),
-    }
+    faultless(cx, &pages::CFG_08)?;
+    let proxy = cx.config().ok().and_then(|config| config.proxy.as_ref());
+    Ok(proxy.map_or_else(|| "no proxy".to_owned(), |proxy| masked(&proxy.url)))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ fn routes(cx: &Context<'_>) -> Result<Vec<Route>, Outcome> {
     let bound = matches!(&config.identity, Identity::Workload(identity) if identity.proxy.is_some());
     let client = config.identity.client().filter(|_| !bound);
     let authority = client.map(|client| Route::new(Goal::Authority, client.authority.clone(), config.proxy.as_ref()));
-    let ingestion = Route::new(Goal::Ingestion, config.ingestion.clone(), None);
+    let ingestion = Route::new(Goal::Ingestion, config.ingestion.clone(), config.proxy.as_ref());
     let routes: std::io::Result<Vec<_>> = authority.into_iter().chain([ingestion]).collect();
     routes.map_err(|error| Outcome::Fail(Finding::new(error.to_string()).on(&pages::CFG_08)))
 }

@@ -48,6 +48,8 @@ impl Route {
     /// A way that nobody has gone yet.
     pub(super) fn new(goal: Goal, to: Endpoint, proxy: Option<&Proxy>) -> io::Result<Self> {
         let hop = proxy.map(|proxy| Hop::towards(&to, proxy)).transpose()?.flatten();
+        // A proxy that speaks TLS itself is there for tokens alone.
+        let hop = hop.filter(|hop| goal != Goal::Ingestion || !hop.secure);
         Ok(Self { goal, to, hop, addresses: Vec::new(), link: None, blocked: None })
     }
 
