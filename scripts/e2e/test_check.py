@@ -16,9 +16,10 @@ from empty_root import furnish
 from interceptor import Interceptor
 from namespaces import unshare
 from pinned import ROOT
-from process import Failure, free_port
+from process import Failure, free_port, wait_for
 from prometheus import Prometheus
 from remora import Remora
+from stack import Stack
 
 HOST = "https://x-1.eastus-1.metrics.ingest.monitor.azure"
 PATH = "/dataCollectionRules/dcr-7e57/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24"
@@ -429,6 +430,20 @@ class Process(Checked):
                 raise Failure(f"expected /ready to tell the cause within 20 s\n{sidecar.process.tail()}")
             time.sleep(0.05)
         self.assert_cause("LIVE-02", LISTENING_PORT=str(sidecar.port))
+
+    @slow
+    def test_a_sidecar_that_delivers_and_one_that_is_refused(self):
+        with Stack("check-delivery") as stack:
+            stack.scrape_all()
+            asked = ("--only", "running-process,prometheus", "--prometheus", stack.prometheus.url)
+            how = {**stack.emulator.remora_environment(), "LISTENING_PORT": str(stack.remora.port)}
+            status, text = self.check(*asked, **how)
+            self.assertEqual(status, 0, text)
+            self.assertRegex(text, r"\[ok\]   REMORA-LIVE-03 .*: the last \d+s ago")
+            self.assertRegex(text, r"\[ok\]   REMORA-PROM-01 .*: [1-9]\d* samples sent so far")
+            stack.emulator.ask("/roles/revoke")
+            told = lambda: "REMORA-RBAC-01" in self.check("--only", "LIVE-03", **how)[1]  # noqa: E731
+            wait_for("the refusal to be told, with its code", told, 30, 0.5)
 
     def test_prometheus_that_writes_elsewhere(self):
         prometheus = Prometheus(self.folder.path, f"http://localhost:{free_port()}/api/v1/write").start()
