@@ -143,15 +143,33 @@ need_cross() {
 
 # build_release TRIPLE...: the shipped binary, the same bytes from whatever folder it is built in: target/TRIPLE/release/remora.
 build_release() {
-    local triple targets=() flags=(-Clink-self-contained=yes)
+    local triple flags
     for triple in "$@"; do
         need_cross "$triple"
-        targets+=(--target "$triple")
+        flags=(-Clink-self-contained=yes)
+        flags+=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=crates")
+        flags+=("--remap-path-prefix=$PWD=remora" "--remap-path-prefix=$(realpath -m "$target_dir")=target")
+        ! musl_reads_relr || flags+=("-Clink-arg=$(relr_argument "$triple")")
+        CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}") \
+            cargo build --quiet --locked --release -p remora --target "$triple" || return 1
     done
-    flags+=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=crates")
-    flags+=("--remap-path-prefix=$PWD=remora" "--remap-path-prefix=$(realpath -m "$target_dir")=target")
-    CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}") \
-        cargo build --quiet --locked --release -p remora "${targets[@]}"
+}
+
+# Relocations take a tenth of the size when they are packed (DT_RELR), and their pages are not read at the start. musl
+# applies them since 1.2.4, which Rust has since 1.93.
+musl_reads_relr() {
+    local version
+    version=$(rustc --version | sed -nE 's/^rustc ([0-9]+)\.([0-9]+).*/\1 \2/p')
+    [ "${version% *}" -gt 1 ] || [ "${version#* }" -ge 93 ]
+}
+
+# The linker is cc for this machine's architecture and rust-lld for the other (see need_cross).
+relr_argument() {
+    if [ "$1" = "$(musl_target)" ]; then
+        echo -Wl,-z,pack-relative-relocs
+    else
+        echo --pack-dyn-relocs=relr
+    fi
 }
 
 # The shipped binary and the emulator, and where they are. Binaries named by the caller are taken as they are.
