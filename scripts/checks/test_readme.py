@@ -28,6 +28,11 @@ class Readme(CopiedTree):
     def test_the_documents_as_they_are(self):
         self.assertEqual(self.check(), (0, ""))
 
+    def test_a_file_that_is_shown_otherwise_than_it_is(self):
+        values = self.tree / "scripts/deploy/values-sidecar.yaml"
+        values.write_text(values.read_text().replace("cpu: 5m", "cpu: 6m"))
+        self.assertEqual(self.check(), (1, "README.md: scripts/deploy/values-sidecar.yaml has changed; show it as it is\n"))
+
     def test_a_script_that_is_not_there(self):
         self.assert_fault("scripts/demos", "scripts/demos is no program")
 
