@@ -62,8 +62,7 @@ fn rule(endpoint: &Endpoint) -> Option<&str> {
 /// CFG-02.
 pub(super) fn metrics_endpoint(cx: &mut Context<'_>) -> Checked {
     faultless(cx, &pages::CFG_02)?;
-    let Ok(config) = cx.config() else { return Ok(String::new()) };
-    let endpoint = &config.ingestion;
+    let endpoint = &cx.config()?.ingestion;
     let named = rule(endpoint).filter(|rule| endpoint.path() == format!("/dataCollectionRules/{rule}/{STREAM}"));
     named.map(str::to_owned).ok_or_else(|| {
         let seen = format!("the path is {}, where Azure has /dataCollectionRules/dcr-…/{STREAM}", endpoint.path());
@@ -74,8 +73,7 @@ pub(super) fn metrics_endpoint(cx: &mut Context<'_>) -> Checked {
 /// CFG-03.
 pub(super) fn api_version(cx: &mut Context<'_>) -> Checked {
     faultless(cx, &pages::CFG_03)?;
-    let Ok(config) = cx.config() else { return Ok(String::new()) };
-    let mut pairs = config.ingestion.query().unwrap_or_default().split('&');
+    let mut pairs = cx.config()?.ingestion.query().unwrap_or_default().split('&');
     let version = pairs.find_map(|pair| pair.strip_prefix("api-version=")).unwrap_or_default();
     if API_VERSIONS.contains(&version) {
         return Ok(version.to_owned());
