@@ -86,7 +86,7 @@ pub enum Event {
         /// An idle connection turned out stale: open a new one.
         fresh: bool,
     },
-    /// Azure answered 401: force a token refresh, then call [`Exchange::refreshed`] or [`Exchange::refuse`].
+    /// Azure answered 401: force a token refresh, then call [`Exchange::refreshed`] or [`Exchange::unrefreshed`].
     Refresh,
     /// The upstream connection is no longer needed here.
     Release {

@@ -1,12 +1,13 @@
 //! The process's clock as the core counts time, and a timer that is armed as seldom as possible.
 
-use std::future::Future as _;
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_io::Timer;
 use remora_core::time::Instant;
+use smol::future;
 
 /// Milliseconds since the process's start.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,15 @@ impl Clock {
     pub(crate) fn unix_ms_at(self, at: Instant) -> u64 {
         let now = u64::try_from(unix_ms()).unwrap_or_default();
         now.saturating_add(at.as_millis()).saturating_sub(self.now().as_millis())
+    }
+
+    /// The result of `work`, unless `deadline` comes first.
+    pub(crate) async fn before<T>(self, deadline: Instant, work: impl Future<Output = T>) -> Option<T> {
+        let late = async {
+            self.until(deadline).await;
+            None
+        };
+        future::or(async { Some(work.await) }, late).await
     }
 
     /// Completes at `at`, or never.

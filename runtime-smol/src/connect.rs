@@ -1,21 +1,22 @@
 //! From a name to an established TLS connection, with one time budget that the caller sets.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_io::{Async, Timer};
 use remora_core::forward::Refusal;
+use remora_core::time::Instant;
 use smol::future;
-use smol::lock::Mutex;
 
+use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::proxy::Detour;
+use crate::resolve::Resolver;
 use crate::tls::{self, TlsError};
 use crate::upstream::Upstream;
 
@@ -56,107 +57,61 @@ pub(crate) struct Connector {
     tls: tls::Client,
     /// The proxy that connections go through.
     detour: Option<Detour>,
-    /// Of the endpoint, or of the proxy. Kept until an attempt with them fails: private endpoints move.
-    addresses: RefCell<Vec<SocketAddr>>,
-    resolving: Mutex<()>,
+    /// Of the endpoint, or of the proxy. What it knows is forgotten when an attempt fails.
+    resolver: Resolver,
 }
 
 /// Forgets the addresses unless a connection came of them, also when a deadline ends the attempt.
-struct Doubt<'c>(Option<&'c RefCell<Vec<SocketAddr>>>);
+struct Doubt<'c>(Option<&'c Resolver>);
 
 impl Drop for Doubt<'_> {
     fn drop(&mut self) {
-        if let Some(addresses) = self.0 {
-            addresses.borrow_mut().clear();
+        if let Some(resolver) = self.0 {
+            resolver.forget();
         }
     }
 }
 
 impl Connector {
-    pub(crate) const fn new(endpoint: Endpoint, tls: tls::Client, detour: Option<Detour>) -> Self {
-        Self { endpoint, tls, detour, addresses: RefCell::new(Vec::new()), resolving: Mutex::new(()) }
+    pub(crate) fn new(endpoint: Endpoint, tls: tls::Client, detour: Option<Detour>) -> Self {
+        let resolver = match &detour {
+            Some(detour) => Resolver::new(&detour.hop.host, detour.hop.port),
+            None => Resolver::new(endpoint.host(), endpoint.port()),
+        };
+        Self { endpoint, tls, detour, resolver }
     }
 
     pub(crate) const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    pub(crate) async fn connect(&self) -> Result<Upstream, ConnectError> {
-        let addresses = self.addresses().await?;
-        let mut doubt = Doubt(Some(&self.addresses));
-        let (host, port) = self.peer();
-        let failed = |error| ConnectError::Connect(format!("{host}:{port}: {error}"));
-        let stream = race(&addresses).await.map_err(failed)?;
-        // Requests and small answers alternate; nothing is gained by waiting for more bytes.
-        let _ = stream.get_ref().set_nodelay(true);
-        if let Some(detour) = &self.detour {
-            detour.open(&stream).await.map_err(failed)?;
-        }
+    /// Resolves, connects and shakes hands until `deadline`; what took too long is named in the error.
+    pub(crate) async fn connect(&self, clock: Clock, deadline: Instant) -> Result<Upstream, ConnectError> {
+        let resolved = clock.before(deadline, self.resolver.addresses()).await;
+        let unresolved = |error| ConnectError::Resolve(format!("{}: {error}", self.resolver.host()));
+        let addresses = resolved.unwrap_or_else(|| Err("timed out".to_owned())).map_err(unresolved)?;
+        let mut doubt = Doubt(Some(&self.resolver));
+        let reached = clock.before(deadline, self.reach(&addresses)).await;
+        let unreached = |error| ConnectError::Connect(format!("{}: {error}", self.resolver.place()));
+        let stream = reached.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(unreached)?;
         let session = self.tls.open(self.endpoint.host()).map_err(ConnectError::Tls)?;
         let mut upstream = Upstream::new(stream, session);
-        upstream.handshake().await?;
+        let late = || unreached(io::Error::other("timed out during the TLS handshake"));
+        clock.before(deadline, upstream.handshake()).await.unwrap_or_else(|| Err(late()))?;
         doubt.0 = None;
         Ok(upstream)
     }
 
-    /// Host and port of whom connections are opened to.
-    fn peer(&self) -> (&str, u16) {
-        match &self.detour {
-            Some(detour) => (&detour.hop.host, detour.hop.port),
-            None => (self.endpoint.host(), self.endpoint.port()),
+    /// A TCP connection, and through a proxy the tunnel.
+    async fn reach(&self, addresses: &[SocketAddr]) -> io::Result<Async<TcpStream>> {
+        let stream = race(addresses).await?;
+        // Requests and small answers alternate; nothing is gained by waiting for more bytes.
+        let _ = stream.get_ref().set_nodelay(true);
+        if let Some(detour) = &self.detour {
+            detour.open(&stream).await?;
         }
+        Ok(stream)
     }
-
-    /// The known addresses. Where there are none, one caller resolves for all.
-    async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectError> {
-        let _alone = if self.addresses.borrow().is_empty() { Some(self.resolving.lock().await) } else { None };
-        let known = self.addresses.borrow().clone();
-        if !known.is_empty() {
-            return Ok(known);
-        }
-        let found = self.resolve().await?;
-        self.addresses.borrow_mut().clone_from(&found);
-        Ok(found)
-    }
-
-    /// `getaddrinfo` may take ten seconds and cannot be cancelled: it runs on a thread of its own that ends with it.
-    async fn resolve(&self) -> Result<Vec<SocketAddr>, ConnectError> {
-        let (host, port) = self.peer();
-        let host = host.to_owned();
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, port)]);
-        }
-        let (answer, answered) = smol::channel::bounded(1);
-        let name = host.clone();
-        let thread = std::thread::Builder::new().name("resolve".to_owned()).stack_size(128 * 1024);
-        let spawned = thread.spawn(move || {
-            let addresses = (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-            // Whoever asked may have gone.
-            let _ = answer.send_blocking(addresses);
-        });
-        let failed = |error: io::Error| ConnectError::Resolve(format!("{host}: {error}"));
-        spawned.map_err(failed)?;
-        let addresses = answered.recv().await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
-        match addresses.map_err(failed)? {
-            empty if empty.is_empty() => Err(ConnectError::Resolve(format!("{host}: no address"))),
-            found => Ok(alternate(&found)),
-        }
-    }
-}
-
-/// Puts addresses of both families in turn, beginning with the resolver's first choice (RFC 8305 §4).
-fn alternate(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
-    let first_family = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (mut first, mut second): (Vec<_>, Vec<_>) =
-        addresses.iter().copied().partition(|address| address.is_ipv6() == first_family);
-    first.reverse();
-    second.reverse();
-    let mut ordered = Vec::with_capacity(addresses.len());
-    while ordered.len() < addresses.len() {
-        ordered.extend(first.pop());
-        ordered.extend(second.pop());
-    }
-    ordered
 }
 
 /// Connects to the first address that answers; each gets a head start over the next.
@@ -211,15 +166,6 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
-    fn families_alternate_from_the_resolvers_first_choice() {
-        let parse = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let (a, b, c) = (parse("[::1]:1"), parse("[::2]:1"), parse("127.0.0.1:1"));
-        assert_eq!(alternate(&[a, b, c]), [a, c, b]);
-        assert_eq!(alternate(&[c, a, b]), [c, a, b]);
-        assert_eq!(alternate(&[a]), [a]);
-    }
-
-    #[test]
     fn a_dead_address_does_not_hide_a_live_one() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let live = listener.local_addr().unwrap();
@@ -242,24 +188,22 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_forgotten_unless_a_connection_came_of_them() {
+    fn what_took_too_long_is_named() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let endpoint = Endpoint::parse(&format!("https://{address}/")).unwrap();
         let connector = Connector::new(endpoint, tls::Client::new(&[]).unwrap(), None);
+        let clock = Clock::start();
         let connect = || {
-            connector.addresses.borrow_mut().push(address);
-            let deadline = async {
-                Timer::after(Duration::from_millis(50)).await;
-                None
-            };
-            smol::block_on(future::or(async { Some(connector.connect().await) }, deadline))
+            let deadline = clock.now().saturating_add(Duration::from_millis(50));
+            smol::block_on(connector.connect(clock, deadline)).unwrap_err()
         };
-        assert!(connect().is_none(), "a peer that says nothing");
-        assert!(connector.addresses.borrow().is_empty());
+        let silent = connect();
+        assert_eq!(silent.to_string(), format!("{address}: timed out during the TLS handshake"));
+        assert_eq!(silent.refusal(), Refusal::Connect);
         drop(listener);
-        assert!(matches!(connect(), Some(Err(ConnectError::Connect(_)))), "nobody there");
-        assert!(connector.addresses.borrow().is_empty());
+        let gone = connect();
+        assert!(gone.to_string().starts_with(&format!("{address}: Connection refused")), "{gone}");
     }
 
     #[test]

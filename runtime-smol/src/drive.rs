@@ -73,6 +73,8 @@ impl Connection {
             if self.pass() {
                 passes += 1;
                 if passes % PASSES == 0 {
+                    // A peer that never pauses does not outlast a deadline.
+                    self.exchange.wake(self.hub.now());
                     future::yield_now().await;
                 }
             } else if !self.exchange.is_done() {
@@ -148,22 +150,19 @@ impl Connection {
         }
         let Some(buffer) = within(hub, &self.exchange, hub.responses.take(1)).await.and_then(|mut lent| lent.pop())
         else {
-            return self.exchange.wake(hub.now());
+            let detail = "MAX_IN_FLIGHT requests are on their way already";
+            return self.exchange.refuse(hub.now(), Refusal::Capacity, detail);
         };
         let idle = if fresh { None } else { hub.idle.take() };
         let reused = idle.is_some();
         self.upstream = match idle {
             Some(upstream) => Some(upstream),
             // Seldom, and its future is larger than all else here.
-            None => match within(hub, &self.exchange, Box::pin(hub.connector.connect())).await {
-                Some(Ok(upstream)) => Some(upstream),
-                Some(Err(error)) => {
+            None => match Box::pin(hub.connector.connect(hub.clock, self.exchange.deadline())).await {
+                Ok(upstream) => Some(upstream),
+                Err(error) => {
                     hub.responses.give([buffer]);
                     return self.exchange.refuse(hub.now(), error.refusal(), &error.to_string());
-                }
-                None => {
-                    hub.responses.give([buffer]);
-                    return self.exchange.wake(hub.now());
                 }
             },
         };
@@ -342,12 +341,7 @@ fn feed(exchange: &mut Exchange<'_>, hub: &Hub, excess: &mut bool, mut bytes: &[
 
 /// The result of `work`, unless the exchange's deadline comes first.
 async fn within<T>(hub: &Hub, exchange: &Exchange<'_>, work: impl Future<Output = T>) -> Option<T> {
-    let deadline = exchange.deadline();
-    future::or(async { Some(work.await) }, async {
-        hub.clock.until(deadline).await;
-        None
-    })
-    .await
+    hub.clock.before(exchange.deadline(), work).await
 }
 
 fn is_blocked(error: &io::Error) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 
 use async_io::Async;
 use base64::Engine as _;
@@ -18,6 +18,11 @@ use crate::endpoint::Endpoint;
 /// Bytes of a request for a tunnel, and of its answer: ample for both.
 const HEAD: usize = 4 * 1024;
 
+/// Whether connections can go through `proxy`: the error says why not, without repeating the URL.
+pub fn check(proxy: &config::Proxy) -> io::Result<()> {
+    parse(proxy).map(drop)
+}
+
 /// The proxy as ureq knows it, with the hosts that are reached without it.
 pub(crate) fn parse(proxy: &config::Proxy) -> io::Result<Proxy> {
     let wrong = |error: ureq::Error| io::Error::other(format!("HTTPS_PROXY: {error}"));
@@ -30,10 +35,19 @@ pub(crate) fn parse(proxy: &config::Proxy) -> io::Result<Proxy> {
         builder = builder.password(password);
     }
     let direct = proxy.no_proxy.as_deref().unwrap_or_default();
-    for host in direct.split(',').map(str::trim).filter(|host| !host.is_empty()) {
+    for host in direct.split(',').map(str::trim).map(without_port).filter(|host| !host.is_empty()) {
         builder = builder.no_proxy(host);
+        // As in Go and curl, a name stands for all names below it, too.
+        if !host.starts_with(['.', '*']) && host.parse::<IpAddr>().is_err() {
+            builder = builder.no_proxy(&format!(".{host}"));
+        }
     }
     builder.build().map_err(wrong)
+}
+
+/// `host` of `host:port`. An IPv6 address has more colons than one.
+fn without_port(host: &str) -> &str {
+    host.split_once(':').filter(|(_, port)| !port.contains(':')).map_or(host, |(host, _)| host)
 }
 
 /// A proxy on the way to an endpoint.
@@ -142,7 +156,12 @@ mod tests {
     #[test]
     fn what_no_proxy_names_is_reached_directly() {
         assert!(detour("https://x.example/y", "http://proxy:1", Some("other, .example")).is_none());
-        assert!(detour("https://x.example/y", "http://proxy:1", Some("example.org")).is_some());
+        for names in ["example", "x.example:443", "*.example", "*", "a, X.EXAMPLE"] {
+            assert!(detour("https://x.example/y", "http://proxy:1", Some(names)).is_none(), "{names}");
+        }
+        for names in ["example.org", "ample", "y.x.example", ""] {
+            assert!(detour("https://x.example/y", "http://proxy:1", Some(names)).is_some(), "{names}");
+        }
         assert!(detour("https://x.example/y", "https://proxy:1", None).is_none());
     }
 }

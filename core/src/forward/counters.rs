@@ -95,7 +95,7 @@ impl Counters {
             Verdict::Body(_) => 1,
             Verdict::Path => 2,
             Verdict::Method { .. } => 3,
-            Verdict::Peer | Verdict::Status => 4,
+            Verdict::Peer | Verdict::Port | Verdict::Status => 4,
             Verdict::Media(_) => 5,
             Verdict::TooLarge { .. } => 6,
             Verdict::Frame(_) => 7,

@@ -192,7 +192,9 @@ impl<'m> Exchange<'m> {
             Phase::Reserve => self.refuse_full(now),
             Phase::Page => self.refuse_page(now),
             Phase::Body => self.reject(now, Verdict::SlowBody),
-            Phase::Connect | Phase::Forward | Phase::Refresh => {
+            Phase::Connect => self.refuse_now(now, Refusal::Connect, "no connection in time"),
+            Phase::Refresh => self.refuse_now(now, Refusal::Rejected, "no other one came in time"),
+            Phase::Forward => {
                 self.release(false);
                 self.refuse_now(now, Refusal::Timeout, "");
             }
@@ -235,9 +237,10 @@ impl<'m> Exchange<'m> {
         self.refuse_now(now, Refusal::Capacity, "the body store is full; raise BODY_MEMORY");
     }
 
-    /// Answers that the page finds no room.
+    /// Answers that the page finds no room. Pages are not among the requests that are counted.
     fn refuse_page(&mut self, now: Instant) {
-        self.refuse_now(now, Refusal::Capacity, "too many read such pages at once");
+        let (reply, line) = reply::refused(Refusal::Capacity, "too many read such pages at once");
+        self.answer(now, reply, line.as_bytes());
     }
 
     fn answer(&mut self, now: Instant, mut reply: Reply<'_>, text: &[u8]) {

@@ -32,6 +32,8 @@ pub enum Verdict {
     },
     /// Not from this pod and not from an allowed source.
     Peer,
+    /// The port takes no writes.
+    Port,
     /// `/status` is not for other pods.
     Status,
     /// A content type or coding that receivers do not take.
@@ -55,7 +57,7 @@ impl Verdict {
             Self::Body(_) | Self::TooLarge { .. } | Self::Frame(_) => 400,
             Self::Path => 404,
             Self::Method { .. } => 405,
-            Self::Peer | Self::Status => 403,
+            Self::Peer | Self::Port | Self::Status => 403,
             Self::Media(_) => 415,
             // A 408 would make Prometheus drop the batch.
             Self::SlowBody => 503,
@@ -73,6 +75,7 @@ impl fmt::Display for Verdict {
             Self::Peer => f.write_str(
                 "writes are taken from this pod only; to allow others, list their addresses in ALLOWED_SOURCES",
             ),
+            Self::Port => f.write_str("this port takes no writes; LISTENING_PORT does"),
             Self::Status => f.write_str("/status is answered on loopback only; use kubectl exec or port-forward"),
             Self::Media(fault) => fault.fmt(f),
             Self::TooLarge { limit } => {

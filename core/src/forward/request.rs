@@ -28,7 +28,7 @@ impl Peer {
     }
 
     /// Whether it is in the same pod, where nothing about the process needs to be hidden.
-    const fn is_near(self) -> bool {
+    pub(super) const fn is_near(self) -> bool {
         matches!(self, Self::Loopback | Self::Watcher)
     }
 }
@@ -214,7 +214,7 @@ fn write(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Resul
         return Err(Verdict::Method { allow: "POST" });
     }
     if !peer.may_write() {
-        return Err(Verdict::Peer);
+        return Err(if peer == Peer::Watcher { Verdict::Port } else { Verdict::Peer });
     }
     let media = head.fields.only("content-type").map_err(Verdict::Head)?;
     let coding = head.fields.only("content-encoding").map_err(Verdict::Head)?;

@@ -101,6 +101,13 @@ impl<'m> Response<'m> {
         Ok(Progress::Complete { status: body.status, keep_alive: false })
     }
 
+    /// Overwrites tokens in the kept part of the body: a service that repeats what it was sent must not carry it into
+    /// the sender's log.
+    pub(super) fn hide_tokens(&mut self) {
+        let kept = self.head..self.head.saturating_add(self.kept);
+        hide_tokens(self.buffer.get_mut(kept).unwrap_or_default());
+    }
+
     /// The head and the kept part of the body, for the answer to the sender.
     pub(super) fn parts(&self) -> (&[u8], &[u8]) {
         let head = self.buffer.get(..self.head).unwrap_or_default();
@@ -162,6 +169,43 @@ impl<'m> Response<'m> {
             if self.seen > MAX_BODY {
                 return Ok(Progress::Complete { status: body.status, keep_alive: false });
             }
+        }
+    }
+}
+
+/// Puts `*` in place of JSON web tokens, each of which begins with `{"` in base64 (RFC 7519 §3).
+fn hide_tokens(text: &mut [u8]) {
+    let mut hiding = false;
+    for at in 0..text.len() {
+        let begins = text.get(at..).is_some_and(|rest| rest.starts_with(b"eyJ"));
+        let Some(byte) = text.get_mut(at) else { return };
+        hiding = (hiding || begins) && (byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+        if hiding {
+            *byte = b'*';
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::string::ToString as _;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_hidden_wherever_they_stand() {
+        for (text, hidden) in [
+            (&b"echo Bearer eyJh.eyJz-_.c2ln\""[..], &b"echo Bearer ****************\""[..]),
+            (b"eyJ", b"***"),
+            (b"\"eyJhb\",ey", b"\"*****\",ey"),
+            (b"keyJar eye", b"k***** eye"),
+            (b"", b""),
+        ] {
+            let mut text = text.to_vec();
+            hide_tokens(&mut text);
+            assert_eq!(text.escape_ascii().to_string(), hidden.escape_ascii().to_string());
         }
     }
 }

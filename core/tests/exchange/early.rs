@@ -179,6 +179,28 @@ fn head_gets_the_length_without_the_body() {
     }
 }
 
+/// The reason names tenant and client.
+#[test]
+fn ready_tells_other_pods_less() {
+    for (peer, told) in
+        [(Peer::Watcher, "no label"), (Peer::Allowed, "the log says why"), (Peer::Foreign, "the log says why")]
+    {
+        let mut bench = Bench::with(POLICY, peer);
+        bench.send(b"GET /ready HTTP/1.1\r\nHost: h\r\n\r\n");
+        bench.exchange.report(bench.now, "no label");
+        bench.settle();
+        assert_eq!(bench.answer().text(), format!("waiting for the first token: {told}\n"), "{peer:?}");
+    }
+}
+
+#[test]
+fn the_admin_port_says_where_writes_go() {
+    let mut bench = Bench::with(POLICY, Peer::Watcher);
+    bench.send(&write(SMALL_BODY));
+    let answer = bench.answer();
+    assert_eq!((answer.status(), answer.text()), (403, "remora: this port takes no writes; LISTENING_PORT does\n"));
+}
+
 #[test]
 fn ready_tells_what_is_missing() {
     let ask = b"GET /ready HTTP/1.1\r\nHost: h\r\n\r\n";

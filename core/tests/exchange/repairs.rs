@@ -223,7 +223,7 @@ fn a_buffer_that_came_too_late_is_given_back() {
 fn results_that_nobody_waits_for_change_nothing() {
     let mut bench = submitted();
     bench.pass_deadline();
-    assert_eq!(bench.answer().status(), 504);
+    assert_eq!(bench.answer().status(), 503);
     bench.take_events();
     let now = bench.now;
     bench.exchange.refuse(now, Refusal::Connect, "late");

@@ -44,6 +44,19 @@ fn the_credential_of_an_upstream_is_left_out() {
 }
 
 #[test]
+fn a_token_that_azure_repeats_is_not_told() {
+    for status in [200, 400, 403, 500] {
+        let mut bench = Bench::new();
+        bench.submit(&write_with("", SMALL_BODY));
+        let token = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJ4In0.c2ln";
+        bench.forward(&answer(status, &format!("Content-Type: {token}\r\n"), &format!("you sent Bearer {token}!")));
+        let told = bench.answer();
+        assert!(told.text().contains("you sent Bearer ****") && told.text().contains('!'), "{told:?}");
+        assert!(!format!("{told:?}").contains("eyJ"), "{told:?}");
+    }
+}
+
+#[test]
 fn azure_fields_other_than_the_listed_stay_here() {
     let mut bench = Bench::new();
     bench.submit(&write_with("", SMALL_BODY));

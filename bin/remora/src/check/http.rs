@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::config::fault::masked_words;
 use remora_core::http::{BodyDecoder, HeadScan, Piece, decode_response, field_slots};
 use remora_smol::endpoint::Endpoint;
 use remora_smol::probe::Link;
@@ -25,10 +26,10 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The body as text for a report: its first line, shortened, without what a terminal would obey.
+    /// The body as text for a report: its first line, shortened, without secrets and without what a terminal would obey.
     pub(super) fn line(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
-        let line = text.lines().next().unwrap_or_default();
+        let line = masked_words(text.lines().next().unwrap_or_default());
         line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_LINE).collect()
     }
 }

@@ -117,7 +117,7 @@ fn holds_token(value: &str) -> bool {
 }
 
 /// A sentence whose words are without secrets: neither a token nor a password has a space in it.
-fn masked_words(sentence: &str) -> String {
+pub(crate) fn masked_words(sentence: &str) -> String {
     let words = sentence.split_inclusive(char::is_whitespace).map(|word| {
         let (word, space) = word.split_at(word.trim_end().len());
         without_secrets(word) + space

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use remora_smol::config::{Proxy, TrustSource};
+use remora_smol::proxy;
 
 use super::fault::Reject;
 use super::readable::first_byte;
@@ -27,12 +28,18 @@ fn parse_proxy(text: &str) -> Result<String, Reject> {
     if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
         return Err(Reject::new("is not an HTTP proxy", fix));
     }
-    let authority = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    let host = authority.split(['/', ':']).next().unwrap_or_default();
+    let authority = rest.rsplit_once('@').map_or(rest, |(_, host)| host).split('/').next().unwrap_or_default();
+    let host = authority.split(':').next().unwrap_or_default();
     if host.is_empty() || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Reject::new("names no proxy host", fix));
     }
-    Ok(format!("{}://{rest}", scheme.to_ascii_lowercase()))
+    let behind_host = authority.rsplit(']').next().unwrap_or_default();
+    if behind_host.split_once(':').is_some_and(|(_, port)| !port.parse::<u16>().is_ok_and(|port| port > 0)) {
+        return Err(Reject::new("has a port that is none", fix));
+    }
+    let url = format!("{}://{rest}", scheme.to_ascii_lowercase());
+    let unusable = |_| Reject::new("is no URL", "write the login percent-encoded: %40 for @, %3A for :, %5E for ^");
+    proxy::check(&Proxy { url: url.clone(), no_proxy: None }).map(|()| url).map_err(unusable)
 }
 
 /// Reads what the built-in roots are replaced with, if anything.
@@ -77,7 +84,18 @@ mod tests {
         ] {
             assert_eq!(parse_proxy(text).as_deref(), Ok(url), "{text}");
         }
-        for text in ["socks5://proxy:1080", "http://", "http://u:p@", "http://:3128", "http://a b"] {
+        for text in [
+            "socks5://proxy:1080",
+            "http://",
+            "http://u:p@",
+            "http://:3128",
+            "http://a b",
+            "http://proxy:99999",
+            "proxy:0",
+            "proxy:x",
+            "http://[::1:3128",
+            "http://u:p^w@proxy",
+        ] {
             assert!(parse_proxy(text).is_err(), "{text}");
         }
     }

@@ -189,7 +189,7 @@ settings! {
         HTTPS_PROXY "URL" Unset("none"),
             "HTTP proxy for Entra and for INGESTION_URL. https_proxy counts too.";
         NO_PROXY "HOST,…" Unset("none"),
-            "Hosts reached without the proxy. no_proxy counts too.";
+            "Hosts and domains reached without the proxy, ports ignored. no_proxy counts too.";
         SSL_CERT_FILE "PATH" Unset("built-in roots"),
             "PEM file of certificate authorities in place of the built-in ones.";
         SSL_CERT_DIR "PATH" Unset("built-in roots"),

@@ -159,11 +159,13 @@ impl Exchange<'_> {
         self.begin_forward(now);
     }
 
-    /// The reason why there is no token, as [`Event::Report`] asked.
+    /// The reason why there is no token, as [`Event::Report`] asked. It names tenant and client, so that peers outside
+    /// the pod are sent to the log.
     pub fn report(&mut self, now: Instant, detail: &str) {
         if self.phase != Phase::Report {
             return;
         }
+        let detail = if self.peer.is_near() { detail } else { "the log says why" };
         let (status, line) = match self.gateway.readiness(now) {
             Readiness::Ready => (200, Line::plain(format_args!("ready"))),
             Readiness::Degraded => (200, Line::plain(format_args!("degraded: {detail}"))),

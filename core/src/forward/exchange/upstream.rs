@@ -185,6 +185,9 @@ impl<'m> Exchange<'m> {
         let reusable = keep_alive && sent;
         self.upstream_status = Some(status);
         self.gateway.counters.upstream_answered(status);
+        if let Some(link) = &mut self.link {
+            link.response.hide_tokens();
+        }
         if status == 401 && !self.refreshed {
             self.refreshed = true;
             self.release(reusable);
@@ -204,7 +207,6 @@ impl<'m> Exchange<'m> {
 
     /// A success that came before the body was out acknowledges nothing: Azure cannot have stored what it has not got.
     fn premature(&mut self, now: Instant, status: u16) {
-        self.gateway.counters.refused(Refusal::Broken);
         let text = Line::azure(status, " before the body was sent", &[]);
         self.release(false);
         self.answer(now, Reply::text(502), text.as_bytes());
@@ -223,7 +225,8 @@ impl<'m> Exchange<'m> {
                 let short = |name| field(name).filter(|value| value.len() <= LONGEST_VALUE);
                 let written = WRITTEN.map(|name| short(name).filter(|value| digits::decimal(value).is_some()));
                 let plain = Reply::text(status);
-                let content_type = short("content-type").unwrap_or(plain.content_type);
+                let is_media = |value: &&[u8]| !value.windows(3).any(|bytes| bytes == b"eyJ");
+                let content_type = short("content-type").filter(is_media).unwrap_or(plain.content_type);
                 let reply = Reply { retry_after: asked, written, content_type, ..plain };
                 self.answer(now, reply, body);
             }
