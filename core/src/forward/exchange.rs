@@ -212,8 +212,10 @@ impl<'m> Exchange<'m> {
         let _ = self.events.push_back(event);
     }
 
+    /// Ends everything. What is not with the sender yet will not get there.
     fn close(&mut self) {
         self.release(false);
+        self.outbox.discard();
         self.enter(Phase::Done, Instant::NEVER);
         self.push(Event::Close);
     }

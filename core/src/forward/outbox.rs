@@ -34,6 +34,11 @@ impl<'m> Outbox<'m> {
         self.pending.start = self.pending.start.saturating_add(n).min(self.pending.end);
     }
 
+    /// Forgets what is pending.
+    pub(super) fn discard(&mut self) {
+        self.pending = 0..0;
+    }
+
     /// The body of the last answer.
     pub(super) fn text(&self) -> &[u8] {
         self.buffer.get(self.text.clone()).unwrap_or_default()

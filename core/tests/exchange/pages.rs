@@ -1,6 +1,6 @@
 //! Pages that the driver writes: `/metrics` and `/status`.
 
-use remora_core::forward::{Event, Page, Peer};
+use remora_core::forward::{Event, Interest, Page, Peer};
 use remora_core::metrics::Format;
 
 use crate::bench::{Bench, POLICY, TIMEOUTS};
@@ -117,6 +117,16 @@ fn a_reader_that_does_not_read_is_let_go() {
     assert_eq!(bench.exchange.deadline(), bench.now.saturating_add(TIMEOUTS.answer));
     bench.exchange.wake(bench.exchange.deadline());
     assert!(bench.exchange.is_done());
+}
+
+#[test]
+fn nothing_is_left_to_send_after_the_end() {
+    let mut bench = Bench::new();
+    bench.send(&get("/metrics"));
+    bench.exchange.page_ready(bench.now, PAGE.len());
+    bench.exchange.wake(bench.exchange.deadline());
+    assert!(bench.exchange.is_done());
+    assert_eq!(bench.exchange.interest(), Interest::default());
 }
 
 #[test]
