@@ -7,6 +7,7 @@ killed by the kernel when we die without warning (PR_SET_PDEATHSIG), and is kill
 import atexit
 import ctypes
 import os
+import select
 import shutil
 import signal
 import socket
@@ -108,14 +109,15 @@ class Process:
             self._child = subprocess.Popen(
                 self.command,
                 env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
+                **self._streams(log),
             )
         _running.append(self)
         return self
+
+    def _streams(self, log):
+        return {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
 
     @property
     def pid(self):
@@ -175,3 +177,24 @@ class Process:
     def _forget(self):
         if self in _running:
             _running.remove(self)
+
+
+class Dialogue(Process):
+    """A child that answers lines on its standard input with lines on its standard output; only its errors are logged."""
+
+    def _streams(self, log):
+        return {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log}
+
+    def tell(self, line):
+        """Sends a line."""
+        self._child.stdin.write(f"{line}\n".encode())
+        self._child.stdin.flush()
+
+    def hear(self, seconds):
+        """The next line; a Failure when there is none."""
+        if not select.select([self._child.stdout], [], [], seconds)[0]:
+            raise Failure(f"expected {self.name} to say something within {seconds} s\n{self.tail()}")
+        line = self._child.stdout.readline()
+        if not line:
+            raise Failure(f"expected {self.name} to say something; it ended\n{self.tail()}")
+        return line.decode()

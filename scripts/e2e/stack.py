@@ -35,10 +35,14 @@ class Stack:
         """The emulator, then Remora until it has a token, then Prometheus with nothing to scrape."""
         self.emulator.start()
         environment = {**self.emulator.remora_environment(), **self._environment}
-        self.remora = Remora(self.folder.path, environment, flags=self._remora_flags).start()
+        self.remora = self.make_remora(environment).start()
         if self._with_prometheus:
             self.prometheus = Prometheus(self.folder.path, self.remora.write_url).start()
         return self
+
+    def make_remora(self, environment):
+        """Remora with this environment, not started yet."""
+        return Remora(self.folder.path, environment, flags=self._remora_flags)
 
     def __enter__(self):
         try:
