@@ -4,29 +4,18 @@ import base64
 import json
 import os
 import subprocess
-import venv
 from pathlib import Path
 
+import python_packages
 from process import Failure
 
 PINNED = ("azure-identity==1.27.0", "PyJWT==2.15.1")
-ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "venv-azure-identity"
 APPLICATION = Path(__file__).with_name("azure_identity_application.py")
 
 
 def python():
-    """A Python that has the pinned packages, made on first use below the target folder."""
-    interpreter = ENVIRONMENT / "bin/python"
-    stamp = ENVIRONMENT / ",".join(PINNED)
-    if not stamp.exists():
-        venv.create(ENVIRONMENT, with_pip=True, clear=True)
-        command = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PINNED]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise Failure(f"expected pip to install {' '.join(PINNED)}; saw: {done.stderr}")
-        stamp.touch()
-    return interpreter
+    """A Python that has the SDK."""
+    return python_packages.python("azure-identity", PINNED)
 
 
 def ask(emulator, kind, identity=None, wrapper=(), scope=None, **changes):

@@ -6,7 +6,7 @@ import sys
 import unittest
 from pathlib import Path
 
-from case import LONG, Case, slow
+from case import Case, long, slow
 from faults.rows import ROWS
 from namespaces import unshare
 from process import Dialogue, Failure, WorkFolder
@@ -89,12 +89,11 @@ def test_of(row):
     def test(self):
         self.play(row.name)
 
-    return slow(test)
+    return slow(test) if row.quick else long(test)
 
 
 for _row in ROWS.values():
-    if LONG or _row.quick:
-        setattr(Faults, f"test_{_row.name.replace(' ', '_')}", test_of(_row))
+    setattr(Faults, f"test_{_row.name.replace(' ', '_')}", test_of(_row))
 
 
 if __name__ == "__main__":

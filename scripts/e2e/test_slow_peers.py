@@ -6,7 +6,7 @@ import sys
 import unittest
 from pathlib import Path
 
-from case import Case, seconds, slow
+from case import Case, long, seconds, slow
 from namespaces import unshare
 from process import Failure
 
@@ -22,12 +22,13 @@ class SlowPeers(Case):
     def test_1000_slow_connections_nearly_all_from_strangers(self):
         self.assert_not_delayed(strangers=950, neighbours=50, most=256)
 
+    @long
     def test_1000_slow_connections_from_the_pod_itself(self):
         self.assert_not_delayed(strangers=0, neighbours=1000, most=1100)
 
     def assert_not_delayed(self, **wanted):
         """Samples are stored about as soon as without them, and none is lost."""
-        numbers = [str(number) for number in (seconds(10, 60), *wanted.values())]
+        numbers = [str(number) for number in (seconds(8, 60), *wanted.values())]
         command = [*unshare("--net"), sys.executable, "-B", str(PROGRAM), *numbers]
         done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
         if done.returncode != 0:

@@ -86,7 +86,7 @@ NETWORK = (
     Row("black hole on the way back", link(lose_back=1.0)),
     Row("large packets vanish", link(longest=600)),
     Row("small mtu", lambda world: world.set_mtu(1280)),
-    Row("20 kB a second", link(bytes_per_second=20_000)),
+    Row("5 kB a second", link(bytes_per_second=5_000)),
     Row("reset by the network", lambda world: world.refuse_packets("tcp-reset"), quick=True),
     Row("host unreachable", lambda world: world.refuse_packets("icmp-host-unreachable")),
 )
@@ -148,7 +148,7 @@ IMPOSTOR = (
     Row("endless body", impostor(b"HTTP/1.1 503 Busy\r\n\r\n" + b"x" * 4096, after="repeat")),
     Row("only 100 Continue", impostor(b"HTTP/1.1 100 Continue\r\n\r\n", after="repeat")),
     Row("two lengths", impostor(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n")),
-    Row("http 0.9", impostor(b"<html>stored</html>")),
+    Row("no head at all", impostor(b"<html>stored</html>")),
 )
 
 TOKENS = (
