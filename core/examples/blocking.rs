@@ -69,7 +69,7 @@ fn serve(listener: &TcpListener, mut azure: Azure) {
     for sender in listener.incoming().flatten() {
         let (mut inbox, mut outbox, mut response) = ([0; 8192], [0; 2048], [0; 8192]);
         let exchange = Exchange::new(azure.now(), &gateway, Peer::Loopback, &mut inbox, &mut outbox);
-        Connection::new(exchange, sender, &mut response).run(&mut azure);
+        Connection::new(exchange, &gateway, sender, &mut response).run(&mut azure);
     }
 }
 

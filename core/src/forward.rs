@@ -7,6 +7,7 @@
 //! The driver's loop is written down in this crate's README.
 
 mod buffer;
+pub mod counters;
 mod exchange;
 mod gateway;
 mod inbox;
@@ -21,6 +22,7 @@ pub use exchange::{Exchange, Outcome};
 pub use gateway::{Gateway, Readiness};
 pub use request::{Peer, Purpose, Upstream};
 
+use crate::metrics::Format;
 use crate::remote_write::{Level, Version};
 
 /// What every exchange keeps to.
@@ -91,14 +93,35 @@ pub enum Event {
         /// Request and response went through whole, so that another request may follow.
         reusable: bool,
     },
+    /// Write a page and keep it, then call [`Exchange::page_ready`], or [`Exchange::exhausted`] where there is no room.
+    Page(Page),
     /// `/ready` was asked for: call [`Exchange::report`] with the reason why there is no token, or an empty text.
     Report,
-    /// The answer is decided. The body and its storage are no longer needed.
+    /// The answer is decided, and a page is with the sender. What is stored, and its room, are no longer needed.
     Answered(Outcome),
     /// Shut down the sending direction of the sender's connection and go on reading.
     HalfClose,
     /// The exchange is over; close the sender's connection.
     Close,
+}
+
+/// A text about the process that only the driver can write, and that may be longer than an answer of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// `/metrics`.
+    Metrics(Format),
+    /// `/status`, in JSON.
+    Status,
+}
+
+impl Page {
+    /// The value of `Content-Type`.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Metrics(format) => format.content_type(),
+            Self::Status => "application/json",
+        }
+    }
 }
 
 /// Which operations on the two connections would make progress.
@@ -107,7 +130,7 @@ pub enum Event {
 pub struct Interest {
     /// Bytes from the sender are wanted.
     pub client_read: bool,
-    /// [`Exchange::client_pending`] is not empty.
+    /// [`Exchange::client_pending`] or the page that [`Exchange::page`] tells of has bytes for the sender.
     pub client_write: bool,
     /// Bytes from Azure are wanted.
     pub upstream_read: bool,

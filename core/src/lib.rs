@@ -4,6 +4,7 @@
 
 pub mod forward;
 pub mod http;
+pub mod metrics;
 pub mod remote_write;
 pub mod snappy;
 pub mod time;

@@ -1,5 +1,6 @@
-//! A stored request body: segments of 16 KiB from the process's one arena.
+//! A stored request body, or a page on its way out: segments of 16 KiB from the process's one arena.
 
+use std::fmt;
 use std::io::{self, IoSliceMut, Read as _};
 use std::net::TcpStream;
 use std::rc::Rc;
@@ -29,6 +30,17 @@ pub(crate) struct Body {
 impl Body {
     pub(crate) fn new(arena: &Rc<Arena>) -> Self {
         Self { arena: Rc::clone(arena), segments: Vec::new(), len: 0 }
+    }
+
+    /// Bytes that are stored.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Forgets what is stored and gives the segments back. The list that named them stays, for the next body.
+    pub(crate) fn clear(&mut self) {
+        self.arena.give(self.segments.drain(..));
+        self.len = 0;
     }
 
     /// Waits until there is room for `bytes` more.
@@ -86,7 +98,30 @@ impl Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        self.arena.give(self.segments.drain(..));
+        self.clear();
+    }
+}
+
+/// Stores text as it comes; an error where the arena has no segment to spare.
+impl fmt::Write for Body {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let n = self.append(rest);
+            rest = rest.get(n..).filter(|_| n > 0).ok_or(fmt::Error)?;
+        }
+        Ok(())
+    }
+}
+
+/// Stores bytes as they come, as long as the arena has a segment to spare.
+impl io::Write for Body {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(self.append(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

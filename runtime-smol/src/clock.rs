@@ -25,6 +25,12 @@ impl Clock {
         Instant::from_millis(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// `at` by the wall clock as it is set now, in milliseconds since 1970.
+    pub(crate) fn unix_ms_at(self, at: Instant) -> u64 {
+        let now = u64::try_from(unix_ms()).unwrap_or_default();
+        now.saturating_add(at.as_millis()).saturating_sub(self.now().as_millis())
+    }
+
     /// Completes at `at`, or never.
     pub(crate) async fn until(self, at: Instant) {
         match self.origin.checked_add(Duration::from_millis(at.as_millis())) {
@@ -34,7 +40,7 @@ impl Clock {
     }
 }
 
-/// The wall clock, milliseconds since 1970. For the age of samples only; it may jump.
+/// The wall clock, milliseconds since 1970. For what people read and for the age of samples only; it may jump.
 pub(crate) fn unix_ms() -> i64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
@@ -47,20 +53,19 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// the timer as it is: it fires early, the clock says so, and only then is it armed again.
 #[derive(Debug)]
 pub(crate) struct Alarm {
-    clock: Clock,
     timer: Timer,
     armed: Instant,
 }
 
 impl Alarm {
-    pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, timer: Timer::never(), armed: Instant::NEVER }
+    pub(crate) fn new() -> Self {
+        Self { timer: Timer::never(), armed: Instant::NEVER }
     }
 
-    /// Ready at some time not later than `deadline`.
-    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready at some time not later than `deadline` by `clock`, always the same.
+    pub(crate) fn poll(&mut self, clock: Clock, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if deadline < self.armed {
-            self.arm(deadline);
+            self.arm(clock, deadline);
         }
         if Pin::new(&mut self.timer).poll(cx).is_pending() {
             return Poll::Pending;
@@ -70,9 +75,9 @@ impl Alarm {
         Poll::Ready(())
     }
 
-    fn arm(&mut self, deadline: Instant) {
+    fn arm(&mut self, clock: Clock, deadline: Instant) {
         self.armed = deadline;
         let after = Duration::from_millis(deadline.as_millis());
-        self.timer = self.clock.origin.checked_add(after).map_or_else(Timer::never, Timer::at);
+        self.timer = clock.origin.checked_add(after).map_or_else(Timer::never, Timer::at);
     }
 }

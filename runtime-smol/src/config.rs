@@ -2,7 +2,7 @@
 //! the environment.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -65,6 +65,14 @@ pub struct Limits {
 pub enum Identity {
     /// A projected service-account token is exchanged for an access token.
     Workload(WorkloadIdentity),
+}
+
+impl Identity {
+    /// The projected service account token, where there is one.
+    pub fn token_file(&self) -> Option<&Path> {
+        let Self::Workload(identity) = self;
+        Some(&identity.token_file)
+    }
 }
 
 /// The values that the workload identity webhook puts into a pod, and what is asked for with them.

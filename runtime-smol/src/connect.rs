@@ -15,6 +15,7 @@ use smol::future;
 use smol::lock::Mutex;
 
 use crate::endpoint::Endpoint;
+use crate::proxy::Detour;
 use crate::tls::{self, TlsError};
 use crate::upstream::Upstream;
 
@@ -53,7 +54,9 @@ impl fmt::Display for ConnectError {
 pub(crate) struct Connector {
     endpoint: Endpoint,
     tls: tls::Client,
-    /// Kept until an attempt with them fails: private endpoints move.
+    /// The proxy that connections go through.
+    detour: Option<Detour>,
+    /// Of the endpoint, or of the proxy. Kept until an attempt with them fails: private endpoints move.
     addresses: RefCell<Vec<SocketAddr>>,
     resolving: Mutex<()>,
 }
@@ -70,8 +73,8 @@ impl Drop for Doubt<'_> {
 }
 
 impl Connector {
-    pub(crate) const fn new(endpoint: Endpoint, tls: tls::Client) -> Self {
-        Self { endpoint, tls, addresses: RefCell::new(Vec::new()), resolving: Mutex::new(()) }
+    pub(crate) const fn new(endpoint: Endpoint, tls: tls::Client, detour: Option<Detour>) -> Self {
+        Self { endpoint, tls, detour, addresses: RefCell::new(Vec::new()), resolving: Mutex::new(()) }
     }
 
     pub(crate) const fn endpoint(&self) -> &Endpoint {
@@ -81,15 +84,27 @@ impl Connector {
     pub(crate) async fn connect(&self) -> Result<Upstream, ConnectError> {
         let addresses = self.addresses().await?;
         let mut doubt = Doubt(Some(&self.addresses));
-        let failed = |error| ConnectError::Connect(format!("{}: {error}", self.endpoint.authority()));
+        let (host, port) = self.peer();
+        let failed = |error| ConnectError::Connect(format!("{host}:{port}: {error}"));
         let stream = race(&addresses).await.map_err(failed)?;
         // Requests and small answers alternate; nothing is gained by waiting for more bytes.
         let _ = stream.get_ref().set_nodelay(true);
+        if let Some(detour) = &self.detour {
+            detour.open(&stream).await.map_err(failed)?;
+        }
         let session = self.tls.open(self.endpoint.host()).map_err(ConnectError::Tls)?;
         let mut upstream = Upstream::new(stream, session);
         upstream.handshake().await?;
         doubt.0 = None;
         Ok(upstream)
+    }
+
+    /// Host and port of whom connections are opened to.
+    fn peer(&self) -> (&str, u16) {
+        match &self.detour {
+            Some(detour) => (detour.host(), detour.port()),
+            None => (self.endpoint.host(), self.endpoint.port()),
+        }
     }
 
     /// The known addresses. Where there are none, one caller resolves for all.
@@ -106,7 +121,8 @@ impl Connector {
 
     /// `getaddrinfo` may take ten seconds and cannot be cancelled: it runs on a thread of its own that ends with it.
     async fn resolve(&self) -> Result<Vec<SocketAddr>, ConnectError> {
-        let (host, port) = (self.endpoint.host().to_owned(), self.endpoint.port());
+        let (host, port) = self.peer();
+        let host = host.to_owned();
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
@@ -230,7 +246,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let endpoint = Endpoint::parse(&format!("https://{address}/")).unwrap();
-        let connector = Connector::new(endpoint, tls::Client::new(&[]).unwrap());
+        let connector = Connector::new(endpoint, tls::Client::new(&[]).unwrap(), None);
         let connect = || {
             connector.addresses.borrow_mut().push(address);
             let deadline = async {

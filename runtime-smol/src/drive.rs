@@ -16,6 +16,7 @@ use smol::future;
 use crate::body::{Body, SEGMENT};
 use crate::clock::{self, Alarm};
 use crate::hub::{Hub, SEALED_AT_ONCE, Slot};
+use crate::report;
 use crate::secret::Bearer;
 use crate::upstream::{LinkError, Read, Upstream};
 
@@ -33,8 +34,9 @@ pub(crate) async fn serve(hub: &'static Hub, stream: Async<TcpStream>, peer: Pee
         hub,
         stream,
         exchange,
-        alarm: Alarm::new(hub.clock),
+        alarm: Alarm::new(),
         body: Body::new(&hub.arena),
+        page: Body::new(&hub.pages),
         upstream: None,
         excess: false,
         credential: None,
@@ -51,6 +53,7 @@ struct Connection {
     exchange: Exchange<'static>,
     alarm: Alarm,
     body: Body,
+    page: Body,
     upstream: Option<Upstream>,
     /// Azure sent more than its answer.
     excess: bool,
@@ -103,6 +106,10 @@ impl Connection {
             Event::Connect { fresh } => self.connect(fresh).await,
             Event::Refresh => self.refresh().await,
             Event::Release { reusable } => self.release(reusable),
+            Event::Page(page) => match report::write(self.hub, page, &mut self.page) {
+                Some(length) => self.exchange.page_ready(self.hub.now(), length),
+                None => self.exchange.exhausted(self.hub.now()),
+            },
             Event::Report => {
                 let cause = self.hub.tokens.cause();
                 self.exchange.report(self.hub.now(), &cause);
@@ -186,7 +193,8 @@ impl Connection {
     }
 
     fn answered(&mut self, outcome: &Outcome) {
-        self.body = Body::new(&self.hub.arena);
+        self.body.clear();
+        self.page.clear();
         self.credential = None;
         self.hub.answered(outcome, self.exchange.answer_text());
     }
@@ -204,7 +212,8 @@ impl Connection {
     }
 
     fn write_client(&mut self) -> bool {
-        match (&mut self.stream.get_ref()).write(self.exchange.client_pending()) {
+        let page = self.exchange.page().and_then(|from| self.page.slices(from).next());
+        match (&mut self.stream.get_ref()).write(page.unwrap_or(self.exchange.client_pending())) {
             Ok(n) => self.exchange.client_drained(self.hub.now(), n),
             Err(error) if is_blocked(&error) => return false,
             Err(_) => self.exchange.client_broken(self.hub.now()),
@@ -310,7 +319,7 @@ impl Connection {
             let writing = interest.upstream_write || !upstream.is_flushed();
             ready |= writing && upstream.stream.poll_writable(cx).is_ready();
         }
-        ready |= self.alarm.poll(self.exchange.deadline(), cx).is_ready();
+        ready |= self.alarm.poll(self.hub.clock, self.exchange.deadline(), cx).is_ready();
         if ready { Poll::Ready(()) } else { Poll::Pending }
     }
 }

@@ -77,6 +77,17 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// `host:port`, IPv6 in brackets: the target of CONNECT (RFC 9110 §9.3.6).
+    pub fn host_and_port(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "https://{}{}", self.authority(), self.target)

@@ -14,14 +14,15 @@ use smol::channel;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, Proxy, http};
+use ureq::{Agent, http};
 use zeroize::Zeroizing;
 
 pub use answer::Failure;
 pub(crate) use answer::Grant;
 
 use crate::config::{self, WorkloadIdentity};
-use crate::tls;
+use crate::hint;
+use crate::{proxy, tls};
 use crate::trust::Trust;
 
 /// For one attempt, name resolution included.
@@ -98,8 +99,7 @@ fn attempt(agent: &Agent, identity: &WorkloadIdentity) -> Exchanged {
 /// The projected token, without the white space that hand-written files end in.
 fn read_assertion(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let failed = |error: io::Error| {
-        Failure::new(format!("AZURE_FEDERATED_TOKEN_FILE {}: {error}", path.display()))
-            .with_hint("the workload identity webhook mounts it; recreate the pod")
+        Failure::new(format!("AZURE_FEDERATED_TOKEN_FILE {}: {error}", path.display())).with_hint(&hint::TOKEN_FILE)
     };
     let mut text = Zeroizing::new(String::new());
     fs::File::open(path).and_then(|file| file.take(MAX_ASSERTION).read_to_string(&mut text)).map_err(failed)?;
@@ -129,28 +129,10 @@ fn agent(trust: &Trust, proxy: Option<&config::Proxy>) -> io::Result<Agent> {
         .input_buffer_size(16 * 1024)
         .output_buffer_size(16 * 1024)
         .timeout_global(Some(TIMEOUT))
-        .proxy(proxy.map(tunnel).transpose()?)
+        .proxy(proxy.map(proxy::parse).transpose()?)
         .user_agent(concat!("remora/", env!("CARGO_PKG_VERSION")))
         .build();
     Ok(Agent::with_parts(config, DefaultConnector::new(), SameThread))
-}
-
-/// The proxy, and the hosts that are reached without it.
-fn tunnel(proxy: &config::Proxy) -> io::Result<Proxy> {
-    let wrong = |error: ureq::Error| io::Error::other(format!("HTTPS_PROXY: {error}"));
-    let plain = Proxy::new(&proxy.url).map_err(wrong)?;
-    let mut builder = Proxy::builder(plain.protocol()).host(plain.host()).port(plain.port());
-    if let Some(name) = plain.username() {
-        builder = builder.username(name);
-    }
-    if let Some(password) = plain.password() {
-        builder = builder.password(password);
-    }
-    let direct = proxy.no_proxy.as_deref().unwrap_or_default();
-    for host in direct.split(',').map(str::trim).filter(|host| !host.is_empty()) {
-        builder = builder.no_proxy(host);
-    }
-    builder.build().map_err(wrong)
 }
 
 /// Resolves where it is called. ureq's own resolver starts a thread that nobody waits for when there is a timeout.

@@ -2,23 +2,27 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use remora_core::forward::{Gateway, Outcome, Policy, Purpose, Timeouts};
+use remora_core::forward::{Gateway, Outcome, Policy, Purpose, Readiness, Timeouts};
 use remora_core::remote_write::Level;
 use remora_core::time::Instant;
 use smol::LocalExecutor;
 
+use crate::StartError;
 use crate::body::{Arena, SEGMENT, Segment};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::{CheckLevel, Config};
 use crate::connect::Connector;
 use crate::identity::Tokens;
 use crate::notice::{Notice, Observer};
 use crate::pool::{Pool, buffers};
-use crate::tls::{Client, RECORD_OVERHEAD, TlsError};
+use crate::proxy::Detour;
+use crate::report::About;
+use crate::tls::{Client, RECORD_OVERHEAD};
 use crate::traffic::Traffic;
 use crate::trust::Trust;
 use crate::upstream::{Idle, Upstream};
@@ -26,6 +30,10 @@ use crate::upstream::{Idle, Upstream};
 /// Bytes of a sender connection's buffers: the answer's and the head's.
 const OUTBOX: usize = 2 * 1024;
 const INBOX: usize = 8 * 1024;
+
+/// Segments for pages, apart from those for bodies: neither do bodies crowd out what tells of them, nor can readers take
+/// the room of writers. A page has one or two.
+const PAGES: usize = 16;
 
 /// Bytes for Azure's answer.
 const RESPONSE: usize = 8 * 1024;
@@ -51,6 +59,7 @@ pub(crate) struct Hub {
     pub(crate) clock: Clock,
     pub(crate) gateway: Gateway,
     pub(crate) arena: Rc<Arena>,
+    pub(crate) pages: Rc<Arena>,
     pub(crate) slots: Rc<Pool<Slot>>,
     /// One for each request that is forwarded at a time.
     pub(crate) responses: Rc<Pool<Segment>>,
@@ -62,6 +71,18 @@ pub(crate) struct Hub {
     pub(crate) window: RefCell<&'static mut [u8]>,
     pub(crate) allowed_sources: Vec<IpNet>,
     pub(crate) observer: Box<dyn Observer>,
+    pub(crate) about: About,
+    /// The projected service account token, where the identity is one.
+    pub(crate) token_file: Option<PathBuf>,
+    /// When the process started, in milliseconds since 1970.
+    pub(crate) started: u64,
+}
+
+/// For what counts on the hub to see to the minute's end.
+impl Observer for &'static Hub {
+    fn notice(&self, notice: &Notice<'_>) {
+        Hub::notice(self, notice);
+    }
 }
 
 impl fmt::Debug for Hub {
@@ -75,8 +96,9 @@ impl Hub {
         executor: &'static LocalExecutor<'static>,
         config: &Config,
         trust: &Trust,
+        about: About,
         observer: Box<dyn Observer>,
-    ) -> Result<Self, TlsError> {
+    ) -> Result<Self, StartError> {
         let clock = Clock::start();
         let limits = config.limits;
         let slots = buffers(limits.max_connections, OUTBOX + INBOX).map(|slot| {
@@ -91,16 +113,20 @@ impl Hub {
             clock,
             gateway: Gateway::new(clock.now(), policy(config)),
             arena: Pool::new(buffers(limits.body_memory / SEGMENT, SEGMENT)),
+            pages: Pool::new(buffers(PAGES, SEGMENT)),
             slots: Pool::new(slots),
             responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)),
             tokens: Tokens::new(clock, seed),
-            connector: Connector::new(config.ingestion.clone(), Client::new(&trust.certificates)?),
+            connector: connector(config, trust)?,
             idle: Idle::default(),
             traffic: Traffic::default(),
             sealed: RefCell::new(Vec::with_capacity(SEALED_AT_ONCE * (SEGMENT + RECORD_OVERHEAD))),
             window: RefCell::new(Box::leak(vec![0; WINDOW].into_boxed_slice())),
             allowed_sources: config.listen.allowed_sources.clone(),
             observer,
+            about,
+            token_file: config.identity.token_file().map(Path::to_owned),
+            started: clock.unix_ms_at(Instant::ZERO),
         })
     }
 
@@ -120,13 +146,44 @@ impl Hub {
         }
     }
 
+    /// Whether writes can be forwarded: there is a token, and no shutdown.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.tokens.usable().is_some() && self.gateway.readiness(self.now()) != Readiness::Draining
+    }
+
     /// Takes note of an answer.
     pub(crate) fn answered(&'static self, outcome: &Outcome, text: &str) {
         let Outcome { status, upstream_status, purpose, .. } = *outcome;
         if purpose != Purpose::Probe && !(200..300).contains(&status) {
-            self.observer.notice(&Notice::Refused { status, upstream_status, text });
+            self.traffic.refused(self.now(), outcome, text);
+            self.notice(&Notice::Refused { status, upstream_status, text });
         }
-        if purpose == Purpose::Write && self.traffic.wrote(self.now(), outcome) {
+        if purpose == Purpose::Write {
+            self.traffic.wrote(self.now(), outcome);
+            self.note_ages(outcome);
+            self.begin_minute();
+        }
+    }
+
+    /// Looks at how old the samples of a write were.
+    fn note_ages(&'static self, outcome: &Outcome) {
+        let Some((counts, at)) = outcome.counts.and_then(|counts| Some((counts, counts.oldest?))) else { return };
+        let oldest = Duration::from_millis(u64::try_from(clock::unix_ms().saturating_sub(at)).unwrap_or_default());
+        self.traffic.note_oldest(oldest);
+        if counts.too_old > 0 {
+            self.notice(&Notice::TooOld { samples: counts.too_old, oldest });
+        }
+    }
+
+    /// Tells what may come again and again, and sees to it that a minute later it is summed up.
+    pub(crate) fn notice(&'static self, notice: &Notice<'_>) {
+        self.observer.notice(notice);
+        self.begin_minute();
+    }
+
+    /// Nothing runs in a minute in which nothing happens.
+    fn begin_minute(&'static self) {
+        if self.traffic.begin_minute() {
             let end = async {
                 async_io::Timer::after(MINUTE).await;
                 self.observer.notice(&Notice::Minute(self.traffic.end_minute()));
@@ -134,6 +191,13 @@ impl Hub {
             self.executor.spawn(end).detach();
         }
     }
+}
+
+fn connector(config: &Config, trust: &Trust) -> Result<Connector, StartError> {
+    let tls = Client::new(&trust.certificates).map_err(StartError::Tls)?;
+    let detour = config.proxy.as_ref().map(|proxy| Detour::to(&config.ingestion, proxy));
+    let detour = detour.transpose().map_err(StartError::System)?.flatten();
+    Ok(Connector::new(config.ingestion.clone(), tls, detour))
 }
 
 fn policy(config: &Config) -> Policy {

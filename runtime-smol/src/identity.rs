@@ -1,10 +1,13 @@
 //! Keeps the process in a token: runs the core's lifecycle against the clock and the exchange.
 
+pub(crate) mod exchanges;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use event_listener::Event as Changed;
 use remora_core::forward::Gateway;
+use remora_core::time::Instant;
 use remora_core::token::{Action, Event, FetchId, GrantId, Lifecycle, Policy};
 use smol::channel::{self, Receiver, Sender};
 use smol::future;
@@ -13,6 +16,7 @@ use crate::clock::Clock;
 use crate::entra::{Exchanged, Exchanger, Failure};
 use crate::notice::{Notice, Observer};
 use crate::secret::Bearer;
+use exchanges::Exchanges;
 
 /// The token, and what is known about the next one.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(crate) struct Tokens {
     failed: Cell<u64>,
     forced: (Sender<FetchId>, Receiver<FetchId>),
     changed: Changed,
+    /// What became of the exchanges.
+    pub(crate) exchanges: Exchanges,
 }
 
 impl Tokens {
@@ -36,6 +42,7 @@ impl Tokens {
             failed: Cell::new(0),
             forced: channel::unbounded(),
             changed: Changed::new(),
+            exchanges: Exchanges::default(),
         }
     }
 
@@ -43,6 +50,16 @@ impl Tokens {
     pub(crate) fn usable(&self) -> Option<(GrantId, Rc<Bearer>)> {
         let usable = self.lifecycle.borrow().usable(self.clock.now())?;
         self.held.borrow().clone().filter(|(grant, _)| *grant == usable)
+    }
+
+    /// When the newest token expires.
+    pub(crate) fn expires(&self) -> Option<Instant> {
+        self.lifecycle.borrow().expires()
+    }
+
+    /// Why the last exchange failed, if it did.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.failure.borrow().clone()
     }
 
     /// Why there is no token, for the sender and for `/ready`.
@@ -92,7 +109,10 @@ impl Tokens {
     }
 
     async fn fetch(&self, fetch: FetchId, exchanger: &Exchanger, gateway: &Gateway, observer: &dyn Observer) -> Action {
-        let action = match exchanger.exchange().await {
+        let began = self.clock.now();
+        let outcome = exchanger.exchange().await;
+        self.exchanges.ended(self.clock.now().since(began), &outcome);
+        let action = match outcome {
             Ok(grant) => {
                 observer.notice(&Notice::TokenGranted { lifetime: grant.lifetime });
                 gateway.token_granted();

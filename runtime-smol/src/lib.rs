@@ -4,6 +4,7 @@
 //! One thread runs everything on one [`smol::LocalExecutor`]. Two kinds of work block and have threads of their own:
 //! the token exchange, on a thread that sleeps in between, and name resolution, on a thread that ends with it.
 
+mod assertion;
 mod body;
 mod clock;
 pub mod config;
@@ -11,11 +12,14 @@ mod connect;
 mod drive;
 pub mod endpoint;
 mod entra;
+pub mod hint;
 mod hub;
 mod identity;
 mod listen;
 mod notice;
 mod pool;
+mod proxy;
+mod report;
 mod secret;
 mod stop;
 mod tls;
@@ -31,6 +35,7 @@ use smol::{LocalExecutor, future};
 
 pub use entra::Failure;
 pub use notice::{Minute, Notice, Observer};
+pub use report::{About, families};
 pub use stop::Stopped;
 pub use tls::TlsError;
 pub use trust::{Trust, TrustError};
@@ -65,9 +70,10 @@ impl std::error::Error for StartError {}
 /// Runs the sidecar until a signal stops it.
 ///
 /// The port opens before the first token; everything that needs the network is tried again until it works.
-pub fn run(config: &Config, trust: Trust, observer: Box<dyn Observer>) -> Result<Stopped, StartError> {
+pub fn run(config: &Config, trust: Trust, about: About, observer: Box<dyn Observer>) -> Result<Stopped, StartError> {
     let executor: &'static LocalExecutor<'static> = Box::leak(Box::new(LocalExecutor::new()));
-    let hub: &'static Hub = Box::leak(Box::new(Hub::new(executor, config, &trust, observer).map_err(StartError::Tls)?));
+    let hub = Hub::new(executor, config, &trust, about, observer)?;
+    let hub: &'static Hub = Box::leak(Box::new(hub));
     let Identity::Workload(identity) = &config.identity;
     let exchanger = Exchanger::start(identity.clone(), &trust, config.proxy.as_ref()).map_err(StartError::System)?;
     // Both stores of roots are built: the certificates are not needed twice.
@@ -80,7 +86,7 @@ pub fn run(config: &Config, trust: Trust, observer: Box<dyn Observer>) -> Result
         hub.observer.notice(&Notice::Listening { port });
         executor.spawn(listen::accept(hub, listener, admin)).detach();
     }
-    let keep = async move { hub.tokens.keep(&exchanger, &hub.gateway, &*hub.observer).await };
+    let keep = async move { hub.tokens.keep(&exchanger, &hub.gateway, &hub).await };
     executor.spawn(keep).detach();
 
     // Work in the executor's own future would be polled at every wakeup: it only waits for the end.

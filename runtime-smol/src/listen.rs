@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use async_io::{Async, Timer};
+use ipnet::IpNet;
 use remora_core::forward::{Peer, reply};
 use smol::future;
 
@@ -41,13 +42,13 @@ pub(crate) async fn accept(hub: &'static Hub, listener: Async<TcpListener>, admi
     loop {
         match listener.accept().await {
             Ok((stream, from)) => {
-                let peer = if admin { Peer::Foreign } else { peer(hub, from.ip()) };
+                let peer = peer(from.ip(), if admin { None } else { Some(&hub.allowed_sources) });
                 admit(hub, &farewells, stream, peer);
                 // Accepting goes on as long as somebody knocks; the others want their turn.
                 future::yield_now().await;
             }
             Err(error) => {
-                hub.observer.notice(&Notice::AcceptFailed { error: &error });
+                hub.notice(&Notice::AcceptFailed { error: &error });
                 Timer::after(REST).await;
             }
         }
@@ -65,7 +66,8 @@ fn admit(hub: &'static Hub, farewells: &Rc<Pool<()>>, stream: Async<TcpStream>, 
         };
         hub.executor.spawn(serve).detach();
     } else {
-        hub.observer.notice(&Notice::Crowded);
+        hub.traffic.turn_away();
+        hub.notice(&Notice::Crowded);
         if let Some(leave) = farewells.try_take() {
             let farewells = Rc::clone(farewells);
             let turn_away = async move {
@@ -82,7 +84,7 @@ fn admit(hub: &'static Hub, farewells: &Rc<Pool<()>>, stream: Async<TcpStream>, 
 
 /// A slot for a sender that sits there. Those who may not write never get the last quarter.
 fn slot(slots: &Pool<Slot>, peer: Peer) -> Option<Slot> {
-    let kept = if peer == Peer::Foreign { slots.size() / 4 } else { 0 };
+    let kept = if peer.may_write() { 0 } else { slots.size() / 4 };
     if slots.free() > kept { slots.try_take() } else { None }
 }
 
@@ -108,15 +110,15 @@ async fn farewell(stream: &Async<TcpStream>) {
     }
 }
 
-/// Where a sender sits. An IPv4 sender on an IPv6 socket has a mapped address.
-fn peer(hub: &Hub, from: IpAddr) -> Peer {
+/// Where a sender sits; `allowed` are those who may write beside the pod, or nothing where nobody may. An IPv4 sender on
+/// an IPv6 socket has a mapped address.
+fn peer(from: IpAddr, allowed: Option<&[IpNet]>) -> Peer {
     let from = from.to_canonical();
-    if from.is_loopback() {
-        Peer::Loopback
-    } else if hub.allowed_sources.iter().any(|network| network.contains(&from)) {
-        Peer::Allowed
-    } else {
-        Peer::Foreign
+    match allowed {
+        None if from.is_loopback() => Peer::Watcher,
+        Some(_) if from.is_loopback() => Peer::Loopback,
+        Some(networks) if networks.iter().any(|network| network.contains(&from)) => Peer::Allowed,
+        None | Some(_) => Peer::Foreign,
     }
 }
 
@@ -124,6 +126,22 @@ fn peer(hub: &Hub, from: IpAddr) -> Peer {
 mod tests {
     use super::*;
     use crate::pool::buffers;
+
+    #[test]
+    fn where_a_sender_sits_follows_from_its_address_and_the_port() {
+        let networks = ["192.0.2.0/24".parse().unwrap()];
+        for (from, port, admin) in [
+            ("127.0.0.1", Peer::Loopback, Peer::Watcher),
+            ("::1", Peer::Loopback, Peer::Watcher),
+            ("::ffff:127.0.0.9", Peer::Loopback, Peer::Watcher),
+            ("192.0.2.7", Peer::Allowed, Peer::Foreign),
+            ("::ffff:192.0.2.7", Peer::Allowed, Peer::Foreign),
+            ("198.51.100.1", Peer::Foreign, Peer::Foreign),
+        ] {
+            let from = from.parse().unwrap();
+            assert_eq!((peer(from, Some(&networks)), peer(from, None)), (port, admin), "{from}");
+        }
+    }
 
     #[test]
     fn who_may_not_write_cannot_take_the_last_slots() {

@@ -40,7 +40,14 @@ pub enum Notice<'a> {
         /// The text of the answer.
         text: &'a str,
     },
-    /// A minute with traffic has passed.
+    /// A write held samples that were older than Azure takes.
+    TooOld {
+        /// How many.
+        samples: u32,
+        /// Age of the oldest of them.
+        oldest: Duration,
+    },
+    /// A minute has passed in which there was traffic, or a notice that may come again and again.
     Minute(Minute),
     /// A connection was turned away because all slots are taken.
     Crowded,

@@ -53,6 +53,11 @@ impl<T> Pool<T> {
         self.state.borrow().free.len()
     }
 
+    /// How many are lent out.
+    pub(crate) fn lent(&self) -> usize {
+        self.size.saturating_sub(self.free())
+    }
+
     /// One, if it can be had at once and nobody waits for it.
     pub(crate) fn try_take(&self) -> Option<T> {
         let mut state = self.state.borrow_mut();

@@ -13,12 +13,24 @@ use crate::notice::Minute;
 /// same time, still sends what it holds.
 const QUIET: Duration = Duration::from_secs(2);
 
+/// A request that was not accepted, as its sender was told.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    pub(crate) at: Instant,
+    pub(crate) status: u16,
+    pub(crate) upstream_status: Option<u16>,
+    pub(crate) text: String,
+}
+
 /// The counters. One thread owns them.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     connections: Cell<usize>,
     open: Cell<usize>,
     last_write: Cell<Instant>,
+    turned_away: Cell<u64>,
+    oldest: Cell<Duration>,
+    last_refused: RefCell<Option<Refused>>,
     minute: RefCell<Minute>,
     counting: Cell<bool>,
     less: Event,
@@ -49,14 +61,54 @@ impl Traffic {
         self.open.get()
     }
 
-    /// Counts a write; true when it is the first of a minute, so that somebody must see to the minute's end.
-    pub(crate) fn wrote(&self, now: Instant, outcome: &Outcome) -> bool {
+    /// Connections that are open.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.get()
+    }
+
+    /// A connection found no slot.
+    pub(crate) fn turn_away(&self) {
+        self.turned_away.set(self.turned_away.get() + 1);
+    }
+
+    /// Connections that found no slot.
+    pub(crate) fn turned_away(&self) -> u64 {
+        self.turned_away.get()
+    }
+
+    /// How old the oldest sample of a write was.
+    pub(crate) fn note_oldest(&self, age: Duration) {
+        self.oldest.set(age);
+    }
+
+    /// How old the oldest sample of the last write was.
+    pub(crate) fn oldest(&self) -> Duration {
+        self.oldest.get()
+    }
+
+    /// A request was not accepted.
+    pub(crate) fn refused(&self, now: Instant, outcome: &Outcome, text: &str) {
+        let Outcome { status, upstream_status, .. } = *outcome;
+        *self.last_refused.borrow_mut() = Some(Refused { at: now, status, upstream_status, text: text.to_owned() });
+    }
+
+    /// The last request that was not accepted.
+    pub(crate) fn last_refused(&self) -> Option<Refused> {
+        self.last_refused.borrow().clone()
+    }
+
+    /// Counts a write.
+    pub(crate) fn wrote(&self, now: Instant, outcome: &Outcome) {
         self.last_write.set(now);
         let mut minute = self.minute.borrow_mut();
         let count = if (200..300).contains(&outcome.status) { &mut minute.succeeded } else { &mut minute.failed };
         *count += 1;
         minute.bytes += u64::try_from(outcome.body_bytes).unwrap_or(u64::MAX);
         minute.busy += now.since(outcome.began);
+    }
+
+    /// Begins a minute, unless one is under way; true when somebody must see to its end.
+    pub(crate) fn begin_minute(&self) -> bool {
         !self.counting.replace(true)
     }
 

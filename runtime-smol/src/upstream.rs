@@ -186,6 +186,11 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.connections.borrow().len()
+    }
+
     /// One that is still alive.
     pub(crate) fn take(&self) -> Option<Upstream> {
         loop {

@@ -10,6 +10,7 @@ class ConnectProxy:
 
     def __init__(self):
         self.asked = []
+        self._refusal = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -17,6 +18,10 @@ class ConnectProxy:
     def url(self, login=""):
         """The value of HTTPS_PROXY."""
         return f"http://{login}{'@' if login else ''}127.0.0.1:{self.port}"
+
+    def refuse_after(self, count, answer):
+        """Opens so many tunnels more; whoever asks for another gets these bytes and a closed connection."""
+        self._refusal = (len(self.asked) + count, answer)
 
     def close(self):
         """Takes no more connections."""
@@ -36,6 +41,10 @@ class ConnectProxy:
         fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
         login = fields.get("proxy-authorization", "").removeprefix("Basic ")
         self.asked.append((method, target, base64.b64decode(login).decode()))
+        if self._refusal and len(self.asked) > self._refusal[0]:
+            client.sendall(self._refusal[1])
+            client.close()
+            return
         host, port = target.rsplit(":", 1)
         with client, socket.create_connection((host, int(port))) as server:
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")

@@ -30,6 +30,8 @@ def main():
         "loopback": remora.post(frames.one_sample()),
         "foreign": fetch(f"{outside}/api/v1/write", "POST", frames.one_sample(), fields),
         "health": fetch(f"{outside}/health"),
+        "metrics": fetch(f"{outside}/metrics"),
+        "status": fetch(f"{outside}/status"),
     }
     print(json.dumps({name: [answer.status, answer.text] for name, answer in answers.items()}))
 

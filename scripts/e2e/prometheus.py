@@ -67,7 +67,10 @@ class Prometheus:
 
     def scrape(self, addresses):
         """Replaces the list of scraped `host:port`; Prometheus acts on it within about 10 s."""
-        groups = [{"targets": [address]} for address in addresses]
+        self.scrape_groups([{"targets": [address]} for address in addresses])
+
+    def scrape_groups(self, groups):
+        """The same with groups of targets as file_sd has them, with labels of their own."""
         fresh = self._targets.with_suffix(".new")
         fresh.write_text(json.dumps(groups))
         fresh.replace(self._targets)

@@ -1,37 +1,53 @@
-"""The token exchange by way of a forward proxy."""
+"""Entra and the ingestion endpoint by way of a forward proxy."""
 
 import unittest
 from urllib.parse import urlsplit
 
+import frames
 from case import Case
 from connect_proxy import ConnectProxy
 from stack import Stack
 
 
-class TokenProxy(Case):
+class Proxy(Case):
     """HTTPS_PROXY and NO_PROXY, from the environment and by flag."""
 
     def setUp(self):
         self.proxy = ConnectProxy()
         self.addCleanup(self.proxy.close)
 
-    def tokens_with(self, environment, flags=()):
-        """Starts Remora until it has a token; gives what the proxy was asked for, and for what it should have been."""
+    def post_with(self, environment, flags=()):
+        """Posts one sample through a Remora with a token; gives the answer and the places that the proxy may be asked for."""
         with Stack("proxy", environment=environment, prometheus=False, remora_flags=flags) as stack:
-            authority = urlsplit(stack.emulator.remora_environment()["AZURE_AUTHORITY_HOST"])
-            return self.proxy.asked, f"{authority.hostname}:{authority.port}"
+            variables = stack.emulator.remora_environment()
+            places = [urlsplit(variables[name]) for name in ("AZURE_AUTHORITY_HOST", "INGESTION_URL")]
+            return stack.remora.post(frames.one_sample()), [f"{place.hostname}:{place.port}" for place in places]
+
+    def assert_went_through(self, answer, places, login=""):
+        """The token, then the sample."""
+        self.assertEqual(answer.status // 100, 2, answer)
+        self.assertEqual(self.proxy.asked, [("CONNECT", place, login) for place in places])
 
     def test_the_environment_names_proxy_and_login(self):
-        asked, authority = self.tokens_with({"HTTPS_PROXY": self.proxy.url("remora:p%40ss")})
-        self.assertEqual(asked, [("CONNECT", authority, "remora:p@ss")])
+        self.assert_went_through(*self.post_with({"HTTPS_PROXY": self.proxy.url("remora:p%40ss")}), "remora:p@ss")
 
     def test_the_flag_names_the_proxy(self):
-        asked, authority = self.tokens_with({}, ("--https-proxy", self.proxy.url()))
-        self.assertEqual(asked, [("CONNECT", authority, "")])
+        self.assert_went_through(*self.post_with({}, ("--https-proxy", self.proxy.url())))
 
     def test_no_proxy_goes_past_it(self):
-        asked, _ = self.tokens_with({"HTTPS_PROXY": self.proxy.url(), "NO_PROXY": "example.org, localhost"})
-        self.assertEqual(asked, [])
+        answer, _ = self.post_with({"HTTPS_PROXY": self.proxy.url(), "NO_PROXY": "example.org, localhost"})
+        self.assert_went_through(answer, [])
+
+    def test_a_proxy_that_wants_a_login_is_named_to_the_sender(self):
+        self.proxy.refuse_after(1, b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        answer, _ = self.post_with({"HTTPS_PROXY": self.proxy.url()})
+        self.assert_answer(answer, 503, "the proxy wants a login; HTTPS_PROXY has room for it")
+
+    def test_a_proxy_that_hangs_up_is_named_to_the_sender(self):
+        self.proxy.refuse_after(1, b"")
+        answer, _ = self.post_with({"HTTPS_PROXY": self.proxy.url()})
+        self.assert_answer(answer, 503, "the proxy closed the connection before it answered CONNECT")
+        self.assertIn(f"127.0.0.1:{self.proxy.port}", answer.text)
 
 
 if __name__ == "__main__":

@@ -161,6 +161,12 @@ class ForeignPeers(Case):
         self.assertEqual(answers["loopback"][0], 503, answers)
         self.assertEqual(answers["health"][0], 200, "expected /health for the kubelet, which is a foreign peer")
 
+    def test_another_address_may_read_metrics_but_not_the_status(self):
+        answers = self.ask_from_outside()
+        self.assertEqual(answers["metrics"][0], 200, answers["metrics"])
+        self.assertIn('remora_requests_rejected_total{reason="foreign_peer"} 1', answers["metrics"][1])
+        self.assertEqual(answers["status"][0], 403, answers["status"])
+
     def test_allowed_sources_opens_the_door(self):
         answers = self.ask_from_outside(ALLOWED_SOURCES="192.0.2.0/24")
         self.assertEqual(answers["foreign"][0], 503, answers)

@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+use remora_smol::About;
+
+use crate::config::effective;
 use crate::config::settings::{self, Group, Setting};
 
 const INTRODUCTION: &str = "\
@@ -19,7 +22,7 @@ Other flags:
   -h, --help       print this text and exit
   -V, --version    print the version and exit
 
-Endpoints: POST /api/v1/write, GET /health, /ready.
+Endpoints: POST /api/v1/write, GET /health, /ready, /metrics, /status.
 Exit codes: 0 after SIGTERM or SIGINT, 1 failure while running, 64 wrong usage, 78 wrong configuration.
 
 Examples:
@@ -39,6 +42,12 @@ pub(crate) const TLS: &str = "rustls/ring";
 pub(crate) fn target() -> String {
     let library = if cfg!(target_env = "musl") { "-musl" } else { "" };
     format!("{}-{}{library}", std::env::consts::ARCH, std::env::consts::OS)
+}
+
+/// What `/metrics` and `/status` say about this program and its effective configuration.
+pub(crate) fn about(effective: &[(&'static str, String)]) -> About {
+    let (identity, settings) = effective.iter().cloned().partition(|(name, _)| effective::IDENTITY.contains(name));
+    About { version: env!("CARGO_PKG_VERSION"), target: target(), tls: TLS, identity, settings }
 }
 
 /// Every setting by group, with flag, variable, meaning and default.

@@ -6,6 +6,7 @@
 mod arguments;
 mod config;
 mod help;
+mod journal;
 mod log;
 mod serve;
 mod termination;
@@ -61,12 +62,13 @@ fn start(loaded: &Loaded) -> ExitCode {
     let version = env!("CARGO_PKG_VERSION");
     log.line(Level::Info, "remora", &[("version", &version), ("target", &help::target()), ("tls", &help::TLS)]);
     let effective = effective::fields(loaded);
+    let about = help::about(&effective);
     let fields: Vec<_> = effective.iter().map(|(name, value)| (*name, value as &dyn Display)).collect();
     log.line(Level::Info, "effective configuration", &fields);
     for warning in &loaded.warnings {
         log.line(Level::Warn, "odd configuration", &[("name", &warning.name), ("detail", &warning.text)]);
     }
-    serve::serve(&loaded.config, log)
+    serve::serve(&loaded.config, about, log)
 }
 
 fn refuse(faults: &Faults) -> ExitCode {

@@ -47,12 +47,20 @@ pub(crate) type Fields<'f> = [(&'f str, &'f dyn Display)];
 pub(crate) struct Log {
     level: Level,
     format: Format,
+    /// Takes a line with its line feed.
+    out: fn(&str),
 }
 
 impl Log {
     /// A log that keeps lines of `level` and above.
     pub(crate) fn new(level: Level, format: Format) -> Self {
-        Self { level, format }
+        // Nothing is left to tell anyone when standard error fails, and forwarding goes on without it.
+        Self::to(|line| drop(std::io::stderr().write_all(line.as_bytes())), level, format)
+    }
+
+    /// The same, with another place to write to.
+    pub(crate) fn to(out: fn(&str), level: Level, format: Format) -> Self {
+        Self { level, format, out }
     }
 
     /// Writes one line, unless its level is filtered out. `msg` is constant text, so that lines can be grouped by it;
@@ -63,9 +71,7 @@ impl Log {
         }
         // `humantime` refuses a clock before 1970.
         let now = SystemTime::now().max(SystemTime::UNIX_EPOCH);
-        let line = render(self.format, now, level, msg, fields);
-        // Nothing is left to tell anyone when standard error fails, and forwarding goes on without it.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        (self.out)(&render(self.format, now, level, msg, fields));
     }
 }
 

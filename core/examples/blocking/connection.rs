@@ -7,7 +7,8 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use remora_core::forward::{Event, Exchange, Outgoing, Refusal};
+use remora_core::forward::{Event, Exchange, Gateway, Outgoing, Page, Refusal};
+use remora_core::metrics;
 use remora_core::time::Instant;
 
 use super::azure::{Azure, Tls};
@@ -17,6 +18,7 @@ const RECORD: usize = 16 * 1024;
 
 pub(crate) struct Connection<'m> {
     exchange: Exchange<'m>,
+    gateway: &'m Gateway,
     sender: TcpStream,
     /// The response buffer while it is not lent.
     spare: Option<&'m mut [u8]>,
@@ -25,8 +27,8 @@ pub(crate) struct Connection<'m> {
 }
 
 impl<'m> Connection<'m> {
-    pub(crate) fn new(exchange: Exchange<'m>, sender: TcpStream, response: &'m mut [u8]) -> Self {
-        Self { exchange, sender, spare: Some(response), upstream: None, body: Vec::new() }
+    pub(crate) fn new(exchange: Exchange<'m>, gateway: &'m Gateway, sender: TcpStream, response: &'m mut [u8]) -> Self {
+        Self { exchange, gateway, sender, spare: Some(response), upstream: None, body: Vec::new() }
     }
 
     /// Serves the sender until the exchange is over.
@@ -61,12 +63,28 @@ impl<'m> Connection<'m> {
                 self.spare = self.exchange.detach().or(self.spare.take());
                 azure.idle = self.upstream.take().filter(|_| reusable);
             }
+            Event::Page(page) => self.write_page(page, azure.now()),
             Event::Report => self.exchange.report(azure.now(), "no token yet"),
             Event::Answered(_) => self.body.clear(),
             // A connection that is broken already needs no shutting down.
             Event::HalfClose => drop(self.sender.shutdown(Shutdown::Write)),
             Event::Close => drop(self.sender.shutdown(Shutdown::Both)),
         }
+    }
+
+    /// The exchange's own counters; who has more to tell adds it here.
+    fn write_page(&mut self, page: Page, now: Instant) {
+        let mut text = String::new();
+        if let Page::Metrics(format) = page {
+            let mut page = metrics::Page::new(format, &mut text);
+            self.gateway.counters.report(&mut page);
+            // A `String` takes everything.
+            let _ = page.finish();
+        } else {
+            text.push_str("{}");
+        }
+        self.body = text.into_bytes();
+        self.exchange.page_ready(now, self.body.len());
     }
 
     fn check(&mut self, now: Instant) {
@@ -112,7 +130,8 @@ impl<'m> Connection<'m> {
             self.body.extend_from_slice(piece);
             self.exchange.body_taken(azure.now(), n);
         } else if interest.client_write {
-            let n = self.sender.write(self.exchange.client_pending())?;
+            let page = self.exchange.page().and_then(|from| self.body.get(from..));
+            let n = self.sender.write(page.unwrap_or(self.exchange.client_pending()))?;
             self.exchange.client_drained(azure.now(), n);
         } else if interest.client_read {
             self.read_client(azure)?;

@@ -26,7 +26,7 @@ pub struct Outcome {
     pub upstream_status: Option<u16>,
     /// What was asked for.
     pub purpose: Purpose,
-    /// Stored body in bytes.
+    /// Stored body or page in bytes.
     pub body_bytes: usize,
     /// What the frame check counted.
     pub counts: Option<Counts>,
@@ -55,6 +55,10 @@ enum Phase {
     Refresh,
     /// The driver is asked why there is no token.
     Report,
+    /// The driver writes a page.
+    Page,
+    /// A page is on its way.
+    Send,
     /// The answer is on its way.
     Answer,
     /// The answer is sent; the rest of the body is read and thrown away.
@@ -88,6 +92,8 @@ pub struct Exchange<'m> {
     counts: Option<Counts>,
     began: Instant,
     close_after: bool,
+    /// Bytes that the sender has of a page, which is `stored` bytes long.
+    sent: usize,
     link: Option<Link<'m>>,
     released: Option<&'m mut [u8]>,
     upstream_status: Option<u16>,
@@ -121,6 +127,7 @@ impl<'m> Exchange<'m> {
             counts: None,
             began: now,
             close_after: false,
+            sent: 0,
             link: None,
             released: None,
             upstream_status: None,
@@ -144,7 +151,7 @@ impl<'m> Exchange<'m> {
         };
         Interest {
             client_read: reading,
-            client_write: !self.outbox.pending().is_empty(),
+            client_write: !self.outbox.pending().is_empty() || self.page().is_some(),
             upstream_read: forward,
             upstream_write: forward && self.outgoing() != Outgoing::Done,
         }
@@ -181,8 +188,9 @@ impl<'m> Exchange<'m> {
             return;
         }
         match self.phase {
-            Phase::Idle | Phase::Head | Phase::Answer | Phase::Drain => self.close(),
-            Phase::Reserve => self.refuse_now(now, Refusal::Capacity, "the body store is full; raise BODY_MEMORY"),
+            Phase::Idle | Phase::Head | Phase::Answer | Phase::Send | Phase::Drain => self.close(),
+            Phase::Reserve => self.refuse_full(now),
+            Phase::Page => self.refuse_page(now),
             Phase::Body => self.reject(now, Verdict::SlowBody),
             Phase::Connect | Phase::Forward | Phase::Refresh => {
                 self.release(false);
@@ -210,35 +218,57 @@ impl<'m> Exchange<'m> {
 
     /// Answers with a verdict of ours.
     fn reject(&mut self, now: Instant, verdict: Verdict) {
+        self.gateway.counters.rejected(verdict);
         let (reply, line) = reply::rejected(verdict);
         self.answer(now, reply, line.as_bytes());
     }
 
     /// Answers that the request cannot be forwarded now.
     fn refuse_now(&mut self, now: Instant, why: Refusal, detail: &str) {
+        self.gateway.counters.refused(why);
         let (reply, line) = reply::refused(why, detail);
         self.answer(now, reply, line.as_bytes());
     }
 
+    /// Answers that the body finds no room.
+    fn refuse_full(&mut self, now: Instant) {
+        self.refuse_now(now, Refusal::Capacity, "the body store is full; raise BODY_MEMORY");
+    }
+
+    /// Answers that the page finds no room.
+    fn refuse_page(&mut self, now: Instant) {
+        self.refuse_now(now, Refusal::Capacity, "too many read such pages at once");
+    }
+
     fn answer(&mut self, now: Instant, mut reply: Reply<'_>, text: &[u8]) {
+        self.fit(&mut reply);
+        let encoded = self.outbox.answer(&reply, text);
+        let outcome = self.outcome(reply.status);
+        self.gateway.counters.answered(now, &outcome, text.len());
+        self.push(Event::Answered(outcome));
+        self.enter(Phase::Answer, now.saturating_add(self.gateway.policy.timeouts.answer));
+        if encoded.is_err() {
+            self.close();
+        }
+    }
+
+    /// Makes an answer one to the request that is open, and decides whether another request may follow.
+    fn fit(&mut self, reply: &mut Reply<'_>) {
         // A body that is still coming is not worth waiting for: the answer goes out at once, the rest is drained.
         let whole = self.inbox.skip().unwrap_or(false);
         self.close_after = !(whole && self.request.keep_alive);
         reply.close = self.close_after;
         reply.head_only = self.request.head_only;
-        let encoded = self.outbox.answer(&reply, text);
-        let status = reply.status;
-        self.push(Event::Answered(Outcome {
+    }
+
+    const fn outcome(&self, status: u16) -> Outcome {
+        Outcome {
             status,
             upstream_status: self.upstream_status,
             purpose: self.request.route.purpose(),
             body_bytes: self.stored,
             counts: self.counts,
             began: self.began,
-        }));
-        self.enter(Phase::Answer, now.saturating_add(self.gateway.policy.timeouts.answer));
-        if encoded.is_err() {
-            self.close();
         }
     }
 
@@ -254,8 +284,5 @@ impl<'m> Exchange<'m> {
 /// How long a connection may be idle. Who may not write has nothing to keep one for.
 const fn idle(gateway: &Gateway, peer: Peer) -> Duration {
     let timeouts = &gateway.policy.timeouts;
-    match peer {
-        Peer::Loopback | Peer::Allowed => timeouts.idle,
-        Peer::Foreign => timeouts.head,
-    }
+    if peer.may_write() { timeouts.idle } else { timeouts.head }
 }

@@ -1,9 +1,10 @@
-//! What all exchanges of a process share: the policy, readiness, and the hold on refusals.
+//! What all exchanges of a process share: the policy, the counters, readiness, and the hold on refusals.
 
 use core::cell::Cell;
 use core::time::Duration;
 
 use super::Policy;
+use super::counters::Counters;
 use crate::time::Instant;
 
 /// How long the process may go without a first token before `/ready` stops holding back the pod. A sidecar's
@@ -28,19 +29,22 @@ pub enum Readiness {
 pub struct Gateway {
     /// What every exchange keeps to.
     pub policy: Policy,
+    /// What happened so far.
+    pub counters: Counters,
     started: Instant,
-    last_success: Cell<Instant>,
+    last_success: Cell<Option<Instant>>,
     had_token: Cell<bool>,
     draining: Cell<bool>,
 }
 
 impl Gateway {
     /// The state of a process that starts now.
-    pub const fn new(now: Instant, policy: Policy) -> Self {
+    pub fn new(now: Instant, policy: Policy) -> Self {
         Self {
             policy,
+            counters: Counters::default(),
             started: now,
-            last_success: Cell::new(now),
+            last_success: Cell::new(None),
             had_token: Cell::new(false),
             draining: Cell::new(false),
         }
@@ -69,14 +73,25 @@ impl Gateway {
         }
     }
 
-    /// Azure accepted a request.
-    pub(super) fn accepted(&self, now: Instant) {
-        self.last_success.set(now);
+    /// When Azure last accepted a request. May change after every call that feeds bytes of Azure's to an exchange.
+    pub const fn last_success(&self) -> Option<Instant> {
+        self.last_success.get()
     }
 
-    /// Whether refusals of the credential are still held back. A new role assignment takes up to 30 minutes to
-    /// reach the ingestion endpoint, and every sender drops samples on 403.
+    /// For how long refusals of the credential are still held back; zero when they are not. A new role assignment takes
+    /// up to 30 minutes to reach the ingestion endpoint, and every sender drops samples on 403.
+    pub fn holds_for(&self, now: Instant) -> Duration {
+        let since = self.last_success.get().unwrap_or(self.started);
+        since.saturating_add(self.policy.refusal_hold).since(now)
+    }
+
+    /// Azure accepted a request.
+    pub(super) fn accepted(&self, now: Instant) {
+        self.last_success.set(Some(now));
+    }
+
+    /// Whether refusals of the credential are still held back.
     pub(super) fn holds(&self, now: Instant) -> bool {
-        now.since(self.last_success.get()) < self.policy.refusal_hold
+        !self.holds_for(now).is_zero()
     }
 }

@@ -48,14 +48,28 @@ impl<'m> Outbox<'m> {
 
     /// Appends an answer behind what is pending.
     pub(super) fn answer(&mut self, reply: &Reply<'_>, text: &[u8]) -> Result<(), EncodeError> {
-        if self.pending.is_empty() {
-            self.pending = 0..0;
-        }
-        let base = self.pending.end;
-        let room = self.buffer.get_mut(base..).ok_or(EncodeError::NoRoom)?;
+        let (base, room) = self.room()?;
         let (start, end) = reply.encode(text, room)?;
         self.text = base.saturating_add(start)..base.saturating_add(end);
         self.pending.end = base.saturating_add(end);
         Ok(())
+    }
+
+    /// Appends the head of an answer whose body of `length` bytes goes another way.
+    pub(super) fn announce(&mut self, reply: &Reply<'_>, length: usize) -> Result<(), EncodeError> {
+        let (base, room) = self.room()?;
+        let end = base.saturating_add(reply.encode_head(length, room)?);
+        self.text = end..end;
+        self.pending.end = end;
+        Ok(())
+    }
+
+    /// What is free behind what is pending, and where that begins.
+    fn room(&mut self) -> Result<(usize, &mut [u8]), EncodeError> {
+        if self.pending.is_empty() {
+            self.pending = 0..0;
+        }
+        let base = self.pending.end;
+        Ok((base, self.buffer.get_mut(base..).ok_or(EncodeError::NoRoom)?))
     }
 }

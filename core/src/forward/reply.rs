@@ -32,6 +32,8 @@ pub enum Verdict {
     },
     /// Not from this pod and not from an allowed source.
     Peer,
+    /// `/status` is not for other pods.
+    Status,
     /// A content type or coding that receivers do not take.
     Media(MediaFault),
     /// The body is larger than the limit.
@@ -53,7 +55,7 @@ impl Verdict {
             Self::Body(_) | Self::TooLarge { .. } | Self::Frame(_) => 400,
             Self::Path => 404,
             Self::Method { .. } => 405,
-            Self::Peer => 403,
+            Self::Peer | Self::Status => 403,
             Self::Media(_) => 415,
             // A 408 would make Prometheus drop the batch.
             Self::SlowBody => 503,
@@ -71,6 +73,7 @@ impl fmt::Display for Verdict {
             Self::Peer => f.write_str(
                 "writes are taken from this pod only; to allow others, list their addresses in ALLOWED_SOURCES",
             ),
+            Self::Status => f.write_str("/status is answered on loopback only; use kubectl exec or port-forward"),
             Self::Media(fault) => fault.fmt(f),
             Self::TooLarge { limit } => {
                 write!(f, "body larger than {limit} bytes; lower the sender's batch size or raise MAX_BODY_BYTES")
@@ -190,11 +193,19 @@ impl Reply<'_> {
 
     /// Writes the answer with `text` as its body into `out`; returns where the text stands and where the answer ends.
     pub(super) fn encode(&self, text: &[u8], out: &mut [u8]) -> Result<(usize, usize), EncodeError> {
+        let start = self.encode_head(text.len(), out)?;
+        let body = if self.head_only || self.is_bodiless() { &[] } else { text };
+        let room = out.get_mut(start..).and_then(|room| room.split_at_mut_checked(body.len()));
+        room.ok_or(EncodeError::NoRoom)?.0.copy_from_slice(body);
+        Ok((start, start.saturating_add(body.len())))
+    }
+
+    /// Writes the head of the answer into `out`, for a body of `length` bytes that goes another way; returns its length.
+    pub(super) fn encode_head(&self, length: usize, out: &mut [u8]) -> Result<usize, EncodeError> {
         let mut head = HeadWriter::response(out, self.status);
-        let bodiless = matches!(self.status, 204 | 304);
-        if !bodiless {
-            head.field_decimal("Content-Length", u64::try_from(text.len()).unwrap_or(u64::MAX));
-            if !text.is_empty() {
+        if !self.is_bodiless() {
+            head.field_decimal("Content-Length", u64::try_from(length).unwrap_or(u64::MAX));
+            if length > 0 {
                 head.field("Content-Type", self.content_type);
             }
         }
@@ -212,11 +223,11 @@ impl Reply<'_> {
         if self.close {
             head.field("Connection", b"close");
         }
-        let start = head.finish()?;
-        let body = if self.head_only || bodiless { &[] } else { text };
-        let room = out.get_mut(start..).and_then(|room| room.split_at_mut_checked(body.len()));
-        room.ok_or(EncodeError::NoRoom)?.0.copy_from_slice(body);
-        Ok((start, start.saturating_add(body.len())))
+        head.finish()
+    }
+
+    const fn is_bodiless(&self) -> bool {
+        matches!(self.status, 204 | 304)
     }
 }
 

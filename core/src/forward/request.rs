@@ -2,8 +2,10 @@
 
 use core::ops::Range;
 
+use super::Page;
 use super::reply::Verdict;
 use crate::http::{self, EncodeError, Framing, HeadError, HeadWriter, RequestHead};
+use crate::metrics::Format;
 use crate::remote_write::{self, Version};
 
 /// Where a sender sits.
@@ -13,8 +15,22 @@ pub enum Peer {
     Loopback,
     /// Elsewhere, and listed in `ALLOWED_SOURCES`.
     Allowed,
+    /// In the same pod, at a port that takes no writes.
+    Watcher,
     /// Anywhere else.
     Foreign,
+}
+
+impl Peer {
+    /// Whether writes are taken from there.
+    pub const fn may_write(self) -> bool {
+        matches!(self, Self::Loopback | Self::Allowed)
+    }
+
+    /// Whether it is in the same pod, where nothing about the process needs to be hidden.
+    const fn is_near(self) -> bool {
+        matches!(self, Self::Loopback | Self::Watcher)
+    }
 }
 
 /// Fields that are sent on as they came. Everything else of the sender's head stays here, `Authorization` first of all.
@@ -34,6 +50,8 @@ pub(super) enum Route {
     Ready,
     /// `/`.
     Index,
+    /// A page of the driver's.
+    Page(Page),
     /// Refuse.
     Refused(Verdict),
 }
@@ -41,9 +59,11 @@ pub(super) enum Route {
 impl Route {
     pub(super) const fn purpose(self) -> Purpose {
         match self {
-            Self::Refused(Verdict::Head(_) | Verdict::Path | Verdict::Method { .. }) => Purpose::Stray,
+            Self::Refused(Verdict::Head(_) | Verdict::Path | Verdict::Method { .. } | Verdict::Status) => {
+                Purpose::Stray
+            }
             Self::Write(_) | Self::Refused(_) => Purpose::Write,
-            Self::Health | Self::Ready | Self::Index => Purpose::Probe,
+            Self::Health | Self::Ready | Self::Index | Self::Page(_) => Purpose::Probe,
         }
     }
 }
@@ -61,6 +81,7 @@ pub enum Purpose {
 
 /// The parts of a request's head that outlive its decoding, as positions in the buffer that holds it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
 pub(super) struct Request {
     pub(super) route: Route,
     pub(super) framing: Framing,
@@ -68,6 +89,8 @@ pub(super) struct Request {
     pub(super) expect_continue: bool,
     /// A HEAD request: the answer has no body.
     pub(super) head_only: bool,
+    /// The sender brought a credential of its own.
+    pub(super) has_authorization: bool,
     user_agent: Range<usize>,
     passed_on: [Range<usize>; PASSED_ON.len()],
 }
@@ -81,6 +104,7 @@ impl Request {
             keep_alive: false,
             expect_continue: false,
             head_only: false,
+            has_authorization: false,
             user_agent: 0..0,
             passed_on: [const { 0..0 }; PASSED_ON.len()],
         }
@@ -106,6 +130,7 @@ impl Request {
             keep_alive: decoded.keep_alive,
             expect_continue: decoded.expect_continue,
             head_only: decoded.method == "HEAD",
+            has_authorization: decoded.fields.first("authorization").is_some(),
             user_agent: place("user-agent"),
             passed_on: PASSED_ON.map(place),
         }
@@ -174,10 +199,12 @@ fn route(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Route
         "/api/v1/write" => write(head, peer, max_body_bytes).map_or_else(Route::Refused, Route::Write),
         "/health" | "/healthz" | "/livez" | "/-/healthy" if read => Route::Health,
         "/ready" | "/readyz" | "/-/ready" if read => Route::Ready,
+        "/metrics" if read => Route::Page(Page::Metrics(Format::negotiate(head.fields.tokens("accept")))),
+        "/status" if read && peer.is_near() => Route::Page(Page::Status),
+        "/status" if read => Route::Refused(Verdict::Status),
         "/" if read => Route::Index,
-        "/health" | "/healthz" | "/livez" | "/-/healthy" | "/ready" | "/readyz" | "/-/ready" | "/" => {
-            Route::Refused(Verdict::Method { allow: "GET, HEAD" })
-        }
+        "/health" | "/healthz" | "/livez" | "/-/healthy" | "/ready" | "/readyz" | "/-/ready" | "/metrics"
+        | "/status" | "/" => Route::Refused(Verdict::Method { allow: "GET, HEAD" }),
         _ => Route::Refused(Verdict::Path),
     }
 }
@@ -186,7 +213,7 @@ fn write(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Resul
     if head.method != "POST" {
         return Err(Verdict::Method { allow: "POST" });
     }
-    if peer == Peer::Foreign {
+    if !peer.may_write() {
         return Err(Verdict::Peer);
     }
     let media = head.fields.only("content-type").map_err(Verdict::Head)?;

@@ -8,12 +8,12 @@ use core::fmt;
 use super::{EncodeError, HeadError, HeadScan, HeadWriter, decode_response, field_slots};
 
 /// Writes the request for a tunnel to `authority`, a host with its port, into `out` and returns its length.
-/// `credentials` is the value of `Proxy-Authorization`.
+/// `credentials` is `user:password` in base64, for basic authentication (RFC 7617).
 pub fn encode_connect(authority: &str, credentials: Option<&[u8]>, out: &mut [u8]) -> Result<usize, EncodeError> {
     let mut head = HeadWriter::connect(out, authority);
     head.field("Host", authority.as_bytes());
     if let Some(credentials) = credentials {
-        head.field("Proxy-Authorization", credentials);
+        head.field_parts("Proxy-Authorization", &[b"Basic ", credentials]);
     }
     head.finish()
 }
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_request_names_the_authority_twice_and_the_credentials() {
         let mut out = [0; 256];
-        let length = encode_connect("x.example:443", Some(b"Basic dTpw"), &mut out).unwrap();
+        let length = encode_connect("x.example:443", Some(b"dTpw"), &mut out).unwrap();
         let expected =
             b"CONNECT x.example:443 HTTP/1.1\r\nHost: x.example:443\r\nProxy-Authorization: Basic dTpw\r\n\r\n";
         assert_eq!(&out[..length], expected);
@@ -102,7 +102,7 @@ mod tests {
     fn what_would_break_a_line_is_not_written() {
         let mut out = [0; 256];
         assert_eq!(encode_connect("x\r\ny", None, &mut out), Err(EncodeError::IllegalValue));
-        assert_eq!(encode_connect("x:1", Some(b"Basic \r\n"), &mut out), Err(EncodeError::IllegalValue));
+        assert_eq!(encode_connect("x:1", Some(b"dTpw\r\n"), &mut out), Err(EncodeError::IllegalValue));
         assert_eq!(encode_connect("x:1", None, &mut out[..8]), Err(EncodeError::NoRoom));
     }
 

@@ -23,10 +23,11 @@ fn account(bytes: &[u8], size: usize) -> Account {
         let mut rest = piece;
         loop {
             rest = bench.offer(rest);
-            if !matches!(bench.events.last(), Some(Event::Connect { .. })) {
-                break;
+            match bench.events.last() {
+                Some(Event::Connect { .. }) => sent.push(bench.forward(&answer(204, "", ""))),
+                Some(Event::Page(_)) => bench.deliver(b"page\n"),
+                _ => break,
             }
-            sent.push(bench.forward(&answer(204, "", "")));
         }
     }
     // Whether a sender that waits for it is invited to go on depends on what has come already.

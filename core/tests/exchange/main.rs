@@ -14,12 +14,14 @@
 mod bench;
 #[path = "../hostile/chunks.rs"]
 mod chunks;
+mod counters;
 mod deadlines;
 mod early;
 #[path = "../hostile/heads.rs"]
 mod heads;
 mod hostile;
 mod message;
+mod pages;
 mod repairs;
 mod secrets;
 mod splits;

@@ -10,6 +10,9 @@ use crate::link::{End, Read};
 use crate::random::Random;
 use crate::sender::Sender;
 
+/// What the driver says about the process: more than an answer of the exchange's may hold.
+pub(crate) const PAGE: &[u8] = &[b'p'; 5000];
+
 /// Something that takes time, and during which the driver does nothing else.
 #[derive(Clone, Copy, Debug)]
 struct Job {
@@ -162,6 +165,7 @@ impl<'m> Driver<'m> {
                 self.job = Some(Job { due, event });
             }
             Event::Check(_) => self.check(at),
+            Event::Page(_) => self.write_page(at),
             Event::Report => self.exchange.report(at, "the cause"),
             Event::Release { reusable } => self.release(now, reusable, azure),
             Event::Answered(outcome) => {
@@ -213,6 +217,14 @@ impl<'m> Driver<'m> {
         self.exchange.checked(at, verdict);
     }
 
+    fn write_page(&mut self, at: Instant) {
+        if self.luck == Luck::Bad && self.random.chance(10) {
+            return self.exchange.exhausted(at);
+        }
+        self.body.extend_from_slice(PAGE);
+        self.exchange.page_ready(at, PAGE.len());
+    }
+
     fn release(&mut self, now: u64, reusable: bool, azure: &mut Azure) {
         self.spare.extend(self.exchange.detach());
         let Some(number) = self.upstream.take() else { return };
@@ -238,7 +250,8 @@ impl<'m> Driver<'m> {
 
     fn write_client(&mut self, now: u64, sender: &mut Sender) -> bool {
         let at = Instant::from_millis(now);
-        match sender.down.write(now, self.exchange.client_pending()) {
+        let bytes = self.exchange.page().map_or(self.exchange.client_pending(), |from| &self.body[from..]);
+        match sender.down.write(now, bytes) {
             Some(0) => return false,
             Some(n) => self.exchange.client_drained(at, n),
             None => self.exchange.client_broken(at),

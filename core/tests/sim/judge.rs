@@ -2,7 +2,7 @@
 
 use crate::azure::Attempt;
 use crate::conversation::{Account, Conversation, POLICY};
-use crate::driver::Luck;
+use crate::driver::{Luck, PAGE};
 use crate::script::{Kind, Request};
 use crate::sender::Answer;
 
@@ -74,8 +74,10 @@ fn judge_answers(requests: &[Request], account: &Account) {
     for (number, (request, answer)) in requests.iter().zip(&account.answers).enumerate() {
         let Answer { status, head, body, .. } = answer;
         assert!(!head.contains("of-azure") && !head.contains("secret"), "{head}");
-        assert!(body.len() <= 1024, "an answer of {} bytes", body.len());
+        assert!(body.len() <= 1024 || request.kind == Kind::Page, "an answer of {} bytes", body.len());
         match &request.kind {
+            Kind::Page if *status == 200 => assert!(request.is_head || body == PAGE, "a page that nobody wrote"),
+            Kind::Page => assert_eq!(*status, 503, "for a page"),
             Kind::Local { statuses } => {
                 assert!(statuses.contains(status) || *status == 503, "{status} for request {number}, {statuses:?}");
             }
@@ -111,6 +113,7 @@ fn judge_completeness(requests: &[Request], answers: &[Answer]) {
 fn judge_calm(requests: &[Request], account: &Account) {
     for (request, answer) in requests.iter().zip(&account.answers) {
         match &request.kind {
+            Kind::Page => assert_eq!(answer.status, 200, "{}", answer.head),
             Kind::Local { statuses } => assert!(statuses.contains(&answer.status), "{}", answer.head),
             Kind::Good { frame } => {
                 let last = account.attempts.iter().rfind(|attempt| attempt.body == *frame).expect("an attempt");

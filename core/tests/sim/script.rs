@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Good { frame: Vec<u8> },
     /// Answered here with one of these statuses, and never forwarded.
     Local { statuses: &'static [u16] },
+    /// Answered with the driver's page, or 503.
+    Page,
 }
 
 /// When the sender begins a part of its script.
@@ -89,6 +91,7 @@ const PRIVATE: &str = "Authorization: Bearer of-the-sender\r\nCookie: of-the-sen
 impl Request {
     fn random(random: &mut Random, number: usize, max_body: usize) -> Self {
         match random.range(0, 9) {
+            0 if random.chance(30) => Self::page(random),
             0 => Self::local(random),
             1 => Self::broken(random),
             2 => {
@@ -164,6 +167,13 @@ impl Request {
             last,
             is_head,
         }
+    }
+
+    /// A request for something longer than an answer of the exchange's.
+    fn page(random: &mut Random) -> Self {
+        let line = random.pick(&["GET /metrics", "HEAD /metrics", "GET /status"]);
+        let head = format!("{line} HTTP/1.1\r\nHost: h\r\nAccept: */*\r\n\r\n");
+        Self { kind: Kind::Page, ..Self::of(head, b"", &[], false) }
     }
 
     /// A request that is understood and answered here.

@@ -20,6 +20,9 @@ const MOST_CONNECTIONS: usize = 3;
 /// Longest piece of a body that is handed to the connection at once. What the connection does not take of it waits there.
 const PIECE: usize = 100;
 
+/// Bytes of the driver's pages: more than the exchange itself may answer.
+const PAGE: usize = 3000;
+
 /// Turns after which a run goes round in circles.
 const MOST_TURNS: usize = 20_000;
 
@@ -163,8 +166,9 @@ impl<'m> Driver<'m> {
     }
 
     fn listen(&mut self, most: usize) -> bool {
-        let pending = self.exchange.client_pending();
-        assert_eq!(self.exchange.interest().client_write, !pending.is_empty());
+        let page = self.exchange.page().map(|from| self.stored.get(from..).unwrap_or_default());
+        let pending = page.unwrap_or(self.exchange.client_pending());
+        assert!(self.exchange.interest().client_write != pending.is_empty() || !self.is_lawful);
         let n = pending.len().min(most);
         self.received.extend_from_slice(&pending[..n]);
         if n > 0 {
@@ -192,6 +196,10 @@ impl<'m> Driver<'m> {
                 self.exchange.reserved(self.now);
             }
             Event::Connect { fresh } => self.attach(reused && !fresh),
+            Event::Page(_) => {
+                self.stored.extend_from_slice(&[b'p'; PAGE]);
+                self.exchange.page_ready(self.now, PAGE);
+            }
             _ => self.exchange.refreshed(self.now),
         }
         true
@@ -209,7 +217,7 @@ impl<'m> Driver<'m> {
 
     fn miss(&mut self, why: Refusal) {
         match self.job.take() {
-            Some(Event::Reserve(_)) => self.exchange.exhausted(self.now),
+            Some(Event::Reserve(_) | Event::Page(_)) => self.exchange.exhausted(self.now),
             Some(Event::Connect { .. }) => self.exchange.refuse(self.now, why, "the cause"),
             Some(_) => self.exchange.unrefreshed(self.now, "the cause"),
             None => {}
@@ -269,7 +277,7 @@ impl<'m> Driver<'m> {
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Reserve(_) | Event::Connect { .. } | Event::Refresh => self.job = Some(event),
+            Event::Reserve(_) | Event::Page(_) | Event::Connect { .. } | Event::Refresh => self.job = Some(event),
             Event::Check(_) => self.check(),
             Event::Report => self.exchange.report(self.now, "the cause"),
             Event::Release { .. } => {
@@ -311,6 +319,7 @@ impl<'m> Driver<'m> {
             Misuse::BodySent(n) => exchange.body_sent(now, n.into()),
             Misuse::UpstreamFilled(n) => exchange.upstream_filled(now, n.into()),
             Misuse::Report => exchange.report(now, ""),
+            Misuse::PageReady(n) => exchange.page_ready(now, n.into()),
             Misuse::Past => exchange.wake(Instant::ZERO),
         }
     }

@@ -95,7 +95,7 @@ impl Driver<'_> {
                 assert!(!matches!(status, 401 | 403 | 404 | 429), "{status} makes senders drop good samples");
             }
             Some(Kind::Corrupt) => assert!(matches!(status, 400 | 403 | 503), "{status} for a corrupt frame"),
-            Some(Kind::Probe { .. }) => assert!(matches!(status, 200 | 404 | 503), "{status} for a probe"),
+            Some(Kind::Probe { .. }) => assert!(matches!(status, 200 | 403 | 404 | 503), "{status} for a probe"),
         }
     }
 

@@ -183,6 +183,8 @@ pub enum Misuse {
     UpstreamFilled(u16),
     /// A report that nobody waits for.
     Report,
+    /// A page that nobody asked for.
+    PageReady(u16),
     /// Time that goes back.
     Past,
 }

@@ -8,6 +8,9 @@ use crate::frame;
 /// Requests of one conversation.
 const MOST_REQUESTS: usize = 4;
 
+/// Paths that are not written to.
+const PATHS: [&str; 7] = ["/", "/health", "/ready", "/-/ready", "/nowhere", "/metrics", "/status"];
+
 /// What may become of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -33,7 +36,7 @@ pub(super) fn script(conversation: &Conversation) -> (Vec<u8>, Vec<Kind>) {
 fn write(bytes: &mut Vec<u8>, number: usize, request: Request) -> Kind {
     match request {
         Request::Probe { path, head } => {
-            let path = ["/", "/health", "/ready", "/-/ready", "/nowhere"][usize::from(path) % 5];
+            let path = PATHS[usize::from(path) % PATHS.len()];
             let method = if head { "HEAD" } else { "GET" };
             bytes.extend_from_slice(format!("{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
             Kind::Probe { head }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use ureq::http::HeaderValue;
 
+use crate::hint::{self, Hint, Sent};
 use crate::secret::Bearer;
 
 /// Longest part of a description that is kept.
@@ -26,11 +27,13 @@ pub struct Failure {
     /// What went wrong.
     pub message: String,
     /// What repairs it, where that is known.
-    pub hint: Option<&'static str>,
+    pub hint: Option<&'static Hint>,
     /// Status of the answer, where there was one.
     pub status: Option<u16>,
     /// `AADSTS` number.
     pub code: Option<u32>,
+    /// What was sent.
+    pub sent: Sent,
     /// Entra's id of the request, for a support ticket.
     pub trace_id: Option<String>,
     /// Entra's id of the conversation, for a support ticket.
@@ -44,7 +47,7 @@ impl Failure {
         Self { message: one_line(&message.into()), ..Self::default() }
     }
 
-    pub(crate) const fn with_hint(mut self, hint: &'static str) -> Self {
+    pub(crate) const fn with_hint(mut self, hint: &'static Hint) -> Self {
         self.hint = Some(hint);
         self
     }
@@ -62,7 +65,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        self.hint.map_or(Ok(()), |hint| write!(f, " - {hint}"))
+        self.hint.map_or(Ok(()), |hint| write!(f, " - {}; fix: {}", hint.cause, hint.repair(&self.sent)))
     }
 }
 
@@ -133,7 +136,7 @@ fn refused(status: u16, body: &[u8]) -> Failure {
     let code = refused.error_codes.first().copied().or_else(|| code(&description));
     let message = if description.is_empty() { format!("{error} ({status})") } else { description };
     Failure {
-        hint: code.and_then(hint),
+        hint: code.and_then(hint::of_code),
         code,
         trace_id: refused.trace_id,
         correlation_id: refused.correlation_id,
@@ -151,23 +154,6 @@ fn code(description: &str) -> Option<u32> {
 /// Digits and nothing else; `str::parse` takes a sign.
 fn decimal(text: &str) -> Option<u64> {
     remora_core::http::digits::decimal(text.as_bytes())
-}
-
-/// What repairs the commonest errors of workload identity.
-const fn hint(code: u32) -> Option<&'static str> {
-    Some(match code {
-        70_021 | 700_213 => {
-            "the federated credential's subject must be system:serviceaccount:NAMESPACE:NAME of this pod's service account"
-        }
-        700_211 => "the federated credential's issuer must be the cluster's OIDC issuer, trailing slash included",
-        700_212 => "the federated credential's audience must be api://AzureADTokenExchange",
-        700_024 => "the projected token is outside its validity; check the node's clock and the kubelet",
-        700_016 => "no such client id in this tenant; check the service account's azure.workload.identity annotations",
-        90_002 | 900_023 => "no such tenant in this cloud; check AZURE_TENANT_ID and AZURE_AUTHORITY_HOST",
-        500_011 => "the audience does not exist in this cloud; check CLOUD and INGESTION_AAD_AUDIENCE",
-        90_061 | 501_661 => "Entra could not reach the cluster's OIDC issuer; it must be public",
-        _ => return None,
-    })
 }
 
 /// Cut to a length that fits a log line, control characters and line ends as spaces.
@@ -226,7 +212,7 @@ mod tests {
         assert_eq!(failure.code, Some(700_213));
         assert_eq!((failure.trace_id.as_deref(), failure.correlation_id.as_deref()), (Some("t"), Some("c")));
         assert_eq!(failure.message, "AADSTS700213: No match. Trace ID: t");
-        assert!(failure.to_string().contains("system:serviceaccount"));
+        assert!(failure.to_string().contains("federated-credential create"));
     }
 
     #[test]

@@ -7,6 +7,9 @@ use super::fault::without_secrets;
 use super::forwarding::level_word;
 use super::quantity::{duration_text, size_text};
 
+/// The names that say who the process is to Entra.
+pub(crate) const IDENTITY: &[&str] = &["identity", "client_id", "tenant_id", "token_file", "authority", "scope"];
+
 /// Names and values in the order of the settings. What is unset is left out.
 pub(crate) fn fields(loaded: &Loaded) -> Vec<(&'static str, String)> {
     let mut fields = azure(loaded);

@@ -10,10 +10,13 @@ use super::readable::first_byte;
 use super::reader::Reader;
 use super::settings::{HTTPS_PROXY, NO_PROXY, SSL_CERT_DIR, SSL_CERT_FILE};
 
-/// Reads the proxy, and says once that it is not for samples.
+/// Reads the proxy, and says so where it is not for samples.
 pub(crate) fn proxy(reader: &mut Reader<'_>) -> Option<Proxy> {
     let url = reader.value(&HTTPS_PROXY, parse_proxy)?;
-    reader.warn(&HTTPS_PROXY, "is used for the token exchange only; samples go to INGESTION_URL directly");
+    if url.starts_with("https:") {
+        let text = "is used for the token exchange only; samples need a proxy that is reached by http://";
+        reader.warn(&HTTPS_PROXY, text);
+    }
     Some(Proxy { url, no_proxy: reader.given(&NO_PROXY) })
 }
 

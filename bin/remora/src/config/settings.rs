@@ -152,7 +152,7 @@ settings! {
     }
     Network {
         HTTPS_PROXY "URL" Unset("none"),
-            "HTTP proxy of the token exchange. https_proxy counts too.";
+            "HTTP proxy for Entra and for INGESTION_URL. https_proxy counts too.";
         NO_PROXY "HOST,…" Unset("none"),
             "Hosts reached without the proxy. no_proxy counts too.";
         SSL_CERT_FILE "PATH" Unset("built-in roots"),

@@ -231,7 +231,7 @@ fn odd_but_working_values_are_warned_of() {
         ("INGESTION_URL", "https://h.example/dataCollectionRules/d/api/v1/write"),
         ("INGESTION_URL", "https://h.example/api/v1/write?api-version=2023-04-24"),
         ("ALLOWED_SOURCES", "0.0.0.0/0"),
-        ("HTTPS_PROXY", "http://proxy:3128"),
+        ("HTTPS_PROXY", "https://proxy:3128"),
         ("AAD_HOST_ENDPOINT", "https://login.example"),
     ] {
         assert!(warned(&loaded(&[(name, value)]), name), "{name}={value}");

@@ -1,7 +1,7 @@
 //! The sender's side: head, body, answer, drain.
 
 use super::{
-    Event, Exchange, Framing, Instant, Line, Outgoing, Phase, Readiness, Refusal, Reply, Request, Route, Verdict, idle,
+    Event, Exchange, Framing, Instant, Line, Outgoing, Phase, Readiness, Reply, Request, Route, Verdict, idle,
     remote_write,
 };
 
@@ -9,7 +9,8 @@ const INDEX: &[u8] = concat!(
     "remora ",
     env!("CARGO_PKG_VERSION"),
     "\nPOST /api/v1/write  remote-write, forwarded to Azure Monitor\nGET /health         200 while the process runs\nGET \
-     /ready          503 until the first token\n"
+     /ready          503 until the first token\nGET /metrics        Prometheus metrics\nGET /status         state and \
+     configuration as JSON, on loopback only\n"
 )
 .as_bytes();
 
@@ -54,11 +55,43 @@ impl Exchange<'_> {
         self.outbox.pending()
     }
 
-    /// The first `n` bytes of [`Exchange::client_pending`] were sent.
+    /// Where the bytes begin that follow once [`Exchange::client_pending`] is empty: those of the page.
+    pub fn page(&self) -> Option<usize> {
+        let due = self.phase == Phase::Send && self.sent < self.stored && self.outbox.pending().is_empty();
+        due.then_some(self.sent)
+    }
+
+    /// The first `n` bytes of [`Exchange::client_pending`] were sent or, where that was empty, of the page.
     pub fn client_drained(&mut self, now: Instant, n: usize) {
-        self.outbox.drained(n);
-        if self.phase == Phase::Answer && self.outbox.pending().is_empty() {
-            self.answered(now);
+        if self.page().is_some() {
+            self.sent = self.sent.saturating_add(n).min(self.stored);
+        } else {
+            self.outbox.drained(n);
+        }
+        match self.phase {
+            Phase::Answer if self.outbox.pending().is_empty() => self.answered(now),
+            Phase::Send if self.outbox.pending().is_empty() && self.page().is_none() => {
+                self.push(Event::Answered(self.outcome(200)));
+                self.answered(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// The page is written, as [`Event::Page`] asked, and is `length` bytes long.
+    pub fn page_ready(&mut self, now: Instant, length: usize) {
+        let Route::Page(page) = self.request.route else { return };
+        if self.phase != Phase::Page {
+            return;
+        }
+        let mut reply = Reply { content_type: page.content_type().as_bytes(), ..Reply::text(200) };
+        self.fit(&mut reply);
+        self.stored = if reply.head_only { 0 } else { length };
+        self.sent = 0;
+        let announced = self.outbox.announce(&reply, length);
+        self.enter(Phase::Send, now.saturating_add(self.gateway.policy.timeouts.answer));
+        if announced.is_err() {
+            self.close();
         }
     }
 
@@ -69,10 +102,12 @@ impl Exchange<'_> {
         }
     }
 
-    /// There is no room for the bytes of [`Exchange::body_piece`].
+    /// There is no room for the bytes of [`Exchange::body_piece`], or for the page.
     pub fn exhausted(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Reserve | Phase::Body) {
-            self.refuse_now(now, Refusal::Capacity, "the body store is full; raise BODY_MEMORY");
+        match self.phase {
+            Phase::Reserve | Phase::Body => self.refuse_full(now),
+            Phase::Page => self.refuse_page(now),
+            _ => {}
         }
     }
 
@@ -115,6 +150,7 @@ impl Exchange<'_> {
         if self.phase != Phase::Check {
             return;
         }
+        self.gateway.counters.frame(Some(&verdict));
         match verdict {
             remote_write::Verdict::Corrupt(fault) => return self.reject(now, Verdict::Frame(fault)),
             remote_write::Verdict::Good(counts) => self.counts = Some(counts),
@@ -158,6 +194,9 @@ impl Exchange<'_> {
         self.began = now;
         self.request = Request::decode(self.inbox.head(), self.peer, self.gateway.policy.max_body_bytes);
         self.inbox.begin_body(self.request.framing);
+        if self.request.has_authorization {
+            self.gateway.counters.authorization_dropped();
+        }
         match self.request.route {
             Route::Write(_) => self.admit(now),
             Route::Health => self.answer(now, Reply::text(200), b"ok\n"),
@@ -165,6 +204,10 @@ impl Exchange<'_> {
             Route::Ready => {
                 self.enter(Phase::Report, Instant::NEVER);
                 self.push(Event::Report);
+            }
+            Route::Page(page) => {
+                self.enter(Phase::Page, now.saturating_add(self.gateway.policy.timeouts.admission));
+                self.push(Event::Page(page));
             }
             Route::Refused(verdict) => {
                 if let Verdict::Head(_) = verdict {
@@ -214,6 +257,7 @@ impl Exchange<'_> {
             self.enter(Phase::Check, Instant::NEVER);
             self.push(Event::Check(self.version()));
         } else {
+            self.gateway.counters.frame(None);
             self.begin_forward(now);
         }
     }

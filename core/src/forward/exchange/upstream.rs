@@ -1,6 +1,7 @@
 //! Azure's side: connect, send, read, repair.
 
 use super::{Event, Exchange, Instant, Line, Link, Outgoing, Phase, Refusal, Reply};
+use crate::forward::counters::Repair;
 use crate::forward::reply::{self, Relay, WRITTEN};
 use crate::forward::request::Upstream;
 use crate::forward::response::{Progress, Response, ResponseError};
@@ -13,6 +14,9 @@ impl<'m> Exchange<'m> {
     /// A connection and a token are there, as [`Event::Connect`] asked. `buffer` (8 KiB is ample) takes the response;
     /// it comes back by [`Exchange::detach`] after [`Event::Release`].
     pub fn attach(&mut self, _now: Instant, buffer: &'m mut [u8], reused: bool) {
+        if !reused {
+            self.gateway.counters.opened();
+        }
         if self.phase != Phase::Connect {
             // Nobody waits for it any more, and nothing was sent on it.
             self.released = Some(buffer);
@@ -44,6 +48,7 @@ impl<'m> Exchange<'m> {
     /// The token was refreshed, as [`Event::Refresh`] asked.
     pub fn refreshed(&mut self, _now: Instant) {
         if self.phase == Phase::Refresh {
+            self.gateway.counters.repaired(Repair::Token);
             self.connect(false);
         }
     }
@@ -159,6 +164,7 @@ impl<'m> Exchange<'m> {
         let stale = link.reused && link.response.is_untouched() && !self.reconnected;
         if stale {
             self.reconnected = true;
+            self.gateway.counters.repaired(Repair::Connection);
             self.release(false);
             return self.connect(true);
         }
@@ -178,6 +184,7 @@ impl<'m> Exchange<'m> {
             .is_some_and(|link| link.outgoing == Outgoing::Done && !link.backlog && !link.write_failed);
         let reusable = keep_alive && sent;
         self.upstream_status = Some(status);
+        self.gateway.counters.upstream_answered(status);
         if status == 401 && !self.refreshed {
             self.refreshed = true;
             self.release(reusable);
@@ -197,6 +204,7 @@ impl<'m> Exchange<'m> {
 
     /// A success that came before the body was out acknowledges nothing: Azure cannot have stored what it has not got.
     fn premature(&mut self, now: Instant, status: u16) {
+        self.gateway.counters.refused(Refusal::Broken);
         let text = Line::azure(status, " before the body was sent", &[]);
         self.release(false);
         self.answer(now, Reply::text(502), text.as_bytes());
@@ -220,6 +228,7 @@ impl<'m> Exchange<'m> {
                 self.answer(now, reply, body);
             }
             Relay::Hold { retry_after } => {
+                self.gateway.counters.held();
                 let text = Line::azure(status, reply::hint(status), body);
                 let retry_after = Some(asked.unwrap_or(retry_after));
                 self.answer(now, Reply { retry_after, ..Reply::text(503) }, text.as_bytes());

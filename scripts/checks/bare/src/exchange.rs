@@ -51,6 +51,7 @@ fn peer() -> Peer {
     match count() {
         0 => Peer::Loopback,
         1 => Peer::Allowed,
+        2 => Peer::Watcher,
         _ => Peer::Foreign,
     }
 }
@@ -86,8 +87,9 @@ fn body(exchange: &mut Exchange<'_>, window: &mut [u8]) {
 fn answers(exchange: &mut Exchange<'_>, words: &str) {
     match count() {
         0 => exchange.report(now(), words),
-        1 => exchange.refuse(now(), refusal(), words),
-        2 => exchange.refreshed(now()),
+        1 => exchange.page_ready(now(), count()),
+        2 => exchange.refuse(now(), refusal(), words),
+        3 => exchange.refreshed(now()),
         _ => exchange.unrefreshed(now(), words),
     }
 }
@@ -139,6 +141,7 @@ fn look_at_state(exchange: &mut Exchange<'_>) {
     look(exchange.body_piece());
     look(exchange.answer_text().as_bytes());
     look_at(exchange.body_room() as u64);
+    look_at(exchange.page().unwrap_or_default() as u64);
     look_at(exchange.deadline().as_millis());
     look_at((exchange.is_open() | exchange.is_done()).into());
     black_box(&exchange.interest());
@@ -151,6 +154,8 @@ extern "C" fn gateway(gateway: &Gateway, out: &mut [u8; 2048]) {
     gateway.token_granted();
     gateway.drain();
     black_box(&gateway.readiness(now()));
+    black_box(&gateway.last_success());
+    black_box(&gateway.holds_for(now()));
     look_at(crowded(cut(out)) as u64);
     look(out);
 }

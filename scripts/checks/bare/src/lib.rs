@@ -6,6 +6,7 @@
 mod exchange;
 mod frame;
 mod http;
+mod metrics;
 mod outside;
 mod size;
 mod token;

@@ -72,7 +72,8 @@ pub(crate) fn show(value: &dyn fmt::Display) {
     let _ = write!(Eye, "{value}");
 }
 
-struct Eye;
+/// Takes text, or not.
+pub(crate) struct Eye;
 
 impl fmt::Write for Eye {
     fn write_str(&mut self, text: &str) -> fmt::Result {

@@ -1,0 +1,223 @@
+//! What is worth a line. Success is not, and probes are not. A failure is told at once when it is a new one; when it comes
+//! again, it is counted, and the minute's end sums it up. So the number of lines follows from the clock, not from the
+//! number of requests.
+//!
+//! No time is read here: the minute's end is a notice like the others, and comes only when something happened.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::time::Duration;
+
+use remora_smol::{Failure, Minute, Notice, Observer};
+
+use crate::log::{Level, Log};
+
+/// Minutes for which a failure that does not come again is still a known one.
+const MEMORY: u32 = 10;
+
+/// Failures that are told apart. Those beyond count as one.
+const MOST_KINDS: usize = 32;
+
+/// Longest part of a text that tells failures apart, in bytes.
+const MOST_TEXT: usize = 80;
+
+/// Turns notices into lines.
+pub(crate) struct Journal {
+    log: Log,
+    told: RefCell<Vec<(Kind, Told)>>,
+}
+
+/// What makes two failures equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kind {
+    topic: Topic,
+    status: u16,
+    /// Azure's status, or Entra's number of the error.
+    code: u32,
+    /// Where there is neither, the cause in words.
+    cause: String,
+}
+
+/// One message for each, and one line a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Topic {
+    Token,
+    Request,
+    TooOld,
+    Crowded,
+    Accept,
+}
+
+/// What is known of a failure.
+#[derive(Debug, Default)]
+struct Told {
+    /// How often it came since it was last told.
+    again: u64,
+    /// Minutes since it came.
+    quiet: u32,
+    /// The fields of its last line.
+    fields: Fields,
+}
+
+type Fields = Vec<(&'static str, String)>;
+
+impl Topic {
+    const ALL: [Self; 5] = [Self::Token, Self::Request, Self::TooOld, Self::Crowded, Self::Accept];
+
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Token => "token exchange failed",
+            Self::Request => "request not accepted",
+            Self::TooOld => "samples older than 20 minutes, which Azure takes no longer",
+            Self::Crowded => "connection turned away, raise MAX_CONNECTIONS",
+            Self::Accept => "accept failed",
+        }
+    }
+
+    const fn kind(self) -> Kind {
+        Kind { topic: self, status: 0, code: 0, cause: String::new() }
+    }
+}
+
+impl Observer for Journal {
+    fn notice(&self, notice: &Notice<'_>) {
+        match notice {
+            Notice::Listening { port } => self.log.line(Level::Info, "listening", &[("port", port)]),
+            Notice::TokenGranted { lifetime } => {
+                self.log.line(Level::Info, "token acquired", &[("expires_in_s", &lifetime.as_secs())]);
+            }
+            Notice::TokenFailed { failure, serving } => self.failed(token_kind(failure), || token(failure, *serving)),
+            Notice::Refused { status, upstream_status, text } => {
+                let kind = request_kind(*status, *upstream_status, text);
+                self.failed(kind, || request(*status, *upstream_status, text));
+            }
+            Notice::TooOld { samples, oldest } => self.failed(Topic::TooOld.kind(), || too_old(*samples, *oldest)),
+            Notice::Crowded => self.failed(Topic::Crowded.kind(), Vec::new),
+            Notice::AcceptFailed { error } => {
+                self.failed(Topic::Accept.kind(), || vec![("err", error.to_string())]);
+            }
+            Notice::Stopping { open } => self.log.line(Level::Info, "stopping", &[("open_requests", open)]),
+            Notice::Minute(minute) => {
+                self.sum_up();
+                self.minute(*minute);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Journal {
+    pub(crate) fn new(log: Log) -> Self {
+        Self { log, told: RefCell::default() }
+    }
+
+    /// Tells a new failure at once and counts a known one.
+    fn failed(&self, kind: Kind, fields: impl FnOnce() -> Fields) {
+        let mut told = self.told.borrow_mut();
+        let is_known = |kind: &Kind| told.iter().any(|(known, _)| known == kind);
+        let kind = if told.len() < MOST_KINDS || is_known(&kind) { kind } else { kind.topic.kind() };
+        if let Some((_, known)) = told.iter_mut().find(|(known, _)| *known == kind) {
+            known.again += 1;
+            known.quiet = 0;
+        } else {
+            let fields = fields();
+            self.line(kind.topic, &fields, &[]);
+            told.push((kind, Told { fields, ..Told::default() }));
+        }
+    }
+
+    /// One line for each topic on which something came again: how often, how many failures those are, and the one that
+    /// came most often as it was first told.
+    fn sum_up(&self) {
+        let mut told = self.told.borrow_mut();
+        for topic in Topic::ALL {
+            let again =
+                || told.iter().filter(|(kind, told)| kind.topic == topic && told.again > 0).map(|(_, told)| told);
+            if let Some(most) = again().max_by_key(|told| told.again) {
+                let (repeated, distinct) = (again().map(|told| told.again).sum::<u64>(), again().count());
+                self.line(topic, &most.fields, &[("repeated", &repeated), ("distinct", &distinct)]);
+            }
+        }
+        told.retain_mut(|(_, told)| {
+            told.again = 0;
+            told.quiet += 1;
+            told.quiet <= MEMORY
+        });
+    }
+
+    fn line(&self, topic: Topic, fields: &Fields, more: &[(&str, &dyn Display)]) {
+        let mut all: Vec<_> = fields.iter().map(|(name, value)| (*name, value as &dyn Display)).collect();
+        all.extend_from_slice(more);
+        self.log.line(Level::Warn, topic.message(), &all);
+    }
+
+    /// The line that Microsoft's troubleshooting guide tells users to look for, with its message and field names.
+    fn minute(&self, minute: Minute) {
+        let requests = minute.succeeded + minute.failed;
+        if requests == 0 {
+            return;
+        }
+        let average = minute.bytes / requests;
+        let busy = minute.busy / u32::try_from(requests).unwrap_or(u32::MAX);
+        let seconds = format!("{:.3}", busy.as_secs_f64());
+        self.log.line(
+            Level::Info,
+            "Metric packets published in last 1 minute",
+            &[
+                ("avgBytesPerRequest", &average),
+                ("avgRequestDurationInSec", &seconds),
+                ("failedPublishing", &minute.failed),
+                ("successfullyPublished", &minute.succeeded),
+            ],
+        );
+    }
+}
+
+/// Entra's number tells failures apart, the status where there is none, and the words where nobody answered.
+fn token_kind(failure: &Failure) -> Kind {
+    let cause = if failure.status.is_none() { beginning(&failure.message) } else { String::new() };
+    let (status, code) = (failure.status.unwrap_or_default(), failure.code.unwrap_or_default());
+    Kind { status, code, cause, ..Topic::Token.kind() }
+}
+
+/// What Azure says is told apart by its status, for its words hold ids; what is refused here, by the cause.
+fn request_kind(status: u16, upstream_status: Option<u16>, text: &str) -> Kind {
+    let cause = text.strip_prefix("remora: ").filter(|_| upstream_status.is_none()).unwrap_or_default();
+    let cause = cause.split_once(": ").map_or(cause, |(cause, _)| cause);
+    let code = upstream_status.unwrap_or_default().into();
+    Kind { status, code, cause: beginning(cause), ..Topic::Request.kind() }
+}
+
+/// As many whole characters as are looked at.
+fn beginning(text: &str) -> String {
+    text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= MOST_TEXT).map(|(_, c)| c).collect()
+}
+
+fn token(failure: &Failure, serving: bool) -> Fields {
+    let mut fields = vec![("err", failure.message.clone())];
+    let optional = [
+        ("code", failure.code.map(|code| format!("AADSTS{code}"))),
+        ("status", failure.status.map(|status| status.to_string())),
+        ("trace_id", failure.trace_id.clone()),
+        ("correlation_id", failure.correlation_id.clone()),
+        ("fix", failure.hint.map(|hint| hint.repair(&failure.sent))),
+    ];
+    fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    fields.push(("old_token_serves", serving.to_string()));
+    fields
+}
+
+fn request(status: u16, upstream_status: Option<u16>, text: &str) -> Fields {
+    let mut fields = vec![("status", status.to_string())];
+    fields.extend(upstream_status.map(|status| ("azure_status", status.to_string())));
+    fields.push(("answer", text.to_owned()));
+    fields
+}
+
+fn too_old(samples: u32, oldest: Duration) -> Fields {
+    let fix = "the sender is behind: see its prometheus_remote_storage_* metrics";
+    vec![("samples", samples.to_string()), ("oldest_age_s", oldest.as_secs().to_string()), ("fix", fix.to_owned())]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+use std::cell::RefCell;
+
+use remora_core::time::Instant;
+use remora_core::token::{Action, Event, Lifecycle, Policy};
+
+use super::*;
+use crate::log::Format;
+
+thread_local! {
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+fn journal() -> Journal {
+    LINES.take();
+    let keep = |line: &str| LINES.with_borrow_mut(|lines| lines.push(line.trim_end().to_owned()));
+    Journal::new(Log::to(keep, Level::Info, Format::Logfmt))
+}
+
+/// The lines since the last call, without their times.
+fn lines() -> Vec<String> {
+    LINES.take().iter().map(|line| line.split_once(' ').map_or_else(String::new, |(_, rest)| rest.to_owned())).collect()
+}
+
+fn failure(message: &str, code: Option<u32>) -> Failure {
+    let mut failure = Failure::default();
+    failure.message.push_str(message);
+    (failure.status, failure.code) = (code.map(|_| 401), code);
+    failure
+}
+
+const NO_TOKEN: Notice<'_> =
+    Notice::Refused { status: 503, upstream_status: None, text: "remora: no usable token: AADSTS700016: x" };
+
+const QUIET: Notice<'_> = Notice::Minute(Minute { succeeded: 0, failed: 0, bytes: 0, busy: Duration::ZERO });
+
+#[test]
+fn a_failure_is_told_at_once_then_once_a_minute_and_after_ten_quiet_minutes_at_once_again() {
+    let journal = journal();
+    let first =
+        "level=warn msg=\"request not accepted\" status=503 answer=\"remora: no usable token: AADSTS700016: x\"";
+    (0..1000).for_each(|_| journal.notice(&NO_TOKEN));
+    assert_eq!(lines(), [first]);
+    journal.notice(&QUIET);
+    assert_eq!(lines(), [format!("{first} repeated=999 distinct=1")]);
+    journal.notice(&NO_TOKEN);
+    assert!(lines().is_empty());
+    journal.notice(&QUIET);
+    assert_eq!(lines(), [format!("{first} repeated=1 distinct=1")]);
+    (0..MEMORY).for_each(|_| journal.notice(&QUIET));
+    journal.notice(&NO_TOKEN);
+    assert_eq!(lines(), [first]);
+}
+
+#[test]
+fn failures_are_told_apart_by_what_repairs_them() {
+    let journal = journal();
+    let refused = |status, upstream_status, text| journal.notice(&Notice::Refused { status, upstream_status, text });
+    refused(503, None, "remora: name resolution failed: h: no address");
+    refused(503, None, "remora: connection failed: h: refused");
+    refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 1");
+    refused(403, Some(403), "trace 2");
+    journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS1: a", Some(1)), serving: true });
+    journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS2: a", Some(2)), serving: true });
+    journal.notice(&Notice::TokenFailed { failure: &failure("h: timed out", None), serving: true });
+    assert_eq!(lines().len(), 7);
+    // The same again, with other ids in them.
+    refused(503, None, "remora: name resolution failed: h: try again");
+    refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 3");
+    refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 4");
+    journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS1: b", Some(1)), serving: false });
+    assert!(lines().is_empty());
+    journal.notice(&QUIET);
+    let told = lines();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("AADSTS1: a") && told[0].ends_with("repeated=1 distinct=1"), "{told:?}");
+    assert!(told[1].contains("trace 1") && told[1].ends_with("repeated=3 distinct=2"), "{told:?}");
+}
+
+#[test]
+fn no_number_of_different_failures_fills_the_log() {
+    let journal = journal();
+    for number in 0..10_000 {
+        let text = format!("remora: cause {number}: x");
+        journal.notice(&Notice::Refused { status: 503, upstream_status: None, text: &text });
+    }
+    assert_eq!(lines().len(), MOST_KINDS + 1);
+    journal.notice(&QUIET);
+    assert_eq!(lines().len(), 1);
+}
+
+#[test]
+fn samples_too_old_are_warned_of_once_a_minute() {
+    let journal = journal();
+    let oldest = Duration::from_secs(1500);
+    (0..50).for_each(|_| journal.notice(&Notice::TooOld { samples: 7, oldest }));
+    journal.notice(&QUIET);
+    let told = lines();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("samples=7 oldest_age_s=1500") && told[1].contains("repeated=49"), "{told:?}");
+}
+
+#[test]
+fn an_hour_of_health_is_one_line_a_minute() {
+    let journal = journal();
+    for _ in 0..60 {
+        journal.notice(&Notice::Minute(Minute { succeeded: 60_000, bytes: 1, ..Minute::default() }));
+    }
+    assert_eq!(lines().len(), 60);
+}
+
+/// 3,600,000 refused requests, and as many exchanges as the token's life allows, in 60 minutes: a first line and a
+/// line a minute for the exchanges, the same for the requests, and a line a minute for the traffic. 1 + 60 + 1 + 60 + 60.
+#[test]
+fn an_hour_of_a_dead_entra_under_a_thousand_requests_a_second_stays_below_200_lines() {
+    let journal = journal();
+    let mut life = Lifecycle::new(Policy::DEFAULT, 7);
+    let (mut due, mut exchanges) = (Instant::ZERO, 0);
+    for second in 0..3600 {
+        let now = Instant::from_millis(second * 1000);
+        if now >= due {
+            let Action::Fetch(fetch) = life.handle(now, Event::Wake) else { panic!("no exchange is due") };
+            let failed = Event::Failed { fetch, retry_after: None, throttled: false };
+            let Action::WaitUntil(then) = life.handle(now, failed) else { panic!("no pause") };
+            (due, exchanges) = (then, exchanges + 1);
+            let failure = failure("login.example: io: Connection refused", None);
+            journal.notice(&Notice::TokenFailed { failure: &failure, serving: false });
+        }
+        (0..1000).for_each(|_| journal.notice(&NO_TOKEN));
+        if second % 60 == 59 {
+            journal.notice(&Notice::Minute(Minute { failed: 60_000, ..Minute::default() }));
+        }
+    }
+    assert!(exchanges > 120, "{exchanges}");
+    assert_eq!(lines().len(), 182);
+}

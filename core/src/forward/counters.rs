@@ -1,0 +1,165 @@
+//! What exchanges count: the life of requests, by how it went. One for the process, in its [`super::Gateway`].
+
+mod families;
+
+use super::Refusal;
+use super::exchange::Outcome;
+use super::reply::Verdict;
+use super::request::Purpose;
+use crate::metrics::{Histogram, Sink, Tally};
+use crate::remote_write;
+use crate::time::Instant;
+use families::{CODES, DATA, ERRORS, FRAMES, OUTCOMES, REJECTIONS, REPAIRS, STATUSES};
+
+pub use families::ALL;
+
+/// The counters. One thread owns them.
+#[derive(Debug, Default)]
+pub struct Counters {
+    requests: Tally<{ CODES.len() }>,
+    durations: Histogram,
+    request_bytes: Tally<1>,
+    response_bytes: Tally<1>,
+    rejected: Tally<{ REJECTIONS.len() }>,
+    authorization: Tally<1>,
+    upstream_responses: Tally<{ CODES.len() }>,
+    upstream_errors: Tally<{ ERRORS.len() }>,
+    repairs: Tally<{ REPAIRS.len() }>,
+    opened: Tally<1>,
+    held: Tally<1>,
+    frames: Tally<{ FRAMES.len() }>,
+    /// Series, samples, histograms, exemplars and metadata, each by what became of their request.
+    data: [Tally<{ OUTCOMES.len() }>; DATA.len()],
+    too_old: Tally<1>,
+}
+
+/// A repair of ours that the sender does not notice.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Repair {
+    /// Another token after a 401.
+    Token,
+    /// A fresh connection in place of one that was closed while it was idle.
+    Connection,
+}
+
+impl Counters {
+    /// Hands everything over, in the order of [`ALL`].
+    pub fn report(&self, to: &mut dyn Sink) {
+        self.requests.report(&families::REQUESTS, to);
+        to.histogram(&families::DURATION, &self.durations);
+        self.request_bytes.report(&families::REQUEST_BYTES, to);
+        self.response_bytes.report(&families::RESPONSE_BYTES, to);
+        self.rejected.report(&families::REJECTED, to);
+        self.authorization.report(&families::AUTHORIZATION, to);
+        self.upstream_responses.report(&families::UPSTREAM_RESPONSES, to);
+        self.upstream_errors.report(&families::UPSTREAM_ERRORS, to);
+        self.repairs.report(&families::UPSTREAM_RETRIES, to);
+        self.opened.report(&families::UPSTREAM_OPENED, to);
+        self.held.report(&families::HELD, to);
+        self.frames.report(&families::FRAME_VERDICTS, to);
+        DATA.iter().zip(&self.data).for_each(|(family, tally)| tally.report(family, to));
+        self.too_old.report(&families::TOO_OLD, to);
+    }
+}
+
+/// What exchanges tell.
+impl Counters {
+    /// A request is answered with `text_bytes` of text.
+    pub(super) fn answered(&self, now: Instant, outcome: &Outcome, text_bytes: usize) {
+        if outcome.purpose != Purpose::Probe {
+            self.requests.add(code(outcome.status), 1);
+        }
+        if outcome.purpose == Purpose::Write {
+            self.durations.observe(now.since(outcome.began));
+            self.request_bytes.add(0, wide(outcome.body_bytes));
+            self.response_bytes.add(0, wide(text_bytes));
+            self.data(outcome);
+        }
+    }
+
+    fn data(&self, outcome: &Outcome) {
+        let Some(counts) = outcome.counts else { return };
+        let place = match outcome.status {
+            200..=299 => 0,
+            400..=499 => 1,
+            _ => 2,
+        };
+        let numbers = [counts.series, counts.samples, counts.histograms(), counts.exemplars, counts.metadata];
+        self.data.iter().zip(numbers).for_each(|(tally, number)| tally.add(place, number.into()));
+        self.too_old.add(0, counts.too_old.into());
+    }
+
+    pub(super) fn rejected(&self, verdict: Verdict) {
+        let place = match verdict {
+            Verdict::Head(_) => 0,
+            Verdict::Body(_) => 1,
+            Verdict::Path => 2,
+            Verdict::Method { .. } => 3,
+            Verdict::Peer | Verdict::Status => 4,
+            Verdict::Media(_) => 5,
+            Verdict::TooLarge { .. } => 6,
+            Verdict::Frame(_) => 7,
+            Verdict::SlowBody => 8,
+        };
+        self.rejected.add(place, 1);
+    }
+
+    pub(super) fn refused(&self, why: Refusal) {
+        match why {
+            Refusal::NoToken | Refusal::Rejected => self.rejected.add(9, 1),
+            Refusal::Capacity => self.rejected.add(10, 1),
+            Refusal::Resolve => self.upstream_errors.add(0, 1),
+            Refusal::Connect => self.upstream_errors.add(1, 1),
+            Refusal::Tls => self.upstream_errors.add(2, 1),
+            Refusal::Broken => self.upstream_errors.add(3, 1),
+            Refusal::Timeout => self.upstream_errors.add(4, 1),
+        }
+    }
+
+    /// An Authorization field of the sender's was left out.
+    pub(super) fn authorization_dropped(&self) {
+        self.authorization.add(0, 1);
+    }
+
+    /// Azure answered.
+    pub(super) fn upstream_answered(&self, status: u16) {
+        self.upstream_responses.add(code(status), 1);
+    }
+
+    pub(super) fn repaired(&self, repair: Repair) {
+        let place = match repair {
+            Repair::Token => 0,
+            Repair::Connection => 1,
+        };
+        self.repairs.add(place, 1);
+    }
+
+    /// A new connection to Azure is there.
+    pub(super) fn opened(&self) {
+        self.opened.add(0, 1);
+    }
+
+    /// A refusal of Azure's becomes a 503.
+    pub(super) fn held(&self) {
+        self.held.add(0, 1);
+    }
+
+    /// `None` where frames are not checked.
+    pub(super) fn frame(&self, verdict: Option<&remote_write::Verdict>) {
+        let place = match verdict {
+            Some(remote_write::Verdict::Good(_)) => 0,
+            Some(remote_write::Verdict::Corrupt(_)) => 1,
+            Some(remote_write::Verdict::Unchecked(_)) | None => 2,
+        };
+        self.frames.add(place, 1);
+    }
+}
+
+/// The place of a status among the codes.
+fn code(status: u16) -> usize {
+    STATUSES.iter().position(|&known| known == status).unwrap_or(STATUSES.len())
+}
+
+fn wide(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}

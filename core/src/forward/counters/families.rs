@@ -1,0 +1,130 @@
+//! The table of what exchanges count.
+
+use crate::metrics::{Family, Kind};
+
+/// Statuses that have a series of their own, and those statuses as label values with `other` behind them.
+macro_rules! codes {
+    ($($code:literal)*) => {
+        pub(super) const STATUSES: &[u16] = &[$($code),*];
+        pub(super) const CODES: &[&str] = &[$(stringify!($code)),*, "other"];
+    };
+}
+
+codes!(200 204 400 401 403 404 405 408 409 413 415 422 429 500 502 503 504);
+
+pub(super) const REJECTIONS: &[&str] = &[
+    "malformed_head",
+    "malformed_body",
+    "unknown_path",
+    "bad_method",
+    "foreign_peer",
+    "media_type",
+    "too_large",
+    "corrupt_frame",
+    "slow_body",
+    "no_token",
+    "overload",
+];
+
+pub(super) const ERRORS: &[&str] = &["resolve", "connect", "tls", "broken", "timeout"];
+
+pub(super) const REPAIRS: &[&str] = &["token", "connection"];
+
+pub(super) const FRAMES: &[&str] = &["good", "corrupt", "unchecked"];
+
+/// What became of the request that carried the data.
+pub(super) const OUTCOMES: &[&str] = &["forwarded", "refused", "deferred"];
+
+pub(super) const REQUESTS: Family =
+    counter("remora_requests_total", "Requests answered, by status. Probes, /metrics and /status are left out.")
+        .by("code", CODES);
+
+pub(super) const DURATION: Family = Family::new(
+    Kind::Histogram,
+    "remora_request_duration_seconds",
+    "Time from the head of a write to its answer, Azure's part included.",
+);
+
+pub(super) const REQUEST_BYTES: Family =
+    counter("remora_request_bytes_total", "Bytes of the bodies of writes, compressed as they came.");
+
+pub(super) const RESPONSE_BYTES: Family =
+    counter("remora_response_bytes_total", "Bytes of the bodies of answers to writes.");
+
+pub(super) const REJECTED: Family =
+    counter("remora_requests_rejected_total", "Requests that Remora refused itself, by reason.")
+        .by("reason", REJECTIONS);
+
+pub(super) const AUTHORIZATION: Family = counter(
+    "remora_authorization_dropped_total",
+    "Requests that brought an Authorization field of their own, which never goes further.",
+);
+
+pub(super) const UPSTREAM_RESPONSES: Family =
+    counter("remora_upstream_responses_total", "Answers of Azure, by status; one for each attempt.").by("code", CODES);
+
+pub(super) const UPSTREAM_ERRORS: Family =
+    counter("remora_upstream_errors_total", "Attempts that ended without an answer of Azure, by reason.")
+        .by("reason", ERRORS);
+
+pub(super) const UPSTREAM_RETRIES: Family = counter(
+    "remora_upstream_retries_total",
+    "Requests sent once more: with another token after a 401, or on another connection after a stale one.",
+)
+.by("reason", REPAIRS);
+
+pub(super) const UPSTREAM_OPENED: Family =
+    counter("remora_upstream_connections_opened_total", "Connections to Azure that were opened.");
+
+pub(super) const HELD: Family = counter(
+    "remora_upstream_refusals_held_total",
+    "Refusals of Azure that the sender was told as 503, so that it sends again.",
+);
+
+pub(super) const FRAME_VERDICTS: Family =
+    counter("remora_frames_total", "Bodies by what the frame check found.").by("verdict", FRAMES);
+
+/// What good frames held. Refused data is lost, unless the sender keeps it; deferred data comes again.
+pub(super) const DATA: [Family; 5] = [
+    counter("remora_series_total", "Time series in good frames, by what became of the request.")
+        .by("outcome", OUTCOMES),
+    counter("remora_samples_total", "Samples in good frames, histograms left out, by what became of the request.")
+        .by("outcome", OUTCOMES),
+    counter("remora_histograms_total", "Native histograms in good frames, by what became of the request.")
+        .by("outcome", OUTCOMES),
+    counter("remora_exemplars_total", "Exemplars in good frames, by what became of the request.")
+        .by("outcome", OUTCOMES),
+    counter("remora_metadata_total", "Metadata entries in good frames, by what became of the request.")
+        .by("outcome", OUTCOMES),
+];
+
+pub(super) const TOO_OLD: Family = counter(
+    "remora_samples_too_old_total",
+    "Samples and histograms that came later than 20 minutes after their time, when Azure takes them no longer.",
+);
+
+const fn counter(name: &'static str, help: &'static str) -> Family {
+    Family::new(Kind::Counter, name, help)
+}
+
+/// All of them, in the order in which they are reported.
+pub const ALL: &[Family] = &[
+    REQUESTS,
+    DURATION,
+    REQUEST_BYTES,
+    RESPONSE_BYTES,
+    REJECTED,
+    AUTHORIZATION,
+    UPSTREAM_RESPONSES,
+    UPSTREAM_ERRORS,
+    UPSTREAM_RETRIES,
+    UPSTREAM_OPENED,
+    HELD,
+    FRAME_VERDICTS,
+    DATA[0],
+    DATA[1],
+    DATA[2],
+    DATA[3],
+    DATA[4],
+    TOO_OLD,
+];

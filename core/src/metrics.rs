@@ -1,0 +1,120 @@
+//! Metrics as Prometheus reads them: families, counters that hold their values, and pages of text made of both.
+//!
+//! Nothing here knows what is counted: [`crate::forward`] counts the life of requests, a driver what it does itself, each
+//! beside a table of its families. Both hand them to a [`Sink`], a [`Page`] for one.
+//!
+//! Names and units keep to "Metric and label naming" and "Writing exporters" of the Prometheus documentation. Every series
+//! is there from the start, with 0, and the values of a label are a list in the source, never a sender's words.
+
+mod format;
+mod histogram;
+mod page;
+
+use core::cell::Cell;
+
+pub use format::Format;
+pub use histogram::{BOUNDS, Histogram};
+pub use page::Page;
+
+/// What a family measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, until the process ends. Its name ends in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Durations, sorted into the buckets of [`BOUNDS`].
+    Histogram,
+    /// Always 1; its labels say what the process is. Its name ends in `_info`.
+    Info,
+}
+
+impl Kind {
+    /// The word for people, and for `# TYPE` where the format has it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// One metric: its name and all that is fixed about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The name that queries use, with unit and `_total`.
+    pub name: &'static str,
+    /// What it measures.
+    pub kind: Kind,
+    /// The label that tells its series apart; empty where there is one series.
+    pub label: &'static str,
+    /// The values of the label, one series each.
+    pub values: &'static [&'static str],
+    /// One sentence without backslash and line feed.
+    pub help: &'static str,
+}
+
+impl Family {
+    /// A family of one series.
+    pub const fn new(kind: Kind, name: &'static str, help: &'static str) -> Self {
+        Self { name, kind, label: "", values: &[], help }
+    }
+
+    /// The same with a series for each of `values`.
+    #[must_use]
+    pub const fn by(mut self, label: &'static str, values: &'static [&'static str]) -> Self {
+        self.label = label;
+        self.values = values;
+        self
+    }
+}
+
+/// A value. There are no floating-point numbers in core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// As it is.
+    Whole(u64),
+    /// Thousandths, such as milliseconds of a family in seconds.
+    Milli(u64),
+}
+
+/// Takes what is measured, family by family.
+pub trait Sink {
+    /// One value for each value of the family's label, in their order; one value where it has no label.
+    fn values(&mut self, family: &Family, values: &mut dyn Iterator<Item = Value>);
+    /// A distribution of durations.
+    fn histogram(&mut self, family: &Family, histogram: &Histogram);
+    /// What the process is, as names and values of labels.
+    fn info(&mut self, family: &Family, labels: &[(&str, &str)]);
+}
+
+/// Counters of one family, one for each value of its label. One thread owns them.
+#[derive(Debug)]
+pub struct Tally<const N: usize>([Cell<u64>; N]);
+
+impl<const N: usize> Tally<N> {
+    /// All of them 0.
+    pub const fn new() -> Self {
+        Self([const { Cell::new(0) }; N])
+    }
+
+    /// Adds `n` to the counter in this place. What has no place is not counted.
+    pub fn add(&self, place: usize, n: u64) {
+        if let Some(counter) = self.0.get(place) {
+            counter.set(counter.get().wrapping_add(n));
+        }
+    }
+
+    /// Hands all of them over.
+    pub fn report(&self, family: &Family, to: &mut dyn Sink) {
+        to.values(family, &mut self.0.iter().map(|counter| Value::Whole(counter.get())));
+    }
+}
+
+impl<const N: usize> Default for Tally<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

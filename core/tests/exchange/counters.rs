@@ -1,0 +1,143 @@
+//! What is counted, as it stands on a page.
+
+use remora_core::forward::{Peer, Policy, Refusal, counters};
+use remora_core::metrics::{Format, Page};
+
+use crate::bench::{Bench, POLICY};
+use crate::message::{BODY, SMALL_BODY, answer, write, write_with};
+
+fn page(bench: &Bench) -> String {
+    let mut text = String::new();
+    let mut page = Page::new(Format::Text, &mut text);
+    bench.gateway.counters.report(&mut page);
+    page.finish().unwrap();
+    text
+}
+
+/// The series of the page that are not 0, histograms left out.
+fn counted(bench: &Bench) -> Vec<String> {
+    let all = page(bench);
+    let series = all.lines().filter(|line| !line.starts_with('#') && !line.starts_with("remora_request_duration"));
+    series.filter(|line| !line.ends_with(" 0")).map(|line| line.replace("remora_", "")).collect()
+}
+
+#[test]
+fn a_write_that_azure_took() {
+    let mut bench = Bench::new();
+    bench.unix_ms = i64::MAX;
+    bench.submit(&write_with("Authorization: Bearer of-the-sender\r\n", BODY));
+    bench.forward(&answer(204, "", ""));
+    let bytes = format!("request_bytes_total {}", BODY.len());
+    assert_eq!(
+        counted(&bench),
+        [
+            "requests_total{code=\"204\"} 1",
+            &bytes,
+            "authorization_dropped_total 1",
+            "upstream_responses_total{code=\"204\"} 1",
+            "upstream_connections_opened_total 1",
+            "frames_total{verdict=\"good\"} 1",
+            "series_total{outcome=\"forwarded\"} 500",
+            "samples_total{outcome=\"forwarded\"} 500",
+            "samples_too_old_total 500",
+        ]
+    );
+    assert!(page(&bench).contains("remora_request_duration_seconds_count 1\n"));
+}
+
+#[test]
+fn data_is_told_apart_by_what_became_of_it() {
+    for (status, outcome) in
+        [(200, "forwarded"), (400, "refused"), (429, "deferred"), (403, "deferred"), (500, "deferred")]
+    {
+        let mut bench = Bench::new();
+        bench.submit(&write(BODY));
+        bench.forward(&answer(status, "", ""));
+        let samples: Vec<_> = counted(&bench).into_iter().filter(|line| line.starts_with("samples_total")).collect();
+        assert_eq!(samples, [format!("samples_total{{outcome=\"{outcome}\"}} 500")], "{status}");
+    }
+}
+
+#[test]
+fn repairs_and_held_refusals() {
+    let mut bench = Bench::new();
+    bench.submit(&write(SMALL_BODY));
+    bench.attach(true);
+    bench.azure_closes();
+    bench.forward(&answer(401, "", ""));
+    bench.refresh();
+    bench.forward(&answer(403, "", "no role"));
+    let seen = counted(&bench);
+    for line in [
+        "upstream_retries_total{reason=\"token\"} 1",
+        "upstream_retries_total{reason=\"connection\"} 1",
+        "upstream_responses_total{code=\"401\"} 1",
+        "upstream_responses_total{code=\"403\"} 1",
+        "upstream_refusals_held_total 1",
+        "requests_total{code=\"503\"} 1",
+    ] {
+        assert!(seen.iter().any(|seen| seen == line), "{line} in {seen:?}");
+    }
+}
+
+#[test]
+fn refusals_of_ours_by_reason() {
+    let head = |line: &str| format!("{line} HTTP/1.1\r\nHost: h\r\n\r\n").into_bytes();
+    for (peer, request, reason) in [
+        (Peer::Loopback, b"\x16\x03\x01".to_vec(), "malformed_head"),
+        (
+            Peer::Loopback,
+            b"POST /api/v1/write HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n".to_vec(),
+            "malformed_body",
+        ),
+        (Peer::Loopback, head("GET /other"), "unknown_path"),
+        (Peer::Loopback, head("GET /api/v1/write"), "bad_method"),
+        (Peer::Foreign, write(SMALL_BODY), "foreign_peer"),
+        (Peer::Foreign, head("GET /status"), "foreign_peer"),
+        (Peer::Loopback, write_with("Content-Encoding: zstd\r\n", b""), "malformed_head"),
+        (Peer::Loopback, write(&vec![0; 65_537]), "too_large"),
+        (Peer::Loopback, write(b""), "corrupt_frame"),
+    ] {
+        let mut bench = Bench::with(POLICY, peer);
+        bench.send(&request);
+        let line = format!("requests_rejected_total{{reason=\"{reason}\"}} 1");
+        assert!(counted(&bench).contains(&line), "{line} in {:?}", counted(&bench));
+    }
+}
+
+#[test]
+fn failures_on_the_way_by_reason() {
+    for (why, line) in [
+        (Refusal::NoToken, "requests_rejected_total{reason=\"no_token\"} 1"),
+        (Refusal::Capacity, "requests_rejected_total{reason=\"overload\"} 1"),
+        (Refusal::Resolve, "upstream_errors_total{reason=\"resolve\"} 1"),
+        (Refusal::Connect, "upstream_errors_total{reason=\"connect\"} 1"),
+        (Refusal::Tls, "upstream_errors_total{reason=\"tls\"} 1"),
+    ] {
+        let mut bench = Bench::new();
+        bench.submit(&write(SMALL_BODY));
+        bench.exchange.refuse(bench.now, why, "");
+        assert!(counted(&bench).iter().any(|seen| seen == line), "{line} in {:?}", counted(&bench));
+    }
+}
+
+#[test]
+fn probes_pages_and_unread_frames() {
+    let mut bench = Bench::with(Policy { check: None, ..POLICY }, Peer::Loopback);
+    bench.send(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(counted(&bench).is_empty(), "{:?}", counted(&bench));
+    bench.submit(&write(b"anything"));
+    assert!(counted(&bench).contains(&"frames_total{verdict=\"unchecked\"} 1".to_owned()));
+}
+
+#[test]
+fn every_family_of_the_table_is_there_from_the_start_and_no_other() {
+    let page = page(&Bench::new());
+    let types: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let table: Vec<_> = counters::ALL.iter().map(|family| format!("{} {}", family.name, family.kind.word())).collect();
+    assert_eq!(types, table);
+    let series = page.lines().filter(|line| !line.starts_with('#'));
+    assert!(series.clone().all(|line| line.ends_with(" 0") || line.ends_with(" 0.000")), "{page}");
+    let counters = counters::ALL.iter().filter(|family| family.name != "remora_request_duration_seconds");
+    assert_eq!(series.count(), counters.map(|family| family.values.len().max(1)).sum::<usize>() + 15);
+}

@@ -1,0 +1,132 @@
+//! Pages that the driver writes: `/metrics` and `/status`.
+
+use remora_core::forward::{Event, Page, Peer};
+use remora_core::metrics::Format;
+
+use crate::bench::{Bench, POLICY, TIMEOUTS};
+use crate::message::{Message, SMALL_BODY, answer, write};
+
+/// More than the outbox holds.
+const PAGE: &[u8] = &[b'p'; 5000];
+
+fn get(path: &str) -> Vec<u8> {
+    ask("GET", path, "")
+}
+
+fn ask(method: &str, path: &str, fields: &str) -> Vec<u8> {
+    format!("{method} {path} HTTP/1.1\r\nHost: h\r\n{fields}\r\n").into_bytes()
+}
+
+#[test]
+fn a_page_longer_than_an_answer_arrives_whole_and_the_connection_goes_on() {
+    let mut bench = Bench::new();
+    bench.send(&get("/metrics"));
+    assert_eq!(bench.events, [Event::Page(Page::Metrics(Format::Text))]);
+    assert!(bench.exchange.is_open());
+    bench.deliver(PAGE);
+    let told = bench.answer();
+    assert_eq!((told.status(), told.body.as_slice()), (200, PAGE));
+    assert_eq!(told.field("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(bench.is_kept_alive() && bench.stored.is_empty());
+    assert_eq!(bench.outcomes().len(), 1);
+    bench.send(&get("/health"));
+    assert_eq!(bench.answer().text(), "ok\n");
+}
+
+#[test]
+fn the_format_follows_accept() {
+    let mut bench = Bench::new();
+    let fields = "Accept: application/openmetrics-text;version=1.0.0;q=0.5\r\nAccept: text/plain;q=0.4\r\n";
+    bench.send(&ask("GET", "/metrics", fields));
+    assert_eq!(bench.events, [Event::Page(Page::Metrics(Format::OpenMetrics))]);
+    bench.deliver(PAGE);
+    let expected = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(bench.answer().field("content-type"), Some(expected));
+}
+
+#[test]
+fn head_gets_the_length_of_the_page_and_nothing_of_it() {
+    let mut bench = Bench::new();
+    bench.send(&ask("HEAD", "/metrics", ""));
+    bench.deliver(PAGE);
+    let head = String::from_utf8(core::mem::take(&mut bench.received)).unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    assert!(bench.is_kept_alive() && bench.stored.is_empty());
+}
+
+#[test]
+fn status_is_for_the_pod_alone() {
+    for (peer, status) in [(Peer::Loopback, 200), (Peer::Watcher, 200), (Peer::Allowed, 403), (Peer::Foreign, 403)] {
+        let mut bench = Bench::with(POLICY, peer);
+        bench.send(&get("/status"));
+        if status == 200 {
+            assert_eq!(bench.events, [Event::Page(Page::Status)]);
+            bench.deliver(PAGE);
+        }
+        let told = bench.answer();
+        assert_eq!(told.status(), status, "{peer:?}");
+        let kind = if status == 200 { "application/json" } else { "text/plain; charset=utf-8" };
+        assert_eq!(told.field("content-type"), Some(kind));
+    }
+}
+
+#[test]
+fn everybody_may_read_metrics_but_nobody_may_write_at_the_watchers_port() {
+    for peer in [Peer::Loopback, Peer::Watcher, Peer::Allowed, Peer::Foreign] {
+        let mut bench = Bench::with(POLICY, peer);
+        bench.send(&get("/metrics"));
+        bench.deliver(PAGE);
+        assert_eq!(bench.answer().status(), 200, "{peer:?}");
+    }
+    let mut bench = Bench::with(POLICY, Peer::Watcher);
+    bench.send(&write(SMALL_BODY));
+    assert_eq!(bench.answer().status(), 403);
+}
+
+#[test]
+fn without_room_for_the_page_it_is_503() {
+    let full = |bench: &mut Bench| {
+        let told = bench.answer();
+        assert_eq!((told.status(), told.field("retry-after")), (503, Some("1")));
+        assert!(told.text().contains("at once") && bench.is_kept_alive());
+    };
+    let mut bench = Bench::new();
+    bench.send(&get("/metrics"));
+    bench.exchange.exhausted(bench.now);
+    bench.settle();
+    full(&mut bench);
+    bench.send(&get("/status"));
+    assert_eq!(bench.exchange.deadline(), bench.now.saturating_add(TIMEOUTS.admission));
+    bench.pass_deadline();
+    full(&mut bench);
+    bench.exchange.page_ready(bench.now, PAGE.len());
+    assert!(!bench.exchange.interest().client_write, "a page that comes too late");
+}
+
+#[test]
+fn a_reader_that_does_not_read_is_let_go() {
+    let mut bench = Bench::new();
+    bench.send(&get("/metrics"));
+    bench.exchange.page_ready(bench.now, PAGE.len());
+    let head = bench.exchange.client_pending().len();
+    assert_eq!(bench.exchange.page(), None, "the head is first");
+    bench.exchange.client_drained(bench.now, head);
+    assert_eq!(bench.exchange.page(), Some(0));
+    bench.exchange.client_drained(bench.now, 4999);
+    assert_eq!(bench.exchange.page(), Some(4999));
+    assert_eq!(bench.exchange.deadline(), bench.now.saturating_add(TIMEOUTS.answer));
+    bench.exchange.wake(bench.exchange.deadline());
+    assert!(bench.exchange.is_done());
+}
+
+#[test]
+fn pages_and_writes_on_one_connection_keep_their_order() {
+    let mut bench = Bench::new();
+    let all = [get("/metrics"), write(SMALL_BODY), get("/metrics")].concat();
+    let rest = bench.offer(&all).to_vec();
+    bench.deliver(PAGE);
+    assert_eq!(bench.forward(&answer(204, "", "")).body, SMALL_BODY);
+    bench.send(&rest);
+    bench.deliver(PAGE);
+    assert_eq!(bench.answers().iter().map(Message::status).collect::<Vec<_>>(), [200, 204, 200]);
+}

@@ -1,0 +1,114 @@
+//! What is wrong with an identity, and what repairs it: one table for the log, for the sender, and for whoever explains
+//! a failure. It decides nothing: status and OAuth `error` do, and the codes may change (Microsoft's error reference).
+
+mod sent;
+mod table;
+
+pub use sent::Sent;
+pub use table::*;
+
+/// One cause with its repair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// Name of the cause, in lower case with hyphens. It stays the same from version to version.
+    pub word: &'static str,
+    /// The `AADSTS` numbers that mean it; none for what happens outside of Entra.
+    pub codes: &'static [u32],
+    /// What is the matter, as half a sentence.
+    pub cause: &'static str,
+    /// The command or the change that repairs it. `{issuer}` and its like stand for values of [`Sent`]; `<group>` and
+    /// its like for what the process cannot know.
+    pub repair: &'static str,
+}
+
+impl Hint {
+    /// The repair with the values that were sent in their places.
+    pub fn repair(&self, sent: &Sent) -> String {
+        let mut text = String::new();
+        let mut rest = self.repair;
+        while let Some((before, opened)) = rest.split_once('{') {
+            let (name, after) = opened.split_once('}').unwrap_or((opened, ""));
+            text.push_str(before);
+            match sent.value(name).filter(|value| is_plain(value)) {
+                Some(value) => text.push_str(&value),
+                None => text.extend(["<", name, ">"]),
+            }
+            rest = after;
+        }
+        text.push_str(rest);
+        text
+    }
+}
+
+/// Whether a shell takes the value as it stands. What comes from a token must not turn a command into another one.
+fn is_plain(value: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@%+,=".contains(&byte);
+    !value.is_empty() && value.bytes().all(plain)
+}
+
+/// The hint for an `AADSTS` number.
+pub fn of_code(code: u32) -> Option<&'static Hint> {
+    ALL.iter().find(|hint| hint.codes.contains(&code))
+}
+
+/// The hint for what a person types: a word of the table, `AADSTS700213` or `700213`, in any case.
+pub fn find(text: &str) -> Option<&'static Hint> {
+    let text = text.trim().to_ascii_lowercase();
+    let digits = text.strip_prefix("aadsts").unwrap_or(&text);
+    let code = remora_core::http::digits::decimal(digits.as_bytes()).and_then(|code| u32::try_from(code).ok());
+    code.and_then(of_code).or_else(|| ALL.iter().find(|hint| hint.word == text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn words_and_codes_are_unique() {
+        let words: BTreeSet<_> = ALL.iter().map(|hint| hint.word).collect();
+        assert_eq!(words.len(), ALL.len());
+        let codes: Vec<_> = ALL.iter().flat_map(|hint| hint.codes).collect();
+        assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
+    }
+
+    #[test]
+    fn every_hint_is_one_line_with_known_places() {
+        for hint in ALL {
+            let plain = |c: char| c.is_ascii_lowercase() || c == '-';
+            assert!(hint.word.chars().all(plain), "{}", hint.word);
+            assert!(!hint.cause.is_empty() && !hint.repair.is_empty(), "{}", hint.word);
+            // Logfmt writes quotes with backslashes, which a shell would take for something else.
+            assert!(!hint.repair.contains(['"', '\\', '\n']), "{}", hint.word);
+            assert!(hint.repair(&Sent::everything()).find(['{', '}']).is_none(), "{}", hint.word);
+            for name in hint.repair.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
+                assert!(Sent::everything().value(name).is_some(), "{}: {name}", hint.word);
+            }
+        }
+    }
+
+    #[test]
+    fn the_pods_own_values_stand_in_the_command() {
+        let command = SUBJECT.repair(&Sent::everything());
+        assert!(command.contains("--subject system:serviceaccount:monitoring:prometheus "), "{command}");
+        assert!(command.contains("--issuer https://issuer.example/guid/ "), "{command}");
+    }
+
+    #[test]
+    fn what_is_not_known_or_not_plain_keeps_its_name() {
+        let sent = Sent { subject: Some("x; rm -rf /".to_owned()), ..Sent::default() };
+        let command = SUBJECT.repair(&sent);
+        assert!(command.contains("--subject <subject>") && command.contains("--issuer <issuer>"), "{command}");
+    }
+
+    #[test]
+    fn found_by_code_and_by_word() {
+        for text in ["AADSTS700213", "aadsts700213", "700213", " federated-subject "] {
+            assert_eq!(find(text), Some(&SUBJECT), "{text}");
+        }
+        for text in ["", "AADSTS", "AADSTS1", "+700213", "subject"] {
+            assert_eq!(find(text), None, "{text}");
+        }
+    }
+}

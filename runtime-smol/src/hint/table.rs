@@ -1,0 +1,204 @@
+//! The table itself.
+
+use super::Hint;
+
+/// `NAME "word" [codes] "cause" => "repair";` becomes a constant for each name, and `ALL`.
+macro_rules! hints {
+    ($($(#[$doc:meta])* $name:ident $word:literal [$($code:literal)*] $cause:literal => $repair:literal;)*) => {
+        $($(#[$doc])* pub const $name: Hint =
+            Hint { word: $word, codes: &[$($code),*], cause: $cause, repair: $repair };)*
+        /// Every hint, in the order in which a person might read them.
+        pub const ALL: &[Hint] = &[$($name),*];
+    };
+}
+
+hints! {
+    /// No credential has issuer, subject and audience of the assertion; Entra's older and more general text.
+    FEDERATION "federated-credential" [70021]
+        "no federated credential has the issuer, subject and audience of this pod's token; a new one can take minutes to arrive"
+        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
+    /// The subject fits no credential.
+    SUBJECT "federated-subject" [700213]
+        "no federated credential has the subject of this pod's service account; a new one can take minutes to arrive"
+        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
+    /// The issuer fits no credential.
+    ISSUER "federated-issuer" [700211]
+        "no federated credential has the issuer of this pod's token; a new cluster has a new one, and its trailing slash counts"
+        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
+    /// The audience fits no credential.
+    AUDIENCE "federated-audience" [700212]
+        "the federated credential has another audience than this pod's token"
+        => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
+    /// The subject fits but for its case.
+    SUBJECT_CASE "federated-subject-case" [7002138]
+        "the federated credential's subject differs from this pod's in upper and lower case"
+        => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
+    /// A flexible credential's expression fits nothing.
+    SUBJECT_EXPRESSION "federated-expression" [7002131 7002137]
+        "no expression of a flexible federated credential matches this pod's token"
+        => "az ad app federated-credential list --id {client-id}";
+    /// The tenant restricts federation.
+    FEDERATION_POLICY "federation-policy" [7002381]
+        "a policy of the tenant does not accept this issuer's tokens"
+        => "ask the tenant's administrator to allow the issuer {issuer} for workload identity federation";
+    /// An Entra token was used as assertion.
+    ASSERTION_OF_ENTRA "assertion-of-entra" [700222 700229]
+        "the token file holds a token of Entra's, not one of the cluster's"
+        => "leave AZURE_FEDERATED_TOKEN_FILE to the webhook: kubectl delete pod <pod> -n <namespace>";
+    /// An identity binding's token went to Entra itself.
+    BINDING_BYPASSED "binding-bypassed" []
+        "the pod's token is for an identity binding, but no token proxy is set in AZURE_KUBERNETES_TOKEN_PROXY"
+        => "kubectl delete pod <pod> -n {namespace}";
+    /// The assertion's validity is over or has not begun.
+    ASSERTION_OUTDATED "assertion-outdated" [700024]
+        "the assertion is outside its validity: the clock of this machine is wrong, or the token file is not replaced"
+        => "set the clock: timedatectl set-ntp true";
+    /// The assertion's signature does not verify.
+    SIGNATURE "assertion-signature" [700027]
+        "Entra does not know the key that signed: the certificate is not the application's, or the cluster's keys have changed"
+        => "az ad app credential reset --id {client-id} --append --cert @<certificate.pem>";
+    /// The assertion is no JSON web token.
+    ASSERTION_MALFORMED "assertion-malformed" [50027]
+        "the assertion is no sound JSON web token; its audience must be one string"
+        => "kubectl create token {service-account} -n {namespace} --audience api://AzureADTokenExchange";
+    /// No such client in the tenant.
+    CLIENT "client-unknown" [700016]
+        "the tenant has no client of this id: another tenant's, or so new that it has yet to arrive"
+        => "kubectl annotate sa {service-account} -n {namespace} --overwrite azure.workload.identity/client-id=<client-id>";
+    /// The client is disabled.
+    CLIENT_DISABLED "client-disabled" [7000112 700038]
+        "the application is disabled in its tenant"
+        => "az ad sp update --id {client-id} --set accountEnabled=true";
+    /// No such tenant.
+    TENANT "tenant-unknown" [90002 900023]
+        "this cloud has no such tenant"
+        => "set AZURE_TENANT_ID to what this prints: az account show --query tenantId -o tsv";
+    /// The tenant belongs to another cloud.
+    CLOUD "cloud-mismatch" [90038 900439 900382 900432]
+        "the tenant belongs to another cloud than the authority that was asked"
+        => "set AZURE_AUTHORITY_HOST to what this prints: az cloud show --query endpoints.activeDirectory -o tsv";
+    /// The resource does not exist in the tenant.
+    RESOURCE "resource-unknown" [500011 50001]
+        "the audience does not exist in this cloud or tenant"
+        => "unset INGESTION_AAD_AUDIENCE and set CLOUD to the cloud of the workspace";
+    /// The scope is not one resource and `/.default`.
+    SCOPE "scope-malformed" [1002012 70011 28002]
+        "the scope is not one resource"
+        => "unset INGESTION_AAD_AUDIENCE, or set it to one resource such as https://monitor.azure.com/.default";
+    /// The secret is wrong.
+    SECRET "secret-wrong" [7000215]
+        "the client secret is wrong; often it is the secret's id in place of its value"
+        => "az ad app credential reset --id {client-id} --append --query password -o tsv";
+    /// Secret or certificate has expired.
+    SECRET_EXPIRED "secret-expired" [7000222]
+        "the application's secret or certificate has expired"
+        => "az ad app credential reset --id {client-id} --append --query password -o tsv";
+    /// Neither secret nor assertion arrived.
+    CREDENTIAL_MISSING "credential-missing" [7000218]
+        "neither a secret nor an assertion reached Entra; something on the way changed the request"
+        => "reach the authority without that proxy: NO_PROXY={host}";
+    /// Conditional Access.
+    CONDITIONAL_ACCESS "conditional-access" [53003 530032 530035]
+        "a Conditional Access policy blocks this client from this address"
+        => "add this cluster's outbound address to the policy's named locations";
+    /// Entra cannot read the issuer's keys.
+    ISSUER_UNREACHABLE "issuer-unreachable" [90061 50166 501661]
+        "Entra could not read the cluster's keys; if that lasts, its OIDC issuer is not public"
+        => "curl -sS {issuer-without-slash}/.well-known/openid-configuration";
+    /// Entra has a bad moment.
+    ENTRA_BUSY "entra-busy" [90033 90006 90024 90012 90090 90041 50033]
+        "Entra is busy or out of order"
+        => "nothing needs to be changed; it is tried again";
+    /// 429, whoever says it.
+    THROTTLED "throttled" [90055]
+        "too many requests for tokens"
+        => "nothing needs to be changed; it is tried again after the pause that was asked for";
+    /// Too many equal requests.
+    LOOP "request-loop" [50196]
+        "this client asked for the same token too often; other processes with the same client id count, too"
+        => "az ad app show --id {client-id} --query displayName -o tsv";
+    /// A regional endpoint.
+    REGIONAL "regional-authority" [100007]
+        "the authority is a regional one, which does not take this kind of client"
+        => "set AZURE_AUTHORITY_HOST=https://login.microsoftonline.com/";
+    /// The projected token is not to be had.
+    TOKEN_FILE "token-file" []
+        "the projected service-account token cannot be read"
+        => "kubectl delete pod <pod> -n <namespace>";
+    /// The secret's file is not to be had.
+    SECRET_FILE "secret-file" []
+        "the file of the client secret cannot be read or is empty"
+        => "mount the secret at {file} where this user can read it";
+    /// The certificate's file is not to be had.
+    CERTIFICATE_FILE "certificate-file" []
+        "the certificate file cannot be read or is neither PEM nor PFX"
+        => "mount the certificate with its key at {file} where this user can read it";
+    /// The password does not open the file.
+    CERTIFICATE_PASSWORD "certificate-password" []
+        "the password does not open the certificate file"
+        => "set AZURE_CLIENT_CERTIFICATE_PASSWORD to the password of {file}";
+    /// Key and certificate do not make one credential.
+    CERTIFICATE_KEY "certificate-key" []
+        "the certificate file does not hold one RSA key of 2048 bits or more with its certificate"
+        => "openssl pkcs12 -export -inkey <key.pem> -in <certificate.pem> -out {file}";
+    /// The certificate's time is over.
+    CERTIFICATE_EXPIRED "certificate-expired" []
+        "the certificate is outside its validity"
+        => "az ad app credential reset --id {client-id} --append --create-cert";
+    /// The node's metadata service does not answer.
+    IMDS_UNREACHABLE "imds-unreachable" []
+        "the instance metadata service does not answer: this is no Azure machine, or pods are kept from it"
+        => "set IDENTITY_TYPE=workloadIdentity and add a federated credential to the identity";
+    /// The node has no such identity.
+    IDENTITY_MISSING "identity-missing" []
+        "no such identity is assigned to this machine"
+        => "az vmss identity assign -g <node-group> -n <scale-set> --identities <identity>";
+    /// The node has several identities.
+    IDENTITY_AMBIGUOUS "identity-ambiguous" []
+        "several identities are assigned to this machine, and none was named"
+        => "set IDENTITY_TYPE=userAssigned and AZURE_CLIENT_ID to the identity's client id";
+    /// The metadata service is being replaced or restarted.
+    IMDS_BUSY "imds-busy" []
+        "the instance metadata service is starting or being updated, which can take minutes"
+        => "nothing needs to be changed; it is tried again";
+    /// The Arc agent does not answer.
+    ARC_UNREACHABLE "arc-unreachable" []
+        "the Azure Arc agent does not answer; in a container it needs the host's network"
+        => "systemctl restart himdsd";
+    /// The Arc agent's challenge is not one to answer.
+    ARC_CHALLENGE "arc-challenge" []
+        "the challenge of the Azure Arc agent names no key file of its own; it was not answered"
+        => "systemctl restart himdsd";
+    /// The Arc agent's key file is not readable.
+    ARC_KEY "arc-key" []
+        "this user may not read the Azure Arc agent's key file"
+        => "add the user to the group of the agent: usermod -aG himds <user>";
+    /// App Service refuses.
+    APP_SERVICE "app-service-identity" []
+        "the app has no such identity, or the audience is wrong"
+        => "az webapp identity assign -g <group> -n <app>";
+    /// The certificate authority of the token proxy is not to be had.
+    BINDING_CA "binding-ca" []
+        "the certificate authority of the identity binding's token proxy cannot be read"
+        => "kubectl delete pod <pod> -n <namespace>";
+    /// The token proxy refuses.
+    BINDING_REFUSED "binding-refused" []
+        "the cluster's token proxy does not let this service account use the identity"
+        => "give {subject} the verb use-managed-identity on {client-id} of cid.wi.aks.azure.com, by a ClusterRole and its binding";
+    /// The network.
+    UNREACHABLE "unreachable" []
+        "the host could not be reached"
+        => "let this pod reach {host}, or set HTTPS_PROXY";
+    /// TLS.
+    UNTRUSTED "untrusted-certificate" []
+        "the host's certificate is not trusted; a proxy that opens TLS has a certificate authority of its own"
+        => "set SSL_CERT_FILE to a PEM file with the certificate authorities to trust";
+    /// 407.
+    PROXY_LOGIN "proxy-login" []
+        "the proxy wants a login"
+        => "set HTTPS_PROXY=http://<user>:<password>@<host>:<port>";
+    /// Something that is no answer of the endpoint's.
+    FOREIGN_ANSWER "foreign-answer" []
+        "something else than the token endpoint answered; a proxy or firewall may be in between"
+        => "curl -sS https://{host}/common/discovery/keys";
+}

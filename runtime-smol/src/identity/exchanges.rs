@@ -1,0 +1,62 @@
+//! What became of the exchanges with Entra.
+
+use std::time::Duration;
+
+use remora_core::metrics::{Family, Histogram, Kind, Sink, Tally};
+
+use crate::entra::Exchanged;
+
+const REQUESTS: Family =
+    Family::new(Kind::Counter, "remora_token_requests_total", "Exchanges with Entra that ended, well or not.");
+
+const FAILURES: Family = Family::new(
+    Kind::Counter,
+    "remora_token_request_failures_total",
+    "Exchanges that gave no token: no answer or no assertion to send, throttled, refused (4xx), failed (5xx), or an \
+     answer without a token.",
+)
+.by("reason", REASONS);
+
+const REASONS: &[&str] = &["unanswered", "throttled", "refused", "server", "unreadable"];
+
+const DURATION: Family =
+    Family::new(Kind::Histogram, "remora_token_request_duration_seconds", "Time that an exchange took.");
+
+/// All of them, in the order of the page.
+pub(crate) const ALL: &[Family] = &[REQUESTS, FAILURES, DURATION];
+
+/// The counters. One thread owns them.
+#[derive(Debug, Default)]
+pub(crate) struct Exchanges {
+    requests: Tally<1>,
+    failures: Tally<{ REASONS.len() }>,
+    durations: Histogram,
+}
+
+impl Exchanges {
+    /// One has ended.
+    pub(crate) fn ended(&self, took: Duration, exchanged: &Exchanged) {
+        self.requests.add(0, 1);
+        self.durations.observe(took);
+        if let Err(failure) = exchanged {
+            self.failures.add(reason(failure.status), 1);
+        }
+    }
+
+    pub(crate) fn report(&self, to: &mut dyn Sink) {
+        self.requests.report(&REQUESTS, to);
+        self.failures.report(&FAILURES, to);
+        to.histogram(&DURATION, &self.durations);
+    }
+}
+
+/// The place among the reasons of an answer with this status, if there was an answer.
+fn reason(status: Option<u16>) -> usize {
+    match status {
+        None => 0,
+        Some(429) => 1,
+        Some(400..=499) => 2,
+        Some(500..=599) => 3,
+        Some(_) => 4,
+    }
+}

@@ -1,0 +1,138 @@
+//! The way through an HTTP proxy: who needs it, and how a tunnel is asked for.
+
+use std::fmt;
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+
+use async_io::Async;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use remora_core::http::HeadError;
+use remora_core::http::tunnel::{TunnelAnswer, TunnelError, encode_connect};
+use ureq::{Proxy, ProxyProtocol};
+use zeroize::Zeroizing;
+
+use crate::config;
+use crate::endpoint::Endpoint;
+
+/// Bytes of a request for a tunnel, and of its answer: ample for both.
+const HEAD: usize = 4 * 1024;
+
+/// The proxy as ureq knows it, with the hosts that are reached without it.
+pub(crate) fn parse(proxy: &config::Proxy) -> io::Result<Proxy> {
+    let wrong = |error: ureq::Error| io::Error::other(format!("HTTPS_PROXY: {error}"));
+    let plain = Proxy::new(&proxy.url).map_err(wrong)?;
+    let mut builder = Proxy::builder(plain.protocol()).host(plain.host()).port(plain.port());
+    if let Some(name) = plain.username() {
+        builder = builder.username(name);
+    }
+    if let Some(password) = plain.password() {
+        builder = builder.password(password);
+    }
+    let direct = proxy.no_proxy.as_deref().unwrap_or_default();
+    for host in direct.split(',').map(str::trim).filter(|host| !host.is_empty()) {
+        builder = builder.no_proxy(host);
+    }
+    builder.build().map_err(wrong)
+}
+
+/// The proxy that one endpoint is reached by.
+pub(crate) struct Detour {
+    host: String,
+    port: u16,
+    /// Host and port of the endpoint.
+    authority: String,
+    /// `user:password` in base64.
+    credentials: Option<Zeroizing<String>>,
+}
+
+impl fmt::Debug for Detour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Detour").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl Detour {
+    /// The way to `endpoint`; nothing where it is reached without the proxy: because `NO_PROXY` names it, or because
+    /// the proxy itself speaks TLS, which is only done for tokens.
+    pub(crate) fn to(endpoint: &Endpoint, proxy: &config::Proxy) -> io::Result<Option<Self>> {
+        let proxy = parse(proxy)?;
+        let uri = format!("https://{}/", endpoint.authority()).parse().map_err(io::Error::other)?;
+        if proxy.protocol() != ProxyProtocol::Http || proxy.is_no_proxy(&uri) {
+            return Ok(None);
+        }
+        let credentials = proxy.username().map(|name| {
+            let login = Zeroizing::new(format!("{name}:{}", proxy.password().unwrap_or_default()));
+            Zeroizing::new(STANDARD.encode(login.as_bytes()))
+        });
+        let host = proxy.host().trim_matches(['[', ']']).to_owned();
+        Ok(Some(Self { host, port: proxy.port(), authority: endpoint.host_and_port(), credentials }))
+    }
+
+    /// Host name or address of the proxy, an IPv6 address without brackets.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Asks the proxy at the other end of `stream` for a tunnel.
+    pub(crate) async fn open(&self, stream: &Async<TcpStream>) -> io::Result<()> {
+        let mut buffer = Zeroizing::new(vec![0; HEAD]);
+        let credentials = self.credentials.as_ref().map(|credentials| credentials.as_bytes());
+        let length = encode_connect(&self.authority, credentials, &mut buffer).map_err(io::Error::other)?;
+        let mut request = buffer.get(..length).unwrap_or_default();
+        while !request.is_empty() {
+            let sent = stream.write_with(|mut socket| socket.write(request)).await?;
+            request = request.get(sent..).unwrap_or_default();
+        }
+        read_answer(stream, &mut buffer).await
+    }
+}
+
+async fn read_answer(stream: &Async<TcpStream>, buffer: &mut [u8]) -> io::Result<()> {
+    let mut answer = TunnelAnswer::default();
+    let mut filled = 0;
+    loop {
+        let space = buffer.get_mut(filled..).unwrap_or_default();
+        if space.is_empty() {
+            return Err(io::Error::other(TunnelError::Head(HeadError::TooLarge)));
+        }
+        match stream.read_with(|mut socket| socket.read(space)).await? {
+            0 => return Err(io::Error::other(TunnelError::Closed)),
+            n => filled += n,
+        }
+        if answer.read(buffer.get(..filled).unwrap_or_default()).map_err(io::Error::other)? {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detour(endpoint: &str, url: &str, no_proxy: Option<&str>) -> Option<Detour> {
+        let proxy = config::Proxy { url: url.to_owned(), no_proxy: no_proxy.map(str::to_owned) };
+        Detour::to(&Endpoint::parse(endpoint).unwrap(), &proxy).unwrap()
+    }
+
+    #[test]
+    fn a_tunnel_is_asked_for_by_host_and_port() {
+        let way = detour("https://X.example/dcr?api-version=1", "http://user:p%40ss@proxy:3128", None).unwrap();
+        assert_eq!((way.host(), way.port(), way.authority.as_str()), ("proxy", 3128, "x.example:443"));
+        assert_eq!(STANDARD.decode(way.credentials.as_ref().unwrap().as_bytes()).unwrap(), b"user:p@ss");
+        assert!(!format!("{way:?}").contains("dXNlc"), "{way:?}");
+        let way = detour("https://[::1]:8443/x", "http://[::2]:3128", None).unwrap();
+        assert_eq!((way.host(), way.authority.as_str()), ("::2", "[::1]:8443"));
+    }
+
+    #[test]
+    fn what_no_proxy_names_is_reached_directly() {
+        assert!(detour("https://x.example/y", "http://proxy:1", Some("other, .example")).is_none());
+        assert!(detour("https://x.example/y", "http://proxy:1", Some("example.org")).is_some());
+        assert!(detour("https://x.example/y", "https://proxy:1", None).is_none());
+    }
+}

@@ -1,0 +1,80 @@
+//! The table of what only the driver of the exchanges knows.
+
+use remora_core::metrics::{Family, Kind};
+
+pub(super) const BUILD: Family =
+    Family::new(Kind::Info, "remora_build_info", "Version, what it was built for, and its TLS library.");
+
+pub(super) const READY: Family = gauge(
+    "remora_ready",
+    "1 while there is a usable token and no shutdown. /ready, which gates the pod, is more patient.",
+);
+
+pub(super) const LAST_SUCCESS: Family =
+    gauge("remora_last_success_timestamp_seconds", "When Azure last accepted a request; 0 for never.");
+
+pub(super) const HOLD: Family = gauge(
+    "remora_refusal_hold_remaining_seconds",
+    "How long a refusal of the credential (401, 403, 404) would still be told as 503.",
+);
+
+pub(super) const OLDEST: Family =
+    gauge("remora_oldest_sample_age_seconds", "Age of the oldest sample in the last write, when it was answered.");
+
+pub(super) const IN_FLIGHT: Family =
+    gauge("remora_requests_in_flight", "Requests that are open, the one for this page included.");
+
+pub(super) const FORWARDS_LIMIT: Family =
+    gauge("remora_requests_forwarded_limit", "Requests that are forwarded at once at most: MAX_IN_FLIGHT.");
+
+pub(super) const CONNECTIONS: Family = gauge("remora_connections", "Connections of senders and probes that are open.");
+
+pub(super) const CONNECTIONS_LIMIT: Family =
+    gauge("remora_connections_limit", "Connections that may be open at once: MAX_CONNECTIONS.");
+
+pub(super) const CONNECTIONS_REJECTED: Family =
+    counter("remora_connections_rejected_total", "Connections that were turned away because all slots were taken.");
+
+pub(super) const BODY_MEMORY: Family =
+    gauge("remora_body_memory_bytes", "Memory for all bodies together: BODY_MEMORY.");
+
+pub(super) const BODY_MEMORY_USED: Family = gauge("remora_body_memory_used_bytes", "What of it is lent out.");
+
+pub(super) const TOKEN_EXPIRY: Family =
+    gauge("remora_token_expiry_timestamp_seconds", "When the newest access token expires; 0 without one.");
+
+pub(super) const ASSERTION_EXPIRY: Family = gauge(
+    "remora_federated_token_expiry_timestamp_seconds",
+    "When the projected service account token expires; 0 where none can be read.",
+);
+
+pub(super) const UPSTREAM_CONNECTIONS: Family =
+    gauge("remora_upstream_connections", "Connections to Azure: in use or being opened, and idle.")
+        .by("state", &["active", "idle"]);
+
+const fn gauge(name: &'static str, help: &'static str) -> Family {
+    Family::new(Kind::Gauge, name, help)
+}
+
+const fn counter(name: &'static str, help: &'static str) -> Family {
+    Family::new(Kind::Counter, name, help)
+}
+
+/// All of them, in the order of the page.
+pub(super) const ALL: &[Family] = &[
+    BUILD,
+    READY,
+    LAST_SUCCESS,
+    HOLD,
+    OLDEST,
+    IN_FLIGHT,
+    FORWARDS_LIMIT,
+    CONNECTIONS,
+    CONNECTIONS_LIMIT,
+    CONNECTIONS_REJECTED,
+    BODY_MEMORY,
+    BODY_MEMORY_USED,
+    TOKEN_EXPIRY,
+    ASSERTION_EXPIRY,
+    UPSTREAM_CONNECTIONS,
+];

@@ -1,0 +1,169 @@
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use remora_core::forward::{Outcome, Purpose};
+use smol::LocalExecutor;
+
+use super::*;
+use crate::config::{CheckLevel, Config, Identity, Limits, Listen, TrustSource, WorkloadIdentity};
+use crate::endpoint::Endpoint;
+use crate::notice::{Notice, Observer};
+use crate::pool::{Pool, buffers};
+use crate::trust::Trust;
+
+struct Deaf;
+
+impl Observer for Deaf {
+    fn notice(&self, _: &Notice<'_>) {}
+}
+
+/// A service account token that expires on 2026-08-22 at 10:00, in a file that goes with it.
+struct TokenFile(PathBuf);
+
+impl TokenFile {
+    fn new(of: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("remora-{of}-{}", std::process::id()));
+        std::fs::write(&path, "e30.eyJleHAiOjE3ODczOTI4MDB9.x").unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for TokenFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn hub(token_file: &Path) -> &'static Hub {
+    let endpoint = Endpoint::parse("https://h.example/write?api-version=1").unwrap();
+    let identity = WorkloadIdentity {
+        client_id: "client".to_owned(),
+        tenant_id: "tenant".to_owned(),
+        token_file: token_file.to_owned(),
+        authority: endpoint.clone(),
+        scope: "scope/.default".to_owned(),
+    };
+    let config = Config {
+        listen: Listen { port: 1, admin_port: None, allowed_sources: Vec::new() },
+        ingestion: endpoint,
+        identity: Identity::Workload(identity),
+        limits: Limits { body_memory: 64 << 10, max_body_bytes: 1, max_connections: 7, max_in_flight: 3 },
+        upstream_timeout: Duration::from_secs(25),
+        refusal_hold: Duration::from_secs(1800),
+        pass_rate_limit: false,
+        check: CheckLevel::Full,
+        shutdown_grace: Duration::ZERO,
+        trust: TrustSource::BuiltIn,
+        proxy: None,
+    };
+    let about = About {
+        version: "1.2.3",
+        target: "x86".to_owned(),
+        tls: "t",
+        identity: vec![("client_id", "client".to_owned())],
+        settings: vec![("port", "1".to_owned())],
+    };
+    let executor: &LocalExecutor<'_> = Box::leak(Box::new(LocalExecutor::new()));
+    let trust = Trust::load(&config.trust).unwrap();
+    Box::leak(Box::new(Hub::new(executor, &config, &trust, about, Box::new(Deaf)).unwrap()))
+}
+
+fn page(hub: &Hub, page: Page) -> String {
+    let mut body = Body::new(&hub.pages);
+    let length = write(hub, page, &mut body).unwrap();
+    let bytes: Vec<u8> = body.slices(0).flatten().copied().collect();
+    assert_eq!(bytes.len(), length);
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_page_has_every_family_of_the_tables_in_their_order() {
+    let page = page(hub(Path::new("/nowhere")), Page::Metrics(Format::Text));
+    let types: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let kind = |family: &Family| if family.name == "remora_build_info" { "gauge" } else { family.kind.word() };
+    let table: Vec<_> = families().map(|family| format!("{} {}", family.name, kind(family))).collect();
+    assert_eq!(types, table);
+    for line in [
+        "remora_build_info{version=\"1.2.3\",target=\"x86\",tls=\"t\"} 1",
+        "remora_ready 0",
+        "remora_federated_token_expiry_timestamp_seconds 0",
+        "remora_connections_limit 7",
+        "remora_requests_forwarded_limit 3",
+        "remora_body_memory_bytes 65536",
+        "remora_body_memory_used_bytes 0",
+        "remora_token_request_failures_total{reason=\"unanswered\"} 0",
+    ] {
+        assert!(page.lines().any(|seen| seen == line), "{line} in {page}");
+    }
+}
+
+#[test]
+fn a_page_is_written_without_an_allocation() {
+    let file = TokenFile::new("page");
+    let hub = hub(&file.0);
+    let mut body = Body::new(&hub.pages);
+    // The list of a connection's segments is made once.
+    assert!(write(hub, Page::Metrics(Format::Text), &mut body).is_some());
+    for format in [Format::Text, Format::OpenMetrics] {
+        let measured = allocation_counter::measure(|| {
+            body.clear();
+            assert!(write(hub, Page::Metrics(format), &mut body).is_some());
+        });
+        assert_eq!(measured.count_total, 0, "{format:?}");
+    }
+}
+
+#[test]
+fn a_full_store_holds_no_page_and_loses_nothing() {
+    let hub = hub(Path::new("/nowhere"));
+    let others: Vec<_> = std::iter::from_fn(|| hub.pages.try_take()).collect();
+    let mut body = Body::new(&hub.pages);
+    for page in [Page::Metrics(Format::Text), Page::Status] {
+        assert!(write(hub, page, &mut body).is_none());
+    }
+    hub.pages.give(others);
+    let small: Rc<_> = Pool::new(buffers(1, SEGMENT));
+    let mut body = Body::new(&small);
+    let pages = std::iter::repeat_with(|| write(hub, Page::Metrics(Format::Text), &mut body)).take(3);
+    assert!(pages.last().unwrap().is_none(), "three pages in one segment");
+    body.clear();
+    assert_eq!((small.free(), hub.pages.lent()), (1, 0));
+}
+
+#[test]
+fn status_tells_what_is_and_what_was() {
+    let file = TokenFile::new("status");
+    let hub = hub(&file.0);
+    let outcome = Outcome {
+        status: 418,
+        upstream_status: None,
+        purpose: Purpose::Write,
+        body_bytes: 0,
+        counts: None,
+        began: hub.now(),
+    };
+    hub.traffic.refused(hub.now(), &outcome, "remora: cause; repair");
+
+    let status: serde_json::Value = serde_json::from_str(&page(hub, Page::Status)).unwrap();
+    let at = |pointer: &str| status.pointer(pointer).unwrap_or_else(|| panic!("{pointer} in {status}"));
+    for (pointer, value) in [
+        ("/version", "1.2.3".into()),
+        ("/readiness", "waiting".into()),
+        ("/healthy", false.into()),
+        ("/identity/client_id", "client".into()),
+        ("/configuration/port", "1".into()),
+        ("/token/usable", false.into()),
+        ("/token/expires", serde_json::Value::Null),
+        ("/token/federated_token_expires", "2026-08-22T10:00:00Z".into()),
+        ("/token/failure", serde_json::Value::Null),
+        ("/last_success", serde_json::Value::Null),
+        ("/last_failure/status", 418.into()),
+        ("/last_failure/answer", "remora: cause; repair".into()),
+        ("/counters/remora_requests_total/other", 0.into()),
+        ("/counters/remora_token_request_duration_seconds/count", 0.into()),
+        ("/counters/remora_body_memory_bytes", 65536.into()),
+    ] {
+        assert_eq!(*at(pointer), value, "{pointer}");
+    }
+    assert!(at("/counters/process_start_time_seconds").as_u64().unwrap() > 1_000_000_000);
+}

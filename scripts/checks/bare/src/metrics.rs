@@ -1,0 +1,33 @@
+//! Pages of metrics, into whatever takes text.
+
+use core::hint::black_box;
+use core::time::Duration;
+use remora_core::forward::{Gateway, counters};
+use remora_core::metrics::{Family, Format, Histogram, Kind, Page, Sink, Tally, Value};
+
+use crate::outside::{Eye, bytes, count, flag, look, look_at, number, text};
+
+#[unsafe(no_mangle)]
+extern "C" fn page(gateway: &Gateway, tally: &Tally<2>, histogram: &Histogram, words: &mut [u8; 512]) {
+    let format = Format::negotiate([bytes(words)].into_iter());
+    look(format.content_type().as_bytes());
+    let mut page = Page::new(format, Eye);
+    gateway.counters.report(&mut page);
+    let family = family();
+    tally.add(count(), number());
+    tally.report(&family, &mut page);
+    histogram.observe(Duration::from_millis(number()));
+    page.histogram(&family, histogram);
+    page.values(&family, &mut [Value::Whole(number()), Value::Milli(number())].into_iter());
+    page.info(&family, &[(family.name, text(words))]);
+    look_at(histogram.sum_ms());
+    black_box(&page.finish());
+}
+
+/// Any of them.
+fn family() -> Family {
+    let known = counters::ALL.get(count()).copied();
+    let family = known.unwrap_or(Family::new(if flag() { Kind::Gauge } else { Kind::Info }, "", ""));
+    look(family.kind.word().as_bytes());
+    family
+}

@@ -1,0 +1,40 @@
+"""The alerts of scripts/deploy, under promtool."""
+
+import shutil
+import textwrap
+import unittest
+from pathlib import Path
+
+from case import Case
+from process import WorkFolder
+from promtool import promtool
+
+DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
+
+
+class Alerts(Case):
+    """Every rule is well formed, and fires when it should and not before."""
+
+    def setUp(self):
+        self.folder = WorkFolder("alerts")
+        self.addCleanup(self.folder.remove)
+        manifest = (DEPLOY / "prometheus-rule.yaml").read_text()
+        self.rules = textwrap.dedent(manifest.split("\nspec:\n", 1)[1])
+        (self.folder.path / "rules.yaml").write_text(self.rules)
+        shutil.copy(DEPLOY / "prometheus-rule-tests.yaml", self.folder.path)
+
+    def test_promtool_finds_the_rules_good(self):
+        told = promtool("check", "rules", "rules.yaml", folder=self.folder.path)
+        self.assertIn("11 rules found", told)
+
+    def test_each_alert_fires_when_it_should_and_not_before(self):
+        promtool("test", "rules", "prometheus-rule-tests.yaml", folder=self.folder.path)
+        tests = (DEPLOY / "prometheus-rule-tests.yaml").read_text()
+        for line in self.rules.splitlines():
+            if "- alert:" in line:
+                name = line.split()[-1]
+                self.assertIn(f"alertname: {name}\n        exp_alerts:\n          -", tests, f"{name} is never expected")
+
+
+if __name__ == "__main__":
+    unittest.main()
