@@ -9,6 +9,7 @@ mod help;
 mod journal;
 mod log;
 mod serve;
+mod standard_error;
 mod termination;
 
 #[cfg(test)]
