@@ -8,6 +8,7 @@
 //! * A token is refreshed at `refresh_in`, or at half of its life where the answer named none; up to a tenth earlier,
 //!   so that many sidecars do not refresh together.
 //! * One fetch is in flight at a time. The old token serves until it expires.
+//! * However short a token's life, the next fetch waits for [`Policy::first_pause`].
 //! * After a failure the next attempt waits [`Policy::retry_pause`]. With no token that serves, it waits from
 //!   [`Policy::first_pause`] upwards, doubling, and an expiry ends a pause that was meant for a refresh.
 //! * What the server asks for (`Retry-After`, and at least [`Policy::throttle_pause`] after 429) is always kept to.
@@ -70,7 +71,7 @@ pub enum Action {
 pub struct Policy {
     /// Between failed refreshes while the old token still serves.
     pub retry_pause: Duration,
-    /// After the first failure without a token that serves; doubles up to `retry_pause`.
+    /// After the first failure without a token that serves; doubles up to `retry_pause`. Also after every grant.
     pub first_pause: Duration,
     /// At least this long after 429 (Entra answers `Retry-After: 60` to client credentials).
     pub throttle_pause: Duration,
@@ -95,6 +96,7 @@ impl Policy {
 #[derive(Clone, Copy, Debug)]
 struct Grant {
     id: GrantId,
+    rested: Instant,
     refresh_at: Instant,
     expires: Instant,
 }
@@ -189,6 +191,7 @@ impl Lifecycle {
         self.last_grant = self.last_grant.wrapping_add(1);
         self.grant = Some(Grant {
             id: GrantId(self.last_grant),
+            rested: now.saturating_add(self.policy.first_pause),
             refresh_at: now.saturating_add(self.jitter.shorten(refresh)),
             expires: now.saturating_add(lifetime),
         });
@@ -247,7 +250,7 @@ impl Lifecycle {
             }
             None => chosen.unwrap_or(now),
         };
-        wanted.max(asked)
+        wanted.max(asked).max(self.grant.map_or(Instant::ZERO, |grant| grant.rested))
     }
 }
 

@@ -1,12 +1,18 @@
 //! What the sidecar is told, as plain data: every value is parsed and checked by whoever fills it. Nothing here reads
 //! the environment.
 
+mod identity;
+
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use self::identity::{
+    Application, Authorities, CertificateFile, Client, Credential, Identity, ManagedEndpoint, ManagedIdentity,
+    SecretSource, Selection, TokenProxy, WorkloadIdentity,
+};
 use crate::endpoint::Endpoint;
 
 /// Everything that [`Endpoint`]s, sockets and limits of one process depend on.
@@ -58,36 +64,6 @@ pub struct Limits {
     pub max_connections: usize,
     /// Requests forwarded at once, which is also the bound on connections to the ingestion endpoint.
     pub max_in_flight: usize,
-}
-
-/// How the process proves who it is to Microsoft Entra.
-#[derive(Clone, Debug)]
-pub enum Identity {
-    /// A projected service-account token is exchanged for an access token.
-    Workload(WorkloadIdentity),
-}
-
-impl Identity {
-    /// The projected service account token, where there is one.
-    pub fn token_file(&self) -> Option<&Path> {
-        let Self::Workload(identity) = self;
-        Some(&identity.token_file)
-    }
-}
-
-/// The values that the workload identity webhook puts into a pod, and what is asked for with them.
-#[derive(Clone, Debug)]
-pub struct WorkloadIdentity {
-    /// Application (client) id, a GUID.
-    pub client_id: String,
-    /// Tenant, a GUID or a verified domain; safe to stand in a path.
-    pub tenant_id: String,
-    /// Projected service-account token; the kubelet replaces it, so it is read again for every exchange.
-    pub token_file: PathBuf,
-    /// Authority host; its target is `/`.
-    pub authority: Endpoint,
-    /// What the token is for; ends in `/.default`.
-    pub scope: String,
 }
 
 /// How much of a body is checked before it is forwarded.

@@ -1,9 +1,13 @@
 //! An https URL taken apart into what a connection and a request line need. It opens nothing and resolves nothing.
 
+mod local;
+
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ureq::http::Uri;
+
+pub use local::LocalEndpoint;
 
 /// Port that an https URL means when it names none (RFC 9110 §4.2.2).
 const HTTPS_PORT: u16 = 443;
@@ -101,6 +105,12 @@ pub enum EndpointError {
     Malformed,
     /// The scheme is missing or other than `https`.
     NotHttps,
+    /// The scheme is missing or other than `http`, for a [`LocalEndpoint`].
+    NotHttp,
+    /// The host is neither loopback nor link-local, for a [`LocalEndpoint`].
+    NotLocal,
+    /// A query, for a [`LocalEndpoint`].
+    Query,
     /// Nothing stands between `https://` and the path.
     NoHost,
     /// The host is neither a DNS name nor an IP address.
@@ -118,6 +128,9 @@ impl fmt::Display for EndpointError {
         f.write_str(match self {
             Self::Malformed => "url: not an absolute URL, or a character in it is not allowed",
             Self::NotHttps => "url: scheme is not https",
+            Self::NotHttp => "url: scheme is not http",
+            Self::NotLocal => "url: host is not an address of this machine",
+            Self::Query => "url: holds a ?query",
             Self::NoHost => "url: no host",
             Self::BadHost => "url: host is neither a DNS name nor an IP address",
             Self::BadPort => "url: port is not a number from 1 to 65535",

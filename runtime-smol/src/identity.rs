@@ -1,153 +1,164 @@
-//! Keeps the process in a token: runs the core's lifecycle against the clock and the exchange.
+//! The exchange: whatever identity the process has, an access token comes of it. One module for each kind of identity,
+//! one path for all their requests ([`http`]), one reading of all answers ([`answer`]).
+//!
+//! It runs on a thread of its own that sleeps between exchanges. Nothing here decides when the next one is due; files
+//! are read again at each exchange, so that what was replaced meanwhile counts.
 
+mod answer;
+mod app_service;
+mod arc;
+mod assertion;
+mod binding;
+mod certificate;
+mod der;
+mod entra;
 pub(crate) mod exchanges;
+mod failure;
+mod file;
+mod granted;
+mod http;
+mod imds;
+mod pbe;
+mod pfx;
+mod secret;
+mod signer;
+mod workload;
+mod x509;
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::io;
+use std::sync::mpsc;
+use std::time::Instant;
 
-use event_listener::Event as Changed;
-use remora_core::forward::Gateway;
-use remora_core::time::Instant;
-use remora_core::token::{Action, Event, FetchId, GrantId, Lifecycle, Policy};
-use smol::channel::{self, Receiver, Sender};
-use smol::future;
+use smol::channel;
 
-use crate::clock::Clock;
-use crate::entra::{Exchanged, Exchanger, Failure};
-use crate::notice::{Notice, Observer};
-use crate::secret::Bearer;
-use exchanges::Exchanges;
+pub(crate) use answer::Grant;
+pub use failure::Failure;
+pub use granted::{Claims, Granted};
 
-/// The token, and what is known about the next one.
-#[derive(Debug)]
-pub(crate) struct Tokens {
-    clock: Clock,
-    lifecycle: RefCell<Lifecycle>,
-    held: RefCell<Option<(GrantId, Rc<Bearer>)>>,
-    failure: RefCell<Option<Failure>>,
-    failed: Cell<u64>,
-    forced: (Sender<FetchId>, Receiver<FetchId>),
-    changed: Changed,
-    /// What became of the exchanges.
-    pub(crate) exchanges: Exchanges,
+use crate::config::{Credential, Identity, ManagedEndpoint, Proxy};
+use crate::trust::Trust;
+use failure::Retry;
+
+/// The result of one exchange.
+pub(crate) type Exchanged = Result<Grant, Failure>;
+
+/// One kind of identity, ready to ask.
+trait Exchange: Send {
+    /// Asks once. What it takes from files is read now.
+    fn attempt(&mut self) -> Exchanged;
 }
 
-impl Tokens {
-    pub(crate) fn new(clock: Clock, seed: u32) -> Self {
-        Self {
-            clock,
-            lifecycle: RefCell::new(Lifecycle::new(Policy::DEFAULT, seed)),
-            held: RefCell::new(None),
-            failure: RefCell::new(None),
-            failed: Cell::new(0),
-            forced: channel::unbounded(),
-            changed: Changed::new(),
-            exchanges: Exchanges::default(),
+/// The exchange for `identity`. Nothing is read and nobody is asked yet.
+fn prepare(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Box<dyn Exchange>> {
+    Ok(match identity {
+        Identity::Workload(identity) => match &identity.proxy {
+            Some(binding) => Box::new(workload::Workload::bound(identity, binding, trust)),
+            None => Box::new(workload::Workload::at_authority(identity, trust, proxy)?),
+        },
+        Identity::Managed(identity) => match &identity.endpoint {
+            ManagedEndpoint::Imds(base) => Box::new(imds::Imds::new(identity, base)),
+            ManagedEndpoint::Arc(url) => Box::new(arc::Arc::new(identity, url)),
+            ManagedEndpoint::AppService(url, header) => Box::new(app_service::AppService::new(identity, url, header)),
+        },
+        Identity::Application(identity) => match &identity.credential {
+            Credential::Secret(source) => {
+                Box::new(secret::Secret::new(identity.client.clone(), source.clone(), trust, proxy)?)
+            }
+            Credential::Certificate(file) => {
+                Box::new(certificate::Certificate::new(identity.client.clone(), file.clone(), trust, proxy)?)
+            }
+        },
+    })
+}
+
+/// Asks, and once more at once where the answer says that this can help: the kubelet may just have replaced the token,
+/// and an assertion of our own can be made by the server's clock.
+fn exchange(source: &mut dyn Exchange) -> Exchanged {
+    let began = Instant::now();
+    let exchanged = match source.attempt() {
+        Err(failure) if failure.retry == Retry::AtOnce => source.attempt(),
+        other => other,
+    };
+    // A token's life may have begun when it was asked for; a slow answer must not make it longer.
+    exchanged.map(|grant| Grant { lifetime: grant.lifetime.saturating_sub(began.elapsed()), ..grant })
+}
+
+/// Exchanges once, on the thread of the caller, which waits for it: for a check by hand.
+pub fn exchange_once(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> Result<Granted, Failure> {
+    let mut source = prepare(identity, trust, proxy).map_err(|error| Failure::new(error.to_string()))?;
+    exchange(&mut *source).map(Granted::new)
+}
+
+/// The thread that exchanges.
+#[derive(Debug)]
+pub(crate) struct Exchanger(mpsc::Sender<channel::Sender<Exchanged>>);
+
+impl Exchanger {
+    /// Starts the thread.
+    pub(crate) fn start(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Self> {
+        let (asking, asked) = mpsc::channel::<channel::Sender<Exchanged>>();
+        let mut source = prepare(identity, trust, proxy)?;
+        let thread = std::thread::Builder::new().name("identity".to_owned()).stack_size(256 * 1024);
+        thread.spawn(move || {
+            for reply in asked {
+                // Whoever asked may have gone.
+                let _ = reply.send_blocking(exchange(&mut *source));
+            }
+        })?;
+        Ok(Self(asking))
+    }
+
+    /// Exchanges once.
+    pub(crate) async fn exchange(&self) -> Exchanged {
+        let (reply, answer) = channel::bounded(1);
+        let gone = || Failure::new("the identity thread has ended; restart the container");
+        self.0.send(reply).map_err(|_| gone())?;
+        answer.recv().await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::secret::Bearer;
+
+    /// Refuses so many times, then grants.
+    struct Refusing {
+        left: u32,
+        retry: Retry,
+        asked: u32,
+    }
+
+    impl Exchange for Refusing {
+        fn attempt(&mut self) -> Exchanged {
+            self.asked += 1;
+            if self.asked <= self.left {
+                return Err(Failure { retry: self.retry, ..Failure::new("no") });
+            }
+            let bearer = Bearer::new("t").unwrap();
+            Ok(Grant { bearer, lifetime: Duration::from_secs(60), refresh_in: None })
         }
     }
 
-    /// The token to send now.
-    pub(crate) fn usable(&self) -> Option<(GrantId, Rc<Bearer>)> {
-        let usable = self.lifecycle.borrow().usable(self.clock.now())?;
-        self.held.borrow().clone().filter(|(grant, _)| *grant == usable)
+    /// Whether there was a token, and how often it was asked for.
+    fn outcome(left: u32, retry: Retry) -> (bool, u32) {
+        let mut source = Refusing { left, retry, asked: 0 };
+        (exchange(&mut source).is_ok(), source.asked)
     }
 
-    /// When the newest token expires.
-    pub(crate) fn expires(&self) -> Option<Instant> {
-        self.lifecycle.borrow().expires()
+    #[test]
+    fn an_outdated_assertion_is_made_anew_once() {
+        assert_eq!(outcome(1, Retry::AtOnce), (true, 2));
+        assert_eq!(outcome(9, Retry::AtOnce), (false, 2));
     }
 
-    /// Why the last exchange failed, if it did.
-    pub(crate) fn failure(&self) -> Option<Failure> {
-        self.failure.borrow().clone()
-    }
-
-    /// Why there is no token, for the sender and for `/ready`.
-    pub(crate) fn cause(&self) -> String {
-        match &*self.failure.borrow() {
-            Some(failure) => failure.to_string(),
-            None => "the first token is on its way".to_owned(),
+    #[test]
+    fn nothing_else_is_asked_twice() {
+        for retry in [Retry::Soon, Retry::Late] {
+            assert_eq!(outcome(1, retry), (false, 1), "{retry:?}");
         }
-    }
-
-    /// Azure refused this token: waits for another one; false when there will be none now.
-    pub(crate) async fn replace(&self, rejected: GrantId) -> bool {
-        let failed = self.failed.get();
-        let action = self.lifecycle.borrow_mut().handle(self.clock.now(), Event::Rejected { grant: rejected });
-        if let Action::Fetch(fetch) = action {
-            // The receiver lives as long as this.
-            let _ = self.forced.0.try_send(fetch);
-        }
-        loop {
-            let changed = self.changed.listen();
-            if self.usable().is_some_and(|(grant, _)| grant != rejected) {
-                return true;
-            }
-            if self.failed.get() != failed || !self.lifecycle.borrow().is_fetching() {
-                return false;
-            }
-            changed.await;
-        }
-    }
-
-    /// Fetches and refreshes for ever.
-    pub(crate) async fn keep(&self, exchanger: &Exchanger, gateway: &Gateway, observer: &dyn Observer) {
-        let mut action = self.handle(Event::Wake);
-        loop {
-            action = match action {
-                Action::Fetch(fetch) => self.fetch(fetch, exchanger, gateway, observer).await,
-                Action::WaitUntil(at) => {
-                    let wake = async {
-                        self.clock.until(at).await;
-                        None
-                    };
-                    let forced = async { self.forced.1.recv().await.ok() };
-                    future::or(forced, wake).await.map_or_else(|| self.handle(Event::Wake), Action::Fetch)
-                }
-            };
-        }
-    }
-
-    async fn fetch(&self, fetch: FetchId, exchanger: &Exchanger, gateway: &Gateway, observer: &dyn Observer) -> Action {
-        let began = self.clock.now();
-        let outcome = exchanger.exchange().await;
-        self.exchanges.ended(self.clock.now().since(began), &outcome);
-        let action = match outcome {
-            Ok(grant) => {
-                observer.notice(&Notice::TokenGranted { lifetime: grant.lifetime });
-                gateway.token_granted();
-                self.granted(fetch, Ok(grant))
-            }
-            Err(failure) => {
-                observer.notice(&Notice::TokenFailed { failure: &failure, serving: self.usable().is_some() });
-                self.granted(fetch, Err(failure))
-            }
-        };
-        self.changed.notify(usize::MAX);
-        action
-    }
-
-    fn granted(&self, fetch: FetchId, exchanged: Exchanged) -> Action {
-        match exchanged {
-            Ok(grant) => {
-                let granted = Event::Granted { fetch, lifetime: grant.lifetime, refresh_in: grant.refresh_in };
-                let action = self.handle(granted);
-                let id = self.lifecycle.borrow().usable(self.clock.now());
-                *self.held.borrow_mut() = id.map(|id| (id, Rc::new(grant.bearer)));
-                *self.failure.borrow_mut() = None;
-                action
-            }
-            Err(failure) => {
-                let throttled = failure.is_throttled();
-                let event = Event::Failed { fetch, retry_after: failure.retry_after, throttled };
-                *self.failure.borrow_mut() = Some(failure);
-                self.failed.set(self.failed.get().wrapping_add(1));
-                self.handle(event)
-            }
-        }
-    }
-
-    fn handle(&self, event: Event) -> Action {
-        self.lifecycle.borrow_mut().handle(self.clock.now(), event)
+        assert_eq!(outcome(0, Retry::Soon), (true, 1));
     }
 }

@@ -11,7 +11,6 @@ pub mod config;
 mod connect;
 mod drive;
 pub mod endpoint;
-mod entra;
 pub mod hint;
 mod hub;
 mod identity;
@@ -23,6 +22,7 @@ mod report;
 mod secret;
 mod stop;
 mod tls;
+mod tokens;
 mod traffic;
 mod trust;
 mod upstream;
@@ -33,16 +33,17 @@ use std::io;
 use smol::channel;
 use smol::{LocalExecutor, future};
 
-pub use entra::Failure;
+pub use identity::{Claims, Failure, Granted, exchange_once};
 pub use notice::{Minute, Notice, Observer};
 pub use report::{About, families};
+pub use secret::Secret;
 pub use stop::Stopped;
 pub use tls::TlsError;
 pub use trust::{Trust, TrustError};
 
-use config::{Config, Identity};
-use entra::Exchanger;
+use config::Config;
 use hub::Hub;
+use identity::Exchanger;
 
 /// Why the sidecar could not start.
 #[derive(Debug)]
@@ -74,8 +75,7 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Box<dyn Observ
     let executor: &'static LocalExecutor<'static> = Box::leak(Box::new(LocalExecutor::new()));
     let hub = Hub::new(executor, config, &trust, about, observer)?;
     let hub: &'static Hub = Box::leak(Box::new(hub));
-    let Identity::Workload(identity) = &config.identity;
-    let exchanger = Exchanger::start(identity.clone(), &trust, config.proxy.as_ref()).map_err(StartError::System)?;
+    let exchanger = Exchanger::start(&config.identity, &trust, config.proxy.as_ref()).map_err(StartError::System)?;
     // Both stores of roots are built: the certificates are not needed twice.
     drop(trust);
     let signals = stop::signals().map_err(StartError::System)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::entra::Failure;
+use crate::identity::Failure;
 
 /// Takes notices. Called on the one thread that does everything: it must be quick.
 pub trait Observer {

@@ -1,8 +1,29 @@
-//! A token in memory: shown to nobody, overwritten when it is no longer needed.
+//! Secrets in memory: shown to nobody, overwritten when they are no longer needed.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
+
+/// What authenticates and is not to be seen: a client secret, a password, a header's value.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Keeps `text` as it is.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
 
 /// The value of an `Authorization` field, ready to be sent.
 #[derive(Clone)]
@@ -35,6 +56,13 @@ mod tests {
         let bearer = Bearer::new("eyJ0eXAi.x.y").unwrap();
         assert_eq!(bearer.as_bytes(), b"Bearer eyJ0eXAi.x.y");
         assert!(!format!("{bearer:?} {:?}", Some(&bearer)).contains("eyJ"));
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = Secret::new("hush");
+        assert_eq!(secret.reveal(), "hush");
+        assert!(!format!("{secret:?}").contains("hush"));
     }
 
     #[test]

@@ -69,7 +69,7 @@ class Walls(CopiedTree):
         self.assert_breach("status code 429 belongs to core")
 
     def test_status_code_in_the_identity_exchange_is_no_breach(self):
-        self.append("runtime-smol/src/entra_walls.rs", "\nfn throttled(status: u16) -> bool { status == 429 }\n")
+        self.append("runtime-smol/src/identity_walls.rs", "\nfn throttled(status: u16) -> bool { status == 429 }\n")
         self.assertEqual(self.check(), (0, ""))
 
     def test_rustls_outside_its_file(self):

@@ -22,7 +22,7 @@ STANDSTILL = 40
 class Stack:
     """The processes of one run, in one work folder; `with Stack(...)` stops them and keeps the logs of a failed run."""
 
-    def __init__(self, name, emulator_flags=(), environment=None, prometheus=True, remora_flags=()):
+    def __init__(self, name, emulator_flags=(), environment=None, prometheus=True, remora_flags=(), identity=None):
         self.folder = WorkFolder(name)
         self.emulator = Emulator(self.folder.path, *emulator_flags)
         self.remora = None
@@ -30,19 +30,21 @@ class Stack:
         self._environment = environment or {}
         self._remora_flags = remora_flags
         self._with_prometheus = prometheus
+        self._identity = identity
 
     def start(self):
         """The emulator, then Remora until it has a token, then Prometheus with nothing to scrape."""
         self.emulator.start()
-        environment = {**self.emulator.remora_environment(), **self._environment}
-        self.remora = self.make_remora(environment).start()
+        self.remora = self.make_remora().start()
         if self._with_prometheus:
             self.prometheus = Prometheus(self.folder.path, self.remora.write_url).start()
         return self
 
-    def make_remora(self, environment):
-        """Remora with this environment, not started yet."""
-        return Remora(self.folder.path, environment, flags=self._remora_flags)
+    def make_remora(self):
+        """Remora with the identity's environment, not started yet."""
+        environment = {**self.emulator.remora_environment(self._identity), **self._environment}
+        wrapper = self.emulator.arc_wrapper() if self._identity == "arc" else ()
+        return Remora(self.folder.path, environment, wrapper, flags=self._remora_flags)
 
     def __enter__(self):
         try:

@@ -32,6 +32,11 @@ pub(crate) enum UsageError {
         /// The flag that was probably meant.
         nearest: Option<String>,
     },
+    /// The setting is a secret.
+    Secret {
+        /// Its variable.
+        name: &'static str,
+    },
     /// The flag ends the command line.
     MissingValue {
         /// The flag as given.
@@ -55,6 +60,9 @@ impl fmt::Display for UsageError {
                 write!(f, "there is no flag {flag}; did you mean {nearest}?")
             }
             Self::UnknownFlag { flag, nearest: None } => write!(f, "there is no flag {flag}"),
+            Self::Secret { name } => {
+                write!(f, "{name} is a secret and no flag, since command lines are no secrets; set the variable")
+            }
             Self::MissingValue { flag } => write!(f, "{flag} needs a value"),
             Self::NotUnicode { flag } => write!(f, "the value of {flag} is not Unicode text"),
             Self::UnexpectedValue => f.write_str("--help and --version take no value"),
@@ -91,6 +99,9 @@ fn alone(parser: &mut lexopt::Parser, command: Command) -> Result<Command, Usage
 
 fn find(flag: &str) -> Result<&'static Setting, UsageError> {
     let known = settings::ALL.iter().find(|setting| setting.flag() == flag);
+    if let Some(Setting { name, .. }) = known.filter(|setting| setting.is_secret()) {
+        return Err(UsageError::Secret { name });
+    }
     known.ok_or_else(|| UsageError::UnknownFlag { flag: flag.to_owned(), nearest: nearest(flag) })
 }
 
@@ -99,13 +110,21 @@ fn nearest(flag: &str) -> Option<String> {
     let flag = flag.to_ascii_lowercase().replace('_', "-");
     let fixed = ["--help", "--version"].map(str::to_owned);
     let distance = |known: &String| strsim::osa_distance(&flag, known);
-    let best = settings::ALL.iter().map(Setting::flag).chain(fixed).min_by_key(distance)?;
+    let flags = settings::ALL.iter().filter(|setting| !setting.is_secret()).map(Setting::flag);
+    let best = flags.chain(fixed).min_by_key(distance)?;
     (distance(&best) <= NEAR).then_some(best)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_no_flag() {
+        let name = "AZURE_CLIENT_SECRET";
+        assert_eq!(fault(&["--azure-client-secret", "hush"]), UsageError::Secret { name });
+        assert!(!fault(&["--azure-client-secret=hush"]).to_string().contains("hush"));
+    }
 
     fn run(arguments: &[&str]) -> Result<Command, UsageError> {
         parse(arguments.iter().map(OsString::from))

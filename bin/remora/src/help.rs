@@ -13,8 +13,8 @@ and forwards it to an Azure Monitor workspace.
 
 Usage: remora [--<setting> <value>]...
 
-Each setting is a flag and an environment variable. The flag wins over the variable, the
-variable over the default. An empty value counts as unset. There is no configuration file.
+Each setting but secrets is a flag and an environment variable. The flag wins over the variable,
+the variable over the default. An empty value counts as unset. There is no configuration file.
 ";
 
 const CLOSING: &str = "
@@ -64,7 +64,11 @@ pub(crate) fn help() -> String {
 }
 
 fn push_setting(text: &mut String, setting: &Setting) {
-    let flag = format!("{} {}", setting.flag(), setting.placeholder);
+    let flag = if setting.is_secret() {
+        "(no flag)".to_owned()
+    } else {
+        format!("{} {}", setting.flag(), setting.placeholder)
+    };
     let _ = writeln!(text, "  {flag:<38}  {}", setting.name);
     let _ = writeln!(text, "      {} [{}]", setting.meaning, setting.preset.words());
 }
@@ -77,7 +81,8 @@ mod tests {
     fn help_fits_a_terminal_and_names_every_setting() {
         let help = help();
         for setting in settings::ALL {
-            assert!(help.contains(setting.name) && help.contains(&setting.flag()), "{}", setting.name);
+            assert!(help.contains(setting.name), "{}", setting.name);
+            assert_ne!(help.contains(&format!("{} ", setting.flag())), setting.is_secret(), "{}", setting.name);
         }
         for line in help.lines() {
             assert!(line.chars().count() <= 120, "{line}");

@@ -173,9 +173,11 @@ impl Journal {
     }
 }
 
-/// Entra's number tells failures apart, the status where there is none, and the words where nobody answered.
+/// Where nobody answered, the words tell failures apart; else the cause, Entra's number and the status, for Entra's words
+/// hold ids.
 fn token_kind(failure: &Failure) -> Kind {
-    let cause = if failure.status.is_none() { beginning(&failure.message) } else { String::new() };
+    let word = || failure.hint.map(|hint| hint.word.to_owned()).unwrap_or_default();
+    let cause = if failure.status.is_none() { failure.message.clone() } else { word() };
     let (status, code) = (failure.status.unwrap_or_default(), failure.code.unwrap_or_default());
     Kind { status, code, cause, ..Topic::Token.kind() }
 }
@@ -194,15 +196,7 @@ fn beginning(text: &str) -> String {
 }
 
 fn token(failure: &Failure, serving: bool) -> Fields {
-    let mut fields = vec![("err", failure.message.clone())];
-    let optional = [
-        ("code", failure.code.map(|code| format!("AADSTS{code}"))),
-        ("status", failure.status.map(|status| status.to_string())),
-        ("trace_id", failure.trace_id.clone()),
-        ("correlation_id", failure.correlation_id.clone()),
-        ("fix", failure.hint.map(|hint| hint.repair(&failure.sent))),
-    ];
-    fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    let mut fields = failure.fields();
     fields.push(("old_token_serves", serving.to_string()));
     fields
 }

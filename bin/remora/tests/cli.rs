@@ -87,11 +87,15 @@ fn an_unknown_identity_type_lists_those_that_exist() {
 }
 
 #[test]
-fn an_identity_type_that_is_not_built_says_so() {
-    for kind in ["userAssigned", "systemAssigned", "aadApplication"] {
-        let (code, said) = refused(&[("IDENTITY_TYPE", kind)]);
-        assert_eq!(code, Some(CONFIGURATION), "{kind}");
-        assert!(said.contains("not built yet"), "{said}");
+fn an_identity_is_refused_for_what_it_lacks() {
+    for (kind, lacks) in [
+        ("userAssigned", "AZURE_CLIENT_ID"),
+        ("aadApplication", "AZURE_CLIENT_CERTIFICATE_PATH"),
+        ("managed", "IDENTITY_TYPE=managed"),
+    ] {
+        let output = remora(&[], &[("INGESTION_URL", INGESTION), ("IDENTITY_TYPE", kind)]);
+        assert_eq!(output.status.code(), Some(CONFIGURATION), "{kind}");
+        assert!(text(&output.stderr).contains(lacks), "{kind}");
     }
 }
 

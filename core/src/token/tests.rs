@@ -1,5 +1,7 @@
 //! One test for each sentence of the policy, under a clock that only moves when told.
 
+use heapless::Vec;
+
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -42,6 +44,21 @@ impl Bench {
         let fetch = self.fetch();
         let _ = self.handle(Event::Granted { fetch, lifetime, refresh_in: None });
         self.token.usable(self.now).expect("a token that was just granted serves")
+    }
+
+    /// Lets an hour pass, wakes whenever that is due, and fails every fetch. Returns the times of the fetches.
+    fn outage(&mut self, throttled: bool) -> Vec<Instant, 256> {
+        let (end, mut fetches) = (self.now.saturating_add(HOUR), Vec::new());
+        while self.now < end {
+            match self.handle(Event::Wake) {
+                Action::WaitUntil(at) => self.now = at,
+                Action::Fetch(fetch) => {
+                    fetches.push(self.now).expect("few fetches");
+                    let _ = self.handle(Event::Failed { fetch, retry_after: None, throttled });
+                }
+            }
+        }
+        fetches
     }
 
     fn fail(&mut self) {
@@ -234,6 +251,83 @@ fn a_forced_refresh_ends_our_pause_but_not_the_servers() {
     let _ = bench.handle(Event::Failed { fetch, retry_after: None, throttled: true });
     let later = bench.now.saturating_add(Duration::from_secs(60));
     assert_eq!(bench.handle(Event::Rejected { grant }), Action::WaitUntil(later));
+}
+
+#[test]
+fn a_401_while_a_fetch_is_in_flight_forces_no_second_one() {
+    let mut bench = Bench::new();
+    let grant = bench.grant(HOUR);
+    let fetch = bench.after(HOUR / 2).fetch();
+    assert_eq!(bench.handle(Event::Rejected { grant }), Action::WaitUntil(Instant::NEVER));
+    let _ = bench.handle(Event::Granted { fetch, lifetime: HOUR, refresh_in: None });
+    assert!(about(bench.wait(), HOUR / 2), "the token that came is not the one that was rejected");
+}
+
+#[test]
+fn a_failed_forced_refresh_leaves_the_old_token_and_its_pauses() {
+    let mut bench = Bench::new();
+    let grant = bench.grant(HOUR);
+    let Action::Fetch(fetch) = bench.handle(Event::Rejected { grant }) else { panic!("a refresh was due") };
+    let _ = bench.handle(Event::Failed { fetch, retry_after: None, throttled: false });
+    assert_eq!(bench.token.usable(bench.now), Some(grant));
+    assert_eq!(bench.wait(), Duration::from_secs(30));
+}
+
+#[test]
+fn a_429_may_ask_for_more_than_a_minute() {
+    let mut bench = Bench::new();
+    let fetch = bench.fetch();
+    let retry_after = Some(Duration::from_secs(120));
+    let _ = bench.handle(Event::Failed { fetch, retry_after, throttled: true });
+    assert_eq!(bench.wait(), Duration::from_secs(120));
+}
+
+#[test]
+fn an_hour_without_answers_costs_few_fetches_and_no_lasting_harm() {
+    let mut bench = Bench::new();
+    let fetches = bench.outage(false);
+    assert!((100..=150).contains(&fetches.len()), "{} fetches", fetches.len());
+    let pauses = fetches.windows(2).map(|pair| pair[1].since(pair[0]));
+    assert!(pauses.clone().all(|pause| pause >= Duration::from_millis(900) && pause <= Duration::from_secs(30)));
+    bench.grant(HOUR);
+    assert!(about(bench.wait(), HOUR / 2), "after the outage all is as before");
+}
+
+#[test]
+fn an_hour_of_throttling_costs_a_fetch_a_minute() {
+    assert_eq!(Bench::new().outage(true).len(), 60);
+}
+
+#[test]
+fn an_outage_while_a_token_serves_is_asked_about_every_thirty_seconds_until_its_end() {
+    let mut bench = Bench::new();
+    let grant = bench.grant(24 * HOUR);
+    let until = bench.wait();
+    let fetches = bench.after(until).outage(false);
+    assert_eq!(fetches.len(), 120);
+    assert_eq!(bench.token.usable(bench.now), Some(grant));
+}
+
+#[test]
+fn a_token_of_no_length_does_not_make_the_fetches_faster() {
+    let mut bench = Bench::new();
+    for _ in 0..5 {
+        bench.grant(Duration::from_millis(1));
+        assert_eq!(bench.wait(), Duration::from_secs(1));
+        bench.after(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn every_event_has_one_action_and_time_may_stand_still() {
+    let mut bench = Bench::new();
+    let fetch = bench.fetch();
+    for _ in 0..2 {
+        // The second answer to the same fetch finds nobody waiting.
+        let _ = bench.handle(Event::Granted { fetch, lifetime: HOUR, refresh_in: None });
+    }
+    assert_eq!(bench.token.expires(), Some(Instant::ZERO.saturating_add(HOUR)));
+    assert!(!bench.token.is_fetching());
 }
 
 #[test]

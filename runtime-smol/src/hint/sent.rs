@@ -19,8 +19,8 @@ pub struct Sent {
     pub tenant_id: Option<String>,
     /// Scope, or the resource that a managed identity's endpoint was asked for.
     pub scope: Option<String>,
-    /// Host that was asked, as in the Host header.
-    pub host: Option<String>,
+    /// Host and port of whoever was asked.
+    pub authority: Option<String>,
     /// File that the credential was read from.
     pub file: Option<String>,
 }
@@ -71,7 +71,7 @@ impl Sent {
             "client-id" => self.client_id.as_deref(),
             "tenant-id" => self.tenant_id.as_deref(),
             "scope" => self.scope.as_deref(),
-            "host" => self.host.as_deref(),
+            "authority" => self.authority.as_deref(),
             "file" => self.file.as_deref(),
             "namespace" => account().map(|(namespace, _)| namespace),
             "service-account" => account().map(|(_, name)| name),
@@ -89,7 +89,7 @@ impl Sent {
             ("client_id", &self.client_id),
             ("tenant_id", &self.tenant_id),
             ("scope", &self.scope),
-            ("host", &self.host),
+            ("authority", &self.authority),
             ("file", &self.file),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
@@ -105,7 +105,7 @@ impl Sent {
             client_id: some("3913510d-42f4-4e42-8a64-420c390055eb"),
             tenant_id: some("72f988bf-86f1-41af-91ab-2d7cd011db47"),
             scope: some("https://monitor.azure.com/.default"),
-            host: some("login.microsoftonline.com"),
+            authority: some("login.microsoftonline.com"),
             file: some("/var/run/secrets/token"),
         }
     }

@@ -14,35 +14,35 @@ macro_rules! hints {
 
 hints! {
     /// No credential has issuer, subject and audience of the assertion; Entra's older and more general text.
-    FEDERATION "federated-credential" [70021]
+    FEDERATION "federated-credential" [70_021]
         "no federated credential has the issuer, subject and audience of this pod's token; a new one can take minutes to arrive"
         => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
     /// The subject fits no credential.
-    SUBJECT "federated-subject" [700213]
+    SUBJECT "federated-subject" [700_213]
         "no federated credential has the subject of this pod's service account; a new one can take minutes to arrive"
         => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
     /// The issuer fits no credential.
-    ISSUER "federated-issuer" [700211]
+    ISSUER "federated-issuer" [700_211]
         "no federated credential has the issuer of this pod's token; a new cluster has a new one, and its trailing slash counts"
         => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
     /// The audience fits no credential.
-    AUDIENCE "federated-audience" [700212]
+    AUDIENCE "federated-audience" [700_212]
         "the federated credential has another audience than this pod's token"
         => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
     /// The subject fits but for its case.
-    SUBJECT_CASE "federated-subject-case" [7002138]
+    SUBJECT_CASE "federated-subject-case" [7_002_138]
         "the federated credential's subject differs from this pod's in upper and lower case"
         => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
     /// A flexible credential's expression fits nothing.
-    SUBJECT_EXPRESSION "federated-expression" [7002131 7002137]
+    SUBJECT_EXPRESSION "federated-expression" [7_002_131 7_002_137]
         "no expression of a flexible federated credential matches this pod's token"
         => "az ad app federated-credential list --id {client-id}";
     /// The tenant restricts federation.
-    FEDERATION_POLICY "federation-policy" [7002381]
+    FEDERATION_POLICY "federation-policy" [7_002_381]
         "a policy of the tenant does not accept this issuer's tokens"
         => "ask the tenant's administrator to allow the issuer {issuer} for workload identity federation";
     /// An Entra token was used as assertion.
-    ASSERTION_OF_ENTRA "assertion-of-entra" [700222 700229]
+    ASSERTION_OF_ENTRA "assertion-of-entra" [700_222 700_229]
         "the token file holds a token of Entra's, not one of the cluster's"
         => "leave AZURE_FEDERATED_TOKEN_FILE to the webhook: kubectl delete pod <pod> -n <namespace>";
     /// An identity binding's token went to Entra itself.
@@ -50,75 +50,75 @@ hints! {
         "the pod's token is for an identity binding, but no token proxy is set in AZURE_KUBERNETES_TOKEN_PROXY"
         => "kubectl delete pod <pod> -n {namespace}";
     /// The assertion's validity is over or has not begun.
-    ASSERTION_OUTDATED "assertion-outdated" [700024]
+    ASSERTION_OUTDATED "assertion-outdated" [700_024]
         "the assertion is outside its validity: the clock of this machine is wrong, or the token file is not replaced"
         => "set the clock: timedatectl set-ntp true";
     /// The assertion's signature does not verify.
-    SIGNATURE "assertion-signature" [700027]
+    SIGNATURE "assertion-signature" [700_027]
         "Entra does not know the key that signed: the certificate is not the application's, or the cluster's keys have changed"
         => "az ad app credential reset --id {client-id} --append --cert @<certificate.pem>";
     /// The assertion is no JSON web token.
-    ASSERTION_MALFORMED "assertion-malformed" [50027]
+    ASSERTION_MALFORMED "assertion-malformed" [50_027]
         "the assertion is no sound JSON web token; its audience must be one string"
         => "kubectl create token {service-account} -n {namespace} --audience api://AzureADTokenExchange";
     /// No such client in the tenant.
-    CLIENT "client-unknown" [700016]
+    CLIENT "client-unknown" [700_016]
         "the tenant has no client of this id: another tenant's, or so new that it has yet to arrive"
         => "kubectl annotate sa {service-account} -n {namespace} --overwrite azure.workload.identity/client-id=<client-id>";
     /// The client is disabled.
-    CLIENT_DISABLED "client-disabled" [7000112 700038]
+    CLIENT_DISABLED "client-disabled" [7_000_112 700_038]
         "the application is disabled in its tenant"
         => "az ad sp update --id {client-id} --set accountEnabled=true";
     /// No such tenant.
-    TENANT "tenant-unknown" [90002 900023]
+    TENANT "tenant-unknown" [90_002 900_023]
         "this cloud has no such tenant"
         => "set AZURE_TENANT_ID to what this prints: az account show --query tenantId -o tsv";
     /// The tenant belongs to another cloud.
-    CLOUD "cloud-mismatch" [90038 900439 900382 900432]
+    CLOUD "cloud-mismatch" [90_038 900_439 900_382 900_432]
         "the tenant belongs to another cloud than the authority that was asked"
         => "set AZURE_AUTHORITY_HOST to what this prints: az cloud show --query endpoints.activeDirectory -o tsv";
     /// The resource does not exist in the tenant.
-    RESOURCE "resource-unknown" [500011 50001]
+    RESOURCE "resource-unknown" [500_011 50_001]
         "the audience does not exist in this cloud or tenant"
         => "unset INGESTION_AAD_AUDIENCE and set CLOUD to the cloud of the workspace";
     /// The scope is not one resource and `/.default`.
-    SCOPE "scope-malformed" [1002012 70011 28002]
+    SCOPE "scope-malformed" [1_002_012 70_011 28_002]
         "the scope is not one resource"
         => "unset INGESTION_AAD_AUDIENCE, or set it to one resource such as https://monitor.azure.com/.default";
     /// The secret is wrong.
-    SECRET "secret-wrong" [7000215]
+    SECRET "secret-wrong" [7_000_215]
         "the client secret is wrong; often it is the secret's id in place of its value"
         => "az ad app credential reset --id {client-id} --append --query password -o tsv";
     /// Secret or certificate has expired.
-    SECRET_EXPIRED "secret-expired" [7000222]
+    SECRET_EXPIRED "secret-expired" [7_000_222]
         "the application's secret or certificate has expired"
         => "az ad app credential reset --id {client-id} --append --query password -o tsv";
     /// Neither secret nor assertion arrived.
-    CREDENTIAL_MISSING "credential-missing" [7000218]
+    CREDENTIAL_MISSING "credential-missing" [7_000_218]
         "neither a secret nor an assertion reached Entra; something on the way changed the request"
-        => "reach the authority without that proxy: NO_PROXY={host}";
+        => "reach the authority without that proxy: NO_PROXY={authority}";
     /// Conditional Access.
-    CONDITIONAL_ACCESS "conditional-access" [53003 530032 530035]
+    CONDITIONAL_ACCESS "conditional-access" [53_003 530_032 530_035]
         "a Conditional Access policy blocks this client from this address"
         => "add this cluster's outbound address to the policy's named locations";
     /// Entra cannot read the issuer's keys.
-    ISSUER_UNREACHABLE "issuer-unreachable" [90061 50166 501661]
+    ISSUER_UNREACHABLE "issuer-unreachable" [90_061 50_166 501_661]
         "Entra could not read the cluster's keys; if that lasts, its OIDC issuer is not public"
         => "curl -sS {issuer-without-slash}/.well-known/openid-configuration";
     /// Entra has a bad moment.
-    ENTRA_BUSY "entra-busy" [90033 90006 90024 90012 90090 90041 50033]
+    ENTRA_BUSY "entra-busy" [90_033 90_006 90_024 90_012 90_090 90_041 50_033]
         "Entra is busy or out of order"
         => "nothing needs to be changed; it is tried again";
     /// 429, whoever says it.
-    THROTTLED "throttled" [90055]
+    THROTTLED "throttled" [90_055]
         "too many requests for tokens"
         => "nothing needs to be changed; it is tried again after the pause that was asked for";
     /// Too many equal requests.
-    LOOP "request-loop" [50196]
+    LOOP "request-loop" [50_196]
         "this client asked for the same token too often; other processes with the same client id count, too"
         => "az ad app show --id {client-id} --query displayName -o tsv";
     /// A regional endpoint.
-    REGIONAL "regional-authority" [100007]
+    REGIONAL "regional-authority" [100_007]
         "the authority is a regional one, which does not take this kind of client"
         => "set AZURE_AUTHORITY_HOST=https://login.microsoftonline.com/";
     /// The projected token is not to be had.
@@ -188,7 +188,7 @@ hints! {
     /// The network.
     UNREACHABLE "unreachable" []
         "the host could not be reached"
-        => "let this pod reach {host}, or set HTTPS_PROXY";
+        => "let this pod reach {authority}, or set HTTPS_PROXY";
     /// TLS.
     UNTRUSTED "untrusted-certificate" []
         "the host's certificate is not trusted; a proxy that opens TLS has a certificate authority of its own"
@@ -200,5 +200,5 @@ hints! {
     /// Something that is no answer of the endpoint's.
     FOREIGN_ANSWER "foreign-answer" []
         "something else than the token endpoint answered; a proxy or firewall may be in between"
-        => "curl -sS https://{host}/common/discovery/keys";
+        => "curl -sS https://{authority}/common/discovery/keys";
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use remora_core::metrics::{Family, Histogram, Kind, Sink, Tally};
 
-use crate::entra::Exchanged;
+use super::Exchanged;
 
 const REQUESTS: Family =
     Family::new(Kind::Counter, "remora_token_requests_total", "Exchanges with Entra that ended, well or not.");

@@ -10,8 +10,8 @@ use serde::{Serialize, Serializer};
 
 use super::{assertion_expiry, report};
 use crate::body::Body;
-use crate::entra::Failure;
 use crate::hub::Hub;
+use crate::identity::Failure;
 
 /// Times are in RFC 3339.
 #[derive(Serialize)]
@@ -102,8 +102,9 @@ fn token(hub: &Hub) -> Token {
 }
 
 fn failed(failure: Failure) -> Failed {
-    let Failure { message, hint, status, code, trace_id, correlation_id, .. } = failure;
-    let (hint, code) = (hint.as_ref().map(ToString::to_string), code.map(|code| format!("AADSTS{code}")));
+    let Failure { message, hint, status, code, trace_id, correlation_id, sent, .. } = failure;
+    let (hint, code) = (hint.map(|hint| hint.repair(&sent)), code.map(|code| format!("AADSTS{code}")));
+    let (trace_id, correlation_id) = (trace_id.map(String::from), correlation_id.map(String::from));
     Failed { message, hint, code, status, trace_id, correlation_id }
 }
 

@@ -5,7 +5,7 @@ use remora_core::forward::{Outcome, Purpose};
 use smol::LocalExecutor;
 
 use super::*;
-use crate::config::{CheckLevel, Config, Identity, Limits, Listen, TrustSource, WorkloadIdentity};
+use crate::config::{CheckLevel, Client, Config, Identity, Limits, Listen, TrustSource, WorkloadIdentity};
 use crate::endpoint::Endpoint;
 use crate::notice::{Notice, Observer};
 use crate::pool::{Pool, buffers};
@@ -37,11 +37,14 @@ impl Drop for TokenFile {
 fn hub(token_file: &Path) -> &'static Hub {
     let endpoint = Endpoint::parse("https://h.example/write?api-version=1").unwrap();
     let identity = WorkloadIdentity {
-        client_id: "client".to_owned(),
-        tenant_id: "tenant".to_owned(),
+        client: Client {
+            client_id: "client".to_owned(),
+            tenant_id: "tenant".to_owned(),
+            authority: endpoint.clone(),
+            scope: "scope/.default".to_owned(),
+        },
         token_file: token_file.to_owned(),
-        authority: endpoint.clone(),
-        scope: "scope/.default".to_owned(),
+        proxy: None,
     };
     let config = Config {
         listen: Listen { port: 1, admin_port: None, allowed_sources: Vec::new() },

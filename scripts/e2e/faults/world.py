@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from namespaces import unshare
 from process import wait_for
-from remora import Remora
 from stack import Stack
 
 from faults.impostor import Impostor
@@ -33,12 +32,15 @@ def run(command):
 class FarStack(Stack):
     """Remora finds Azure by name, at the other end of the link."""
 
-    def make_remora(self, environment):
+    def make_remora(self):
         folder = self.folder.path
         (folder / "hosts").write_text("")
         (folder / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:2\n")
+        remora = super().make_remora()
         wrapper = [*unshare("--mount"), "sh", "-ec", OWN_NAMES, "sh", str(folder)]
-        return Remora(folder, {**environment, "PATH": os.environ["PATH"]}, wrapper)
+        remora.process.command = [*wrapper, *remora.process.command]
+        remora.process.env["PATH"] = os.environ["PATH"]
+        return remora
 
 
 class World:

@@ -1,6 +1,8 @@
 //! The configuration that counts, for the log line at the start: no secret, and nothing that has to be looked up.
 
-use remora_smol::config::{Identity, TrustSource};
+use remora_smol::config::{
+    Client, Credential, Identity, ManagedEndpoint, ManagedIdentity, SecretSource, Selection, TrustSource,
+};
 
 use super::Loaded;
 use super::fault::without_secrets;
@@ -8,7 +10,24 @@ use super::forwarding::level_word;
 use super::quantity::{duration_text, size_text};
 
 /// The names that say who the process is to Entra.
-pub(crate) const IDENTITY: &[&str] = &["identity", "client_id", "tenant_id", "token_file", "authority", "scope"];
+pub(crate) const IDENTITY: &[&str] = &[
+    "identity",
+    "client_id",
+    "tenant_id",
+    "authority",
+    "scope",
+    "token_file",
+    "token_proxy",
+    "imds",
+    "arc",
+    "app_service",
+    "resource",
+    "object_id",
+    "resource_id",
+    "secret",
+    "secret_file",
+    "certificate",
+];
 
 /// Names and values in the order of the settings. What is unset is left out.
 pub(crate) fn fields(loaded: &Loaded) -> Vec<(&'static str, String)> {
@@ -24,20 +43,64 @@ pub(crate) fn fields(loaded: &Loaded) -> Vec<(&'static str, String)> {
 
 fn azure(loaded: &Loaded) -> Vec<(&'static str, String)> {
     let ingestion = &loaded.config.ingestion;
-    let Identity::Workload(identity) = &loaded.config.identity;
     let mut fields = vec![
         // Without its query, which is no business of the log's readers.
         ("ingestion", format!("https://{}{}", ingestion.authority(), ingestion.path())),
         ("cloud", loaded.cloud.name().to_owned()),
-        ("identity", "workloadIdentity".to_owned()),
-        ("client_id", identity.client_id.clone()),
-        ("tenant_id", identity.tenant_id.clone()),
-        ("token_file", identity.token_file.display().to_string()),
-        ("authority", identity.authority.authority()),
-        ("scope", identity.scope.clone()),
     ];
+    fields.extend(identity(&loaded.config.identity));
     fields.extend(loaded.cluster.clone().map(|cluster| ("cluster", cluster)));
     fields
+}
+
+fn identity(identity: &Identity) -> Vec<(&'static str, String)> {
+    let mut fields = vec![("identity", identity.kind().to_owned())];
+    match identity {
+        Identity::Workload(workload) => {
+            fields.extend(client(&workload.client));
+            fields.push(("token_file", workload.token_file.display().to_string()));
+            fields.extend(workload.proxy.as_ref().map(|proxy| ("token_proxy", proxy.endpoint.to_string())));
+        }
+        Identity::Managed(managed) => fields.extend(self::managed(managed)),
+        Identity::Application(application) => {
+            fields.extend(client(&application.client));
+            fields.push(credential(&application.credential));
+        }
+    }
+    fields
+}
+
+fn client(client: &Client) -> [(&'static str, String); 4] {
+    [
+        ("client_id", client.client_id.clone()),
+        ("tenant_id", client.tenant_id.clone()),
+        ("authority", client.authority.authority()),
+        ("scope", client.scope.clone()),
+    ]
+}
+
+fn managed(identity: &ManagedIdentity) -> Vec<(&'static str, String)> {
+    let endpoint = match &identity.endpoint {
+        ManagedEndpoint::Imds(url) => ("imds", url.to_string()),
+        ManagedEndpoint::Arc(url) => ("arc", url.to_string()),
+        ManagedEndpoint::AppService(url, _) => ("app_service", url.to_string()),
+    };
+    let mut fields = vec![endpoint, ("resource", identity.resource.clone())];
+    match &identity.selection {
+        Selection::System => {}
+        Selection::ClientId(id) => fields.push(("client_id", id.clone())),
+        Selection::ObjectId(id) => fields.push(("object_id", id.clone())),
+        Selection::ResourceId(id) => fields.push(("resource_id", id.clone())),
+    }
+    fields
+}
+
+fn credential(credential: &Credential) -> (&'static str, String) {
+    match credential {
+        Credential::Secret(SecretSource::Value(_)) => ("secret", "***".to_owned()),
+        Credential::Secret(SecretSource::File(path)) => ("secret_file", path.display().to_string()),
+        Credential::Certificate(file) => ("certificate", file.path.display().to_string()),
+    }
 }
 
 fn listening(loaded: &Loaded) -> Vec<(&'static str, String)> {

@@ -28,7 +28,8 @@ fn parse_format(text: &str) -> Result<Format, Reject> {
     }
 }
 
-fn parse_bool(text: &str) -> Result<bool, Reject> {
+/// `true` or `false`, or the digits for them.
+pub(crate) fn parse_bool(text: &str) -> Result<bool, Reject> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),

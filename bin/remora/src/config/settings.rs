@@ -72,6 +72,11 @@ impl Setting {
         format!("--{}", self.name.to_ascii_lowercase().replace('_', "-"))
     }
 
+    /// Whether the value is a secret. Such a setting is no flag: every process of the pod can read command lines.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.placeholder == "SECRET"
+    }
+
     /// Whether the variable also counts in lower case: an old habit with proxy variables that many images rely on.
     pub(crate) fn has_lower_case_twin(&self) -> bool {
         matches!(self.name, "HTTPS_PROXY" | "NO_PROXY")
@@ -110,15 +115,45 @@ settings! {
     }
     Identity {
         IDENTITY_TYPE "TYPE" Value("workloadIdentity"),
-            "workloadIdentity, in any case; no other type is built yet.";
+            "workloadIdentity, userAssigned, systemAssigned or aadApplication, in any case.";
         AZURE_CLIENT_ID "GUID" Unset("from the webhook"),
             "Client id of the managed identity or application.";
         AZURE_TENANT_ID "TENANT" Unset("from the webhook"),
-            "Tenant, as GUID or domain.";
+            "Tenant, as GUID or domain. Managed identities of a machine need none.";
         AZURE_FEDERATED_TOKEN_FILE "PATH" Unset("from the webhook"),
             "Projected service-account token; read again for every exchange.";
         AZURE_AUTHORITY_HOST "URL" Unset("from CLOUD"),
             "Authority host. The webhook sets it; it wins over the host that belongs to CLOUD.";
+        AZURE_KUBERNETES_TOKEN_PROXY "URL" Unset("from the webhook"),
+            "The cluster's own token endpoint (AKS identity bindings), in place of the authority.";
+        AZURE_KUBERNETES_SNI_NAME "NAME" Unset("from the webhook"),
+            "Name in that endpoint's certificate, where it is not the URL's host.";
+        AZURE_KUBERNETES_CA_FILE "PATH" Unset("from the webhook"),
+            "PEM file of that endpoint's certificate authority; read again for every exchange.";
+        AZURE_KUBERNETES_CA_DATA "PEM" Unset("from the webhook"),
+            "The same as a text. Only one of the two may be set.";
+        AZURE_MANAGED_IDENTITY_OBJECT_ID "GUID" Unset("none"),
+            "Object id of a user-assigned identity, in place of AZURE_CLIENT_ID.";
+        AZURE_MANAGED_IDENTITY_RESOURCE_ID "ID" Unset("none"),
+            "Resource id of a user-assigned identity, in place of AZURE_CLIENT_ID.";
+        AZURE_POD_IDENTITY_AUTHORITY_HOST "URL" Unset("IMDS"),
+            "Stand-in for http://169.254.169.254, on loopback or link-local addresses only.";
+        IDENTITY_ENDPOINT "URL" Unset("from the platform"),
+            "Endpoint of a managed identity in App Service, Container Apps or on an Azure Arc machine.";
+        IDENTITY_HEADER "SECRET" Unset("from the platform"),
+            "What App Service and Container Apps want to see in each request.";
+        IMDS_ENDPOINT "URL" Unset("from the platform"),
+            "Together with IDENTITY_ENDPOINT it means an Azure Arc machine.";
+        AZURE_CLIENT_SECRET "SECRET" Unset("none"),
+            "The application's secret.";
+        AZURE_CLIENT_SECRET_FILE "PATH" Unset("none"),
+            "File of the application's secret; read again for every exchange.";
+        AZURE_CLIENT_CERTIFICATE_PATH "PATH" Unset("none"),
+            "PEM or PFX file with the application's certificate and RSA key; read again for every exchange.";
+        AZURE_CLIENT_CERTIFICATE_PASSWORD "SECRET" Unset("none"),
+            "Password of that file.";
+        AZURE_CLIENT_SEND_CERTIFICATE_CHAIN "BOOL" Value("false"),
+            "true sends the certificate chain, for applications that trust a subject name and issuer.";
     }
     Listening {
         LISTENING_PORT "PORT" Value("8081"),

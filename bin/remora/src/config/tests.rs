@@ -1,9 +1,14 @@
 //! The whole configuration, from a map as from an environment.
 
+mod identities;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use remora_smol::config::{CheckLevel, Identity, TrustSource, WorkloadIdentity};
+use remora_smol::config::{
+    Application, Authorities, CheckLevel, Credential, Identity, ManagedEndpoint, ManagedIdentity, SecretSource,
+    Selection, TrustSource, WorkloadIdentity,
+};
 
 use super::settings::{ALL, Preset};
 use super::*;
@@ -34,7 +39,7 @@ fn faults(changes: &[(&'static str, &str)]) -> Vec<Fault> {
 }
 
 fn workload(loaded: &Loaded) -> &WorkloadIdentity {
-    let Identity::Workload(identity) = &loaded.config.identity;
+    let Identity::Workload(identity) = &loaded.config.identity else { panic!("a workload identity") };
     identity
 }
 
@@ -56,7 +61,7 @@ fn the_webhooks_environment_and_a_url_are_enough() {
     assert_eq!((config.check, config.pass_rate_limit), (CheckLevel::Full, false));
     assert_eq!((&config.trust, &config.proxy), (&TrustSource::BuiltIn, &None));
     assert_eq!((loaded.level, loaded.format), (Level::Info, Format::Logfmt));
-    assert_eq!(workload(&loaded).scope, "https://monitor.azure.com/.default");
+    assert_eq!(workload(&loaded).client.scope, "https://monitor.azure.com/.default");
     assert_eq!(loaded.warnings, []);
 }
 
@@ -147,30 +152,23 @@ fn behind_the_webhook_a_missing_id_is_a_missing_annotation() {
 }
 
 #[test]
-fn another_identity_type_is_the_only_fault_of_its_environment() {
-    let environment: BTreeMap<_, _> =
-        [("INGESTION_URL", INGESTION), ("IDENTITY_TYPE", "userAssigned"), ("AZURE_CLIENT_ID", CLIENT)]
-            .map(|(name, value)| (name, value.to_owned()))
-            .into();
-    let faults = load(&environment).expect_err("not built").faults;
-    assert_eq!((faults.len(), faults[0].name.as_str()), (1, "IDENTITY_TYPE"));
-}
-
-#[test]
 fn a_cloud_brings_its_authority_and_scope() {
     for (cloud, authority, scope) in [
         ("AZURE_GOVERNMENT", "login.microsoftonline.us", "https://monitor.azure.us/.default"),
         ("AzureChina", "login.partner.microsoftonline.cn", "https://monitor.azure.cn/.default"),
     ] {
         let loaded = loaded(&[("CLOUD", cloud), ("AZURE_AUTHORITY_HOST", "")]);
-        assert_eq!((workload(&loaded).authority.host(), workload(&loaded).scope.as_str()), (authority, scope));
+        assert_eq!(
+            (workload(&loaded).client.authority.host(), workload(&loaded).client.scope.as_str()),
+            (authority, scope)
+        );
     }
 }
 
 #[test]
 fn the_webhooks_authority_wins_over_the_clouds() {
     let loaded = loaded(&[("CLOUD", "AZURECHINA"), ("AZURE_AUTHORITY_HOST", "https://login.chinacloudapi.cn/")]);
-    assert_eq!(workload(&loaded).authority.host(), "login.chinacloudapi.cn");
+    assert_eq!(workload(&loaded).client.authority.host(), "login.chinacloudapi.cn");
     assert!(!warned(&loaded, "CLOUD"));
 }
 
@@ -191,10 +189,10 @@ fn a_custom_cloud_says_who_it_is() {
     let audience = ("INGESTION_AAD_AUDIENCE", "https://monitor.example");
     let custom = ("CLOUD", "AZURECUSTOM");
     let both = loaded(&[custom, audience, ("AAD_HOST_ENDPOINT", "https://login.example/")]);
-    assert_eq!(workload(&both).authority.host(), "login.example");
-    assert_eq!(workload(&both).scope, "https://monitor.example/.default");
+    assert_eq!(workload(&both).client.authority.host(), "login.example");
+    assert_eq!(workload(&both).client.scope, "https://monitor.example/.default");
     let injected = loaded(&[custom, audience]);
-    assert_eq!(workload(&injected).authority.host(), "login.microsoftonline.com");
+    assert_eq!(workload(&injected).client.authority.host(), "login.microsoftonline.com");
     let names: Vec<_> = faults(&[custom, ("AZURE_AUTHORITY_HOST", "")]).into_iter().map(|fault| fault.name).collect();
     assert_eq!(names, ["AAD_HOST_ENDPOINT", "INGESTION_AAD_AUDIENCE"]);
 }

@@ -1,0 +1,78 @@
+//! An application of Entra's: its client, and the secret or the certificate that it signs in with.
+
+use std::path::PathBuf;
+
+use remora_smol::Secret;
+use remora_smol::config::{Application, CertificateFile, Credential, SecretSource};
+
+use super::client;
+use crate::config::cloud::Cloud;
+use crate::config::fault::Reject;
+use crate::config::logging::parse_bool;
+use crate::config::readable::first_byte;
+use crate::config::reader::Reader;
+use crate::config::settings::{
+    AZURE_CLIENT_CERTIFICATE_PASSWORD, AZURE_CLIENT_CERTIFICATE_PATH, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET,
+    AZURE_CLIENT_SECRET_FILE, AZURE_CLIENT_SEND_CERTIFICATE_CHAIN, AZURE_TENANT_ID, Setting,
+};
+
+/// Reads the application.
+pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Application> {
+    let needed = [
+        (
+            &AZURE_CLIENT_ID,
+            "give the application's client id:\naz ad app list --display-name <name> --query [].appId -o tsv",
+        ),
+        (&AZURE_TENANT_ID, "give the tenant id:\naz account show --query tenantId -o tsv"),
+    ];
+    for (setting, fix) in needed {
+        if reader.given(setting).is_none() {
+            reader.missing(setting, fix);
+        }
+    }
+    let client = client::read(reader, cloud);
+    let credential = credential(reader);
+    Some(Application { client: client?, credential: credential? })
+}
+
+/// Exactly one credential: with two, nobody would know which one has to be renewed.
+fn credential(reader: &mut Reader<'_>) -> Option<Credential> {
+    let settings = [&AZURE_CLIENT_CERTIFICATE_PATH, &AZURE_CLIENT_SECRET, &AZURE_CLIENT_SECRET_FILE];
+    let given: Vec<&Setting> = settings.into_iter().filter(|setting| reader.given(setting).is_some()).collect();
+    match given.as_slice() {
+        [] => {
+            let fix = "give a PEM or PFX file with certificate and key; or set AZURE_CLIENT_SECRET_FILE or AZURE_CLIENT_SECRET";
+            reader.missing(&AZURE_CLIENT_CERTIFICATE_PATH, fix);
+            None
+        }
+        [_] => certificate(reader).map(Credential::Certificate).or_else(|| secret(reader).map(Credential::Secret)),
+        [first, second, ..] => {
+            let wrong = format!("is set together with {}", second.name);
+            reader.fault(first.name, None, Reject::new(wrong, "keep one of them"));
+            None
+        }
+    }
+}
+
+fn certificate(reader: &mut Reader<'_>) -> Option<CertificateFile> {
+    let send_chain = reader.value(&AZURE_CLIENT_SEND_CERTIFICATE_CHAIN, parse_bool);
+    let path = reader.value(&AZURE_CLIENT_CERTIFICATE_PATH, mounted)?;
+    let password = reader.given(&AZURE_CLIENT_CERTIFICATE_PASSWORD).map(Secret::new);
+    Some(CertificateFile { path, password, send_chain: send_chain? })
+}
+
+fn secret(reader: &mut Reader<'_>) -> Option<SecretSource> {
+    let value = reader.given(&AZURE_CLIENT_SECRET).map(|secret| SecretSource::Value(Secret::new(secret)));
+    value.or_else(|| reader.value(&AZURE_CLIENT_SECRET_FILE, mounted).map(SecretSource::File))
+}
+
+/// A file that can be read now. Its content may be swapped at any time; whether it is good is seen at the exchange.
+fn mounted(text: &str) -> Result<PathBuf, Reject> {
+    let path = PathBuf::from(text);
+    let fix = "mount the file where this user can read it, or name the one that is mounted";
+    match first_byte(&path) {
+        Ok(true) => Ok(path),
+        Ok(false) => Err(Reject::new("is an empty file", fix)),
+        Err(error) => Err(Reject::new(format!("cannot be read: {error}"), fix)),
+    }
+}

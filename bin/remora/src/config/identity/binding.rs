@@ -1,0 +1,90 @@
+//! AKS identity bindings: the four variables that the webhook adds to pods with a binding. Contradictions are refused,
+//! as Azure's SDKs do, since a token sent to the wrong place helps nobody.
+
+use std::path::PathBuf;
+
+use remora_smol::config::{Authorities, TokenProxy};
+use remora_smol::endpoint::Endpoint;
+
+use crate::config::fault::Reject;
+use crate::config::reader::Reader;
+use crate::config::settings::{
+    AZURE_KUBERNETES_CA_DATA, AZURE_KUBERNETES_CA_FILE, AZURE_KUBERNETES_SNI_NAME, AZURE_KUBERNETES_TOKEN_PROXY,
+};
+use crate::config::url;
+
+/// Reads the token proxy; none where there is none, or where its variables are refused.
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<TokenProxy> {
+    let companions = [&AZURE_KUBERNETES_SNI_NAME, &AZURE_KUBERNETES_CA_FILE, &AZURE_KUBERNETES_CA_DATA];
+    if reader.given(&AZURE_KUBERNETES_TOKEN_PROXY).is_none() {
+        let lone = companions.into_iter().filter(|setting| reader.given(setting).is_some());
+        for setting in lone.collect::<Vec<_>>() {
+            let fix = "set AZURE_KUBERNETES_TOKEN_PROXY, or unset this; the webhook sets both or neither";
+            reader.fault(setting.name, None, Reject::new("is set without AZURE_KUBERNETES_TOKEN_PROXY", fix));
+        }
+        return None;
+    }
+    let endpoint = reader.value(&AZURE_KUBERNETES_TOKEN_PROXY, parse);
+    let server_name = reader.value(&AZURE_KUBERNETES_SNI_NAME, server_name);
+    let authorities = authorities(reader);
+    Some(TokenProxy { endpoint: endpoint?, server_name, authorities: authorities? })
+}
+
+fn parse(text: &str) -> Result<Endpoint, Reject> {
+    let endpoint = url::parse(text)?;
+    if endpoint.query().is_some() {
+        return Err(Reject::new("has a query", "take out the ? and what follows it"));
+    }
+    Ok(endpoint)
+}
+
+/// A name that can stand in a certificate, and nothing else.
+fn server_name(text: &str) -> Result<String, Reject> {
+    let wrong = || Reject::new("is no host name", "leave the variable to the webhook");
+    let endpoint = Endpoint::parse(&format!("https://{text}")).map_err(|_| wrong())?;
+    if endpoint.target() == "/" && endpoint.host() == text.to_ascii_lowercase() {
+        Ok(endpoint.host().to_owned())
+    } else {
+        Err(wrong())
+    }
+}
+
+/// The authorities. The file may come and go while the process runs, so it is not opened yet.
+fn authorities(reader: &mut Reader<'_>) -> Option<Authorities> {
+    match (reader.given(&AZURE_KUBERNETES_CA_FILE), reader.given(&AZURE_KUBERNETES_CA_DATA)) {
+        (None, None) => Some(Authorities::Common),
+        (Some(path), None) => Some(Authorities::File(PathBuf::from(path))),
+        (None, Some(text)) if text.contains("-----BEGIN CERTIFICATE-----") => Some(Authorities::Text(text)),
+        (None, Some(_)) => {
+            let reject = Reject::new("holds no PEM certificate", "leave the variable to the webhook");
+            reader.fault(AZURE_KUBERNETES_CA_DATA.name, None, reject);
+            None
+        }
+        (Some(path), Some(_)) => {
+            let reject = Reject::new("is set together with AZURE_KUBERNETES_CA_DATA", "unset one of the two");
+            reader.fault(AZURE_KUBERNETES_CA_FILE.name, Some(&path), reject);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_name_is_a_name_alone() {
+        assert_eq!(server_name("IB.example").as_deref(), Ok("ib.example"));
+        for text in ["a/b", "a:1", "https://a", "a b", "u@a", "a?b"] {
+            assert!(server_name(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_may_have_a_path_but_no_query() {
+        assert!(parse("https://10.0.0.1:6443/a").is_ok());
+        for text in ["https://h/?a=b", "http://h/", "https://u:p@h/", "https://h/#f"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

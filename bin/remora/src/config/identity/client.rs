@@ -1,0 +1,126 @@
+//! The client, its tenant, its authority, and what it asks for.
+
+use remora_smol::config::Client;
+
+use crate::config::authority;
+use crate::config::cloud::Cloud;
+use crate::config::fault::Reject;
+use crate::config::reader::Reader;
+use crate::config::settings::{AZURE_CLIENT_ID, AZURE_TENANT_ID, INGESTION_AAD_AUDIENCE};
+
+/// Suffix that asks for all of a resource's application permissions.
+pub(super) const DEFAULT_SCOPE: &str = "/.default";
+
+/// Reads all parts before it gives up on one. What is missing is reported by the caller, who knows why.
+pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Client> {
+    let client_id = reader.value(&AZURE_CLIENT_ID, client_id);
+    let tenant_id = reader.value(&AZURE_TENANT_ID, tenant_id);
+    let cloud = cloud?;
+    let authority = authority::read(reader, cloud);
+    let scope = scope(reader, cloud);
+    Some(Client { client_id: client_id?, tenant_id: tenant_id?, authority: authority?, scope: scope? })
+}
+
+/// A client id: a GUID, but not the one of zeros, which Entra refuses (AADSTS700038).
+pub(super) fn client_id(text: &str) -> Result<String, Reject> {
+    if is_guid(text) && text.bytes().any(|byte| !matches!(byte, b'0' | b'-')) {
+        return Ok(text.to_owned());
+    }
+    Err(Reject::new(
+        "is not a GUID",
+        "give the client id, not the name:\naz identity show -g <group> -n <identity> --query clientId -o tsv",
+    ))
+}
+
+pub(super) fn is_guid(text: &str) -> bool {
+    let lengths = [8, 4, 4, 4, 12];
+    let mut parts = text.split('-');
+    let fits = |length: &usize| {
+        parts.next().is_some_and(|part| part.len() == *length && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    lengths.iter().all(fits) && parts.next().is_none()
+}
+
+/// A tenant: GUID or domain of letters, digits, dots and hyphens, so that it can stand in a path. The shared names are
+/// no tenants, and applications cannot get a token from them.
+fn tenant_id(text: &str) -> Result<String, Reject> {
+    let fix = "give the tenant id:\naz account show --query tenantId -o tsv";
+    if matches!(text.to_ascii_lowercase().as_str(), "common" | "organizations" | "consumers" | "adfs") {
+        return Err(Reject::new("is not a single Entra tenant", fix));
+    }
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+    if plain && text.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+        return Ok(text.to_owned());
+    }
+    Err(Reject::new("is neither a GUID nor a domain", fix))
+}
+
+/// The scope that was given, or that of the cloud.
+pub(super) fn scope(reader: &mut Reader<'_>, cloud: Cloud) -> Option<String> {
+    if let Some(text) = reader.given(&INGESTION_AAD_AUDIENCE) {
+        return reader.parsed(&INGESTION_AAD_AUDIENCE, &text, parse_scope);
+    }
+    if cloud.scope().is_none() {
+        reader
+            .missing(&INGESTION_AAD_AUDIENCE, "AZURECUSTOM has no audience of its own; give that of its Azure Monitor");
+    }
+    cloud.scope().map(str::to_owned)
+}
+
+/// A resource id with or without `/.default`. The id's own trailing slash is kept: Entra takes away the suffix alone,
+/// so that `https://monitor.azure.com/` becomes a scope with two slashes.
+fn parse_scope(text: &str) -> Result<String, Reject> {
+    let resource = text.strip_suffix(DEFAULT_SCOPE).unwrap_or(text);
+    if resource.is_empty() || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Reject::new(
+            "is not one resource",
+            "give one resource, for example https://monitor.azure.com/.default",
+        ));
+    }
+    Ok(format!("{resource}{DEFAULT_SCOPE}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_ids_are_guids() {
+        assert!(client_id("3913510d-42f4-4e42-8a64-420C390055EB").is_ok());
+        for text in [
+            "00000000-0000-0000-0000-000000000000",
+            "3913510d42f44e428a64420c390055eb",
+            "3913510d-42f4-4e42-8a64-420c390055e",
+            "3913510d-42f4-4e42-8a64-420c390055eb-",
+            "3913510g-42f4-4e42-8a64-420c390055eb",
+            "<CLIENT_ID>",
+        ] {
+            assert!(client_id(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn tenants_are_guids_or_domains() {
+        for text in ["3913510d-42f4-4e42-8a64-420c390055eb", "contoso.onmicrosoft.com"] {
+            assert!(tenant_id(text).is_ok(), "{text}");
+        }
+        for text in ["common", "Organizations", "adfs", "..", "a/b", "a b", "<TENANT_ID>", "-a"] {
+            assert!(tenant_id(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn scopes_end_in_default_and_keep_the_resources_own_slash() {
+        for (text, scope) in [
+            ("https://monitor.azure.us", "https://monitor.azure.us/.default"),
+            ("https://monitor.azure.us/", "https://monitor.azure.us//.default"),
+            ("https://monitor.azure.us/.default", "https://monitor.azure.us/.default"),
+            ("https://monitor.azure.us//.default", "https://monitor.azure.us//.default"),
+        ] {
+            assert_eq!(parse_scope(text).as_deref(), Ok(scope), "{text}");
+        }
+        for text in ["/.default", "a b", "https://a/.default https://b/.default"] {
+            assert!(parse_scope(text).is_err(), "{text}");
+        }
+    }
+}

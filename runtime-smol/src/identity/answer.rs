@@ -1,0 +1,139 @@
+//! What an endpoint answers: a grant, or an error to act on. HTTP status and the OAuth `error` decide; `AADSTS` numbers
+//! only choose the hint, with one exception: 700024, the assertion is outside its validity, is asked once more at once.
+
+mod body;
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value};
+
+use super::Exchanged;
+use super::failure::{Failure, Retry, word};
+use super::http::Answer;
+use crate::hint::{self, Hint};
+use crate::secret::Bearer;
+
+/// An assertion outside its validity.
+const OUTDATED: u32 = 700_024;
+
+/// A token was granted.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    pub(crate) bearer: Bearer,
+    pub(crate) lifetime: Duration,
+    pub(crate) refresh_in: Option<Duration>,
+}
+
+/// Whose answer it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Entra's token endpoint.
+    Entra,
+    /// A cluster's token proxy, which passes on what Entra says.
+    TokenProxy,
+    /// An instance metadata service.
+    Imds,
+    /// An Azure Arc agent.
+    Arc,
+    /// App Service and its like.
+    AppService,
+}
+
+/// Decodes an answer of any status.
+pub(super) fn decode(origin: Origin, answer: &Answer) -> Exchanged {
+    let status = answer.status;
+    if (200..300).contains(&status) {
+        return body::grant(&answer.body, SystemTime::now()).ok_or_else(|| Failure {
+            status: Some(status),
+            ..Failure::new(format!("the answer {status} holds no token")).with_hint(&hint::FOREIGN_ANSWER)
+        });
+    }
+    let refused = body::refused(&answer.body);
+    let code = refused.as_ref().and_then(body::Refused::code);
+    let error = refused.as_ref().and_then(|refused| refused.error.clone());
+    let retry = retry(origin, status, error.as_deref(), code);
+    Err(Failure {
+        status: Some(status),
+        hint: hint(origin, status, code, refused.as_ref()),
+        code,
+        retry,
+        retry_after: answer.retry_after.or_else(|| least_pause(origin, status)),
+        ..described(status, refused, error)
+    })
+}
+
+/// Message and ids.
+fn described(status: u16, refused: Option<body::Refused>, error: Option<Box<str>>) -> Failure {
+    let Some(refused) = refused else {
+        return Failure::new(format!("the answer {status} is not one of a token endpoint"));
+    };
+    let message = match (&refused.description, &error) {
+        (Some(description), _) => description.clone(),
+        (None, Some(error)) => format!("{error} ({status})"),
+        (None, None) => format!("the answer {status} names no reason"),
+    };
+    Failure { error, trace_id: refused.trace_id, correlation_id: refused.correlation_id, ..Failure::new(message) }
+}
+
+/// Status and OAuth's word decide. 429 is a wish to be left alone. `invalid_grant` is what Entra answers to a client
+/// that goes round in circles, and to one that a policy blocks.
+fn retry(origin: Origin, status: u16, error: Option<&str>, code: Option<u32>) -> Retry {
+    let federated = matches!(origin, Origin::Entra | Origin::TokenProxy);
+    match (status, error) {
+        _ if federated && code == Some(OUTDATED) => Retry::AtOnce,
+        (429, _) if federated => Retry::Late,
+        (_, Some("invalid_grant")) => Retry::Late,
+        _ => Retry::Soon,
+    }
+}
+
+/// A metadata service counts requests by the second, so that 429 is over soon; its documentation asks for two seconds
+/// before the first repetition.
+fn least_pause(origin: Origin, status: u16) -> Option<Duration> {
+    let local = matches!(origin, Origin::Imds | Origin::Arc | Origin::AppService);
+    (local && matches!(status, 404 | 410 | 429 | 500..)).then_some(Duration::from_secs(2))
+}
+
+/// The code's own hint, or the one that status and text suggest.
+fn hint(origin: Origin, status: u16, code: Option<u32>, refused: Option<&body::Refused>) -> Option<&'static Hint> {
+    if let Some(known) = code.and_then(hint::of_code) {
+        return Some(known);
+    }
+    match (status, origin) {
+        (407, _) => Some(&hint::PROXY_LOGIN),
+        (429, _) => Some(&hint::THROTTLED),
+        (403, Origin::TokenProxy) => Some(&hint::BINDING_REFUSED),
+        (500.., Origin::Entra | Origin::TokenProxy) => Some(&hint::ENTRA_BUSY),
+        (404 | 410 | 500.., Origin::Imds | Origin::Arc) => Some(&hint::IMDS_BUSY),
+        (_, Origin::Imds | Origin::Arc) => managed(status, refused),
+        (400.., Origin::AppService) if refused.is_some() => Some(&hint::APP_SERVICE),
+        _ if refused.is_none() => Some(&hint::FOREIGN_ANSWER),
+        _ => None,
+    }
+}
+
+/// What a metadata service says about identities, in words only.
+fn managed(status: u16, refused: Option<&body::Refused>) -> Option<&'static Hint> {
+    let said =
+        |text: &str| refused.and_then(|refused| refused.description.as_deref()).is_some_and(|d| d.contains(text));
+    match status {
+        _ if said("Identity not found") || said("identity not found") => Some(&hint::IDENTITY_MISSING),
+        _ if said("Multiple user assigned identities") => Some(&hint::IDENTITY_AMBIGUOUS),
+        403 => Some(&hint::IMDS_UNREACHABLE),
+        _ if refused.is_none() => Some(&hint::IMDS_UNREACHABLE),
+        _ => None,
+    }
+}
+
+/// A text of an answer's object.
+fn text<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v str> {
+    object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// An id of an answer's object.
+fn id(object: &Map<String, Value>, names: &[&str]) -> Option<Box<str>> {
+    names.iter().find_map(|name| text(object, name)).and_then(word)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! The JSON of an answer. It is taken field by field, so that one of an unexpected type hides no other.
+
+use std::time::{Duration, SystemTime};
+
+use remora_core::http::digits::decimal;
+use serde_json::{Map, Value};
+
+use super::{Grant, id, text};
+use crate::identity::failure::{one_line, word};
+use crate::secret::Bearer;
+
+/// What a refusal says, whichever endpoint it comes from.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    /// OAuth's word, or the nearest to it.
+    pub(super) error: Option<Box<str>>,
+    /// The text for people, without the ids at its end.
+    pub(super) description: Option<String>,
+    pub(super) trace_id: Option<Box<str>>,
+    pub(super) correlation_id: Option<Box<str>>,
+    codes: Vec<u32>,
+}
+
+impl Refused {
+    /// The `AADSTS` number: the first of the list, or the one in the text.
+    pub(super) fn code(&self) -> Option<u32> {
+        self.codes.first().copied().or_else(|| code(self.description.as_deref()?))
+    }
+}
+
+/// The token of a success.
+pub(super) fn grant(body: &[u8], now: SystemTime) -> Option<Grant> {
+    let object = object(body)?;
+    let kind = text(&object, "token_type")?;
+    let bearer = Bearer::new(text(&object, "access_token")?).filter(|_| kind.eq_ignore_ascii_case("bearer"))?;
+    // A span is true whatever the clocks say; App Service gives a time alone.
+    let lifetime = seconds(&object, "expires_in").or_else(|| until(&object, now)).filter(|life| !life.is_zero())?;
+    Some(Grant { bearer, lifetime, refresh_in: seconds(&object, "refresh_in") })
+}
+
+/// The reasons of a refusal; none where the body is no JSON object.
+pub(super) fn refused(body: &[u8]) -> Option<Refused> {
+    let object = object(body)?;
+    // Entra's and the metadata service's own, then `{"error": {"code", "message"}}`, then what the platforms say.
+    let inner = object.get("error").and_then(Value::as_object);
+    let error = text(&object, "error").or_else(|| text(inner?, "code")).or_else(|| text(&object, "errorCode"));
+    let description = text(&object, "error_description")
+        .or_else(|| text(inner?, "message"))
+        .or_else(|| text(&object, "exceptionMessage"))
+        .or_else(|| text(&object, "message"))
+        .map(one_line);
+    let mut refused = Refused {
+        error: error.and_then(word),
+        trace_id: id(&object, &["trace_id"]),
+        correlation_id: id(&object, &["correlation_id", "correlationId"]),
+        codes: codes(&object),
+        description: None,
+    };
+    refused.description = description.map(|description| refused.without_ids(&description));
+    Some(refused)
+}
+
+impl Refused {
+    /// The description up to the ids that Entra repeats behind it; they are taken from there where they are missing.
+    fn without_ids(&mut self, description: &str) -> String {
+        let Some((text, ids)) = description.split_once(" Trace ID: ") else { return description.to_owned() };
+        let mut words = ids.split_whitespace();
+        self.trace_id = self.trace_id.take().or_else(|| word(words.next()?));
+        let correlation = ids.split_once("Correlation ID: ").and_then(|(_, rest)| rest.split_whitespace().next());
+        self.correlation_id = self.correlation_id.take().or_else(|| word(correlation?));
+        text.to_owned()
+    }
+}
+
+fn object(body: &[u8]) -> Option<Map<String, Value>> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Some(object),
+        _ => None,
+    }
+}
+
+fn codes(object: &Map<String, Value>) -> Vec<u32> {
+    let codes = object.get("error_codes").and_then(Value::as_array).into_iter().flatten();
+    codes.filter_map(|code| number(code).and_then(|code| u32::try_from(code).ok())).collect()
+}
+
+/// The number behind the first `AADSTS`.
+fn code(description: &str) -> Option<u32> {
+    let (_, rest) = description.split_once("AADSTS")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    decimal(rest.get(..end)?.as_bytes()).and_then(|code| u32::try_from(code).ok())
+}
+
+/// A number, which some endpoints send as a string.
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| decimal(value.as_str()?.as_bytes()))
+}
+
+fn seconds(object: &Map<String, Value>, name: &str) -> Option<Duration> {
+    object.get(name).and_then(number).map(Duration::from_secs)
+}
+
+/// Time until `expires_on`, which counts from 1970.
+fn until(object: &Map<String, Value>, now: SystemTime) -> Option<Duration> {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let left = seconds(object, "expires_on")?.checked_sub(since)?;
+    Some(Duration::from_secs(left.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn granted(body: &str) -> Option<Grant> {
+        grant(body.as_bytes(), SystemTime::UNIX_EPOCH + Duration::from_secs(1000))
+    }
+
+    #[test]
+    fn a_grant_has_its_life() {
+        let body = r#"{"token_type":"Bearer","expires_in":86399,"ext_expires_in":86399,"access_token":"a.b.c"}"#;
+        let grant = granted(body).unwrap();
+        assert_eq!((grant.lifetime, grant.refresh_in), (Duration::from_secs(86_399), None));
+        assert_eq!(grant.bearer.as_bytes(), b"Bearer a.b.c");
+    }
+
+    #[test]
+    fn numbers_may_be_strings() {
+        let grant =
+            granted(r#"{"token_type":"bearer","expires_in":"3600","refresh_in":"1800","access_token":"t"}"#).unwrap();
+        assert_eq!((grant.lifetime.as_secs(), grant.refresh_in), (3600, Some(Duration::from_secs(1800))));
+    }
+
+    #[test]
+    fn a_time_of_expiry_counts_where_there_is_no_span() {
+        let life = |body| granted(body).map(|grant| grant.lifetime.as_secs());
+        assert_eq!(life(r#"{"token_type":"Bearer","expires_on":"1600","access_token":"t"}"#), Some(600));
+        assert_eq!(life(r#"{"token_type":"Bearer","expires_on":1600,"access_token":"t"}"#), Some(600));
+        assert_eq!(life(r#"{"token_type":"Bearer","expires_in":"5","expires_on":"9999","access_token":"t"}"#), Some(5));
+        assert_eq!(life(r#"{"token_type":"Bearer","expires_on":"999","access_token":"t"}"#), None);
+    }
+
+    #[test]
+    fn a_success_without_a_sound_token_is_none() {
+        for body in [
+            "",
+            "<html>",
+            "[]",
+            r#"{"token_type":"Bearer","expires_in":10}"#,
+            r#"{"token_type":"Bearer","expires_in":"+10","access_token":"t"}"#,
+            r#"{"token_type":"Bearer","expires_in":-1,"access_token":"t"}"#,
+            r#"{"token_type":"Bearer","expires_in":0,"access_token":"t"}"#,
+            r#"{"token_type":"Bearer","access_token":"t"}"#,
+            r#"{"token_type":"Bearer","expires_in":10,"access_token":""}"#,
+            r#"{"token_type":"Bearer","expires_in":10,"access_token":["t"]}"#,
+            r#"{"token_type":"pop","expires_in":10,"access_token":"t"}"#,
+        ] {
+            assert!(granted(body).is_none(), "{body}");
+        }
+    }
+
+    #[test]
+    fn ids_are_taken_from_the_text_where_they_have_no_fields() {
+        let refused = refused(
+            br#"{"error":"invalid_client","error_description":"AADSTS7000215: Wrong.\r\nTrace ID: t-1\r\nCorrelation ID: c-1\r\nTimestamp: x"}"#,
+        )
+        .unwrap();
+        assert_eq!(refused.description.as_deref(), Some("AADSTS7000215: Wrong."));
+        assert_eq!((refused.trace_id.as_deref(), refused.correlation_id.as_deref()), (Some("t-1"), Some("c-1")));
+        assert_eq!(refused.code(), Some(7_000_215));
+    }
+
+    #[test]
+    fn a_field_of_another_type_hides_no_other() {
+        let refused = refused(br#"{"error":"x","error_codes":"700213","trace_id":7,"correlation_id":"c"}"#).unwrap();
+        assert_eq!((refused.error.as_deref(), refused.correlation_id.as_deref()), (Some("x"), Some("c")));
+        assert_eq!((refused.code(), refused.trace_id), (None, None));
+    }
+}

@@ -1,0 +1,167 @@
+//! The system-assigned identity of an Azure Arc machine. Its agent wants to see the content of a file that only root and
+//! the agent's own group may read: it names the file in a challenge, and the same request follows with it.
+//!
+//! Whoever can answer on the agent's port could name any file. Only a fresh key file of the agent's own is ever read.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::answer::{self, Origin};
+use super::failure::Failure;
+use super::http::{Answer, Http};
+use super::{Exchange, Exchanged, file, imds};
+use crate::config::ManagedIdentity;
+use crate::endpoint::LocalEndpoint;
+use crate::hint::{self, Hint};
+
+const API_VERSION: &str = "2020-06-01";
+
+/// Where the agent puts its keys on Linux.
+const KEYS: &str = "/var/opt/azcmagent/tokens";
+
+/// Longest key that is taken, as in Microsoft's authentication libraries.
+const MAX_KEY: u64 = 4096;
+
+/// An Arc machine's agent.
+pub(super) struct Arc {
+    http: Http,
+    url: LocalEndpoint,
+    identity: ManagedIdentity,
+}
+
+impl Arc {
+    pub(super) fn new(identity: &ManagedIdentity, url: &LocalEndpoint) -> Self {
+        Self { http: Http::local(url.address()), url: url.clone(), identity: identity.clone() }
+    }
+
+    fn ask(&self, authorization: Option<&str>) -> Result<Answer, Failure> {
+        let query = imds::query(&self.identity, API_VERSION, "msi_res_id");
+        let mut fields = vec![("Metadata", "true")];
+        fields.extend(authorization.map(|value| ("Authorization", value)));
+        let answer = self.http.get(&self.url.to_string(), self.url.authority(), &query, &fields);
+        answer.map_err(|failure| failure.with_hint(&hint::ARC_UNREACHABLE))
+    }
+
+    fn exchange(&self) -> Exchanged {
+        let answer = self.ask(None)?;
+        if answer.status != 401 {
+            return answer::decode(Origin::Arc, &answer);
+        }
+        let key = read_key(answer.challenge.as_deref(), Path::new(KEYS))?;
+        let authorization = Zeroizing::new(format!("Basic {}", key.as_str()));
+        let decoded = answer::decode(Origin::Arc, &self.ask(Some(&authorization))?);
+        decoded.map_err(|failure| failure.without(&key))
+    }
+}
+
+impl Exchange for Arc {
+    fn attempt(&mut self) -> Exchanged {
+        let sent = imds::sent(&self.identity, self.url.authority());
+        self.exchange().map_err(|failure| failure.with_sent(&sent))
+    }
+}
+
+/// The content of the key file that a challenge names, if it is one of those in `keys`.
+fn read_key(challenge: Option<&str>, keys: &Path) -> Result<Zeroizing<String>, Failure> {
+    let refused = |why: &str, hint: &'static Hint| Failure::new(format!("the agent's challenge {why}")).with_hint(hint);
+    let path = key_path(challenge, keys).map_err(|why| refused(why, &hint::ARC_CHALLENGE))?;
+    let unreadable = |error| refused(&format!("names {}: {error}", path.display()), &hint::ARC_KEY);
+    let folder = fs::symlink_metadata(keys).map_err(unreadable)?;
+    let named = fs::symlink_metadata(&path).map_err(unreadable)?;
+    if !folder.is_dir() || !named.is_file() {
+        return Err(refused("names no plain file in a plain folder", &hint::ARC_CHALLENGE));
+    }
+    if named.len() > MAX_KEY {
+        return Err(refused("names a file that is too long for a key", &hint::ARC_CHALLENGE));
+    }
+    if named.uid() != 0 && named.uid() != folder.uid() {
+        return Err(refused("names a file that neither root nor the agent owns", &hint::ARC_CHALLENGE));
+    }
+    file::read_text(&path).map_err(unreadable)
+}
+
+/// `keys` and the last part of the path, which has to name the very same file.
+fn key_path(challenge: Option<&str>, keys: &Path) -> Result<PathBuf, &'static str> {
+    let challenge = challenge.ok_or("is missing")?;
+    let realm = challenge.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
+    let realm = realm.and_then(|(_, rest)| rest.trim().strip_prefix("realm=")).ok_or("is not Basic realm=<file>")?;
+    let named = Path::new(realm.trim_matches('"'));
+    let name = named.file_name().ok_or("names no file")?;
+    let path = keys.join(name);
+    // Compared as text: `a/../b` and `a/b` are different texts and may be one path.
+    if path.as_os_str() != named.as_os_str() {
+        return Err("names a file outside the agent's folder");
+    }
+    if path.extension().is_none_or(|extension| extension != "key") {
+        return Err("names a file that is no key");
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("remora-arc-{}-{name}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn read(&self, challenge: &str) -> Result<String, String> {
+            let challenge = challenge.replace("KEYS", &self.0.display().to_string());
+            let read = read_key(Some(&challenge), &self.0);
+            read.map(|key| key.to_string()).map_err(|failure| failure.message)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_key_of_the_agents_is_read() {
+        let folder = Folder::new("good");
+        fs::write(folder.0.join("a-1.key"), "the key").unwrap();
+        assert_eq!(folder.read("Basic realm=KEYS/a-1.key").as_deref(), Ok("the key"));
+        assert_eq!(folder.read("basic realm=\"KEYS/a-1.key\"").as_deref(), Ok("the key"));
+    }
+
+    #[test]
+    fn any_other_file_is_left_alone() {
+        let folder = Folder::new("bad");
+        fs::write(folder.0.join("long.key"), vec![b'x'; 4097]).unwrap();
+        fs::write(folder.0.join("a.txt"), "x").unwrap();
+        fs::create_dir(folder.0.join("folder.key")).unwrap();
+        symlink("/etc/passwd", folder.0.join("link.key")).unwrap();
+        for (challenge, why) in [
+            ("Basic realm=KEYS/../a.key", "outside"),
+            ("Basic realm=KEYS/./a.key", "outside"),
+            ("Basic realm=/etc/shadow.key", "outside"),
+            ("Basic realm=a.key", "outside"),
+            ("Basic realm=KEYS/a.txt", "is no key"),
+            ("Basic realm=KEYS/..", "names no file"),
+            ("Basic realm=", "names no file"),
+            ("Basic KEYS/a.key", "is not Basic realm"),
+            ("Bearer realm=KEYS/a.key", "is not Basic realm"),
+            ("Basic realm=KEYS/long.key", "too long"),
+            ("Basic realm=KEYS/link.key", "no plain file"),
+            ("Basic realm=KEYS/folder.key", "no plain file"),
+            ("Basic realm=KEYS/missing.key", "No such file"),
+        ] {
+            let message = folder.read(challenge).unwrap_err();
+            assert!(message.contains(why), "{challenge}: {message}");
+        }
+        assert!(read_key(None, &folder.0).unwrap_err().message.contains("is missing"));
+    }
+}

@@ -1,0 +1,121 @@
+//! AKS identity bindings: the exchange goes to the cluster's own token proxy, with its own certificate authority and
+//! perhaps a name of its own in TLS. Path, form and answer are Entra's.
+//!
+//! The rules are those of Azure's SDKs (azidentity `internal/customtokenproxy`): the file of authorities is read again
+//! for each exchange; where it cannot be used at the moment, the last good one counts.
+
+use std::fs;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+use super::Exchanged;
+use super::answer::{self, Origin};
+use super::entra;
+use super::failure::Failure;
+use super::http::{Http, Pairs};
+use crate::config::{Authorities, Client, TokenProxy};
+use crate::endpoint::Endpoint;
+use crate::hint::{self, Sent};
+use crate::tls;
+use crate::trust::Trust;
+
+/// A client at its cluster's token proxy.
+pub(super) struct Binding {
+    client: Client,
+    proxy: TokenProxy,
+    /// The authorities in use; none before the first good ones.
+    trust: Option<Trust>,
+}
+
+impl Binding {
+    /// `common` counts where the proxy has no authorities of its own.
+    pub(super) fn new(client: Client, proxy: TokenProxy, common: Trust) -> Self {
+        let trust = match &proxy.authorities {
+            Authorities::Common => Some(common),
+            Authorities::File(_) => None,
+            Authorities::Text(text) => parse(text.as_bytes()).ok(),
+        };
+        Self { client, proxy, trust }
+    }
+
+    pub(super) fn sent(&self) -> Sent {
+        let file = match &self.proxy.authorities {
+            Authorities::File(path) => Some(path.display().to_string()),
+            Authorities::Common | Authorities::Text(_) => None,
+        };
+        Sent { authority: Some(self.proxy.endpoint.authority()), file, ..entra::sent(&self.client) }
+    }
+
+    pub(super) fn ask(&mut self, proof: Pairs<'_>, sent: &Sent) -> Exchanged {
+        let failed = |failure: Failure| failure.with_sent(sent);
+        let host = self.proxy.endpoint.host().to_owned();
+        let http = Http::pinned(self.authorities().map_err(failed)?, &host);
+        let url = url(&self.proxy, &entra::token_path(&self.client));
+        let answer = http.post(&url, &self.proxy.endpoint.authority(), &entra::form(&self.client, proof));
+        answer.and_then(|answer| answer::decode(Origin::TokenProxy, &answer)).map_err(failed)
+    }
+
+    /// The authorities that count now.
+    fn authorities(&mut self) -> Result<&Trust, Failure> {
+        let mut fault = "AZURE_KUBERNETES_CA_DATA holds no certificate".to_owned();
+        if let Authorities::File(path) = &self.proxy.authorities {
+            match fs::read(path).map_err(|error| error.to_string()).and_then(|pem| parse(&pem)) {
+                Ok(trust) => self.trust = Some(trust),
+                Err(error) => fault = format!("AZURE_KUBERNETES_CA_FILE {}: {error}", path.display()),
+            }
+        }
+        self.trust.as_ref().ok_or_else(|| Failure::new(fault).with_hint(&hint::BINDING_CA))
+    }
+}
+
+/// The authorities of a PEM text. One at least must be able to serve: none would stand for the built-in ones.
+fn parse(pem: &[u8]) -> Result<Trust, String> {
+    let parts = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let certificates = parts.map_err(|error| format!("not PEM: {error}"))?;
+    let unusable = tls::unusable_roots(&certificates);
+    if unusable == certificates.len() {
+        Err("no usable certificate in it".to_owned())
+    } else {
+        Ok(Trust { certificates, unusable })
+    }
+}
+
+/// `path` behind the proxy's own, at the name that its certificate is for.
+fn url(proxy: &TokenProxy, path: &str) -> String {
+    let TokenProxy { endpoint, server_name, .. } = proxy;
+    let base = endpoint.path().trim_end_matches('/');
+    match server_name {
+        Some(name) => format!("https://{name}:{}{base}{path}", endpoint.port()),
+        None => format!("https://{}{base}{path}", Endpoint::authority(endpoint)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxy(url: &str, name: Option<&str>) -> TokenProxy {
+        let endpoint = Endpoint::parse(url).unwrap();
+        TokenProxy { endpoint, server_name: name.map(str::to_owned), authorities: Authorities::Common }
+    }
+
+    #[test]
+    fn the_authoritys_path_stands_behind_the_proxys() {
+        for (base, name, want) in [
+            ("https://10.0.0.1:6443", None, "https://10.0.0.1:6443/t/token"),
+            ("https://10.0.0.1:6443/a/b/", None, "https://10.0.0.1:6443/a/b/t/token"),
+            ("https://10.0.0.1:6443/a", Some("ib.example"), "https://ib.example:6443/a/t/token"),
+            ("https://10.0.0.1", Some("ib.example"), "https://ib.example:443/t/token"),
+        ] {
+            assert_eq!(url(&proxy(base, name), "/t/token"), want);
+        }
+    }
+
+    #[test]
+    fn a_text_without_an_authority_never_means_the_built_in_ones() {
+        for pem in ["", "# nothing", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"] {
+            assert!(parse(pem.as_bytes()).is_err(), "{pem}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! An application with a certificate: it signs its own assertion. The file is read again for each exchange, so that a
+//! certificate that was swapped counts at once and the key is in memory no longer than it takes.
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use super::assertion::{self, Statement};
+use super::entra::{self, ASSERTION_TYPE, Entra};
+use super::failure::{Failure, Retry};
+use super::signer::Signer;
+use super::{Exchange, Exchanged, file};
+use crate::config::{CertificateFile, Client, Proxy};
+use crate::hint::{self, Sent};
+use crate::secret;
+use crate::trust::Trust;
+
+/// An application and where its certificate stands.
+pub(super) struct Certificate {
+    entra: Entra,
+    file: CertificateFile,
+    clock: Clock,
+}
+
+impl Certificate {
+    pub(super) fn new(client: Client, file: CertificateFile, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Self> {
+        Ok(Self { entra: Entra::new(client, trust, proxy)?, file, clock: Clock::default() })
+    }
+
+    fn read(&self) -> Result<Signer, Failure> {
+        let password = self.file.password.as_ref().map(secret::Secret::reveal);
+        let bytes = file::read(&self.file.path).map_err(|error| {
+            Failure::new(format!("the certificate file: {error}")).with_hint(&hint::CERTIFICATE_FILE)
+        })?;
+        Signer::decode(&bytes, password)
+    }
+}
+
+impl Exchange for Certificate {
+    fn attempt(&mut self) -> Exchanged {
+        let sent = Sent { file: Some(self.file.path.display().to_string()), ..entra::sent(&self.entra.client) };
+        let signer = self.read().map_err(|failure| failure.with_sent(&sent))?;
+        let audience = entra::token_url(&self.entra.client);
+        let sent = Sent {
+            issuer: sent.client_id.clone(),
+            subject: sent.client_id.clone(),
+            audience: Some(audience.clone()),
+            ..sent
+        };
+        let statement = Statement {
+            client_id: &self.entra.client.client_id,
+            audience: &audience,
+            now: self.clock.now(),
+            with_chain: self.file.send_chain,
+        };
+        let assertion = assertion::sign(&signer, &statement)
+            .map_err(|_| Failure::new("the key does not sign").with_hint(&hint::CERTIFICATE_KEY).with_sent(&sent))?;
+        let proof = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.as_str())];
+        let exchanged = self.entra.ask(&proof, &sent);
+        exchanged.map_err(|failure| self.explained(failure.without(&assertion), &signer))
+    }
+}
+
+impl Certificate {
+    /// What the certificate and the clocks add to Entra's refusal.
+    fn explained(&mut self, failure: Failure, signer: &Signer) -> Failure {
+        if failure.retry == Retry::AtOnce {
+            self.clock.follow(self.entra.date);
+        }
+        let now = self.clock.now();
+        let valid = signer.leaf.not_before <= now && now <= signer.leaf.not_after;
+        if failure.code.is_some() && !valid { failure.with_hint(&hint::CERTIFICATE_EXPIRED) } else { failure }
+    }
+}
+
+/// The clock by which assertions are made: this machine's, until Entra says that it is wrong; then Entra's.
+#[derive(Debug, Default)]
+struct Clock {
+    ahead: Duration,
+    behind: Duration,
+}
+
+impl Clock {
+    fn now(&self) -> SystemTime {
+        let now = SystemTime::now();
+        now.checked_add(self.behind).and_then(|now| now.checked_sub(self.ahead)).unwrap_or(now)
+    }
+
+    /// Goes by `date`, the time of the last answer, from now on.
+    fn follow(&mut self, date: Option<SystemTime>) {
+        let Some(date) = date else { return };
+        let now = SystemTime::now();
+        self.behind = date.duration_since(now).unwrap_or_default();
+        self.ahead = now.duration_since(date).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_wrong_goes_by_the_servers() {
+        let mut clock = Clock::default();
+        for off in [Duration::ZERO, Duration::from_secs(600)] {
+            for date in [SystemTime::now() + off, SystemTime::now() - off] {
+                clock.follow(Some(date));
+                let gap = clock.now().duration_since(date).unwrap_or_default();
+                assert!(gap < Duration::from_secs(5), "{gap:?}");
+            }
+        }
+        clock.follow(None);
+        assert!(clock.now() < SystemTime::now());
+    }
+}

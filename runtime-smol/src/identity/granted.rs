@@ -1,0 +1,88 @@
+//! A granted token, as it is shown to a person who checks an identity by hand.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::answer::Grant;
+use crate::secret::Bearer;
+
+/// A token and what it says of itself. It shows everything but the token.
+#[derive(Debug)]
+pub struct Granted {
+    /// How long it serves.
+    pub lifetime: Duration,
+    /// When the server wants it to be refreshed.
+    pub refresh_in: Option<Duration>,
+    /// What it says; all none where it is not a JSON web token, which nothing promises.
+    pub claims: Claims,
+    bearer: Bearer,
+}
+
+/// Claims of an access token. They are read and not verified: the resource does that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// `iss`.
+    pub issuer: Option<String>,
+    /// `aud`: what the token is for.
+    pub audience: Option<String>,
+    /// `tid`.
+    pub tenant_id: Option<String>,
+    /// `oid`: the principal that role assignments name.
+    pub object_id: Option<String>,
+    /// `azp` or `appid`: the client.
+    pub client_id: Option<String>,
+}
+
+impl Granted {
+    pub(super) fn new(grant: Grant) -> Self {
+        let claims = claims(grant.bearer.as_bytes()).unwrap_or_default();
+        Self { lifetime: grant.lifetime, refresh_in: grant.refresh_in, claims, bearer: grant.bearer }
+    }
+
+    /// Value of the `Authorization` field. It is a secret: send it and show it to nobody.
+    pub fn authorization(&self) -> &[u8] {
+        self.bearer.as_bytes()
+    }
+}
+
+fn claims(token: &[u8]) -> Option<Claims> {
+    let payload = token.split(|&byte| byte == b'.').nth(1)?;
+    let object: Map<String, Value> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    let claim = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
+    Some(Claims {
+        issuer: claim("iss"),
+        audience: claim("aud"),
+        tenant_id: claim("tid"),
+        object_id: claim("oid"),
+        client_id: claim("azp").or_else(|| claim("appid")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn granted(token: &str) -> Granted {
+        Granted::new(Grant { bearer: Bearer::new(token).unwrap(), lifetime: Duration::from_secs(60), refresh_in: None })
+    }
+
+    #[test]
+    fn the_claims_are_shown_and_the_token_is_not() {
+        let payload = URL_SAFE_NO_PAD.encode(r#"{"aud":"https://monitor.azure.com","oid":"o","tid":"t","appid":"c"}"#);
+        let granted = granted(&format!("e30.{payload}.hush"));
+        let shown = format!("{granted:?}");
+        assert!(!shown.contains("hush") && shown.contains("https://monitor.azure.com"), "{shown}");
+        assert_eq!(granted.claims.client_id.as_deref(), Some("c"));
+        assert!(granted.authorization().ends_with(b".hush"));
+    }
+
+    #[test]
+    fn an_opaque_token_says_nothing() {
+        for token in ["opaque", "a.b.c", "a.e30", ".."] {
+            assert_eq!(granted(token).claims, Claims::default(), "{token}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The one way to every endpoint that gives tokens: a request, and its answer with a bounded body.
+
+use std::io::{self, Read as _};
+use std::net::{IpAddr, ToSocketAddrs as _};
+use std::time::{Duration, SystemTime};
+
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, Body, Proxy, http};
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+use crate::config;
+use crate::hint;
+use crate::{proxy, tls};
+use crate::trust::Trust;
+
+/// For one attempt, name resolution included.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Longest answer that is read. Tokens have a few KiB; what is longer is no answer of a token endpoint.
+const MAX_ANSWER: u64 = 64 * 1024;
+
+/// A client for one kind of endpoint.
+pub(super) struct Http(Agent);
+
+/// An answer of any status.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// `Retry-After`, as seconds or as a date (RFC 9110 §10.2.3).
+    pub(super) retry_after: Option<Duration>,
+    /// `Date`: the server's clock.
+    pub(super) date: Option<SystemTime>,
+    /// The first `WWW-Authenticate`.
+    pub(super) challenge: Option<String>,
+    /// At most [`MAX_ANSWER`] bytes.
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+/// Names and values that belong together: a form, a query, header fields.
+pub(super) type Pairs<'p> = &'p [(&'p str, &'p str)];
+
+impl Http {
+    /// For hosts elsewhere: TLS only, through the proxy if there is one.
+    pub(super) fn abroad(trust: &Trust, proxy: Option<&config::Proxy>) -> io::Result<Self> {
+        let proxy = proxy.map(proxy::parse).transpose()?;
+        Ok(Self::new(Some(roots(trust)), proxy, Names::System))
+    }
+
+    /// For the one https host `host`, whatever name stands in the URL: that one is the name in its certificate. Never
+    /// through a proxy.
+    pub(super) fn pinned(trust: &Trust, host: &str) -> Self {
+        Self::new(Some(roots(trust)), None, Names::Of(host.to_owned()))
+    }
+
+    /// For plain http on this machine, never through a proxy: what a proxy would see is a token.
+    pub(super) fn local(address: IpAddr) -> Self {
+        Self::new(None, None, Names::At(address))
+    }
+
+    /// A client without ureq's defaults that do not suit: no redirects, no idle connections, no proxy from the
+    /// environment, answers other than 2xx are answers, our roots and our cryptography.
+    fn new(roots: Option<RootCerts>, proxy: Option<Proxy>, names: Names) -> Self {
+        let encrypted = roots.is_some();
+        let tls = TlsConfig::builder()
+            .root_certs(roots.unwrap_or(RootCerts::WebPki))
+            .unversioned_rustls_crypto_provider(tls::provider())
+            .build();
+        let config = Agent::config_builder()
+            .tls_config(tls)
+            .https_only(encrypted)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_idle_connections(0)
+            .input_buffer_size(16 * 1024)
+            .output_buffer_size(16 * 1024)
+            .timeout_global(Some(TIMEOUT))
+            .proxy(proxy)
+            .user_agent(concat!("remora/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Self(Agent::with_parts(config, DefaultConnector::new(), names))
+    }
+
+    /// POSTs a form; `host` is the Host header.
+    pub(super) fn post(&self, url: &str, host: &str, form: Pairs<'_>) -> Result<Answer, Failure> {
+        let request =
+            self.0.post(url).header(http::header::HOST, host).header(http::header::ACCEPT, "application/json");
+        let sent = request.send_form(form.iter().copied());
+        sent.and_then(receive).map_err(|error| failed(host, &error))
+    }
+
+    /// GETs; `host` is the Host header.
+    pub(super) fn get(&self, url: &str, host: &str, query: Pairs<'_>, fields: Pairs<'_>) -> Result<Answer, Failure> {
+        let mut request = self.0.get(url).query_pairs(query.iter().copied()).header(http::header::HOST, host);
+        for &(name, value) in fields {
+            request = request.header(name, value);
+        }
+        request.call().and_then(receive).map_err(|error| failed(host, &error))
+    }
+}
+
+fn receive(response: http::Response<Body>) -> Result<Answer, ureq::Error> {
+    let (parts, body) = response.into_parts();
+    let field = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let mut answer = Answer {
+        status: parts.status.as_u16(),
+        retry_after: field(http::header::RETRY_AFTER).and_then(pause),
+        date: field(http::header::DATE).and_then(|date| httpdate::parse_http_date(date).ok()),
+        challenge: field(http::header::WWW_AUTHENTICATE).map(str::to_owned),
+        body: Zeroizing::new(Vec::new()),
+    };
+    body.into_reader().take(MAX_ANSWER).read_to_end(&mut answer.body)?;
+    Ok(answer)
+}
+
+/// `Retry-After`: seconds, or the time until a date.
+pub(super) fn pause(text: &str) -> Option<Duration> {
+    if let Some(seconds) = remora_core::http::digits::decimal(text.trim().as_bytes()) {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    Some(until.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+/// What a connection without an answer means.
+fn failed(host: &str, error: &ureq::Error) -> Failure {
+    use ureq::Error::{ConnectProxyFailed, Io, Rustls, Timeout};
+    let text = error.to_string();
+    let hint = match error {
+        Rustls(_) => &hint::UNTRUSTED,
+        // The handshake's own errors come as errors of the socket.
+        Io(error) if error.kind() == io::ErrorKind::InvalidData => &hint::UNTRUSTED,
+        ConnectProxyFailed(answer) if answer.contains("407") => &hint::PROXY_LOGIN,
+        _ => &hint::UNREACHABLE,
+    };
+    let text = if matches!(error, Timeout(_)) { format!("no answer within {} s", TIMEOUT.as_secs()) } else { text };
+    Failure::new(format!("{host}: {text}")).with_hint(hint)
+}
+
+fn roots(trust: &Trust) -> RootCerts {
+    if trust.certificates.is_empty() {
+        return RootCerts::WebPki;
+    }
+    trust.certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()
+}
+
+/// Resolves where it is called. ureq's own resolver starts a thread that nobody waits for when there is a timeout.
+#[derive(Debug)]
+enum Names {
+    /// The name in the URL, or that of the proxy.
+    System,
+    /// This host in place of the name in the URL.
+    Of(String),
+    /// This address.
+    At(IpAddr),
+}
+
+impl Resolver for Names {
+    fn resolve(
+        &self,
+        uri: &http::Uri,
+        config: &ureq::config::Config,
+        _timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return Err(ureq::Error::HostNotFound);
+        };
+        let name = DefaultResolver::host_and_port(scheme, authority).ok_or(ureq::Error::HostNotFound)?;
+        let port = name.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
+        let addresses = match self {
+            Self::System => name.to_socket_addrs()?.collect(),
+            Self::Of(host) => (host.as_str(), port).to_socket_addrs()?.collect(),
+            Self::At(address) => vec![(*address, port).into()],
+        };
+        let mut found = self.empty();
+        for address in config.ip_family().keep_wanted(addresses.into_iter()).take(16) {
+            found.push(address);
+        }
+        if found.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(found) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_seconds_or_a_date() {
+        assert_eq!(pause("60"), Some(Duration::from_secs(60)));
+        assert_eq!(pause("Tue, 15 Nov 1994 08:12:31 GMT"), Some(Duration::ZERO));
+        let later = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(90));
+        let wait = pause(&later).unwrap();
+        assert!((80..=90).contains(&wait.as_secs()), "{wait:?}");
+        for text in ["", "+5", "soon", "-1", "1.5"] {
+            assert_eq!(pause(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! PFX files, also called PKCS#12 (RFC 7292): the keys and certificates in them, with or without a password.
+
+use der::asn1::ObjectIdentifier;
+use ring::hmac;
+use zeroize::Zeroizing;
+
+use super::der::{Any, Malformed, at, is, octets, only, sequence};
+use super::pbe::{self, Hash, MAC, PbeError, bmp, rounds};
+
+const fn oid(text: &str) -> ObjectIdentifier {
+    ObjectIdentifier::new_unwrap(text)
+}
+
+const DATA: ObjectIdentifier = oid("1.2.840.113549.1.7.1");
+const ENCRYPTED_DATA: ObjectIdentifier = oid("1.2.840.113549.1.7.6");
+const KEY_BAG: ObjectIdentifier = oid("1.2.840.113549.1.12.10.1.1");
+const SHROUDED_KEY_BAG: ObjectIdentifier = oid("1.2.840.113549.1.12.10.1.2");
+const CERTIFICATE_BAG: ObjectIdentifier = oid("1.2.840.113549.1.12.10.1.3");
+const X509: ObjectIdentifier = oid("1.2.840.113549.1.9.22.1");
+const PBMAC1: ObjectIdentifier = oid("1.2.840.113549.1.5.14");
+
+/// What a file holds, in DER.
+#[derive(Default)]
+pub(super) struct Contents {
+    /// PKCS#8, or PKCS#1 where PEM says so.
+    pub(super) keys: Vec<Zeroizing<Vec<u8>>>,
+    pub(super) certificates: Vec<Vec<u8>>,
+}
+
+/// Opens a file. An empty password is also tried as none at all: tools differ in what they write.
+pub(super) fn open(file: &[u8], password: &str) -> Result<Contents, PbeError> {
+    let fields = sequence(only(file)?)?;
+    let safe = content(at(&fields, 1)?, DATA)?.ok_or(PbeError::Scheme)?;
+    let safe = octets(safe)?;
+    if let Ok(mac) = at(&fields, 2) {
+        verify(mac, password, safe)?;
+    }
+    let mut contents = Contents::default();
+    for part in sequence(only(safe)?)? {
+        open_part(part, password, &mut contents)?;
+    }
+    Ok(contents)
+}
+
+/// The content of a `ContentInfo` of this kind; none where it is of another.
+fn content(info: Any<'_>, kind: ObjectIdentifier) -> Result<Option<Any<'_>>, Malformed> {
+    let fields = sequence(info)?;
+    if is(at(&fields, 0)?, kind) { only(at(&fields, 1)?.value()).map(Some) } else { Ok(None) }
+}
+
+/// The key and certificate bags of a part, which may be encrypted.
+fn open_part(part: Any<'_>, password: &str, contents: &mut Contents) -> Result<(), PbeError> {
+    if let Some(plain) = content(part, DATA)? {
+        return open_bags(octets(plain)?, password, contents);
+    }
+    let encrypted = content(part, ENCRYPTED_DATA)?.ok_or(PbeError::Scheme)?;
+    let info = sequence(at(&sequence(encrypted)?, 1)?)?;
+    // The content's tag stands in place of that of an octet string.
+    let plain = pbe::decrypt(at(&info, 1)?, password, at(&info, 2)?.value())?;
+    open_bags(&plain, password, contents)
+}
+
+fn open_bags(bags: &[u8], password: &str, contents: &mut Contents) -> Result<(), PbeError> {
+    for bag in sequence(only(bags)?)? {
+        let fields = sequence(bag)?;
+        let (kind, value) = (at(&fields, 0)?, at(&fields, 1)?.value());
+        if is(kind, KEY_BAG) {
+            contents.keys.push(Zeroizing::new(value.to_vec()));
+        } else if is(kind, SHROUDED_KEY_BAG) {
+            contents.keys.push(open_key(value, password)?);
+        } else if is(kind, CERTIFICATE_BAG) {
+            let fields = sequence(only(value)?)?;
+            if is(at(&fields, 0)?, X509) {
+                contents.certificates.push(octets(only(at(&fields, 1)?.value())?)?.to_vec());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An encrypted PKCS#8 key (RFC 5958 §3), as in PEM's `ENCRYPTED PRIVATE KEY`.
+pub(super) fn open_key(key: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, PbeError> {
+    let fields = sequence(only(key)?)?;
+    pbe::decrypt(at(&fields, 0)?, password, octets(at(&fields, 1)?)?)
+}
+
+/// Checks the file against the password.
+fn verify(mac: Any<'_>, password: &str, safe: &[u8]) -> Result<(), PbeError> {
+    let fields = sequence(mac)?;
+    let digest = sequence(at(&fields, 0)?)?;
+    let algorithm = sequence(at(&digest, 0)?)?;
+    let tag = octets(at(&digest, 1)?)?;
+    if is(at(&algorithm, 0)?, PBMAC1) {
+        return verify_pbmac1(at(&algorithm, 1)?, password, safe, tag);
+    }
+    let hash = Hash::of(at(&algorithm, 0)?)?;
+    let salt = octets(at(&fields, 1)?)?;
+    let rounds = fields.get(2).map_or(Ok(std::num::NonZeroU32::MIN), |&any| rounds(any))?;
+    let fits = |password: &[u8]| {
+        let key = pbe::derive(hash, MAC, password, salt, rounds, hash.hmac.digest_algorithm().output_len());
+        hmac::verify(&hmac::Key::new(hash.hmac, &key), safe, tag).is_ok()
+    };
+    if fits(&bmp(password)) || (password.is_empty() && fits(&[])) { Ok(()) } else { Err(PbeError::Password) }
+}
+
+/// RFC 9579, which OpenSSL writes since 3.4 when asked.
+fn verify_pbmac1(parameters: Any<'_>, password: &str, safe: &[u8], tag: &[u8]) -> Result<(), PbeError> {
+    let parameters = sequence(parameters)?;
+    let mac = sequence(at(&parameters, 1)?)?;
+    let hash = Hash::of_hmac(at(&mac, 0)?)?;
+    let length = hash.hmac.digest_algorithm().output_len();
+    let key = pbe::pbkdf2(at(&parameters, 0)?, password, length)?;
+    hmac::verify(&hmac::Key::new(hash.hmac, &key), safe, tag).map_err(|_| PbeError::Password)
+}

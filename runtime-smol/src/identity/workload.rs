@@ -1,0 +1,75 @@
+//! Workload identity: the projected service-account token of a pod is the assertion, at the authority or at the
+//! cluster's own token proxy.
+
+use std::io;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use super::binding::Binding;
+use super::entra::{self, ASSERTION_TYPE, Entra};
+use super::failure::Failure;
+use super::{Exchange, Exchanged, file};
+use crate::config::{self, Proxy, WorkloadIdentity};
+use crate::hint::{self, Sent};
+use crate::trust::Trust;
+
+/// Audience of the tokens that only a token proxy takes.
+const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
+
+/// A pod's service account.
+pub(super) struct Workload {
+    token_file: PathBuf,
+    ask: Ask,
+}
+
+enum Ask {
+    Authority(Entra),
+    Binding(Binding),
+}
+
+impl Workload {
+    pub(super) fn at_authority(identity: &WorkloadIdentity, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Self> {
+        let entra = Entra::new(identity.client.clone(), trust, proxy)?;
+        Ok(Self { token_file: identity.token_file.clone(), ask: Ask::Authority(entra) })
+    }
+
+    pub(super) fn bound(identity: &WorkloadIdentity, proxy: &config::TokenProxy, trust: &Trust) -> Self {
+        let binding = Binding::new(identity.client.clone(), proxy.clone(), trust.clone());
+        Self { token_file: identity.token_file.clone(), ask: Ask::Binding(binding) }
+    }
+
+    fn sent(&self) -> Sent {
+        match &self.ask {
+            Ask::Authority(entra) => entra::sent(&entra.client),
+            Ask::Binding(binding) => binding.sent(),
+        }
+    }
+
+    fn read(&self, sent: &Sent) -> Result<Zeroizing<String>, Failure> {
+        file::read_text(&self.token_file).map_err(|error| {
+            let text = format!("AZURE_FEDERATED_TOKEN_FILE {}: {error}", self.token_file.display());
+            Failure::new(text).with_hint(&hint::TOKEN_FILE).with_sent(sent)
+        })
+    }
+}
+
+impl Exchange for Workload {
+    fn attempt(&mut self) -> Exchanged {
+        let sent = self.sent();
+        let assertion = self.read(&sent)?;
+        let sent = sent.with_claims(&assertion);
+        let proof = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.as_str())];
+        let exchanged = match &mut self.ask {
+            Ask::Authority(entra) => entra.ask(&proof, &sent).map_err(bypassed),
+            Ask::Binding(binding) => binding.ask(&proof, &sent),
+        };
+        exchanged.map_err(|failure| failure.without(&assertion))
+    }
+}
+
+/// Entra itself does not know a binding's issuer and audience, whatever number it says.
+fn bypassed(failure: Failure) -> Failure {
+    let bound = failure.sent.audience.as_deref() == Some(BINDING_AUDIENCE);
+    if bound && failure.code.is_some() { failure.with_hint(&hint::BINDING_BYPASSED) } else { failure }
+}

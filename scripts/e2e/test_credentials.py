@@ -1,0 +1,242 @@
+"""Credentials that change, and endpoints that fail, while the process runs."""
+
+import shutil
+import time
+import unittest
+
+import jose
+from case import Case, seconds
+from frames import one_sample
+from process import wait_for
+from stack import Stack
+
+# Renewed about every five seconds; one that is lost is missed ten seconds after it was granted.
+LIFE = ("--token-life", "10s")
+# Remora's own bound for one exchange, and what Entra asks for when it throttles.
+TIMEOUT, THROTTLE = 20, 60
+
+
+class Bench(Case):
+    """Remora and the emulator without a Prometheus."""
+
+    def bench(self, identity=None, flags=LIFE, environment=None):
+        """Both, ready to run; Remora is not started."""
+        stack = Stack("credentials", flags, environment, prometheus=False, identity=identity)
+        self.addCleanup(stack.__exit__, None, None, None)
+        stack.emulator.start()
+        stack.remora = stack.make_remora()
+        return stack
+
+    def fail(self, stack, action, endpoint="token", **more):
+        """The endpoint's next requests are hit by this."""
+        stack.emulator.ask("/faults", {"endpoint": endpoint, "action": action, **more})
+
+    def recover(self, stack):
+        """No faults any more."""
+        stack.emulator.ask("/faults", method="DELETE")
+
+    def asked(self, stack, endpoint="token"):
+        """How many requests the endpoint has seen, connections that broke included."""
+        return sum(stack.emulator.stats()["requests"].get(endpoint, {}).values())
+
+    def issued(self, stack):
+        """How many tokens there were so far."""
+        return stack.emulator.stats()["tokens_issued"]
+
+    def wait_for_line(self, stack, *texts, within=30):
+        """The first log line with all these texts."""
+        def found():
+            lines = stack.remora.process.output().splitlines()
+            return next((line for line in lines if all(text in line for text in texts)), None)
+
+        return wait_for(f"a log line with {texts}", found, within, process=stack.remora.process)
+
+    def assert_writes(self, stack):
+        """A write is taken."""
+        self.assert_answer(stack.remora.post(one_sample()), 204)
+
+    def wait_for_renewal(self, stack, within=20):
+        """One more token than now."""
+        before = self.issued(stack)
+        wait_for("another token", lambda: self.issued(stack) > before, within, 0.2, stack.remora.process)
+
+
+class Files(Bench):
+    """Every file is read again at each exchange."""
+
+    def test_projected_token_missing_empty_cut_and_back(self):
+        stack = self.bench()
+        environment = stack.emulator.remora_environment()
+        own = stack.folder.path / "projected"
+        source = environment["AZURE_FEDERATED_TOKEN_FILE"]
+        shutil.copy(source, own)
+        stack.remora.process.env["AZURE_FEDERATED_TOKEN_FILE"] = str(own)
+        stack.remora.start()
+        whole = own.read_text()
+        for broken, said in ((None, "No such file"), ("", "empty"), (whole[: len(whole) // 2], "AADSTS50027")):
+            own.unlink()
+            if broken is not None:
+                own.write_text(broken)
+            self.wait_for_line(stack, "token exchange failed", said, "fix=")
+            self.assert_writes(stack)
+            own.write_text(whole + "\n")
+            # The old token may have gone meanwhile: then the sender was told so, and it is over soon.
+            wait_for("a write to be taken again", lambda: stack.remora.post(one_sample()).status == 204, 40, 0.5)
+            self.wait_for_renewal(stack, 40)
+        self.assertNotIn("eyJ", stack.remora.process.output(), stack.where())
+
+    def test_certificate_swapped_expired_and_back(self):
+        stack = self.bench("certificate")
+        own = stack.folder.path / "client.pem"
+        azure = stack.emulator.folder
+        shutil.copy(azure / "client.pem", own)
+        stack.remora.process.env["AZURE_CLIENT_CERTIFICATE_PATH"] = str(own)
+        stack.remora.start()
+        jose.judge_last(stack.emulator, azure / "client.pem")
+        shutil.copy(azure / "client-next.pem", own)
+        self.wait_for_renewal(stack)
+        jose.judge_last(stack.emulator, azure / "client-next.pem")
+        shutil.copy(azure / "client-expired.pem", own)
+        self.wait_for_line(stack, "token exchange failed", "certificate-expired", "AADSTS")
+        self.assert_writes(stack)
+        own.write_text("-----BEGIN CERTIFICATE-----\n")
+        self.wait_for_line(stack, "token exchange failed", "certificate-file", within=50)
+        shutil.copy(azure / "client.pem", own)
+        self.wait_for_renewal(stack, 40)
+        self.assert_writes(stack)
+
+    def test_secret_in_a_file_that_is_replaced(self):
+        stack = self.bench("secret")
+        own = stack.folder.path / "secret"
+        own.write_text(stack.remora.process.env.pop("AZURE_CLIENT_SECRET") + "\n")
+        stack.remora.process.env["AZURE_CLIENT_SECRET_FILE"] = str(own)
+        stack.remora.start()
+        own.write_text("another secret")
+        line = self.wait_for_line(stack, "token exchange failed", "secret-wrong")
+        for part in ("trace_id=", "correlation_id=", "client_id=", "az ad app credential reset"):
+            self.assertIn(part, line)
+        self.assertNotIn("another secret", stack.remora.process.output(), stack.where())
+
+    def test_chain_of_a_certificate_goes_along(self):
+        chain = {"AZURE_CLIENT_SEND_CERTIFICATE_CHAIN": "true"}
+        stack = self.bench("certificate", environment=chain)
+        file = str(stack.emulator.folder / "client-chain.pem")
+        stack.remora.process.env["AZURE_CLIENT_CERTIFICATE_PATH"] = file
+        stack.remora.start()
+        found = jose.judge_last(stack.emulator, stack.emulator.folder / "client.pem")
+        self.assertEqual((found["chain"], found["padded"]), (2, []))
+
+    def test_authority_of_the_token_proxy_replaced(self):
+        stack = self.bench("identity-binding")
+        stack.remora.start()
+        stack.emulator.ask("/identity-binding/rotate")
+        self.wait_for_renewal(stack)
+        self.assert_writes(stack)
+
+
+class Clock(Bench):
+    """Entra's clock is another than this machine's."""
+
+    def test_a_certificates_assertion_is_made_by_entras_clock(self):
+        # Entra forgives five minutes, and an assertion lives ten.
+        for skew, asked in ((600, 1), (-600, 2), (1200, 2)):
+            with self.subTest(skew=skew):
+                stack = self.bench("certificate")
+                stack.emulator.ask("/settings", {"clock_skew_s": skew})
+                stack.remora.start()
+                self.assertEqual(self.asked(stack), asked, f"refused at most once, and tried again at once; {stack.where()}")
+
+
+class Failures(Bench):
+    """What an endpoint does to Remora, Remora does not do to the sender, as long as the old token lives."""
+
+    def test_throttled_once_asked_once(self):
+        stack = self.bench(flags=("--token-life", "40s"))
+        stack.remora.start()
+        self.fail(stack, {"fail": 429})
+        self.wait_for_line(stack, "token exchange failed", "throttled", "old_token_serves=true")
+        asked = self.asked(stack)
+        began = time.monotonic()
+        while time.monotonic() - began < seconds(12, 55):
+            self.assertEqual(self.asked(stack), asked, f"asked again before the pause was over; {stack.where()}")
+            time.sleep(1)
+        self.assert_writes(stack)
+
+    def test_throttled_from_the_start_heals_by_itself(self):
+        stack = self.bench()
+        self.fail(stack, {"fail": 429}, count=1)
+        stack.remora.process.start()
+        self.wait_for_line(stack, "token exchange failed", "throttled")
+        answer = stack.remora.post(one_sample())
+        self.assert_answer(answer, 503, "throttled")
+        self.assertIn("retry-after", answer.fields)
+        wait_for("Remora to be ready", stack.remora.is_ready, THROTTLE + 10, 0.5, stack.remora.process)
+        self.assert_writes(stack)
+
+    def test_one_byte_a_second_is_no_answer(self):
+        stack = self.bench()
+        self.fail(stack, {"slow": 1})
+        stack.remora.process.start()
+        self.wait_for_line(stack, "token exchange failed", f"no answer within {TIMEOUT} s", within=TIMEOUT + 10)
+        self.recover(stack)
+        wait_for("Remora to be ready", stack.remora.is_ready, 20, 0.2, stack.remora.process)
+
+    def test_nonsense_is_survived_and_not_repeated(self):
+        stack = self.bench()
+        nonsense = [
+            {"status": 200, "body": "<html>log in, stranger</html>"},
+            {"status": 200, "body": "stranger ", "repeat_to": 1 << 20},
+            {"status": 200, "body": '{"token_type":"Bearer","expires_in":"stranger","access_token":"x"}'},
+            {"status": 302, "headers": {"location": "https://stranger.example/"}},
+            {"truncate": 20},
+        ]
+        for action in nonsense:
+            self.fail(stack, action, count=1)
+        stack.remora.process.start()
+        wait_for("Remora to be ready", stack.remora.is_ready, 60, 0.2, stack.remora.process)
+        self.assertEqual(self.asked(stack), len(nonsense) + 1, stack.where())
+        self.assertNotIn("stranger", stack.remora.process.output(), stack.where())
+        self.assertLess(stack.remora.resident_bytes(), 8 << 20, stack.where())
+
+    def test_equal_failures_make_one_line(self):
+        stack = self.bench("secret", environment={"AZURE_CLIENT_SECRET": "hush-1234567"})
+        stack.remora.process.start()
+        wait_for("five exchanges", lambda: self.asked(stack) >= 5, 40, 0.2, stack.remora.process)
+        text = stack.remora.process.output()
+        self.assertEqual(text.count("token exchange"), 1, stack.where())
+        told = stack.remora.post(one_sample()).text
+        for part in ("secret-wrong", "az ad app credential reset", "trace_id"):
+            self.assertIn(part, told)
+        self.assertLessEqual(len(told.encode()), 1024)
+        self.assertNotIn("hush", text + told)
+
+    def test_metadata_service_that_is_being_replaced(self):
+        stack = self.bench("imds-system")
+        for status in (404, 410, 429, 500):
+            self.fail(stack, {"fail": status}, "imds", count=1)
+        stack.remora.process.start()
+        wait_for("Remora to be ready", stack.remora.is_ready, 40, 0.2, stack.remora.process)
+        self.assertEqual(self.asked(stack, "imds"), 5, stack.where())
+
+    def test_no_proxy_is_asked_for_a_machines_token(self):
+        nowhere = {name: "http://127.0.0.1:1" for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY")}
+        for identity in ("imds-system", "app-service", "identity-binding"):
+            with self.subTest(identity=identity):
+                self.bench(identity, environment=nowhere).remora.start()
+
+    def test_an_identity_that_is_not_assigned(self):
+        stack = self.bench("imds-user", environment={"AZURE_CLIENT_ID": "3913510d-42f4-4e42-8a64-420c390055eb"})
+        stack.remora.process.start()
+        self.wait_for_line(stack, "token exchange failed", "identity-missing", "az vmss identity assign")
+
+    def test_a_federated_credential_for_another_subject(self):
+        stack = self.bench()
+        stack.emulator.ask("/projected-token", {"subject": "system:serviceaccount:other:account", "write": True})
+        stack.remora.process.start()
+        line = self.wait_for_line(stack, "token exchange failed", "code=AADSTS700213")
+        for part in ("federated-credential create", "--subject system:serviceaccount:other:account ", "issuer="):
+            self.assertIn(part, line)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,69 @@
+"""What is over is gone: expired tokens, assertions and secrets are nowhere in the memory of the running process."""
+
+import base64
+import time
+import unittest
+
+import memory_of
+from case import Case
+from frames import one_sample
+from process import Failure, wait_for
+from stack import Stack
+
+LIFE = ("--token-life", "6s")
+RESOURCE = "https://monitor.azure.com"
+
+
+def access_tokens(pid):
+    """The access tokens in memory; the assertion that bought them is for somebody else."""
+    return {token: claims for token, claims in memory_of.tokens(pid).items() if RESOURCE in str(claims.get("aud"))}
+
+
+class Leaks(Case):
+    """The test first finds the token that is in use, so that it would find an old one, too."""
+
+    def renew(self, identity):
+        """Writes with one token until it has expired and another one is in use; gives process and the first token."""
+        stack = Stack(f"secrets-{identity}", LIFE, prometheus=False, identity=identity)
+        self.addCleanup(stack.__exit__, None, None, None)
+        stack.start()
+        pid = stack.remora.process.pid
+        for _ in range(5):
+            self.assert_answer(stack.remora.post(one_sample()), 204)
+        first = max(access_tokens(pid), key=lambda token: memory_of.tokens(pid)[token]["exp"], default=None)
+        if first is None:
+            raise Failure(f"expected the token in use to be found in memory; {stack.where()}")
+        wait_for("the first token to expire and to be gone", lambda: not memory_of.holds(pid, first[-40:]), 20, 0.5)
+        self.assert_answer(stack.remora.post(one_sample()), 204)
+        time.sleep(1)
+        return stack, pid, first
+
+    def assert_clean(self, stack, pid, first):
+        """No token that has expired, no assertion, and of the first token not a part."""
+        for token, claims in memory_of.tokens(pid).items():
+            if RESOURCE not in str(claims.get("aud")):
+                raise Failure(f"expected no assertion in memory; found one for {claims.get('aud')}; {stack.where()}")
+            self.assertGreater(claims["exp"], time.time() - 1, f"an expired token is in memory; {stack.where()}")
+        # Header and the beginning of the payload are the same in every token.
+        signature = first.split(b".")[2]
+        for start in range(0, len(signature) - 32, 32):
+            part = signature[start : start + 32]
+            self.assertFalse(memory_of.holds(pid, part), f"a part of the old token is in memory; {stack.where()}")
+
+    def test_an_expired_token_and_its_assertion(self):
+        self.assert_clean(*self.renew(None))
+
+    def test_an_expired_token_and_the_key_that_signed_for_it(self):
+        stack, pid, first = self.renew("pfx")
+        self.assert_clean(stack, pid, first)
+        pem = (stack.emulator.folder / "client.pem").read_text()
+        key = base64.b64decode(pem.split("-----BEGIN PRIVATE KEY-----")[1].split("-----END")[0])
+        for start in range(300, len(key) - 32, 100):
+            self.assertFalse(memory_of.holds(pid, key[start : start + 32]), f"a part of the key is in memory; {stack.where()}")
+
+    def test_an_expired_token_of_the_machine(self):
+        self.assert_clean(*self.renew("imds-user"))
+
+
+if __name__ == "__main__":
+    unittest.main()
