@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+# Seconds for a child that has children of its own.
+CLEAN_UP = 20
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _running = []
 _handed_out = set()
@@ -180,10 +182,20 @@ class Process:
 
 
 class Dialogue(Process):
-    """A child that answers lines on its standard input with lines on its standard output; only its errors are logged."""
+    """A child that answers lines on standard input with lines on standard output; only its errors are logged."""
 
     def _streams(self, log):
         return {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log}
+
+    def kill(self):
+        """Ends it, after some time in which it can see to its own children and folders."""
+        if self._child is not None and self.poll() is None:
+            self.signal(signal.SIGTERM)
+            try:
+                self._child.wait(CLEAN_UP)
+            except subprocess.TimeoutExpired:
+                pass
+        super().kill()
 
     def tell(self, line):
         """Sends a line."""

@@ -74,7 +74,8 @@ scrape_configs:
         address = f"127.0.0.1:{free_port()}"
         self._metrics = f"http://{address}/metrics"
         binary = os.environ.get("VMAGENT_BIN") or shutil.which("vmagent") or "vmagent"
-        command = [binary, f"-promscrape.config={config}", f"-remoteWrite.url={write_url}", f"-httpListenAddr={address}"]
+        command = [binary, f"-promscrape.config={config}", f"-httpListenAddr={address}"]
+        command += [f"-remoteWrite.url={write_url}"]
         command += [f"-remoteWrite.tmpDataPath={folder / 'vmagent'}", "-promscrape.fileSDCheckInterval=1s"]
         self.process = Process("vmagent", command, folder / "vmagent.log").start()
 

@@ -1,7 +1,7 @@
 """Inside a network namespace: how late samples are stored, first undisturbed, then beside a thousand slow connections.
 
-Usage: slow_peers.py SECONDS STRANGERS NEIGHBOURS MAX_CONNECTIONS; prints {"before": …, "beside": …} as JSON, the delays in
-seconds at the 99th percentile. Strangers come from a documentation address (RFC 5737), neighbours from loopback.
+Usage: slow_peers.py SECONDS STRANGERS NEIGHBOURS MAX_CONNECTIONS; prints {"before": …, "beside": …} as JSON, the delays
+in seconds at the 99th percentile. Strangers come from a documentation address (RFC 5737), neighbours from loopback.
 """
 
 import json

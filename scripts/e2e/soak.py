@@ -1,5 +1,5 @@
-"""Load without end in sight: several senders write bodies of mixed sizes over kept connections, and one request in a hundred
-goes wrong, on Azure's side or on the sender's."""
+"""Load without end in sight: several senders write bodies of mixed sizes over kept connections, and one request in a
+hundred goes wrong, on Azure's side or on the sender's."""
 
 import itertools
 import random
@@ -13,7 +13,8 @@ import wire
 SIZES = (200, 2_000, 12_000, 42_000, 200_000)
 WEIGHTS = (50, 25, 15, 9, 1)
 FAULT_EVERY = 100
-# Before the next try, seconds: doubling from 30 ms as Prometheus' pauses do, for longer than Remora rests between tokens.
+# Before the next try, seconds: doubling from 30 ms as Prometheus' pauses do, for longer than Remora rests between
+# tokens.
 PAUSES = (*(0.03 * 2**n for n in range(6)), *[1.0] * 60)
 
 # What Azure does to one request.

@@ -1,4 +1,4 @@
-"""The fault matrix: a real Prometheus writes while something is broken, and every sample it holds is stored afterwards."""
+"""The fault matrix: a real Prometheus writes while something is broken, and every sample is stored afterwards."""
 
 import json
 import os

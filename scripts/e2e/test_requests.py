@@ -3,15 +3,13 @@
 import json
 import socket
 import subprocess
-import sys
 import unittest
 from pathlib import Path
 
 import frames
 import wire
 from case import Case
-from namespaces import unshare
-from process import Failure
+from namespaces import told_inside
 from stack import Stack
 
 PEER = Path(__file__).with_name("foreign_peer.py")
@@ -144,11 +142,7 @@ class ForeignPeers(Case):
 
     def ask_from_outside(self, **environment):
         """The answers by name: to writes from loopback and from the other address, and to who only looks from there."""
-        command = [*unshare("--net"), sys.executable, "-B", str(PEER), json.dumps(environment)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
-        if done.returncode != 0:
-            raise Failure(f"expected answers from the namespace; saw {done.stdout}{done.stderr}")
-        return json.loads(done.stdout)
+        return told_inside(PEER, json.dumps(environment), seconds=60)
 
     def test_another_address_may_look_but_not_write(self):
         answers = self.ask_from_outside()

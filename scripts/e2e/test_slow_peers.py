@@ -1,13 +1,10 @@
 """A thousand slow connections, one byte a second each, beside a Prometheus that wants its samples through."""
 
-import json
-import subprocess
-import sys
 import unittest
 from pathlib import Path
 
 from case import Case, long, seconds, slow
-from namespaces import unshare
+from namespaces import told_inside
 from process import Failure
 
 PROGRAM = Path(__file__).resolve().parent / "slow_peers.py"
@@ -28,12 +25,7 @@ class SlowPeers(Case):
 
     def assert_not_delayed(self, **wanted):
         """Samples are stored about as soon as without them, and none is lost."""
-        numbers = [str(number) for number in (seconds(8, 60), *wanted.values())]
-        command = [*unshare("--net"), sys.executable, "-B", str(PROGRAM), *numbers]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
-        if done.returncode != 0:
-            raise Failure(f"expected delays; saw {done.stdout}{done.stderr}")
-        seen = json.loads(done.stdout)
+        seen = told_inside(PROGRAM, seconds(8, 60), *wanted.values(), seconds=400)
         print(
             f"       {seen['samples']:,} samples, 99 % stored within {seen['beside']:.1f} s; without slow connections "
             f"{seen['before']:.1f} s",

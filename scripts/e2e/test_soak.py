@@ -52,7 +52,8 @@ class Soak(Case):
             began = time.monotonic()
             samples, threads = self.watch(stack)
             taken = time.monotonic() - began
-            print(f"       {soak.done(threads):,} requests in {taken:.0f} s, {soak.retried(threads):,} tries again", flush=True)
+            done, again = soak.done(threads), soak.retried(threads)
+            print(f"       {done:,} requests in {taken:.0f} s, {again:,} tries again", flush=True)
             self.assert_flat(samples)
             self.assertEqual(set(soak.merged(threads)), {204}, f"last answers; {stack.where()}")
             self.assert_nothing_held(stack)
@@ -78,8 +79,8 @@ class Soak(Case):
     def assert_flat(self, samples):
         """What is held in the last tenth is what was held in the first, but for pages that are touched late."""
         total = samples[-1].done
-        tenth = lambda number: [s for s in samples if number * total / 10 <= s.done <= (number + 1) * total / 10]  # noqa: E731
-        first, last = peak(tenth(0)), peak(tenth(9))
+        first = peak([sample for sample in samples if sample.done <= total / 10])
+        last = peak([sample for sample in samples if sample.done >= total * 9 / 10])
         print(f"       held in the first tenth {first}, in the last {last}", flush=True)
         self.assertLessEqual(last.resident, first.resident + STEADY_BYTES, "resident bytes")
         self.assertLessEqual(last.descriptors, first.descriptors + STEADY_DESCRIPTORS, "file descriptors")
@@ -97,7 +98,8 @@ class Soak(Case):
     def assert_every_slot_and_segment(self, stack):
         """As many connections as there are slots are served, and then a body that needs nearly the whole arena."""
         request = wire.with_length(frames.one_sample())
-        connections = [socket.create_connection(("127.0.0.1", stack.remora.port), timeout=10) for _ in range(MAX_CONNECTIONS)]
+        address = ("127.0.0.1", stack.remora.port)
+        connections = [socket.create_connection(address, timeout=10) for _ in range(MAX_CONNECTIONS)]
         statuses = []
         for connection in connections:
             connection.sendall(request)

@@ -1,1 +1,1 @@
-"""Real faults, made in namespaces of the test's own: the network's, Azure's, Entra's, the kernel's and the process's."""
+"""Real faults, made in namespaces of the test's own: of the network, of Azure, of Entra, of the process."""

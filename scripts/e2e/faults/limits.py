@@ -18,12 +18,22 @@ class ControlGroup:
         parent = ROOT if self._unified else ROOT / controller
         self.path = parent / f"{name}-{os.getpid()}"
         self._home = parent / "cgroup.procs"
+        self._sweep(parent, name)
         try:
             if self._unified:
                 (ROOT / "cgroup.subtree_control").write_text(f"+{controller}")
             self.path.mkdir()
         except OSError as error:
             raise Failure(f"expected to be able to make a control group for {controller}; saw: {error}") from None
+
+    @staticmethod
+    def _sweep(parent, name):
+        """Removes what a run left that was killed; a group with a process in it stays."""
+        for left in parent.glob(f"{name}-*"):
+            try:
+                left.rmdir()
+            except OSError:
+                continue
 
     @classmethod
     def with_memory(cls, size):

@@ -1,8 +1,8 @@
 """A network link made of a TUN device: what crosses it can be lost, held up, reordered, damaged or cut.
 
-The device has the address HERE, and FAR and ELSEWHERE are routed into it. Each packet comes back out with both addresses
-exchanged, which leaves every checksum right. So a connection to FAR arrives at HERE as one that came from FAR, and both
-of its directions cross the link. It needs no traffic shaper in the kernel.
+The device has the address HERE, and FAR and ELSEWHERE are routed into it. Each packet comes back out with both
+addresses exchanged, which leaves every checksum right. So a connection to FAR arrives at HERE as one that came from
+FAR, and both of its directions cross the link. It needs no traffic shaper in the kernel.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ import threading
 import time
 
 HERE, FAR, ELSEWHERE, NOBODY = "198.18.0.1", "198.18.0.2", "198.18.0.3", "198.18.0.4"
-NOBODY_V6 = "fd00:5e::dead"
+NOBODY_V6 = "2001:db8:5e::dead"
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 TCP = 6
@@ -51,7 +51,7 @@ class Link(threading.Thread):
         self.living = (FAR, ELSEWHERE)
 
     def break_with(self, **faults):
-        """Sets fields: shares of packets from 0 to 1, seconds, bytes, living addresses. `only_port` spares other services."""
+        """Sets fields: shares of packets from 0 to 1, seconds, bytes, addresses. `only_port` spares other services."""
         for name, value in faults.items():
             if not hasattr(self, name):
                 raise AttributeError(f"a link has no {name}")

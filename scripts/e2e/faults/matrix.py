@@ -52,7 +52,7 @@ def now_ms():
 
 
 def recovered(stack, since, until):
-    """The numbers of the comparison once everything from that time is stored; the last ones seen if that never happens."""
+    """The comparison once everything from that time is stored; the last one made if that never happens."""
     appended = stack.prometheus.metric(SCRAPED)
     deadline = time.monotonic() + RECOVERY
     while time.monotonic() < deadline and stack.stored() < appended:

@@ -1,4 +1,4 @@
-"""The fault matrix: each row has a name, what causes the fault, and how long it lasts. `World.heal()` ends all of them."""
+"""The fault matrix: each row has a name, a cause and a time that it lasts. `World.heal()` ends all of them."""
 
 from typing import Callable, NamedTuple
 
@@ -133,15 +133,16 @@ AZURE = (
     Row("answer of 20 MB", azure({"status": 500, "body": "fault", "repeat_to": 20_000_000})),
     Row("emulator killed", lambda world: world.kill_emulator(), quick=True),
     Row("certificate of another authority", lambda world: world.distrust(), quick=True),
-    Row("azure's clock 10 minutes ahead", lambda world: world.change_settings({"clock_skew_s": 600}, {"clock_skew_s": 0})),
-    Row("azure's clock 3 minutes behind", lambda world: world.change_settings({"clock_skew_s": -180}, {"clock_skew_s": 0})),
+    Row("azure's clock 10 minutes ahead", lambda world: world.skew_clock(600)),
+    Row("azure's clock 3 minutes behind", lambda world: world.skew_clock(-180)),
 )
 
 # Answers before the body is out, and bytes that are no answer.
+CLOSE = b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 IMPOSTOR = (
     Row("503 before the body is out", impostor(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"), quick=True),
     Row("401 before the body is out", impostor(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")),
-    Row("close is announced each time", impostor(b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")),
+    Row("close is announced each time", impostor(CLOSE)),
     Row("nothing but a close", impostor(b"")),
     Row("garbage", impostor(b"\x00\xff\x16\x03 no HTTP\r\n" * 20)),
     Row("endless head", impostor(b"HTTP/1.1 503 Busy\r\nX-Fill: " + b"x" * 4096, after="repeat")),

@@ -59,7 +59,7 @@ class World:
     @staticmethod
     def _lay_link():
         run(f"ip address add {HERE}/29 dev {DEVICE}")
-        run(f"ip address add fd00:5e::1/64 dev {DEVICE} nodad")
+        run(f"ip address add 2001:db8:5e::1/64 dev {DEVICE} nodad")
         run(f"ip link set {DEVICE} up")
         # The emulator listens on loopback only.
         run(f"sysctl -q -w net.ipv4.conf.{DEVICE}.route_localnet=1")
@@ -115,6 +115,10 @@ class World:
         """Settings of the emulator, and what they are set to in the end."""
         self.emulator.ask("/settings", during)
         self.undo(lambda: self.emulator.ask("/settings", after))
+
+    def skew_clock(self, seconds):
+        """Azure's clock is so far ahead of ours."""
+        self.change_settings({"clock_skew_s": seconds}, {"clock_skew_s": 0})
 
     def revoke_role(self):
         """Azure refuses the identity."""
