@@ -145,7 +145,7 @@ impl Connector {
 }
 
 /// Puts addresses of both families in turn, beginning with the resolver's first choice (RFC 8305 §4).
-fn alternate(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+pub(crate) fn alternate(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let first_family = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (mut first, mut second): (Vec<_>, Vec<_>) =
         addresses.iter().copied().partition(|address| address.is_ipv6() == first_family);

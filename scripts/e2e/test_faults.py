@@ -79,8 +79,11 @@ class Faults(Case):
             f"{seen['gap']} s, all stored {seen['recovery']} s after the fault",
             flush=True,
         )
-        if not seen["equal"] or not seen["sent"] or seen["given_up"]:
-            raise Failure(f"expected samples, none missing, different or given up; saw {seen}\n{seen.get('tail', '')}")
+        if not seen["equal"] or not seen["sent"] or seen["given_up"] or seen["stopped"]:
+            raise Failure(
+                f"expected samples, none missing, different or given up, and some stored before a fault ends that need "
+                f"not stop them; saw {seen}\n{seen.get('tail', '')}"
+            )
 
 
 def test_of(row):

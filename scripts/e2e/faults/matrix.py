@@ -64,6 +64,11 @@ def recovered(stack, since, until):
         time.sleep(1)
 
 
+def stored_since(stack, since):
+    """Whether a sample of that time or later is stored."""
+    return stack.emulator.ask(f"/samples?name=up&since={since}", method="GET").text != ""
+
+
 def play(world, row):
     """One row, and what came of it."""
     stack = world.stack
@@ -71,7 +76,9 @@ def play(world, row):
     watch, since = Watch(stack), now_ms()
     try:
         row.cause(world)
+        caused = now_ms()
         time.sleep(row.seconds)
+        stopped = row.through and not stored_since(stack, caused)
     finally:
         world.heal()
     until, healed = now_ms(), time.monotonic()
@@ -81,6 +88,7 @@ def play(world, row):
         "gap": round(watch.finish(), 1),
         "recovery": round(time.monotonic() - healed, 1),
         "duplicates": stack.emulator.stats()["duplicates"] - duplicates,
+        "stopped": stopped,
         "given_up": stack.prometheus.metric(FAILED),
         "folder": str(stack.folder.path),
     }
