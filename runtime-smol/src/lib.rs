@@ -17,6 +17,7 @@ mod identity;
 mod listen;
 mod notice;
 mod pool;
+pub mod probe;
 mod proxy;
 mod report;
 mod secret;

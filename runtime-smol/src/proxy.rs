@@ -36,52 +36,62 @@ pub(crate) fn parse(proxy: &config::Proxy) -> io::Result<Proxy> {
     builder.build().map_err(wrong)
 }
 
-/// The proxy that one endpoint is reached by.
-pub(crate) struct Detour {
-    host: String,
-    port: u16,
-    /// Host and port of the endpoint.
-    authority: String,
-    /// `user:password` in base64.
-    credentials: Option<Zeroizing<String>>,
+/// A proxy on the way to an endpoint.
+pub struct Hop {
+    /// Host name or address, an IPv6 address without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Whether the proxy itself is spoken to with TLS.
+    pub secure: bool,
+    /// `user:password` in base64. Not in `Debug`.
+    pub credentials: Option<Zeroizing<String>>,
 }
 
-impl fmt::Debug for Detour {
+impl fmt::Debug for Hop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Detour").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+        f.debug_struct("Hop").field("name", &self.host).field("port", &self.port).finish_non_exhaustive()
     }
+}
+
+impl Hop {
+    /// The proxy that stands between here and `target`; none where `NO_PROXY` names it. An error is a URL that cannot
+    /// be used.
+    pub fn towards(target: &Endpoint, proxy: &config::Proxy) -> io::Result<Option<Self>> {
+        let known = parse(proxy)?;
+        let uri = target.to_string().parse().map_err(io::Error::other)?;
+        if known.is_no_proxy(&uri) {
+            return Ok(None);
+        }
+        let credentials = known.username().map(|name| {
+            let login = Zeroizing::new(format!("{name}:{}", known.password().unwrap_or_default()));
+            Zeroizing::new(STANDARD.encode(login.as_bytes()))
+        });
+        let host = known.host().trim_matches(['[', ']']).to_owned();
+        Ok(Some(Self { host, port: known.port(), secure: known.protocol() == ProxyProtocol::Https, credentials }))
+    }
+}
+
+/// The way to one endpoint through a proxy.
+#[derive(Debug)]
+pub(crate) struct Detour {
+    pub(crate) hop: Hop,
+    /// Host and port of the endpoint.
+    authority: String,
 }
 
 impl Detour {
     /// The way to `endpoint`; nothing where it is reached without the proxy: because `NO_PROXY` names it, or because
     /// the proxy itself speaks TLS, which is only done for tokens.
     pub(crate) fn to(endpoint: &Endpoint, proxy: &config::Proxy) -> io::Result<Option<Self>> {
-        let proxy = parse(proxy)?;
-        let uri = format!("https://{}/", endpoint.authority()).parse().map_err(io::Error::other)?;
-        if proxy.protocol() != ProxyProtocol::Http || proxy.is_no_proxy(&uri) {
-            return Ok(None);
-        }
-        let credentials = proxy.username().map(|name| {
-            let login = Zeroizing::new(format!("{name}:{}", proxy.password().unwrap_or_default()));
-            Zeroizing::new(STANDARD.encode(login.as_bytes()))
-        });
-        let host = proxy.host().trim_matches(['[', ']']).to_owned();
-        Ok(Some(Self { host, port: proxy.port(), authority: endpoint.host_and_port(), credentials }))
-    }
-
-    /// Host name or address of the proxy, an IPv6 address without brackets.
-    pub(crate) fn host(&self) -> &str {
-        &self.host
-    }
-
-    pub(crate) const fn port(&self) -> u16 {
-        self.port
+        let hop = Hop::towards(endpoint, proxy)?.filter(|hop| !hop.secure);
+        Ok(hop.map(|hop| Self { hop, authority: endpoint.host_and_port() }))
     }
 
     /// Asks the proxy at the other end of `stream` for a tunnel.
     pub(crate) async fn open(&self, stream: &Async<TcpStream>) -> io::Result<()> {
         let mut buffer = Zeroizing::new(vec![0; HEAD]);
-        let credentials = self.credentials.as_ref().map(|credentials| credentials.as_bytes());
+        let credentials = self.hop.credentials.as_ref().map(|credentials| credentials.as_bytes());
         let length = encode_connect(&self.authority, credentials, &mut buffer).map_err(io::Error::other)?;
         let mut request = buffer.get(..length).unwrap_or_default();
         while !request.is_empty() {
@@ -122,11 +132,11 @@ mod tests {
     #[test]
     fn a_tunnel_is_asked_for_by_host_and_port() {
         let way = detour("https://X.example/dcr?api-version=1", "http://user:p%40ss@proxy:3128", None).unwrap();
-        assert_eq!((way.host(), way.port(), way.authority.as_str()), ("proxy", 3128, "x.example:443"));
-        assert_eq!(STANDARD.decode(way.credentials.as_ref().unwrap().as_bytes()).unwrap(), b"user:p@ss");
+        assert_eq!((way.hop.host.as_str(), way.hop.port, way.authority.as_str()), ("proxy", 3128, "x.example:443"));
+        assert_eq!(STANDARD.decode(way.hop.credentials.as_ref().unwrap().as_bytes()).unwrap(), b"user:p@ss");
         assert!(!format!("{way:?}").contains("dXNlc"), "{way:?}");
         let way = detour("https://[::1]:8443/x", "http://[::2]:3128", None).unwrap();
-        assert_eq!((way.host(), way.authority.as_str()), ("::2", "[::1]:8443"));
+        assert_eq!((way.hop.host.as_str(), way.authority.as_str()), ("::2", "[::1]:8443"));
     }
 
     #[test]

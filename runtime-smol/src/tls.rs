@@ -1,4 +1,4 @@
-//! TLS on the client side. The only file that names rustls.
+//! TLS on the client side. The only module that names rustls.
 //!
 //! A [`Session`] owns no socket. Bytes from the peer go into [`Session::space`], bytes for the peer come out of
 //! [`Session::outgoing`]; [`Session::turn`] does what can be done in between, and [`Session::seal`] encrypts into a
@@ -9,6 +9,11 @@
 //! bytes that are not consumed yet, never a part of them; a record that it hands out for encoding is encoded before
 //! anything else is done; and after an error the alert is fetched from it, once, and sent.
 
+mod provider;
+#[cfg(test)]
+pub(crate) mod server;
+mod witness;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,6 +21,9 @@ use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 use rustls::{ClientConfig, RootCertStore, crypto};
+
+pub use witness::Doubt;
+pub(crate) use witness::Witness;
 
 /// Room for incoming bytes at first, and after the handshake.
 const SMALL: usize = 4 * 1024;
@@ -49,12 +57,23 @@ impl From<rustls::Error> for TlsError {
 
 /// The cryptography in use, for the token exchange's own connections.
 pub(crate) fn provider() -> Arc<crypto::CryptoProvider> {
-    Arc::new(crypto::ring::default_provider())
+    provider::provider()
 }
 
 /// Checks which of `certificates` can serve as roots; returns how many cannot.
 pub(crate) fn unusable_roots(certificates: &[CertificateDer<'static>]) -> usize {
     RootCertStore::empty().add_parsable_certificates(certificates.iter().cloned()).1
+}
+
+/// `certificates` as roots; none stands for the built-in ones.
+fn roots(certificates: &[CertificateDer<'static>]) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    if certificates.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    } else {
+        roots.add_parsable_certificates(certificates.iter().cloned());
+    }
+    roots
 }
 
 /// What all sessions share: roots, cryptography, tickets.
@@ -64,18 +83,25 @@ pub(crate) struct Client(Arc<ClientConfig>);
 impl Client {
     /// `certificates` are the roots; none stands for the built-in ones.
     pub(crate) fn new(certificates: &[CertificateDer<'static>]) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::empty();
-        if certificates.is_empty() {
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        } else {
-            roots.add_parsable_certificates(certificates.iter().cloned());
-        }
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
+            .with_root_certificates(roots(certificates))
             .with_no_client_auth();
         config.resumption = Resumption::in_memory_sessions(TICKETS);
         Ok(Self(Arc::new(config)))
+    }
+
+    /// The same for one handshake, with somebody who remembers what the peer presented. It trusts no more than
+    /// [`Client::new`] does.
+    pub(crate) fn witnessed(certificates: &[CertificateDer<'static>]) -> Result<(Self, Witness), TlsError> {
+        let witness = Witness::default();
+        let watched = witness::Watched { roots: roots(certificates), provider: provider(), witness: witness.clone() };
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(watched))
+            .with_no_client_auth();
+        Ok((Self(Arc::new(config)), witness))
     }
 
     /// A session with `host`, a DNS name or an address.

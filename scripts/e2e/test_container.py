@@ -1,12 +1,12 @@
 """What an image without an operating system asks of the binary: PID 1 in an empty root, small, and still when idle."""
 
 import os
-import shutil
 import signal
 import time
 import unittest
 
 from case import Case, slow
+from empty_root import furnish
 from namespaces import children, unshare
 from process import Failure, wait_for
 from remora import Remora, resident_bytes
@@ -15,22 +15,6 @@ from stack import Stack
 IDLE_RESIDENT_BYTES = 2_500_000
 IDLE_SECONDS = 20
 IDLE_SYSTEM_CALLS = 5
-
-
-def furnish(root, environment):
-    """Puts the binary and the two files that Kubernetes mounts into an empty folder; the environment that fits."""
-    root.mkdir()
-    shutil.copy(os.environ["REMORA_BIN"], root / "remora")
-    inside = {}
-    for name, value in environment.items():
-        if name in ("SSL_CERT_FILE", "AZURE_FEDERATED_TOKEN_FILE"):
-            place = f"/{os.path.basename(value)}"
-            shutil.copy(value, root / place[1:])
-            inside[name] = place
-        else:
-            # There is no /etc/hosts in here.
-            inside[name] = value.replace("//localhost", "//127.0.0.1")
-    return inside
 
 
 class Container(Case):

@@ -1,4 +1,6 @@
-//! The command line: flags into values, nothing more. What a value means is not known here.
+//! The command line: words and flags into values, nothing more. What the value of a setting means is not known here.
+
+mod check;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,20 +8,39 @@ use std::fmt;
 
 use lexopt::Arg;
 
+use crate::check::Options;
+use crate::config::fault::masked;
 use crate::config::settings::{self, Setting};
 
-/// Most edits between a mistyped flag and the one that is proposed for it.
+pub(crate) use check::FLAGS as CHECK_FLAGS;
+
+/// Most edits between a mistyped word and the one that is proposed for it.
 const NEAR: usize = 3;
+
+/// The words that may stand first, with what they do.
+pub(crate) const WORDS: [(&str, &str); 2] = [
+    ("check", "find out whether this pod can write to Azure Monitor, and what to do if not"),
+    ("explain", "tell what a code means and how it is repaired"),
+];
+
+/// Values over those of the environment, by the name of their setting. The last of a repeated flag counts.
+pub(crate) type Values = BTreeMap<&'static str, String>;
 
 /// What the command line asks for.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Print the help and leave.
     Help,
+    /// Print the help of `check` and leave.
+    CheckHelp,
     /// Print the version and leave.
     Version,
-    /// Run with these values over those of the environment, by the name of their setting. The last of a repeated flag counts.
-    Run(BTreeMap<&'static str, String>),
+    /// Run with these values.
+    Run(Values),
+    /// Check what would run with these values.
+    Check(Box<Options>, Values),
+    /// Print the page of this code, or the list of all.
+    Explain(Option<String>),
 }
 
 /// A command line that cannot be understood; exit code 64.
@@ -47,26 +68,42 @@ pub(crate) enum UsageError {
         /// The flag as given.
         flag: String,
     },
+    /// The value is not one that the flag takes.
+    BadValue {
+        /// The flag.
+        flag: &'static str,
+        /// The value.
+        value: String,
+        /// What the flag takes.
+        takes: String,
+    },
     /// A value was given to a flag that takes none.
     UnexpectedValue,
-    /// Something that is no flag; there are no subcommands.
-    NoFlag,
+    /// A word that means nothing where it stands.
+    UnknownWord {
+        /// The word.
+        word: String,
+        /// The word that was probably meant.
+        nearest: Option<String>,
+    },
 }
 
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let meant = |nearest: &Option<String>| match nearest {
+            Some(nearest) => format!("; did you mean {nearest}?"),
+            None => String::new(),
+        };
         match self {
-            Self::UnknownFlag { flag, nearest: Some(nearest) } => {
-                write!(f, "there is no flag {flag}; did you mean {nearest}?")
-            }
-            Self::UnknownFlag { flag, nearest: None } => write!(f, "there is no flag {flag}"),
+            Self::UnknownFlag { flag, nearest } => write!(f, "there is no flag {flag}{}", meant(nearest)),
             Self::Secret { name } => {
                 write!(f, "{name} is a secret and no flag, since command lines are no secrets; set the variable")
             }
             Self::MissingValue { flag } => write!(f, "{flag} needs a value"),
             Self::NotUnicode { flag } => write!(f, "the value of {flag} is not Unicode text"),
-            Self::UnexpectedValue => f.write_str("--help and --version take no value"),
-            Self::NoFlag => f.write_str("only flags are taken, each beginning with --"),
+            Self::BadValue { flag, value, takes } => write!(f, "{flag} takes {takes}, not {value}"),
+            Self::UnexpectedValue => f.write_str("a value stands behind a flag that takes none"),
+            Self::UnknownWord { word, nearest } => write!(f, "there is no command {word}{}", meant(nearest)),
         }
     }
 }
@@ -74,22 +111,61 @@ impl fmt::Display for UsageError {
 /// Reads a command line without its first word, the program's own name.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut parser = lexopt::Parser::from_args(arguments);
-    let mut values = BTreeMap::new();
-    // The only error of `next` is a value left over from the flag before.
-    while let Some(argument) = parser.next().map_err(|_| UsageError::UnexpectedValue)? {
+    let mut values = Values::new();
+    while let Some(argument) = next(&mut parser)? {
         let flag = match argument {
-            Arg::Short('h') | Arg::Long("help") => return alone(&mut parser, Command::Help),
-            Arg::Short('V') | Arg::Long("version") => return alone(&mut parser, Command::Version),
-            Arg::Long(name) => format!("--{name}"),
-            Arg::Short(letter) => format!("-{letter}"),
-            Arg::Value(_) => return Err(UsageError::NoFlag),
+            Given::Help => return alone(&mut parser, Command::Help),
+            Given::Version => return alone(&mut parser, Command::Version),
+            Given::Word(word) if values.is_empty() => return command(&word, parser),
+            Given::Word(word) => return Err(unknown_word(&word)),
+            Given::Flag(flag) => flag,
         };
-        let setting = find(&flag)?;
-        let value = parser.value().map_err(|_| UsageError::MissingValue { flag: flag.clone() })?;
-        let value = value.into_string().map_err(|_| UsageError::NotUnicode { flag })?;
-        values.insert(setting.name, value);
+        let setting = find(&flag, &[])?;
+        values.insert(setting.name, value(&mut parser, flag)?);
     }
     Ok(Command::Run(values))
+}
+
+/// The rest of a command line that began with this word.
+fn command(word: &str, mut parser: lexopt::Parser) -> Result<Command, UsageError> {
+    match word {
+        "check" => check::parse(parser),
+        "explain" => match next(&mut parser)? {
+            None => Ok(Command::Explain(None)),
+            Some(Given::Help) => alone(&mut parser, Command::Help),
+            Some(Given::Word(code)) => match next(&mut parser)? {
+                None => Ok(Command::Explain(Some(code))),
+                Some(other) => Err(out_of_place(other)),
+            },
+            Some(other) => Err(out_of_place(other)),
+        },
+        _ => Err(unknown_word(word)),
+    }
+}
+
+/// One part of a command line.
+enum Given {
+    Help,
+    Version,
+    Flag(String),
+    Word(String),
+}
+
+fn next(parser: &mut lexopt::Parser) -> Result<Option<Given>, UsageError> {
+    // The only error of `next` is a value left over from the flag before.
+    Ok(parser.next().map_err(|_| UsageError::UnexpectedValue)?.map(|argument| match argument {
+        Arg::Short('h') | Arg::Long("help") => Given::Help,
+        Arg::Short('V') | Arg::Long("version") => Given::Version,
+        Arg::Long(name) => Given::Flag(format!("--{name}")),
+        Arg::Short(letter) => Given::Flag(format!("-{letter}")),
+        Arg::Value(word) => Given::Word(word.to_string_lossy().into_owned()),
+    }))
+}
+
+/// The value that follows `flag`.
+fn value(parser: &mut lexopt::Parser, flag: String) -> Result<String, UsageError> {
+    let value = parser.value().map_err(|_| UsageError::MissingValue { flag: flag.clone() })?;
+    value.into_string().map_err(|_| UsageError::NotUnicode { flag })
 }
 
 /// `command`, if its flag was not written as `--help=value`.
@@ -97,102 +173,39 @@ fn alone(parser: &mut lexopt::Parser, command: Command) -> Result<Command, Usage
     parser.optional_value().map_or(Ok(command), |_| Err(UsageError::UnexpectedValue))
 }
 
-fn find(flag: &str) -> Result<&'static Setting, UsageError> {
+fn out_of_place(given: Given) -> UsageError {
+    match given {
+        Given::Word(word) => unknown_word(&word),
+        Given::Flag(flag) => UsageError::UnknownFlag { flag, nearest: None },
+        Given::Help => UsageError::UnknownFlag { flag: "--help".to_owned(), nearest: None },
+        Given::Version => UsageError::UnknownFlag { flag: "--version".to_owned(), nearest: None },
+    }
+}
+
+fn unknown_word(word: &str) -> UsageError {
+    let nearest = nearest(&word.to_ascii_lowercase(), WORDS.map(|(word, _)| word.to_owned()).into_iter());
+    UsageError::UnknownWord { word: masked(word), nearest }
+}
+
+/// The setting with this flag; `others` are flags of the command that it might have been mistyped for.
+fn find(flag: &str, others: &[String]) -> Result<&'static Setting, UsageError> {
     let known = settings::ALL.iter().find(|setting| setting.flag() == flag);
     if let Some(Setting { name, .. }) = known.filter(|setting| setting.is_secret()) {
         return Err(UsageError::Secret { name });
     }
-    known.ok_or_else(|| UsageError::UnknownFlag { flag: flag.to_owned(), nearest: nearest(flag) })
+    let fixed = ["--help", "--version"].map(str::to_owned).into_iter();
+    let flags = settings::ALL.iter().filter(|setting| !setting.is_secret()).map(Setting::flag);
+    let all = flags.chain(fixed).chain(others.iter().cloned());
+    // `--INGESTION_URL` counts as `--ingestion-url`.
+    let given = flag.to_ascii_lowercase().replace('_', "-");
+    known.ok_or_else(|| UsageError::UnknownFlag { flag: flag.to_owned(), nearest: nearest(&given, all) })
 }
 
-/// The flag that is the fewest edits away, if those are few. `--INGESTION_URL` counts as `--ingestion-url`.
-fn nearest(flag: &str) -> Option<String> {
-    let flag = flag.to_ascii_lowercase().replace('_', "-");
-    let fixed = ["--help", "--version"].map(str::to_owned);
-    let distance = |known: &String| strsim::osa_distance(&flag, known);
-    let flags = settings::ALL.iter().filter(|setting| !setting.is_secret()).map(Setting::flag);
-    let best = flags.chain(fixed).min_by_key(distance)?;
-    (distance(&best) <= NEAR).then_some(best)
+/// The one that is the fewest edits away, if those are few.
+pub(crate) fn nearest(given: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    let distance = |known: &String| strsim::osa_distance(given, known);
+    known.min_by_key(distance).filter(|best| distance(best) <= NEAR)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_is_no_flag() {
-        let name = "AZURE_CLIENT_SECRET";
-        assert_eq!(fault(&["--azure-client-secret", "hush"]), UsageError::Secret { name });
-        assert!(!fault(&["--azure-client-secret=hush"]).to_string().contains("hush"));
-    }
-
-    fn run(arguments: &[&str]) -> Result<Command, UsageError> {
-        parse(arguments.iter().map(OsString::from))
-    }
-
-    fn fault(arguments: &[&str]) -> UsageError {
-        run(arguments).expect_err("a usage error")
-    }
-
-    #[test]
-    fn a_flag_takes_its_value_from_the_next_word_or_after_an_equals_sign() {
-        let Ok(Command::Run(values)) = run(&["--ingestion-url", "https://h/x", "--listening-port=9", "--cluster="])
-        else {
-            panic!("no run");
-        };
-        let expected = [("CLUSTER", ""), ("INGESTION_URL", "https://h/x"), ("LISTENING_PORT", "9")];
-        assert!(values.iter().map(|(name, value)| (*name, value.as_str())).eq(expected), "{values:?}");
-    }
-
-    #[test]
-    fn the_last_of_a_repeated_flag_counts() {
-        let Ok(Command::Run(values)) = run(&["--cluster", "a", "--cluster", "b"]) else { panic!("no run") };
-        assert_eq!(values["CLUSTER"], "b");
-    }
-
-    #[test]
-    fn help_and_version_win_over_what_follows() {
-        assert!(matches!(run(&["--help", "--nonsense"]), Ok(Command::Help)));
-        assert!(matches!(run(&["-h"]), Ok(Command::Help)));
-        assert!(matches!(run(&["-V"]), Ok(Command::Version)));
-        assert!(matches!(run(&["--version"]), Ok(Command::Version)));
-    }
-
-    #[test]
-    fn unknown_flag_proposes_the_nearest() {
-        for (given, meant) in [
-            ("--ingestion-urll", "--ingestion-url"),
-            ("--INGESTION_URL", "--ingestion-url"),
-            ("--listen-port", "--listening-port"),
-            ("--verison", "--version"),
-        ] {
-            assert!(fault(&[given]).to_string().ends_with(&format!("did you mean {meant}?")), "{given}");
-        }
-        assert_eq!(fault(&["--bearer-token=hush"]).to_string(), "there is no flag --bearer-token");
-        assert_eq!(fault(&["-x"]).to_string(), "there is no flag -x");
-    }
-
-    #[test]
-    fn missing_value() {
-        assert_eq!(fault(&["--cluster"]), UsageError::MissingValue { flag: "--cluster".to_owned() });
-    }
-
-    #[test]
-    fn unexpected_value() {
-        assert_eq!(fault(&["--help=all"]), UsageError::UnexpectedValue);
-    }
-
-    #[test]
-    fn no_flag() {
-        assert_eq!(fault(&["check"]), UsageError::NoFlag);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn not_unicode() {
-        use std::os::unix::ffi::OsStringExt;
-        let value = OsString::from_vec(vec![0xff]);
-        let error = parse([OsString::from("--cluster"), value]).expect_err("a usage error");
-        assert_eq!(error, UsageError::NotUnicode { flag: "--cluster".to_owned() });
-    }
-}
+mod tests;

@@ -2,9 +2,9 @@
 //! that was knowable at the start; what needs the network is not looked at here.
 
 mod authority;
-mod cloud;
+pub(crate) mod cloud;
 pub(crate) mod effective;
-mod fault;
+pub(crate) mod fault;
 mod forwarding;
 mod identity;
 mod ingestion;
@@ -12,7 +12,7 @@ mod limits;
 mod listen;
 mod logging;
 mod network;
-mod quantity;
+pub(crate) mod quantity;
 mod readable;
 mod reader;
 pub(crate) mod settings;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use remora_smol::About;
 
+use crate::arguments::{CHECK_FLAGS, WORDS};
 use crate::config::effective;
 use crate::config::settings::{self, Group, Setting};
 
@@ -12,9 +13,28 @@ Remora takes Prometheus remote write on localhost, puts a Microsoft Entra token 
 and forwards it to an Azure Monitor workspace.
 
 Usage: remora [--<setting> <value>]...
+       remora check [--<setting> <value>]... [<flag>]...
+       remora explain [<code>]
+";
 
+const SETTINGS: &str = "
 Each setting but secrets is a flag and an environment variable. The flag wins over the variable,
 the variable over the default. An empty value counts as unset. There is no configuration file.
+";
+
+const CHECK: &str = "\
+Finds out whether this pod can write to Azure Monitor: configuration, environment, network, clock,
+projected token, token exchange, role, the running process, and Prometheus' queue. Of what fails the
+first cause is named, with the command that repairs it. It takes the same environment and flags as
+the sidecar beside which it runs:
+
+  kubectl exec <pod> -n <namespace> -c prom-remotewrite -- /remora check
+
+Flags:
+";
+
+const CHECK_CLOSING: &str = "
+Exit codes: 0 nothing failed, 1 something failed, 2 something was warned of and --strict is given, 64 wrong usage.
 ";
 
 const CLOSING: &str = "
@@ -50,9 +70,13 @@ pub(crate) fn about(effective: &[(&'static str, String)]) -> About {
     About { version: env!("CARGO_PKG_VERSION"), target: target(), tls: TLS, identity, settings }
 }
 
-/// Every setting by group, with flag, variable, meaning and default.
+/// Commands, and every setting by group with flag, variable, meaning and default.
 pub(crate) fn help() -> String {
-    let mut text = format!("{}\n\n{INTRODUCTION}", version());
+    let mut text = format!("{}\n\n{INTRODUCTION}\nCommands:\n", version());
+    for (word, meaning) in WORDS {
+        let _ = writeln!(text, "  {word:<9} {meaning}");
+    }
+    text.push_str(SETTINGS);
     for group in Group::ALL {
         let _ = writeln!(text, "\n{group}:");
         for setting in settings::ALL.iter().filter(|setting| setting.group == group) {
@@ -60,6 +84,16 @@ pub(crate) fn help() -> String {
         }
     }
     text.push_str(CLOSING);
+    text
+}
+
+/// The flags of `remora check`.
+pub(crate) fn check() -> String {
+    let mut text = format!("{}\n\n{CHECK}", version());
+    for (flag, placeholder, meaning) in CHECK_FLAGS {
+        let _ = writeln!(text, "  {:<20}  {meaning}", format!("{flag} {placeholder}"));
+    }
+    text.push_str(CHECK_CLOSING);
     text
 }
 
@@ -80,11 +114,12 @@ mod tests {
     #[test]
     fn help_fits_a_terminal_and_names_every_setting() {
         let help = help();
+        assert!(WORDS.iter().all(|(word, _)| help.contains(word)));
         for setting in settings::ALL {
             assert!(help.contains(setting.name), "{}", setting.name);
             assert_ne!(help.contains(&format!("{} ", setting.flag())), setting.is_secret(), "{}", setting.name);
         }
-        for line in help.lines() {
+        for line in help.lines().chain(check().lines()) {
             assert!(line.chars().count() <= 120, "{line}");
         }
     }

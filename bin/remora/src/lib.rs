@@ -4,16 +4,21 @@
 //! It is a library so that its configuration can be fuzzed; the program calls [`main`] and nothing else.
 
 mod arguments;
+mod check;
 mod config;
+mod explain;
 mod help;
 mod journal;
 mod log;
+mod pages;
 mod serve;
 mod standard_error;
 mod termination;
 
 #[cfg(test)]
 mod readme;
+#[cfg(test)]
+mod runbook;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -21,6 +26,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use arguments::{Command, UsageError};
+use config::fault::masked;
 use config::source::{Environment, Over};
 use config::{Faults, Loaded, effective};
 use log::{Format, Level, Log};
@@ -34,7 +40,10 @@ const CONFIGURATION: u8 = 78;
 pub fn main() -> ExitCode {
     match arguments::parse(std::env::args_os().skip(1)) {
         Ok(Command::Help) => print(&help::help()),
+        Ok(Command::CheckHelp) => print(&help::check()),
         Ok(Command::Version) => print(&format!("{}\n", help::version())),
+        Ok(Command::Check(options, flags)) => check::check(&options, &Over(flags, Environment)),
+        Ok(Command::Explain(code)) => explain_code(code.as_deref()),
         Ok(Command::Run(flags)) => match config::load(&Over(flags, Environment)) {
             Ok(loaded) => start(&loaded),
             Err(faults) => refuse(&faults),
@@ -58,6 +67,19 @@ fn print(text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// A code that is unknown is wrong usage.
+fn explain_code(code: Option<&str>) -> ExitCode {
+    let Some(code) = code else { return print(&explain::list()) };
+    explain::explain(code).map_or_else(
+        |nearest| {
+            let meant = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
+            complain(&format!("remora: there is no page for {}{meant}\nremora explain lists all\n", masked(code)));
+            ExitCode::from(USAGE)
+        },
+        |page| print(&page),
+    )
+}
+
 fn start(loaded: &Loaded) -> ExitCode {
     let log = Log::new(loaded.level, loaded.format);
     let version = env!("CARGO_PKG_VERSION");
@@ -67,7 +89,11 @@ fn start(loaded: &Loaded) -> ExitCode {
     let fields: Vec<_> = effective.iter().map(|(name, value)| (*name, value as &dyn Display)).collect();
     log.line(Level::Info, "effective configuration", &fields);
     for warning in &loaded.warnings {
-        log.line(Level::Warn, "odd configuration", &[("name", &warning.name), ("detail", &warning.text)]);
+        log.line(
+            Level::Warn,
+            "odd configuration",
+            &[("code", &warning.page), ("name", &warning.name), ("detail", &warning.text)],
+        );
     }
     serve::serve(&loaded.config, about, log)
 }
@@ -90,14 +116,23 @@ fn log_faults(faults: &Faults) {
         log.line(
             Level::Error,
             "wrong configuration",
-            &[("name", &fault.name), ("value", &value), ("fault", &fault.reject.wrong), ("fix", &fault.reject.fix)],
+            &[
+                ("code", &fault.page()),
+                ("name", &fault.name),
+                ("value", &value),
+                ("fault", &fault.reject.wrong),
+                ("fix", &fault.reject.fix),
+            ],
         );
     }
 }
 
 fn misused(error: &UsageError) -> ExitCode {
-    let text = format!("remora: {error}\nremora --help lists all flags\n");
-    termination::leave(&text);
+    let text = format!("remora: {error}\nremora --help lists all commands and flags\n");
+    // A word is typed into a running container, whose last words are not ours to write.
+    if std::env::args_os().nth(1).is_none_or(|first| first.as_encoded_bytes().starts_with(b"-")) {
+        termination::leave(&text);
+    }
     complain(&text);
     ExitCode::from(USAGE)
 }

@@ -1,11 +1,19 @@
-//! Keeps the README's tables of settings and of metrics equal to the tables in the code.
+//! Keeps parts of the README equal to what they are made from.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Mutex;
 
+use crate::arguments::CHECK_FLAGS;
+use crate::check;
 use crate::config::settings::{self, Group};
 
-/// Set to anything, it makes the tests write the tables instead of comparing them.
+const INGESTION: &str = "https://amw-7e57.eastus-1.metrics.ingest.monitor.azure.com/dataCollectionRules/dcr-7e57/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
+/// Signed by nobody: pod `prometheus-0` of the namespace `monitoring`, service account `prometheus`.
+const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2Vhc3R1cy5vaWMucHJvZC1ha3MuYXp1cmUuY29tLzdlNTcvIiwic3ViIjoic3lzdGVtOnNlcnZpY2VhY2NvdW50Om1vbml0b3Jpbmc6cHJvbWV0aGV1cyIsImF1ZCI6WyJhcGk6Ly9BenVyZUFEVG9rZW5FeGNoYW5nZSJdLCJrdWJlcm5ldGVzLmlvIjp7Im5hbWVzcGFjZSI6Im1vbml0b3JpbmciLCJwb2QiOnsibmFtZSI6InByb21ldGhldXMtMCJ9LCJzZXJ2aWNlYWNjb3VudCI6eyJuYW1lIjoicHJvbWV0aGV1cyJ9fX0.c2ln";
+
+/// Set to anything, it makes the tests write those parts instead of comparing them.
 const REWRITE: &str = "REMORA_WRITE_README";
 
 /// One Markdown table for all groups.
@@ -33,25 +41,56 @@ fn metrics() -> String {
     table
 }
 
-fn readme() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")
-}
-
 /// The table between the two marks that name it is `table`.
 fn judge(name: &str, source: &str, table: &str) {
     let (begin, end) = (format!("<!-- {name}: made from {source} -->\n"), format!("<!-- end of {name} -->"));
-    let text = std::fs::read_to_string(readme()).expect("README.md");
-    let (before, rest) = text.split_once(&begin).expect("the mark before the table");
-    let (found, after) = rest.split_once(&end).expect("the mark behind the table");
-    if std::env::var_os(REWRITE).is_some() {
-        std::fs::write(readme(), format!("{before}{begin}{table}{end}{after}")).expect("a writable README.md");
-    } else {
-        assert_eq!(found, table, "{REWRITE}=1 cargo test -p remora readme writes it anew");
-    }
+    assert_part("README.md", &begin, &end, table);
 }
 
 #[test]
 fn the_readmes_tables_list_settings_and_metrics_as_they_are() {
     judge("settings", "bin/remora/src/config/settings.rs", &settings());
     judge("metrics", "runtime-smol/src/report.rs", &metrics());
+}
+
+#[test]
+fn the_readmes_table_of_check_flags_is_that_of_the_program() {
+    let mut table = String::from("| Flag | Meaning |\n|---|---|\n");
+    for (flag, placeholder, meaning) in CHECK_FLAGS {
+        let value = if placeholder.is_empty() { String::new() } else { format!(" {placeholder}") };
+        let _ = writeln!(table, "| `{flag}{value}` | {meaning} |");
+    }
+    let begin = "<!-- check flags: made from bin/remora/src/arguments/check.rs -->\n";
+    assert_part("README.md", begin, "<!-- end of check flags -->", &table);
+}
+
+/// A pod whose service account has no annotation, checked without a network.
+#[test]
+fn the_readmes_sample_is_what_the_program_prints() {
+    let pod = [("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/"), ("HOSTNAME", "prometheus-0")];
+    let given = [("AZURE_TENANT_ID", "72f988bf-86f1-41af-91ab-2d7cd011db47"), ("INGESTION_URL", INGESTION)];
+    let token = std::env::temp_dir().join(format!("remora-readme-{}", std::process::id()));
+    std::fs::write(&token, TOKEN).expect("a writable folder");
+    let mut source: BTreeMap<&str, String> =
+        pod.into_iter().chain(given).map(|(name, value)| (name, value.to_owned())).collect();
+    source.insert("AZURE_FEDERATED_TOKEN_FILE", token.display().to_string());
+    let printed = check::offline_in_short(&source);
+    std::fs::remove_file(token).expect("the file that was written");
+    let made = format!("```\n$ remora check --pre -o short\n{printed}```\n");
+    assert_part("README.md", "<!-- sample: made by bin/remora/src/readme.rs -->\n", "<!-- end of sample -->", &made);
+}
+
+/// The part between two marks of a document is `made`; or it is written anew, one part after the other.
+pub(crate) fn assert_part(document: &str, begin: &str, end: &str, made: &str) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(document);
+    let text = std::fs::read_to_string(&path).expect(document);
+    let (before, rest) = text.split_once(begin).expect("the mark before the part");
+    let (found, after) = rest.split_once(end).expect("the mark behind the part");
+    if std::env::var_os(REWRITE).is_some() {
+        std::fs::write(&path, format!("{before}{begin}{made}{end}{after}")).expect("a writable document");
+        return;
+    }
+    assert_eq!(found, made, "{REWRITE}=1 cargo test -p remora writes {document} anew");
 }

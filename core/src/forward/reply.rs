@@ -107,6 +107,19 @@ impl Refusal {
         }
     }
 
+    /// The code of the page that explains it, as `remora explain` takes it; none where nothing is wrong.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoToken => "REMORA-TOK-10",
+            Self::Rejected => "REMORA-RBAC-04",
+            Self::Capacity => "",
+            Self::Resolve => "REMORA-NET-01",
+            Self::Connect => "REMORA-NET-02",
+            Self::Tls => "REMORA-NET-03",
+            Self::Broken | Self::Timeout => "REMORA-RBAC-05",
+        }
+    }
+
     /// Seconds after which another attempt makes sense.
     const fn retry_after(self) -> Option<u64> {
         match self {
@@ -256,13 +269,13 @@ impl Line {
     /// A line for a refusal, with the driver's own words on it.
     pub(super) fn refusal(why: Refusal, detail: &str) -> Self {
         let colon = if detail.is_empty() { "" } else { ": " };
-        Self::remora(format_args!("{}{colon}{detail}", why.words()))
+        Self::remora(format_args!("{}{}{colon}{detail}", why.words(), Code(why.code())))
     }
 
     /// A line about Azure's answer, with the beginning of its body made printable.
     pub(super) fn azure(status: u16, what: &str, body: &[u8]) -> Self {
         let mut line = Self::default();
-        let _ = line.write_fmt(format_args!("remora: Azure answered {status}{what}"));
+        let _ = line.write_fmt(format_args!("remora: Azure answered {status}{what}{}", Code(code(status))));
         if !body.is_empty() {
             let _ = line.write_str(": ");
         }
@@ -289,6 +302,27 @@ impl fmt::Write for Line {
             let _ = self.0.push(byte);
         }
         Ok(())
+    }
+}
+
+/// The code of the page that explains a status of Azure's; none for verdicts on the data.
+pub const fn code(status: u16) -> &'static str {
+    match status {
+        401 => "REMORA-RBAC-04",
+        403 => "REMORA-RBAC-01",
+        404 => "REMORA-RBAC-02",
+        429 => "REMORA-RBAC-03",
+        500..=599 => "REMORA-RBAC-05",
+        _ => "",
+    }
+}
+
+/// A code as it stands in a line: ` [REMORA-NET-01]`, or nothing.
+struct Code(&'static str);
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, " [{}]", self.0) }
     }
 }
 

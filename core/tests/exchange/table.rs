@@ -157,7 +157,13 @@ fn refusals_of_the_credential_pass_once_the_hold_is_over() {
 #[test]
 fn throttling_is_503_with_a_bounded_retry_after() {
     let throttled = |fields, seconds| {
-        relayed(fields, Azure::Answers(429, fields, "too much"), 503, Some(seconds), "429 (throttled): too much")
+        relayed(
+            fields,
+            Azure::Answers(429, fields, "too much"),
+            503,
+            Some(seconds),
+            "429 (throttled) [REMORA-RBAC-03]: too much",
+        )
     };
     expect_all(vec![
         throttled("", "10"),
@@ -217,9 +223,9 @@ fn what_is_no_answer_is_502() {
 fn failures_on_the_way_are_503_and_silence_is_504() {
     let failed = |why, text| relayed(text, Azure::Unreachable(why, "the cause"), 503, Some("2"), text);
     expect_all(vec![
-        failed(Refusal::Resolve, "name resolution failed: the cause"),
-        failed(Refusal::Connect, "connection failed: the cause"),
-        failed(Refusal::Tls, "TLS failed: the cause"),
+        failed(Refusal::Resolve, "name resolution failed [REMORA-NET-01]: the cause"),
+        failed(Refusal::Connect, "connection failed [REMORA-NET-02]: the cause"),
+        failed(Refusal::Tls, "TLS failed [REMORA-NET-03]: the cause"),
         relayed("silence", Azure::Silent, 504, None, "did not answer in time"),
     ]);
 }

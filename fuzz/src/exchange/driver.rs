@@ -182,9 +182,12 @@ impl<'m> Driver<'m> {
         let n = piece.len().min(most);
         self.stored.extend_from_slice(&piece[..n]);
         if n > 0 {
+            assert!(
+                self.stored.len() <= super::POLICY.max_body_bytes || !self.is_lawful,
+                "more than the limit is stored"
+            );
             self.exchange.body_taken(self.now, n);
         }
-        assert!(self.stored.len() <= super::POLICY.max_body_bytes || !self.is_lawful, "more than the limit is stored");
         n > 0
     }
 

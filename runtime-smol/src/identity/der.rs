@@ -5,7 +5,7 @@ use ::der::{Decode as _, Length, Reader as _, SliceReader, Tag};
 
 /// A text is not what its place says it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 impl From<::der::Error> for Malformed {
     fn from(_: ::der::Error) -> Self {
@@ -14,10 +14,10 @@ impl From<::der::Error> for Malformed {
 }
 
 /// One value.
-pub(super) type Any<'d> = AnyRef<'d>;
+pub(crate) type Any<'d> = AnyRef<'d>;
 
 /// The values that follow each other in `bytes`.
-pub(super) fn values(bytes: &[u8]) -> Result<Vec<Any<'_>>, Malformed> {
+pub(crate) fn values(bytes: &[u8]) -> Result<Vec<Any<'_>>, Malformed> {
     let mut reader = SliceReader::new(bytes)?;
     let mut values = Vec::new();
     while reader.remaining_len() != Length::ZERO {
@@ -27,31 +27,31 @@ pub(super) fn values(bytes: &[u8]) -> Result<Vec<Any<'_>>, Malformed> {
 }
 
 /// The values inside of a sequence.
-pub(super) fn sequence(any: Any<'_>) -> Result<Vec<Any<'_>>, Malformed> {
+pub(crate) fn sequence(any: Any<'_>) -> Result<Vec<Any<'_>>, Malformed> {
     if ::der::Tagged::tag(&any) == Tag::Sequence { values(any.value()) } else { Err(Malformed) }
 }
 
 /// The one value that `bytes` are.
-pub(super) fn only(bytes: &[u8]) -> Result<Any<'_>, Malformed> {
+pub(crate) fn only(bytes: &[u8]) -> Result<Any<'_>, Malformed> {
     Ok(AnyRef::from_der(bytes)?)
 }
 
 /// The value at a place.
-pub(super) fn at<'d>(values: &[Any<'d>], place: usize) -> Result<Any<'d>, Malformed> {
+pub(crate) fn at<'d>(values: &[Any<'d>], place: usize) -> Result<Any<'d>, Malformed> {
     values.get(place).copied().ok_or(Malformed)
 }
 
 /// Whether `any` is this identifier.
-pub(super) fn is(any: Any<'_>, oid: ObjectIdentifier) -> bool {
+pub(crate) fn is(any: Any<'_>, oid: ObjectIdentifier) -> bool {
     ::der::Tagged::tag(&any) == Tag::ObjectIdentifier && any.value() == oid.as_bytes()
 }
 
 /// The bytes of an octet string.
-pub(super) fn octets(any: Any<'_>) -> Result<&[u8], Malformed> {
+pub(crate) fn octets(any: Any<'_>) -> Result<&[u8], Malformed> {
     if ::der::Tagged::tag(&any) == Tag::OctetString { Ok(any.value()) } else { Err(Malformed) }
 }
 
 /// A small positive number.
-pub(super) fn number(any: Any<'_>) -> Result<u32, Malformed> {
+pub(crate) fn number(any: Any<'_>) -> Result<u32, Malformed> {
     Ok(any.decode_as::<u32>()?)
 }

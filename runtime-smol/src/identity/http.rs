@@ -14,8 +14,8 @@ use super::failure::Failure;
 use crate::config;
 use crate::connect::alternate;
 use crate::hint;
-use crate::{proxy, tls};
 use crate::trust::Trust;
+use crate::{proxy, tls};
 
 /// For one attempt, name resolution included.
 const TIMEOUT: Duration = Duration::from_secs(20);

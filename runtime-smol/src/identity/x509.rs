@@ -11,11 +11,11 @@ use super::der::{Any, Malformed, at, only, sequence};
 
 /// One certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Certificate {
+pub(crate) struct Certificate {
     /// All of it, in DER.
     pub(super) der: Vec<u8>,
-    pub(super) issuer: Vec<u8>,
-    pub(super) subject: Vec<u8>,
+    pub(crate) issuer: Vec<u8>,
+    pub(crate) subject: Vec<u8>,
     /// The key itself, as its algorithm writes it.
     pub(super) public_key: Vec<u8>,
     pub(super) not_before: SystemTime,
@@ -23,7 +23,7 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    pub(super) fn decode(der: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn decode(der: &[u8]) -> Result<Self, Malformed> {
         let whole = sequence(only(der)?)?;
         let mut fields = sequence(at(&whole, 0)?)?;
         // The version is left out in certificates of version 1.

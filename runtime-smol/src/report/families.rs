@@ -21,8 +21,7 @@ pub(super) const HOLD: Family = gauge(
 pub(super) const OLDEST: Family =
     gauge("remora_oldest_sample_age_seconds", "Age of the oldest sample in the last write, when it was answered.");
 
-pub(super) const IN_FLIGHT: Family =
-    gauge("remora_requests_in_flight", "Requests that are open, the one for this page included.");
+pub(super) const IN_FLIGHT: Family = gauge("remora_requests_in_flight", "Requests that are open.");
 
 pub(super) const FORWARDS_LIMIT: Family =
     gauge("remora_requests_forwarded_limit", "Requests that are forwarded at once at most: MAX_IN_FLIGHT.");

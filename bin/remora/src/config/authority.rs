@@ -7,6 +7,7 @@ use super::fault::Reject;
 use super::reader::Reader;
 use super::settings::{AAD_HOST_ENDPOINT, AZURE_AUTHORITY_HOST, CLOUD, Setting};
 use super::url;
+use crate::pages::ENV_04;
 
 /// Reads the authority host. `AZURE_AUTHORITY_HOST` wins over the cloud's own; for a custom cloud `AAD_HOST_ENDPOINT`,
 /// which a person wrote, wins over `AZURE_AUTHORITY_HOST`, which the webhook puts everywhere.
@@ -53,5 +54,6 @@ fn warn_of_another_cloud(reader: &mut Reader<'_>, cloud: Cloud, authority: &Endp
         return;
     };
     let (host, name) = (authority.host(), other.name());
-    reader.warn(&CLOUD, format!("is {}, but the authority {host} belongs to {name}; set CLOUD={name}", cloud.name()));
+    let text = format!("is {}, but the authority {host} belongs to {name}; set CLOUD={name}", cloud.name());
+    reader.warn_on(&ENV_04, &CLOUD, text);
 }

@@ -65,6 +65,17 @@ impl Cloud {
             _ => None,
         }
     }
+
+    /// The cloud that an ingestion host of Azure Monitor belongs to.
+    pub(crate) fn of_ingestion(host: &str) -> Option<Self> {
+        let (_, suffix) = host.split_once(".ingest.monitor.azure.")?;
+        match suffix {
+            "com" => Some(Self::Public),
+            "us" => Some(Self::Government),
+            "cn" => Some(Self::China),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -83,6 +94,15 @@ mod tests {
             assert_eq!(Cloud::parse(text), Ok(cloud), "{text}");
         }
         assert!(Cloud::parse("AZURE").is_err());
+    }
+
+    #[test]
+    fn each_cloud_has_its_ingestion_hosts() {
+        let host = |suffix: &str| format!("x-1.eastus-1.metrics.ingest.monitor.azure.{suffix}");
+        for (suffix, cloud) in [("com", Cloud::Public), ("us", Cloud::Government), ("cn", Cloud::China)] {
+            assert_eq!(Cloud::of_ingestion(&host(suffix)), Some(cloud));
+        }
+        assert_eq!(Cloud::of_ingestion("localhost"), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::pages::{self, Page};
+
 /// Longest part of a value that is repeated in a fault, in characters.
 const MAX_SHOWN: usize = 200;
 
@@ -12,12 +14,42 @@ pub(crate) struct Reject {
     pub(crate) wrong: String,
     /// What to change, or the command that tells more.
     pub(crate) fix: String,
+    /// Where that is explained, when it is another page than the setting's own.
+    page: Option<&'static Page>,
 }
 
 impl Reject {
     /// A refusal in these words.
     pub(crate) fn new(wrong: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { wrong: wrong.into(), fix: fix.into() }
+        Self { wrong: wrong.into(), fix: fix.into(), page: None }
+    }
+
+    /// Explained on this page.
+    pub(crate) fn on(mut self, page: &'static Page) -> Self {
+        self.page = Some(page);
+        self
+    }
+}
+
+/// What the names of an identity's other settings begin with.
+const IDENTITY: [&str; 6] =
+    ["AZURE_CLIENT_", "AZURE_MANAGED_", "AZURE_POD_IDENTITY_", "AZURE_KUBERNETES_", "IDENTITY_", "IMDS_"];
+
+/// The page about a setting's value.
+pub(super) fn page_of(name: &str) -> &'static Page {
+    match name {
+        "INGESTION_URL" => &pages::CFG_01,
+        "LISTENING_PORT" | "ADMIN_PORT" | "ALLOWED_SOURCES" => &pages::CFG_04,
+        "IDENTITY_TYPE" | "CLOUD" | "INGESTION_AAD_AUDIENCE" | "AAD_HOST_ENDPOINT" | "AZURE_AUTHORITY_HOST" => {
+            &pages::CFG_05
+        }
+        "AZURE_CLIENT_ID" => &pages::ENV_02,
+        "AZURE_TENANT_ID" => &pages::ENV_03,
+        "AZURE_FEDERATED_TOKEN_FILE" => &pages::TOK_01,
+        "SSL_CERT_FILE" | "SSL_CERT_DIR" => &pages::CFG_07,
+        "HTTPS_PROXY" | "NO_PROXY" => &pages::CFG_08,
+        _ if IDENTITY.iter().any(|start| name.starts_with(start)) => &pages::CFG_09,
+        _ => &pages::CFG_06,
     }
 }
 
@@ -35,19 +67,27 @@ pub(crate) struct Fault {
 impl Fault {
     /// A fault of `name`, whose `value` is masked here, and so are the parts of it that the reasons repeat.
     pub(crate) fn new(name: &str, value: Option<&str>, reject: Reject) -> Self {
-        let Reject { wrong, fix } = reject;
-        let reject = Reject { wrong: masked_words(&wrong), fix: masked_words(&fix) };
+        let Reject { wrong, fix, page } = reject;
+        let reject = Reject { wrong: masked_words(&wrong), fix: masked_words(&fix), page };
         Self { name: name.to_owned(), value: value.map(masked), reject }
+    }
+
+    /// Where it is explained.
+    pub(crate) fn page(&self) -> &'static Page {
+        self.reject.page.unwrap_or_else(|| page_of(&self.name))
+    }
+
+    /// Name, value and what is wrong, without the repair.
+    pub(crate) fn seen(&self) -> String {
+        let equals = self.value.as_ref().map(|value| format!("={value}")).unwrap_or_default();
+        format!("{}{equals}: {}", self.name, self.reject.wrong)
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)?;
-        if let Some(value) = &self.value {
-            write!(f, "={value}")?;
-        }
-        write!(f, ": {}\n    fix: {}", self.reject.wrong, self.reject.fix.replace('\n', "\n         "))
+        let fix = self.reject.fix.replace('\n', "\n         ");
+        write!(f, "{} [{}]\n    fix: {fix}", self.seen(), self.page())
     }
 }
 
@@ -135,8 +175,11 @@ mod tests {
     #[test]
     fn a_fault_says_name_value_reason_and_fix() {
         let fault = Fault::new("LISTENING_PORT", Some("0"), Reject::new("not a port", "say 8081\nor nothing"));
-        assert_eq!(fault.to_string(), "LISTENING_PORT=0: not a port\n    fix: say 8081\n         or nothing");
+        assert_eq!(
+            fault.to_string(),
+            "LISTENING_PORT=0: not a port [REMORA-CFG-04]\n    fix: say 8081\n         or nothing"
+        );
         let fault = Fault::new("INGESTION_URL", None, Reject::new("is not set", "set it"));
-        assert_eq!(fault.to_string(), "INGESTION_URL: is not set\n    fix: set it");
+        assert_eq!(fault.to_string(), "INGESTION_URL: is not set [REMORA-CFG-01]\n    fix: set it");
     }
 }

@@ -6,6 +6,7 @@ use super::fault::Reject;
 use super::reader::Reader;
 use super::settings::INGESTION_URL;
 use super::url;
+use crate::pages::{CFG_02, CFG_03};
 
 const WHERE_TO_FIND: &str = "copy \"Metrics ingestion endpoint\" from the workspace's Overview page in the portal";
 const SHAPE: &str = "https://<endpoint>.metrics.ingest.monitor.azure.com/dataCollectionRules/<dcr>/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
@@ -18,10 +19,12 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Endpoint> {
     };
     let endpoint = reader.parsed(&INGESTION_URL, &text, parse)?;
     if !endpoint.path().contains("/dataCollectionRules/") {
-        reader.warn(&INGESTION_URL, format!("the path names no data collection rule; Azure's looks like {SHAPE}"));
+        let text = format!("the path names no data collection rule; Azure's looks like {SHAPE}");
+        reader.warn_on(&CFG_02, &INGESTION_URL, text);
     }
     if !names_api_version(&endpoint) {
-        reader.warn(&INGESTION_URL, "no api-version in the query; Azure wants ?api-version=2023-04-24 at the end");
+        let text = "no api-version in the query; Azure wants ?api-version=2023-04-24 at the end";
+        reader.warn_on(&CFG_03, &INGESTION_URL, text);
     }
     Some(endpoint)
 }
@@ -30,17 +33,19 @@ fn parse(text: &str) -> Result<Endpoint, Reject> {
     let endpoint = url::parse(text)?;
     let host = endpoint.host();
     if host.contains(".prometheus.monitor.azure.") {
-        return Err(Reject::new("is the workspace's query endpoint, which takes no samples", WHERE_TO_FIND));
+        let wrong = "is the workspace's query endpoint, which takes no samples";
+        return Err(Reject::new(wrong, WHERE_TO_FIND).on(&CFG_02));
     }
     if host.contains(".ingest.monitor.azure.") && !host.contains(".metrics.") {
         let metrics = host.replacen(".ingest.", ".metrics.ingest.", 1);
         return Err(Reject::new(
             "is the logs endpoint of the data collection endpoint",
             format!("use the metrics endpoint: {metrics}"),
-        ));
+        )
+        .on(&CFG_02));
     }
     if endpoint.path() == "/" {
-        return Err(Reject::new("has no path", format!("give the whole URL; it looks like\n{SHAPE}")));
+        return Err(Reject::new("has no path", format!("give the whole URL; it looks like\n{SHAPE}")).on(&CFG_02));
     }
     Ok(endpoint)
 }

@@ -1,8 +1,9 @@
 //! Reads settings one after the other and collects every fault, so that a person sees all of them at once.
 
-use super::fault::{Fault, Reject};
+use super::fault::{Fault, Reject, page_of};
 use super::settings::{Preset, Setting};
 use super::source::Source;
+use crate::pages::Page;
 
 /// Something that works but is probably not meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(crate) struct Warning {
     pub(crate) name: &'static str,
     /// What is odd and what to do.
     pub(crate) text: String,
+    /// Where it is explained.
+    pub(crate) page: &'static Page,
 }
 
 /// A source under examination.
@@ -81,7 +84,12 @@ impl<'s> Reader<'s> {
 
     /// Records something odd about `setting`.
     pub(crate) fn warn(&mut self, setting: &Setting, text: impl Into<String>) {
-        self.warnings.push(Warning { name: setting.name, text: text.into() });
+        self.warn_on(page_of(setting.name), setting, text);
+    }
+
+    /// The same, explained on a page other than the setting's own.
+    pub(crate) fn warn_on(&mut self, page: &'static Page, setting: &Setting, text: impl Into<String>) {
+        self.warnings.push(Warning { name: setting.name, text: text.into(), page });
     }
 
     /// Everything found.

@@ -22,7 +22,7 @@ fn fix(kind: ErrorKind) -> &'static str {
         ErrorKind::NotFound => {
             "leave the variable to the webhook; it mounts the token at /var/run/secrets/azure/wi/token/azure-identity-token\n\
              since v1.6.0 and at /var/run/secrets/azure/tokens/azure-identity-token before:\n\
-             kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[?(@.projected)].name}'"
+             kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[*].projected.sources[*].serviceAccountToken}'"
         }
         ErrorKind::PermissionDenied => {
             "set fsGroup in the pod's securityContext, so that the user of this container may read projected volumes"

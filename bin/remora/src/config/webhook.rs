@@ -7,17 +7,8 @@
 use super::fault::Reject;
 use super::reader::Reader;
 use super::settings::{AZURE_AUTHORITY_HOST, AZURE_CLIENT_ID, AZURE_FEDERATED_TOKEN_FILE, AZURE_TENANT_ID, Setting};
+use crate::pages::{ENV_01, ENV_02, ENV_03};
 
-const NOT_THERE: &str = "label the pod azure.workload.identity/use: \"true\" (in kube-prometheus-stack: prometheus.prometheusSpec.podMetadata.labels)\n\
-     and see whether the cluster has the webhook (pods in kube-system are left out; AKS: az aks update --enable-oidc-issuer --enable-workload-identity):\n\
-     kubectl get pod <pod> -n <namespace> -o jsonpath='{.metadata.labels.azure\\.workload\\.identity/use}'\n\
-     kubectl get mutatingwebhookconfiguration -o name";
-const NO_CLIENT: &str = "annotate the service account, then replace the pod, since variables are set when it is made:\n\
-     kubectl annotate sa <service-account> -n <namespace> azure.workload.identity/client-id=<client-id> --overwrite\n\
-     kubectl delete pod <pod> -n <namespace>";
-const NO_TENANT: &str = "annotate the service account, then replace the pod, since variables are set when it is made:\n\
-     kubectl annotate sa <service-account> -n <namespace> azure.workload.identity/tenant-id=<tenant-id> --overwrite\n\
-     kubectl delete pod <pod> -n <namespace>";
 const NO_TOKEN_FILE: &str = "see what the container was given, and do not set the variable by hand:\n\
      kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.containers[*].env}'";
 
@@ -25,8 +16,11 @@ const NO_TOKEN_FILE: &str = "see what the container was given, and do not set th
 /// else one by one.
 pub(crate) fn report_missing(reader: &mut Reader<'_>) {
     let unset = |reader: &Reader<'_>, setting: &Setting| reader.given(setting).is_none();
-    let needed =
-        [(&AZURE_CLIENT_ID, NO_CLIENT), (&AZURE_TENANT_ID, NO_TENANT), (&AZURE_FEDERATED_TOKEN_FILE, NO_TOKEN_FILE)];
+    let needed = [
+        (&AZURE_CLIENT_ID, ENV_02.repair),
+        (&AZURE_TENANT_ID, ENV_03.repair),
+        (&AZURE_FEDERATED_TOKEN_FILE, NO_TOKEN_FILE),
+    ];
     let missing: Vec<_> = needed.into_iter().filter(|(setting, _)| unset(reader, setting)).collect();
     if missing.is_empty() {
         return;
@@ -34,7 +28,7 @@ pub(crate) fn report_missing(reader: &mut Reader<'_>) {
     if unset(reader, &AZURE_FEDERATED_TOKEN_FILE) && unset(reader, &AZURE_AUTHORITY_HOST) {
         let names: Vec<_> = missing.iter().map(|(setting, _)| setting.name).collect();
         let wrong = "not set, nor any other trace of the workload identity webhook: it did not change this pod";
-        reader.fault(&names.join(", "), None, Reject::new(wrong, NOT_THERE));
+        reader.fault(&names.join(", "), None, Reject::new(wrong, ENV_01.repair).on(&ENV_01));
         return;
     }
     for (setting, fix) in missing {

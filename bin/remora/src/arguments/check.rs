@@ -1,0 +1,98 @@
+//! The flags of `remora check`, beside those of every setting.
+
+use std::time::Duration;
+
+use super::{Command, Given, UsageError, Values, alone, find, nearest, next, unknown_word, value};
+use crate::check::{Choice, Form, Options, PrometheusUrl, Reach};
+use crate::config::fault::masked;
+use crate::config::quantity;
+
+/// Longest `--wait`.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Flag, what its value looks like, meaning.
+pub(crate) const FLAGS: [(&str, &str, &str); 10] = [
+    ("--pre", "", "open no sockets: configuration, environment and token file only"),
+    ("--write", "", "try the role, too, with a write that holds no samples"),
+    ("--wait", "DURATION", "try again every 5 seconds until nothing fails or the time is over"),
+    ("--only", "CHECK,…", "report on these alone: codes, or categories such as network"),
+    ("--skip", "CHECK,…", "leave these out, and go on as if they held"),
+    ("--output", "FORM", "table, json or short (what is wrong, and the last line); also -o"),
+    ("--strict", "", "exit with 2 when something was warned of"),
+    ("--prometheus", "URL", "the Prometheus whose queue is looked at [http://localhost:9090]"),
+    ("--no-color", "", "no colour on a terminal either; NO_COLOR does the same"),
+    ("--list-checks", "", "list all checks and exit"),
+];
+
+/// Reads what follows `check`.
+pub(super) fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
+    let (mut options, mut values) = (Options::default(), Values::new());
+    while let Some(argument) = next(&mut parser)? {
+        let flag = match argument {
+            Given::Help => return alone(&mut parser, Command::CheckHelp),
+            Given::Version => return alone(&mut parser, Command::Version),
+            Given::Word(word) => return Err(unknown_word(&word)),
+            Given::Flag(flag) if flag == "-o" => "--output".to_owned(),
+            Given::Flag(flag) => flag,
+        };
+        match FLAGS.iter().find(|(known, ..)| *known == flag) {
+            Some((switch, "", _)) => set(&mut options, switch),
+            Some((known, ..)) => take(&mut options, known, &value(&mut parser, flag)?)?,
+            None => {
+                let setting = find(&flag, &FLAGS.map(|(known, ..)| known.to_owned()))?;
+                values.insert(setting.name, value(&mut parser, flag)?);
+            }
+        }
+    }
+    Ok(Command::Check(Box::new(options), values))
+}
+
+fn set(options: &mut Options, switch: &str) {
+    match switch {
+        "--pre" => options.reach = Reach::Offline,
+        "--write" => options.reach = Reach::Write,
+        "--strict" => options.strict = true,
+        "--no-color" => options.plain = true,
+        _ => options.list = true,
+    }
+}
+
+fn take(options: &mut Options, flag: &'static str, text: &str) -> Result<(), UsageError> {
+    let bad = |takes: String| UsageError::BadValue { flag, value: masked(text), takes };
+    match flag {
+        "--wait" => {
+            let wait = quantity::duration(text, &(Duration::from_secs(1)..=LONGEST));
+            options.wait = Some(wait.map_err(|_| bad("a duration up to 24h, such as 5m".to_owned()))?);
+        }
+        "--only" => options.only.extend(choices(flag, text)?),
+        "--skip" => options.skip.extend(choices(flag, text)?),
+        "--prometheus" => {
+            let url =
+                PrometheusUrl::parse(text).ok_or_else(|| bad("a URL such as http://localhost:9090".to_owned()))?;
+            options.prometheus = url;
+        }
+        _ => {
+            options.form = match text.to_ascii_lowercase().as_str() {
+                "table" => Form::Table,
+                "json" => Form::Json,
+                "short" => Form::Short,
+                _ => return Err(bad("table, json or short".to_owned())),
+            };
+        }
+    }
+    Ok(())
+}
+
+fn choices(flag: &'static str, text: &str) -> Result<Vec<Choice>, UsageError> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let read = |part: &str| {
+        Choice::parse(part).ok_or_else(|| {
+            let takes = match nearest(part, Choice::all()) {
+                Some(nearest) => format!("codes and categories (did you mean {nearest}?)"),
+                None => "codes and categories (remora check --list-checks)".to_owned(),
+            };
+            UsageError::BadValue { flag, value: masked(part), takes }
+        })
+    };
+    parts.map(read).collect()
+}

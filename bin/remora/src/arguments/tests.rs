@@ -1,0 +1,127 @@
+//! Command lines, good and bad.
+
+use std::time::Duration;
+
+use super::*;
+use crate::check::{Form, Reach};
+
+fn run(arguments: &[&str]) -> Result<Command, UsageError> {
+    parse(arguments.iter().map(OsString::from))
+}
+
+fn fault(arguments: &[&str]) -> UsageError {
+    run(arguments).expect_err("a usage error")
+}
+
+#[test]
+fn a_flag_takes_its_value_from_the_next_word_or_after_an_equals_sign() {
+    let Ok(Command::Run(values)) = run(&["--ingestion-url", "https://h/x", "--listening-port=9", "--cluster="]) else {
+        panic!("no run");
+    };
+    let expected = [("CLUSTER", ""), ("INGESTION_URL", "https://h/x"), ("LISTENING_PORT", "9")];
+    assert!(values.iter().map(|(name, value)| (*name, value.as_str())).eq(expected), "{values:?}");
+}
+
+#[test]
+fn the_last_of_a_repeated_flag_counts() {
+    let Ok(Command::Run(values)) = run(&["--cluster", "a", "--cluster", "b"]) else { panic!("no run") };
+    assert_eq!(values["CLUSTER"], "b");
+}
+
+#[test]
+fn help_and_version_win_over_what_follows() {
+    assert!(matches!(run(&["--help", "--nonsense"]), Ok(Command::Help)));
+    assert!(matches!(run(&["-h"]), Ok(Command::Help)));
+    assert!(matches!(run(&["-V"]), Ok(Command::Version)));
+    assert!(matches!(run(&["--version"]), Ok(Command::Version)));
+}
+
+#[test]
+fn unknown_flag_proposes_the_nearest() {
+    for (given, meant) in [
+        ("--ingestion-urll", "--ingestion-url"),
+        ("--INGESTION_URL", "--ingestion-url"),
+        ("--listen-port", "--listening-port"),
+        ("--verison", "--version"),
+    ] {
+        assert!(fault(&[given]).to_string().ends_with(&format!("did you mean {meant}?")), "{given}");
+    }
+    assert_eq!(fault(&["--bearer-token=hush"]).to_string(), "there is no flag --bearer-token");
+    assert_eq!(fault(&["-x"]).to_string(), "there is no flag -x");
+}
+
+#[test]
+fn missing_value() {
+    assert_eq!(fault(&["--cluster"]), UsageError::MissingValue { flag: "--cluster".to_owned() });
+}
+
+#[test]
+fn unexpected_value() {
+    assert_eq!(fault(&["--help=all"]), UsageError::UnexpectedValue);
+}
+
+#[test]
+fn an_unknown_word_proposes_the_nearest() {
+    assert_eq!(fault(&["chek"]).to_string(), "there is no command chek; did you mean check?");
+    assert_eq!(fault(&["serve"]).to_string(), "there is no command serve");
+    assert_eq!(fault(&["eyJhbGciOi.x.y"]).to_string(), "there is no command (a token, not shown)");
+    // A command stands first.
+    assert!(matches!(fault(&["--cluster", "a", "check"]), UsageError::UnknownWord { .. }));
+    assert!(matches!(fault(&["explain", "CFG-01", "CFG-02"]), UsageError::UnknownWord { .. }));
+}
+
+fn options(arguments: &[&str]) -> (Box<Options>, Values) {
+    match run(arguments) {
+        Ok(Command::Check(options, values)) => (options, values),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn check_takes_its_own_flags_and_those_of_the_sidecar() {
+    let (options, values) =
+        options(&["check", "--pre", "-o", "json", "--cluster", "a", "--wait=5m", "--only", "CFG-01,network"]);
+    assert!(options.reach == Reach::Offline && options.wait == Some(Duration::from_secs(300)));
+    assert_eq!((options.form, options.only.len()), (Form::Json, 2));
+    assert_eq!(values["CLUSTER"], "a");
+}
+
+#[test]
+fn a_bad_value_of_a_flag_of_check_says_what_it_takes() {
+    for (arguments, said) in [
+        (["check", "-o", "yaml"], "--output takes table, json or short, not yaml"),
+        (["check", "--only", "CFG-99"], "--only takes codes and categories"),
+        (["check", "--skip", "netwrk"], "did you mean network?"),
+        (["check", "--prometheus", "localhost"], "--prometheus takes a URL"),
+        (["check", "--wait", "soon"], "--wait takes"),
+    ] {
+        let error = fault(&arguments).to_string();
+        assert!(error.contains(said), "{error}");
+    }
+    assert!(fault(&["check", "--strct"]).to_string().ends_with("did you mean --strict?"));
+    assert_eq!(fault(&["check", "--pre=yes"]), UsageError::UnexpectedValue);
+}
+
+#[test]
+fn explain_takes_one_code_or_none() {
+    assert!(matches!(run(&["explain"]), Ok(Command::Explain(None))));
+    assert!(matches!(run(&["explain", "CFG-01"]), Ok(Command::Explain(Some(code))) if code == "CFG-01"));
+    assert!(matches!(run(&["check", "--help"]), Ok(Command::CheckHelp)));
+}
+
+#[cfg(unix)]
+#[test]
+fn not_unicode() {
+    use std::os::unix::ffi::OsStringExt;
+    let value = OsString::from_vec(vec![0xff]);
+    let error = parse([OsString::from("--cluster"), value]).expect_err("a usage error");
+    assert_eq!(error, UsageError::NotUnicode { flag: "--cluster".to_owned() });
+}
+
+#[test]
+fn a_secret_is_no_flag() {
+    let name = "AZURE_CLIENT_SECRET";
+    assert_eq!(fault(&["--azure-client-secret", "hush"]), UsageError::Secret { name });
+    assert_eq!(fault(&["check", "--azure-client-secret", "hush"]), UsageError::Secret { name });
+    assert!(!fault(&["--azure-client-secret=hush"]).to_string().contains("hush"));
+}

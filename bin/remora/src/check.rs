@@ -1,0 +1,194 @@
+//! `remora check`: whether this pod can write to Azure Monitor, step by step from what the container was told to what
+//! Azure answers. Of everything that fails, the first cause is named, with the command that repairs it; what depends on
+//! it is left out.
+
+mod claims;
+mod configuration;
+mod context;
+mod environment;
+mod exchange;
+mod http;
+mod network;
+mod outcome;
+mod pod;
+mod process;
+mod projected;
+mod report;
+mod role;
+mod route;
+mod sender;
+mod steps;
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::config::source::Source;
+use crate::pages::{Category, Page};
+use context::Context;
+use report::{Report, Style};
+pub(crate) use sender::PrometheusUrl;
+
+/// Pause between two runs of `--wait`.
+const PAUSE: Duration = Duration::from_secs(5);
+/// Exit code of `--strict` when nothing failed but something was warned of.
+const WARNED: u8 = 2;
+
+/// How a report is written down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Every check, by category.
+    #[default]
+    Table,
+    /// One JSON document; see `bin/remora/schema/check.json`.
+    Json,
+    /// What is wrong, and the last line.
+    Short,
+}
+
+/// How far the checks go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// No socket is opened.
+    Offline,
+    /// Everything that changes nothing.
+    #[default]
+    Online,
+    /// A write without samples, too.
+    Write,
+}
+
+/// A check or a category of checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// This check.
+    Page(&'static Page),
+    /// All of this category.
+    Category(Category),
+}
+
+impl Choice {
+    /// Reads a code, or a category with a hyphen for each space.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let checked = |page: &&'static Page| steps::ALL.iter().any(|step| step.page == *page);
+        let named = |category: &Category| category.heading().replace(' ', "-").eq_ignore_ascii_case(text);
+        let category = Category::ALL.into_iter().find(named).map(Self::Category);
+        crate::pages::find(text).filter(checked).map(Self::Page).or(category)
+    }
+
+    /// Everything that can be chosen, as it is written.
+    pub(crate) fn all() -> impl Iterator<Item = String> {
+        let codes = steps::ALL.iter().map(|step| step.page.to_string());
+        codes.chain(Category::ALL.iter().map(|category| category.heading().replace(' ', "-")))
+    }
+
+    fn means(self, page: &'static Page) -> bool {
+        match self {
+            Self::Page(chosen) => chosen == page,
+            Self::Category(category) => category == page.category,
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// How far to go.
+    pub(crate) reach: Reach,
+    /// Try again until nothing fails or this time is over.
+    pub(crate) wait: Option<Duration>,
+    /// Show these; empty means all.
+    pub(crate) only: Vec<Choice>,
+    /// Leave these out, and go on as if they held.
+    pub(crate) skip: Vec<Choice>,
+    /// Fail on warnings, too.
+    pub(crate) strict: bool,
+    /// How to report.
+    pub(crate) form: Form,
+    /// Never use colour.
+    pub(crate) plain: bool,
+    /// List the checks in place of running them.
+    pub(crate) list: bool,
+    /// The Prometheus whose queue is looked at.
+    pub(crate) prometheus: PrometheusUrl,
+}
+
+/// Checks, reports on standard output, and says by its exit code what came of it: 0 all holds, 1 something failed, 2
+/// something was warned of and `--strict` was given.
+pub(crate) fn check(options: &Options, source: &dyn Source) -> ExitCode {
+    if options.list {
+        return crate::print(&listed());
+    }
+    let began = Instant::now();
+    let report = loop {
+        let mut cx = Context::new(options, source);
+        steps::run(&mut cx);
+        let report = Report::new(&cx);
+        let left = options.wait.and_then(|wait| wait.checked_sub(began.elapsed()));
+        match (report.first_failure(), left) {
+            (Some(code), Some(left)) if !left.is_zero() => {
+                tell(&format!("waiting, since {code} fails\n"));
+                thread::sleep(PAUSE.min(left));
+            }
+            _ => break report,
+        }
+    };
+    crate::print(&match options.form {
+        Form::Json => report.json(),
+        Form::Table => report.table(style(options, source), true),
+        Form::Short => report.table(style(options, source), false),
+    });
+    report.exit_code(options.strict)
+}
+
+/// Colour and signs for a terminal; plain words for everything else (<https://no-color.org>).
+fn style(options: &Options, source: &dyn Source) -> Style {
+    let set = |name: &str| source.var(name).filter(|value| !value.is_empty());
+    let terminal = std::io::stdout().is_terminal();
+    let dumb = set("TERM").is_some_and(|term| term == "dumb");
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default().to_ascii_uppercase();
+    Style {
+        colour: terminal && !dumb && !options.plain && set("NO_COLOR").is_none(),
+        signs: terminal && (locale.contains("UTF-8") || locale.contains("UTF8")),
+    }
+}
+
+/// One line for each check.
+fn listed() -> String {
+    let mut text = String::new();
+    for step in steps::ALL {
+        let _ =
+            writeln!(text, "{:<15}  {:<15}  {}", step.page.to_string(), step.page.category.heading(), step.page.title);
+    }
+    text
+}
+
+/// Standard output is for the report.
+fn tell(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// What `--pre -o short` prints for a pod with these variables, away from a terminal.
+#[cfg(test)]
+pub(crate) fn offline_in_short(source: &dyn Source) -> String {
+    let options = Options { reach: Reach::Offline, ..Options::default() };
+    let mut cx = Context::new(&options, source);
+    steps::run(&mut cx);
+    Report::new(&cx).table(Style { colour: false, signs: false }, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_is_a_code_or_a_category() {
+        assert_eq!(Choice::parse("cfg-01"), Some(Choice::Page(&crate::pages::CFG_01)));
+        assert_eq!(Choice::parse("Projected-Token"), Some(Choice::Category(Category::ProjectedToken)));
+        // A page that no check of its own leads to.
+        assert_eq!(Choice::parse("RBAC-04"), None);
+        assert!(Choice::all().all(|name| Choice::parse(&name).is_some()));
+    }
+}

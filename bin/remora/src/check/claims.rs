@@ -1,0 +1,124 @@
+//! The claims of a JSON web token, read to be shown and compared (RFC 7519). Its signature is not checked: whoever takes
+//! the token does that.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+/// What a token says.
+#[derive(Clone, Debug)]
+pub(super) struct Claims(Value);
+
+/// Why a text is no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClaimsError {
+    /// It has another number of parts than three.
+    Parts(usize),
+    /// Its header or its claims are no base64url of a JSON object.
+    Encoding,
+    /// It says that it is not signed.
+    Unsigned,
+}
+
+impl ClaimsError {
+    /// What is wrong, as the rest of a sentence that begins with the token.
+    pub(super) fn words(self) -> String {
+        match self {
+            Self::Parts(count) => format!("has {count} parts in place of three"),
+            Self::Encoding => "has a header or claims that are no base64url of JSON".to_owned(),
+            Self::Unsigned => "has a header without a signature algorithm".to_owned(),
+        }
+    }
+}
+
+impl Claims {
+    /// Reads the claims of a token in compact form. No part of the token is kept.
+    pub(super) fn read(token: &str) -> Result<Self, ClaimsError> {
+        let parts: Vec<&str> = token.trim().split('.').collect();
+        let [header, claims, _signature] = parts.as_slice() else { return Err(ClaimsError::Parts(parts.len())) };
+        let algorithm = object(header)?.get("alg").and_then(Value::as_str).unwrap_or("none").to_owned();
+        if algorithm.eq_ignore_ascii_case("none") {
+            return Err(ClaimsError::Unsigned);
+        }
+        object(claims).map(Self)
+    }
+
+    /// A claim that is a text.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
+    /// A text in nested objects, such as the pod's name in `kubernetes.io`.
+    pub(super) fn nested(&self, path: &[&str]) -> Option<&str> {
+        path.iter().try_fold(&self.0, |value, name| value.get(name))?.as_str()
+    }
+
+    /// A claim that is a text or a list of texts.
+    pub(super) fn texts(&self, name: &str) -> Vec<&str> {
+        match self.0.get(name) {
+            Some(Value::String(text)) => vec![text],
+            Some(Value::Array(texts)) => texts.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A claim that is a time in whole seconds since 1970, as clusters and Entra write it.
+    pub(super) fn time(&self, name: &str) -> Option<Duration> {
+        self.0.get(name)?.as_u64().map(Duration::from_secs)
+    }
+}
+
+fn object(part: &str) -> Result<Value, ClaimsError> {
+    let bytes = URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).map_err(|_| ClaimsError::Encoding)?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(|_| ClaimsError::Encoding)?;
+    if value.is_object() { Ok(value) } else { Err(ClaimsError::Encoding) }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The claims of a token that says this.
+    pub(in super::super) fn claims(json: &str) -> Claims {
+        Claims::read(&token(r#"{"alg":"RS256"}"#, json)).unwrap()
+    }
+
+    fn token(header: &str, claims: &str) -> String {
+        format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    #[test]
+    fn claims_of_each_kind_are_read() {
+        let claims = r#"{"iss":"https://i/","aud":["a","b"],"exp":1000,"kubernetes.io":{"pod":{"name":"p"}}}"#;
+        let claims = Claims::read(&format!("{}\n", token(r#"{"alg":"RS256"}"#, claims))).unwrap();
+        assert_eq!((claims.text("iss"), claims.texts("aud")), (Some("https://i/"), vec!["a", "b"]));
+        assert_eq!(claims.nested(&["kubernetes.io", "pod", "name"]), Some("p"));
+        assert_eq!(claims.time("exp"), Some(Duration::from_secs(1000)));
+        assert_eq!((claims.text("exp"), claims.time("iss"), claims.texts("sub").len()), (None, None, 0));
+    }
+
+    #[test]
+    fn what_is_no_token_says_why() {
+        let unsigned = token(r#"{"alg":"none"}"#, "{}");
+        for (text, error) in [
+            ("", ClaimsError::Parts(1)),
+            ("a.b", ClaimsError::Parts(2)),
+            ("!.e30.x", ClaimsError::Encoding),
+            ("e30.e30.x", ClaimsError::Unsigned),
+            (&unsigned, ClaimsError::Unsigned),
+        ] {
+            assert_eq!(Claims::read(text).unwrap_err(), error, "{text}");
+        }
+        assert_eq!(Claims::read(&token(r#"{"alg":"RS256"}"#, "[]")).unwrap_err(), ClaimsError::Encoding);
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_no_time() {
+        for time in ["-1", "1.5", "1e300", "\"1\"", "null"] {
+            let claims = Claims::read(&token(r#"{"alg":"RS256"}"#, &format!(r#"{{"exp":{time}}}"#))).unwrap();
+            assert_eq!(claims.time("exp"), None, "{time}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Whether the container was told what it needs. The configuration is read as the sidecar reads it; its faults and
+//! oddities are sorted by page here, and what only Azure would refuse is added.
+
+use remora_smol::Trust;
+use remora_smol::config::TrustSource;
+use remora_smol::endpoint::Endpoint;
+
+use super::context::{Checked, Context};
+use super::outcome::{Finding, Outcome};
+use crate::config::fault::masked;
+use crate::config::{Faults, Loaded};
+use crate::pages::{self, Page, is_command};
+
+/// Versions of the ingestion interface that Azure documents.
+const API_VERSIONS: [&str; 2] = ["2023-04-24", "2021-11-01-preview"];
+/// What follows the rule in the path of a write URL.
+const STREAM: &str = "streams/Microsoft-PrometheusMetrics/api/v1/write";
+
+/// The faults and oddities of `page`, if there are any.
+pub(super) fn faultless(cx: &Context<'_>, page: &'static Page) -> Result<(), Outcome> {
+    match &cx.loaded {
+        Ok(loaded) => warning(loaded, page).map_or(Ok(()), |finding| Err(Outcome::Warn(finding))),
+        Err(faults) => fault(faults, page).map_or(Ok(()), |finding| Err(Outcome::Fail(finding))),
+    }
+}
+
+fn warning(loaded: &Loaded, page: &'static Page) -> Option<Finding> {
+    let seen = loaded.warnings.iter().filter(|warning| warning.page == page);
+    let seen: Vec<_> = seen.map(|warning| format!("{} {}", warning.name, warning.text)).collect();
+    (!seen.is_empty()).then(|| Finding::new(seen.join("; ")))
+}
+
+fn fault(faults: &Faults, page: &'static Page) -> Option<Finding> {
+    let own: Vec<_> = faults.faults.iter().filter(|fault| fault.page() == page).collect();
+    if own.is_empty() {
+        return None;
+    }
+    let seen: Vec<_> = own.iter().map(|fault| fault.seen()).collect();
+    let mut repair: Vec<&str> = own.iter().flat_map(|fault| fault.reject.fix.lines()).collect();
+    let commands: Vec<_> = page.repair.lines().filter(|line| is_command(line) && !repair.contains(line)).collect();
+    repair.extend(commands);
+    Some(Finding::new(seen.join("; ")).repaired(repair.join("\n")))
+}
+
+/// CFG-01.
+pub(super) fn ingestion_url(cx: &mut Context<'_>) -> Checked {
+    faultless(cx, &pages::CFG_01)?;
+    let Ok(endpoint) = cx.config().map(|config| config.ingestion.clone()) else { return Ok(String::new()) };
+    cx.pod.learn("ingestion-host", Some(endpoint.authority()));
+    cx.pod.learn("dcr", rule(&endpoint).map(str::to_owned));
+    Ok(endpoint.authority())
+}
+
+/// The immutable id of the data collection rule in the path of a write URL.
+fn rule(endpoint: &Endpoint) -> Option<&str> {
+    let (_, rest) = endpoint.path().split_once("/dataCollectionRules/")?;
+    let rule = rest.split('/').next()?;
+    let plain = rule.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (plain && !rule.is_empty()).then_some(rule)
+}
+
+/// CFG-02.
+pub(super) fn metrics_endpoint(cx: &mut Context<'_>) -> Checked {
+    faultless(cx, &pages::CFG_02)?;
+    let endpoint = &cx.config()?.ingestion;
+    let named = rule(endpoint).filter(|rule| endpoint.path() == format!("/dataCollectionRules/{rule}/{STREAM}"));
+    named.map(str::to_owned).ok_or_else(|| {
+        let seen = format!("the path is {}, where Azure has /dataCollectionRules/dcr-…/{STREAM}", endpoint.path());
+        Outcome::Fail(Finding::new(seen))
+    })
+}
+
+/// CFG-03.
+pub(super) fn api_version(cx: &mut Context<'_>) -> Checked {
+    faultless(cx, &pages::CFG_03)?;
+    let mut pairs = cx.config()?.ingestion.query().unwrap_or_default().split('&');
+    let version = pairs.find_map(|pair| pair.strip_prefix("api-version=")).unwrap_or_default();
+    if API_VERSIONS.contains(&version) {
+        return Ok(version.to_owned());
+    }
+    let seen = format!("api-version={version} is not among those that are documented: {}", API_VERSIONS.join(", "));
+    Err(Outcome::Warn(Finding::new(seen)))
+}
+
+/// CFG-04.
+pub(super) fn listening(cx: &mut Context<'_>) -> Checked {
+    faultless(cx, &pages::CFG_04)?;
+    let Ok(port) = cx.config().map(|config| config.listen.port) else { return Ok(String::new()) };
+    cx.pod.learn("port", Some(port.to_string()));
+    Ok(format!("port {port}"))
+}
+
+/// CFG-05.
+pub(super) fn cloud(cx: &mut Context<'_>) -> Checked {
+    faultless(cx, &pages::CFG_05)?;
+    Ok(cx.loaded.as_ref().map(|loaded| loaded.cloud.name().to_owned()).unwrap_or_default())
+}
+
+/// CFG-06.
+pub(super) fn rest(cx: &mut Context<'_>) -> Checked {
+    faultless(cx, &pages::CFG_06)?;
+    Ok(String::new())
+}
+
+/// CFG-07.
+pub(super) fn authorities(cx: &mut Context<'_>) -> Checked {
+    faultless(cx, &pages::CFG_07)?;
+    let source = &cx.config()?.trust;
+    let trust = Trust::load(source).map_err(|error| Outcome::Fail(Finding::new(error.to_string())))?;
+    let note = match source {
+        TrustSource::BuiltIn => "the built-in ones".to_owned(),
+        TrustSource::Files { file, dir } => {
+            let paths = file.iter().chain(dir).map(|path| path.display().to_string());
+            paths.collect::<Vec<_>>().join(", ")
+        }
+    };
+    let unusable = trust.unusable;
+    cx.trust = Some(trust);
+    if unusable > 0 {
+        let seen = format!("{unusable} of the certificates in {note} cannot serve as authorities and are passed over");
+        return Err(Outcome::Warn(Finding::new(seen)));
+    }
+    Ok(note)
+}
+
+/// CFG-09.
+pub(super) fn credential(cx: &mut Context<'_>) -> Checked {
+    faultless(cx, &pages::CFG_09)?;
+    Ok(cx.config().map(|config| config.identity.kind().to_owned()).unwrap_or_default())
+}
+
+/// CFG-08.
+pub(super) fn proxy(cx: &mut Context<'_>) -> Checked {
+    faultless(cx, &pages::CFG_08)?;
+    let proxy = cx.config().ok().and_then(|config| config.proxy.as_ref());
+    Ok(proxy.map_or_else(|| "no proxy".to_owned(), |proxy| masked(&proxy.url)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_what_stands_behind_its_folder() {
+        for (url, expected) in [
+            ("https://h/dataCollectionRules/dcr-01ab/streams/x", Some("dcr-01ab")),
+            ("https://h/dataCollectionRules/dcr-01ab", Some("dcr-01ab")),
+            ("https://h/dataCollectionRules/a'b/streams/x", None),
+            ("https://h/dataCollectionRules//x", None),
+            ("https://h/api/v1/write", None),
+        ] {
+            assert_eq!(rule(&Endpoint::parse(url).unwrap()), expected, "{url}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What the workload identity webhook left in the environment.
+
+use super::configuration::faultless;
+use super::context::{Checked, Context};
+use super::outcome::{Finding, Outcome};
+use crate::config::cloud::Cloud;
+use crate::pages::{self, Page};
+
+/// ENV-01.
+pub(super) fn webhook(cx: &mut Context<'_>) -> Checked {
+    examined(cx, &pages::ENV_01)?;
+    match cx.workload() {
+        Err(left @ Outcome::Left(_)) => Err(left),
+        _ => Ok(String::new()),
+    }
+}
+
+/// ENV-02.
+pub(super) fn client_id(cx: &mut Context<'_>) -> Checked {
+    examined(cx, &pages::ENV_02)?;
+    Ok(cx.pod.known("client-id").unwrap_or_default().to_owned())
+}
+
+/// ENV-03.
+pub(super) fn tenant_id(cx: &mut Context<'_>) -> Checked {
+    examined(cx, &pages::ENV_03)?;
+    Ok(cx.pod.known("tenant-id").unwrap_or_default().to_owned())
+}
+
+/// The faults of `page`, unless what is wrong before hides them: without the webhook its variables are not there, and
+/// with an unknown identity type nobody looked for them.
+fn examined(cx: &Context<'_>, page: &'static Page) -> Result<(), Outcome> {
+    faultless(cx, page)?;
+    let Err(faults) = &cx.loaded else { return Ok(()) };
+    let hides = |fault: &&crate::config::Fault| fault.page() == &pages::ENV_01 || fault.name == "IDENTITY_TYPE";
+    faults.faults.iter().find(hides).map_or(Ok(()), |fault| Err(Outcome::Needs(fault.page())))
+}
+
+/// ENV-04.
+pub(super) fn one_cloud(cx: &mut Context<'_>) -> Checked {
+    faultless(cx, &pages::ENV_04)?;
+    let config = cx.config()?;
+    let own = cx.loaded.as_ref().map_or(Cloud::Custom, |loaded| loaded.cloud);
+    match Cloud::of_ingestion(config.ingestion.host()) {
+        Some(other) if other != own && own != Cloud::Custom => {
+            let (host, name) = (config.ingestion.host(), other.name());
+            let seen = format!("CLOUD is {}, but {host} belongs to {name}", own.name());
+            Err(Outcome::Fail(Finding::new(seen).repaired(format!("set CLOUD={name}\n{}", pages::ENV_04.repair))))
+        }
+        _ => Ok(own.name().to_owned()),
+    }
+}

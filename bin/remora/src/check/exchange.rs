@@ -1,0 +1,76 @@
+//! The token exchange itself, made once as the sidecar makes it, and what the access token says.
+
+use remora_smol::config::Identity;
+use remora_smol::{Failure, Granted, exchange_once};
+
+use super::claims::Claims;
+use super::context::{Checked, Context};
+use super::network::span;
+use super::outcome::{Finding, Outcome};
+use super::route::Goal;
+use crate::pages;
+
+/// TOK-10.
+pub(super) fn exchange(cx: &mut Context<'_>) -> Checked {
+    cx.config()?;
+    for page in [&pages::TOK_02, &pages::TOK_06, &pages::TOK_05, &pages::NET_04] {
+        cx.needs(page)?;
+    }
+    if let Some(page) = cx.routes.iter().find(|route| route.goal == Goal::Authority).and_then(|route| route.blocked) {
+        return Err(Outcome::Needs(page));
+    }
+    let config = cx.config()?;
+    let exchanged = exchange_once(&config.identity, cx.trust()?, config.proxy.as_ref());
+    let granted = exchanged.map_err(|failure| Outcome::Fail(refused(&failure)))?;
+    let (object, tenant) = (granted.claims.object_id.clone(), granted.claims.tenant_id.clone());
+    let named = [("object", &object), ("tenant", &tenant)];
+    let named: String = named.iter().filter_map(|(word, id)| Some(format!(", {word} {}", id.as_ref()?))).collect();
+    let note = format!("for {}{named}", span(granted.lifetime));
+    cx.pod.learn("object-id", object);
+    cx.granted = Some(granted);
+    Ok(note)
+}
+
+/// What a refusal means. Whatever its number is, Entra's own words and the ids for a support ticket are shown.
+fn refused(failure: &Failure) -> Finding {
+    let ids = [("trace", &failure.trace_id), ("correlation", &failure.correlation_id)];
+    let ids: Vec<_> = ids.iter().filter_map(|(word, id)| Some(format!("{word} {}", id.as_ref()?))).collect();
+    let ids = if ids.is_empty() { String::new() } else { format!(" ({})", ids.join(", ")) };
+    let mut finding = Finding::new(format!("{}{ids}", failure.message));
+    finding.why = failure.hint.map(|hint| hint.cause.to_owned());
+    finding.more = failure.hint.map(|hint| hint.word);
+    finding.repair = failure.hint.map(|hint| hint.repair(&failure.sent));
+    finding
+}
+
+/// TOK-11. An access token is opaque to its bearer by contract: one that cannot be read is none of our business.
+pub(super) fn for_azure_monitor(cx: &mut Context<'_>) -> Checked {
+    cx.config()?;
+    cx.needs(&pages::TOK_10)?;
+    let wanted = wanted(&cx.config()?.identity);
+    let granted = cx.granted.as_ref().ok_or(Outcome::Needs(&pages::TOK_10))?;
+    let Some(audience) = &granted.claims.audience else { return Ok("the token cannot be read".to_owned()) };
+    if audience.trim_end_matches('/') == wanted.trim_end_matches('/') {
+        return Ok(format!("{audience}{}", roles(granted)));
+    }
+    Err(Outcome::Warn(Finding::new(format!("it is for {audience}, where {wanted} was asked for"))))
+}
+
+/// What the token is asked for, without `/.default`.
+fn wanted(identity: &Identity) -> &str {
+    match identity {
+        Identity::Managed(managed) => &managed.resource,
+        other => {
+            let scope = other.client().map_or("", |client| client.scope.as_str());
+            scope.strip_suffix("/.default").unwrap_or(scope)
+        }
+    }
+}
+
+/// The application roles in a token. Azure Monitor looks at role assignments; where there are some, they are worth a word.
+fn roles(granted: &Granted) -> String {
+    let bearer = std::str::from_utf8(granted.authorization()).ok().and_then(|text| text.strip_prefix("Bearer "));
+    let claims = bearer.and_then(|token| Claims::read(token).ok());
+    let roles = claims.map(|claims| claims.texts("roles").join(", ")).unwrap_or_default();
+    if roles.is_empty() { roles } else { format!(", roles {roles}") }
+}

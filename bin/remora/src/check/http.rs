@@ -1,0 +1,183 @@
+//! One request and its answer on a probe's connection. Heads and bodies are read by the core's own decoder.
+
+use std::io;
+
+use remora_core::http::{BodyDecoder, HeadScan, Piece, decode_response, field_slots};
+use remora_smol::endpoint::Endpoint;
+use remora_smol::probe::Link;
+
+/// Longest head of an answer, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+/// Longest line of a body that is shown, in characters. Azure's refusals name the identity near their end.
+const MAX_LINE: usize = 1000;
+/// Most interim answers before the real one.
+const MAX_INTERIM: usize = 4;
+
+/// What was answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Status code.
+    pub(super) status: u16,
+    /// The `Date` field.
+    pub(super) date: Option<String>,
+    /// The body, or its beginning.
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as text for a report: its first line, shortened, without what a terminal would obey.
+    pub(super) fn line(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        let line = text.lines().next().unwrap_or_default();
+        line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_LINE).collect()
+    }
+}
+
+/// The head of a GET that closes the connection.
+pub(super) fn get(authority: &str, target: &str) -> Vec<u8> {
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: remora/{version}\r\nAccept: */*\r\n\
+         Connection: close\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// The head of a write of one byte, up to its token, and from its token on. One zero byte is snappy for no bytes, and
+/// no bytes are a write request without series.
+pub(super) fn empty_write(endpoint: &Endpoint) -> (Vec<u8>, &'static [u8]) {
+    let (authority, target, version) = (endpoint.authority(), endpoint.target(), env!("CARGO_PKG_VERSION"));
+    let before = format!(
+        "POST {target} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: remora/{version}\r\n\
+         Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n\
+         X-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: 1\r\nAuthorization: "
+    );
+    (before.into_bytes(), b"\r\n\r\n\0")
+}
+
+/// Reads one answer; of its body at most `limit` bytes.
+pub(super) fn answer(link: &mut Link, limit: usize) -> io::Result<Answer> {
+    let mut received = Vec::new();
+    for _ in 0..MAX_INTERIM {
+        let length = head_length(link, &mut received)?;
+        let head: Vec<u8> = received.drain(..length).collect();
+        let mut slots = field_slots();
+        let head = decode_response(&head, &mut slots).map_err(|error| io::Error::other(error.to_string()))?;
+        if (100..200).contains(&head.status) {
+            continue;
+        }
+        let date = head.fields.first("date").and_then(|date| std::str::from_utf8(date).ok()).map(str::to_owned);
+        let body = body(link, received, BodyDecoder::new(head.framing), limit)?;
+        return Ok(Answer { status: head.status, date, body });
+    }
+    Err(io::Error::other("nothing but interim answers"))
+}
+
+/// Reads the head of an answer alone, as a proxy gives it before it tunnels, and gives its status.
+pub(super) fn status(link: &mut Link) -> io::Result<u16> {
+    let mut received = Vec::new();
+    let length = head_length(link, &mut received)?;
+    let mut slots = field_slots();
+    let head = received.get(..length).unwrap_or_default();
+    decode_response(head, &mut slots).map(|head| head.status).map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// Receives until a head is complete.
+fn head_length(link: &mut Link, received: &mut Vec<u8>) -> io::Result<usize> {
+    let mut scan = HeadScan::default();
+    loop {
+        match scan.scan(received).map_err(|error| io::Error::other(error.to_string()))? {
+            Some(length) => return Ok(length),
+            None if received.len() > MAX_HEAD => return Err(io::Error::other("the answer's head does not end")),
+            None if !link.receive(received)? => return Err(io::ErrorKind::UnexpectedEof.into()),
+            None => {}
+        }
+    }
+}
+
+/// Receives a body until it ends or has `limit` bytes.
+fn body(link: &mut Link, mut received: Vec<u8>, mut decoder: BodyDecoder, limit: usize) -> io::Result<Vec<u8>> {
+    let broken = |error: remora_core::http::BodyError| io::Error::other(error.to_string());
+    let mut body = Vec::new();
+    loop {
+        let (consumed, piece) = decoder.next(&received).map_err(broken)?;
+        match piece {
+            Piece::Data(bytes) => body.extend_from_slice(bytes),
+            Piece::End => return Ok(body),
+            Piece::NeedMore => {
+                received.clear();
+                if !link.receive(&mut received)? {
+                    decoder.end_of_input().map_err(broken)?;
+                    return Ok(body);
+                }
+                continue;
+            }
+        }
+        if body.len() >= limit {
+            body.truncate(limit);
+            return Ok(body);
+        }
+        received.drain(..consumed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// What is read of an answer that comes in these pieces.
+    fn read(pieces: &'static [&'static str], limit: usize) -> io::Result<Answer> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let _ = socket.read(&mut [0; 1024]);
+            for piece in pieces {
+                // The client may have read enough.
+                let _ = socket.write_all(piece.as_bytes());
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let mut link = Link::open(&[address], Duration::from_secs(5)).unwrap();
+        link.send(&get("h", "/")).unwrap();
+        let answer = answer(&mut link, limit);
+        server.join().unwrap();
+        answer
+    }
+
+    #[test]
+    fn bodies_of_every_framing_are_read() {
+        for pieces in [
+            &["HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: 5\r\n\r\nhe", "llo"][..],
+            &["HTTP/1.1 200 OK\r\ndate: d\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n", "3\r\nllo\r\n0\r\n\r\n"],
+            &["HTTP/1.0 200 OK\r\nDate: d\r\n\r\nhel", "lo"],
+            &["HTTP/1.1 103 Early Hints\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: 5\r\n\r\nhello"],
+        ] {
+            let answer = read(pieces, 100).unwrap();
+            assert_eq!((answer.status, answer.date.as_deref(), &*answer.body), (200, Some("d"), &b"hello"[..]));
+        }
+    }
+
+    #[test]
+    fn a_long_body_is_cut() {
+        assert_eq!(read(&["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello all"], 5).unwrap().body, b"hello");
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error() {
+        for pieces in [&["SSH-2.0-OpenSSH_9.2\r\n"][..], &[], &["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"]] {
+            assert!(read(pieces, 100).is_err(), "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_for_a_report_obeys_no_terminal() {
+        let answer = Answer { status: 500, date: None, body: b"a\x1b[2Jb\nc".to_vec() };
+        assert_eq!(answer.line(), "a [2Jb");
+    }
+}

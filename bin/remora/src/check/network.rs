@@ -1,0 +1,144 @@
+//! The way to Entra and to Azure Monitor, and the clock there.
+
+use std::time::{Duration, SystemTime};
+
+use remora_smol::config::Identity;
+
+use super::context::{Checked, Context};
+use super::outcome::{Finding, Outcome};
+use super::route::{Goal, Route};
+use crate::pages::{self, Page};
+
+/// Difference of the clocks that is worth a line. A `Date` is whole seconds old already.
+const ODD: Duration = Duration::from_secs(60);
+/// Difference at which tokens and certificates are taken for expired or not valid yet.
+const WRONG: Duration = Duration::from_secs(300);
+
+/// NET-01. The ways are made here, so that all that follows knows them.
+pub(super) fn resolve(cx: &mut Context<'_>) -> Checked {
+    cx.routes = routes(cx)?;
+    each(cx, &pages::NET_01, Route::resolve)
+}
+
+/// Whom this identity is asked for at, and where its samples go. Endpoints of the machine and of the cluster, which are
+/// reached in ways of their own, are tried by the exchange alone.
+fn routes(cx: &Context<'_>) -> Result<Vec<Route>, Outcome> {
+    let config = cx.config()?;
+    let bound = matches!(&config.identity, Identity::Workload(identity) if identity.proxy.is_some());
+    let client = config.identity.client().filter(|_| !bound);
+    let authority = client.map(|client| Route::new(Goal::Authority, client.authority.clone(), config.proxy.as_ref()));
+    let ingestion = Route::new(Goal::Ingestion, config.ingestion.clone(), config.proxy.as_ref());
+    let routes: std::io::Result<Vec<_>> = authority.into_iter().chain([ingestion]).collect();
+    routes.map_err(|error| Outcome::Fail(Finding::new(error.to_string()).on(&pages::CFG_08)))
+}
+
+/// NET-02.
+pub(super) fn connect(cx: &mut Context<'_>) -> Checked {
+    cx.config()?;
+    each(cx, &pages::NET_02, Route::connect)
+}
+
+/// NET-03.
+pub(super) fn secure(cx: &mut Context<'_>) -> Checked {
+    cx.config()?;
+    let trust = cx.trust()?.clone();
+    each(cx, &pages::NET_03, |route| route.secure(&trust))
+}
+
+/// Takes one step on every way that is still open. A way whose step fails is closed, and that is what the check finds.
+fn each(
+    cx: &mut Context<'_>,
+    page: &'static Page,
+    mut step: impl FnMut(&mut Route) -> Result<String, Finding>,
+) -> Checked {
+    let (mut notes, mut findings) = (Vec::new(), Vec::new());
+    let skipped = cx.is_skipped(page);
+    for route in cx.routes.iter_mut().filter(|route| route.blocked.is_none()) {
+        match step(route) {
+            Ok(note) => notes.push(note),
+            Err(finding) => {
+                route.blocked = (!skipped).then_some(page);
+                cx.pod.learn("failed-host", Some(route.to.host().to_owned()));
+                findings.push(finding);
+            }
+        }
+    }
+    if !findings.is_empty() {
+        return Err(Outcome::Fail(together(findings)));
+    }
+    match cx.routes.iter().find_map(|route| route.blocked) {
+        Some(page) if notes.is_empty() => Err(Outcome::Needs(page)),
+        _ => {
+            notes.dedup();
+            Ok(notes.join("; "))
+        }
+    }
+}
+
+/// One finding of several, repaired as the first of them is.
+fn together(findings: Vec<Finding>) -> Finding {
+    let mut seen: Vec<_> = findings.iter().map(|finding| finding.seen.clone()).collect();
+    seen.dedup();
+    let repair = findings.into_iter().find_map(|finding| finding.repair);
+    Finding { repair, ..Finding::new(seen.join("; ")) }
+}
+
+/// NET-04. Any answer has the time, a refusal too.
+pub(super) fn clock(cx: &mut Context<'_>) -> Checked {
+    cx.config()?;
+    let blocked = cx.routes.iter().find_map(|route| route.blocked);
+    let asked = cx.routes.iter_mut().find_map(|route| Some((route.get("/")?, route.to.host().to_owned())));
+    let Some((answer, host)) = asked else {
+        return Err(blocked.map_or(Outcome::Left("no way to ask on"), Outcome::Needs));
+    };
+    let date = match answer {
+        Ok(answer) => answer.date,
+        Err(error) => return Err(Outcome::Warn(Finding::new(format!("{host} did not say what time it is: {error}")))),
+    };
+    let Some(there) = date.as_deref().and_then(|date| httpdate::parse_http_date(date).ok()) else {
+        return Err(Outcome::Warn(Finding::new(format!("{host} did not say what time it is"))));
+    };
+    judge(&host, there, SystemTime::now())
+}
+
+fn judge(host: &str, there: SystemTime, here: SystemTime) -> Checked {
+    let (apart, word) = match here.duration_since(there) {
+        Ok(ahead) => (ahead, "ahead of"),
+        Err(behind) => (behind.duration(), "behind"),
+    };
+    let seen = format!("this node's clock is {} {word} that of {host}", span(apart));
+    match apart {
+        _ if apart > WRONG => Err(Outcome::Fail(Finding::new(seen))),
+        _ if apart > ODD => Err(Outcome::Warn(Finding::new(seen))),
+        _ => Ok(format!("within {} of {host}", span(apart.max(Duration::from_secs(1))))),
+    }
+}
+
+/// A time span in whole seconds, as `1h 2m 3s`.
+pub(super) fn span(span: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(span.as_secs())).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(seconds: i64) -> Checked {
+        let here = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let apart = Duration::from_secs(seconds.unsigned_abs());
+        judge("h", if seconds < 0 { here + apart } else { here - apart }, here)
+    }
+
+    #[test]
+    fn a_clock_may_be_a_minute_off_and_must_not_be_five() {
+        assert!(judged(60).is_ok() && judged(-60).is_ok());
+        assert!(matches!(judged(61), Err(Outcome::Warn(_))) && matches!(judged(-300), Err(Outcome::Warn(_))));
+        assert!(matches!(judged(301), Err(Outcome::Fail(_))) && matches!(judged(-301), Err(Outcome::Fail(_))));
+    }
+
+    #[test]
+    fn the_direction_is_told() {
+        let Err(Outcome::Fail(finding)) = judged(-3_723) else { panic!("no failure") };
+        assert_eq!(finding.seen, "this node's clock is 1h 2m 3s behind that of h");
+    }
+}

@@ -1,0 +1,180 @@
+//! The service account's token in the pod: there, readable, fresh, and saying what Entra wants to read.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use remora_smol::endpoint::Endpoint;
+
+use super::claims::{Claims, ClaimsError};
+use super::configuration::faultless;
+use super::context::{Checked, Context};
+use super::network::span;
+use super::outcome::{Finding, Outcome};
+use super::route::{Goal, Route};
+use crate::pages;
+
+/// What federated credentials are for, unless somebody chose otherwise.
+const AUDIENCE: &str = "api://AzureADTokenExchange";
+/// What the tokens of AKS identity bindings are for.
+const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
+
+/// TOK-01.
+pub(super) fn readable(cx: &mut Context<'_>) -> Checked {
+    faultless(cx, &pages::TOK_01)?;
+    Ok(cx.workload()?.token_file.display().to_string())
+}
+
+/// TOK-02.
+pub(super) fn signed(cx: &mut Context<'_>) -> Checked {
+    let path = cx.workload()?.token_file.clone();
+    let read = fs::read_to_string(&path).map_err(|error| format!("cannot be read: {error}"));
+    let claims = read.and_then(|token| Claims::read(&token).map_err(ClaimsError::words));
+    let claims = claims.map_err(|wrong| {
+        let seen = format!("{} {wrong}", path.display());
+        Outcome::Fail(Finding::new(seen))
+    })?;
+    cx.pod.learn("issuer", claims.text("iss").map(str::to_owned));
+    let trimmed = claims.text("iss").map(|issuer| issuer.trim_end_matches('/').to_owned());
+    cx.pod.learn("issuer-without-slash", trimmed);
+    cx.pod.learn("subject", claims.text("sub").map(str::to_owned));
+    cx.pod.learn("audience", claims.texts("aud").first().map(|audience| (*audience).to_owned()));
+    cx.assertion = Some(claims);
+    Ok(String::new())
+}
+
+/// TOK-03.
+pub(super) fn subject(cx: &mut Context<'_>) -> Checked {
+    let subject = cx.assertion()?.text("sub").unwrap_or_default();
+    let Some((namespace, account)) =
+        subject.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'))
+    else {
+        let seen = format!("the subject is {subject:?}, which is no Kubernetes service account");
+        return Err(Outcome::Warn(Finding::new(seen)));
+    };
+    if account == "default" {
+        let seen = format!("the subject is the default service account of the namespace {namespace}");
+        return Err(Outcome::Warn(Finding::new(seen)));
+    }
+    Ok(subject.to_owned())
+}
+
+/// TOK-04. Another audience may be meant, when the federated credential names it too: the exchange decides.
+pub(super) fn audience(cx: &mut Context<'_>) -> Checked {
+    let audiences = cx.assertion()?.texts("aud").join(", ");
+    if audiences == AUDIENCE || audiences == BINDING_AUDIENCE {
+        return Ok(audiences);
+    }
+    Err(Outcome::Warn(Finding::new(format!("the audience is {audiences:?}, where Entra expects {AUDIENCE}"))))
+}
+
+/// TOK-05. With a clock that is off nothing can be said about times.
+pub(super) fn fresh(cx: &mut Context<'_>) -> Checked {
+    let claims = cx.assertion()?;
+    if cx.has_failed(&pages::NET_04) {
+        return Err(Outcome::Needs(&pages::NET_04));
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    lifetime(claims, now)
+}
+
+fn lifetime(claims: &Claims, now: Duration) -> Checked {
+    let fail = |seen: String| Err(Outcome::Fail(Finding::new(seen)));
+    let Some(end) = claims.time("exp") else { return fail("it does not say when it ends".to_owned()) };
+    let begin = claims.time("nbf").or_else(|| claims.time("iat")).unwrap_or(end);
+    if let Some(over) = now.checked_sub(end) {
+        return fail(format!("it has expired {} ago", span(over)));
+    }
+    if let Some(early) = begin.checked_sub(now).filter(|early| !early.is_zero()) {
+        return fail(format!("it is only valid in {}", span(early)));
+    }
+    let (left, life) = (end.saturating_sub(now), end.saturating_sub(begin));
+    let seen = format!("{} left of {}", span(left), span(life));
+    if left < life / 5 {
+        return Err(Outcome::Warn(Finding::new(format!("{seen}; the kubelet should have replaced it by now"))));
+    }
+    Ok(seen)
+}
+
+/// TOK-06.
+pub(super) fn issuer(cx: &mut Context<'_>) -> Checked {
+    let issuer = cx.assertion()?.text("iss").unwrap_or_default();
+    let fail = |wrong: &str| Err(Outcome::Fail(Finding::new(format!("the issuer is {issuer}, {wrong}"))));
+    match Endpoint::parse(issuer) {
+        Err(_) => fail("which is no https URL"),
+        Ok(endpoint) if is_private(endpoint.host()) => fail("a name that only the cluster itself knows"),
+        Ok(_) => Ok(issuer.to_owned()),
+    }
+}
+
+/// The names of the API server inside a cluster. What else is private cannot be told by its name.
+fn is_private(host: &str) -> bool {
+    host == "kubernetes" || host == "kubernetes.default" || host.starts_with("kubernetes.default.svc")
+}
+
+/// TOK-07. The issuer may well be out of reach from here: only what it says can be wrong.
+pub(super) fn keys(cx: &mut Context<'_>) -> Checked {
+    let issuer = cx.assertion()?.text("iss").unwrap_or_default().to_owned();
+    cx.needs(&pages::TOK_06)?;
+    let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+    let Ok(endpoint) = Endpoint::parse(&url) else { return Err(Outcome::Needs(&pages::TOK_06)) };
+    let target = endpoint.target().to_owned();
+    let asked = Route::new(Goal::Issuer, endpoint, cx.config()?.proxy.as_ref())
+        .map_err(|error| error.to_string())
+        .and_then(|mut route| {
+            route.again(cx.trust().map_err(|_| "no authorities".to_owned())?).map_err(|finding| finding.seen)?;
+            route.get(&target).ok_or("no connection")?.map_err(|error| error.to_string())
+        });
+    match asked {
+        Ok(answer) if answer.status == 200 => names_itself(&issuer, &answer.body),
+        Ok(answer) => Ok(format!("it answers {} from here; what counts is that Entra can reach it", answer.status)),
+        Err(error) => Ok(format!("not to be reached from here ({error}); what counts is that Entra can")),
+    }
+}
+
+fn names_itself(issuer: &str, document: &[u8]) -> Checked {
+    let document: serde_json::Value = serde_json::from_slice(document).unwrap_or_default();
+    match document.get("issuer").and_then(serde_json::Value::as_str) {
+        Some(named) if named == issuer => Ok(issuer.to_owned()),
+        Some(named) => {
+            let seen = format!("the token says {issuer:?}, and the document there says {named:?}");
+            Err(Outcome::Warn(Finding::new(seen)))
+        }
+        None => Err(Outcome::Warn(Finding::new(format!("what {issuer} answers is no OpenID configuration")))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::claims::tests::claims;
+    use super::*;
+
+    #[test]
+    fn a_token_is_fresh_until_four_fifths_of_its_life_are_over() {
+        let claims = claims(r#"{"nbf":1000,"exp":2000}"#);
+        let at = |seconds| lifetime(&claims, Duration::from_secs(seconds));
+        assert!(at(1000).is_ok() && at(1800).is_ok());
+        assert!(matches!(at(1801), Err(Outcome::Warn(_))) && matches!(at(1999), Err(Outcome::Warn(_))));
+        assert!(matches!(at(2000), Err(Outcome::Fail(_))) && matches!(at(999), Err(Outcome::Fail(_))));
+    }
+
+    #[test]
+    fn a_token_without_times_is_not_fresh() {
+        assert!(matches!(lifetime(&claims("{}"), Duration::ZERO), Err(Outcome::Fail(_))));
+    }
+
+    #[test]
+    fn the_api_servers_own_names_are_private() {
+        for host in ["kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "kubernetes"] {
+            assert!(is_private(host), "{host}");
+        }
+        assert!(!is_private("eastus.oic.prod-aks.azure.com"));
+    }
+
+    #[test]
+    fn an_issuer_must_name_itself_to_the_last_slash() {
+        assert!(names_itself("https://i/", br#"{"issuer":"https://i/"}"#).is_ok());
+        for document in [&br#"{"issuer":"https://i"}"#[..], b"{}", b"<html>"] {
+            assert!(matches!(names_itself("https://i/", document), Err(Outcome::Warn(_))));
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The checks in their order, which of them are asked for, and one run of them.
+
+use super::context::{Checked, Context};
+use super::outcome::{Done, Outcome};
+use super::{Choice, Options, Reach, configuration, environment, exchange, network, process, projected, role, sender};
+use crate::pages::{self, Category, Page};
+
+/// One check.
+pub(super) struct Step {
+    /// What it checks.
+    pub(super) page: &'static Page,
+    /// Whether it opens sockets, which `--pre` leaves out.
+    online: bool,
+    run: fn(&mut Context<'_>) -> Checked,
+}
+
+const fn offline(page: &'static Page, run: fn(&mut Context<'_>) -> Checked) -> Step {
+    Step { page, online: false, run }
+}
+
+const fn online(page: &'static Page, run: fn(&mut Context<'_>) -> Checked) -> Step {
+    Step { page, online: true, run }
+}
+
+/// Every check. Each may use what those before it have left.
+pub(super) static ALL: &[Step] = &[
+    offline(&pages::CFG_01, configuration::ingestion_url),
+    offline(&pages::CFG_02, configuration::metrics_endpoint),
+    offline(&pages::CFG_03, configuration::api_version),
+    offline(&pages::CFG_04, configuration::listening),
+    offline(&pages::CFG_05, configuration::cloud),
+    offline(&pages::CFG_06, configuration::rest),
+    offline(&pages::CFG_07, configuration::authorities),
+    offline(&pages::CFG_08, configuration::proxy),
+    offline(&pages::CFG_09, configuration::credential),
+    offline(&pages::ENV_01, environment::webhook),
+    offline(&pages::ENV_02, environment::client_id),
+    offline(&pages::ENV_03, environment::tenant_id),
+    offline(&pages::ENV_04, environment::one_cloud),
+    online(&pages::NET_01, network::resolve),
+    online(&pages::NET_02, network::connect),
+    online(&pages::NET_03, network::secure),
+    online(&pages::NET_04, network::clock),
+    offline(&pages::TOK_01, projected::readable),
+    offline(&pages::TOK_02, projected::signed),
+    offline(&pages::TOK_03, projected::subject),
+    offline(&pages::TOK_04, projected::audience),
+    offline(&pages::TOK_05, projected::fresh),
+    offline(&pages::TOK_06, projected::issuer),
+    online(&pages::TOK_07, projected::keys),
+    online(&pages::TOK_10, exchange::exchange),
+    online(&pages::TOK_11, exchange::for_azure_monitor),
+    online(&pages::RBAC_01, role::empty_write),
+    online(&pages::LIVE_01, process::listens),
+    online(&pages::LIVE_02, process::ready),
+    online(&pages::LIVE_03, process::delivers),
+    online(&pages::PROM_01, sender::writes),
+    online(&pages::PROM_02, sender::keeps_up),
+];
+
+impl Step {
+    /// Why this check is not tried whatever its state, if it is not.
+    fn left(&self, options: &Options) -> Option<&'static str> {
+        let writes = self.page == &pages::RBAC_01;
+        match options.reach {
+            Reach::Offline if self.online => Some("not with --pre"),
+            Reach::Online if writes => Some("only with --write"),
+            _ => None,
+        }
+    }
+
+    /// Whether it is to be shown.
+    pub(super) fn is_chosen(&self, options: &Options) -> bool {
+        (options.only.is_empty() || is_among(&options.only, self.page)) && !is_among(&options.skip, self.page)
+    }
+
+    /// Whether it runs: when it is to be shown, and when what it leaves is needed by one that is.
+    fn runs(&self, options: &Options, azure: bool) -> bool {
+        let leads_to_azure = self.page.category == Category::Network || self.page == &pages::TOK_10;
+        self.is_chosen(options) || !self.online || (azure && leads_to_azure)
+    }
+
+    /// Whether it says something about Azure, which needs the way there.
+    fn needs_azure(&self) -> bool {
+        let category = matches!(self.page.category, Category::Network | Category::TokenExchange | Category::Role);
+        category || [&pages::LIVE_02, &pages::LIVE_03].contains(&self.page)
+    }
+}
+
+/// Whether a list of choices means this page.
+pub(super) fn is_among(choices: &[Choice], page: &'static Page) -> bool {
+    choices.iter().any(|choice| choice.means(page))
+}
+
+/// Runs the checks.
+pub(super) fn run(cx: &mut Context<'_>) {
+    let azure = ALL.iter().any(|step| step.is_chosen(cx.options) && step.needs_azure());
+    let last = ALL.iter().rposition(|step| step.is_chosen(cx.options)).map_or(0, |place| place + 1);
+    for step in ALL.iter().take(last).filter(|step| step.runs(cx.options, azure)) {
+        let outcome = match step.left(cx.options) {
+            Some(why) => Outcome::Left(why),
+            None => (step.run)(cx).map_or_else(|outcome| outcome, Outcome::Ok),
+        };
+        cx.done.push(Done { step: step.page, outcome });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_stand_in_the_order_of_their_pages() {
+        let order: Vec<_> = pages::all().map(|page| page.code).collect();
+        let places: Vec<_> = ALL.iter().map(|step| order.iter().position(|code| *code == step.page.code)).collect();
+        assert!(places.is_sorted() && places.iter().all(Option::is_some));
+    }
+}

@@ -1,0 +1,93 @@
+//! `remora explain`: the page of one code, or the list of all. The codes are those of `remora check`, of the log, and of
+//! what the sender is told; Entra's own numbers and the words for its refusals count, too.
+
+use std::fmt::Write as _;
+
+use remora_smol::hint::{self, Hint, Sent};
+
+use crate::arguments;
+use crate::pages::{self, Category, Page, is_command};
+
+/// The page of `code`; without one, the name that was probably meant.
+pub(crate) fn explain(code: &str) -> Result<String, Option<String>> {
+    if let Some(page) = pages::find(code) {
+        return Ok(of_page(page));
+    }
+    hint::find(code).map(of_hint).ok_or_else(|| {
+        let words = hint::ALL.iter().map(|hint| hint.word.to_owned());
+        let codes =
+            pages::all().flat_map(|page| [page.code.to_ascii_lowercase(), page.to_string().to_ascii_lowercase()]);
+        arguments::nearest(&code.to_ascii_lowercase(), codes.chain(words))
+    })
+}
+
+/// One line for each code and each word.
+pub(crate) fn list() -> String {
+    let mut text = String::new();
+    for category in Category::ALL {
+        let _ = writeln!(text, "{}", category.heading());
+        for page in pages::all().filter(|page| page.category == category) {
+            let _ = writeln!(text, "  {:<16} {}", page.to_string(), page.title);
+        }
+    }
+    let _ = writeln!(text, "refusals of tokens");
+    for hint in hint::ALL {
+        let _ = writeln!(text, "  {:<24} {}", hint.word, numbers(hint));
+    }
+    text
+}
+
+/// A page as text.
+fn of_page(page: &Page) -> String {
+    let mut text = format!("{page}  {}\n\nIf not: {}\n\nWhat to do:\n", page.title, page.why);
+    push_repair(&mut text, page.repair);
+    text
+}
+
+/// What a refusal means, as text.
+fn of_hint(hint: &Hint) -> String {
+    let numbers = numbers(hint);
+    let numbers = if numbers.is_empty() { numbers } else { format!(" ({numbers})") };
+    let mut text = format!("{}{numbers}\n\nWhat it means: {}.\n\nWhat to do:\n", hint.word, hint.cause);
+    push_repair(&mut text, &hint.repair(&Sent::default()));
+    text
+}
+
+fn push_repair(text: &mut String, repair: &str) {
+    for line in repair.lines() {
+        let _ = writeln!(text, "  {}{line}", if is_command(line) { "  " } else { "" });
+    }
+}
+
+/// Entra's numbers for it.
+pub(crate) fn numbers(hint: &Hint) -> String {
+    let numbers: Vec<_> = hint.codes.iter().map(|code| format!("AADSTS{code}")).collect();
+    numbers.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_a_word_and_a_number_have_a_page() {
+        assert!(explain("remora-env-02").unwrap().contains("azure.workload.identity/client-id"));
+        for name in ["federated-subject", "AADSTS700213", "700213"] {
+            assert!(explain(name).unwrap().contains("--subject <subject>"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_code_is_guessed() {
+        assert_eq!(explain("tok-1O"), Err(Some("tok-10".to_owned())));
+        assert_eq!(explain("something else"), Err(None));
+    }
+
+    #[test]
+    fn everything_in_the_list_can_be_explained() {
+        for line in list().lines().filter(|line| line.starts_with("  ")) {
+            let name = line.split_whitespace().next().unwrap();
+            assert!(explain(name).is_ok(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The table of everything that is known to go wrong: one page for each code. `remora check`, `remora explain`, the
+//! faults of a configuration and the runbook are made from it and cannot differ.
+//!
+//! A code stays what it means once it was released; a page that is no longer needed leaves a gap.
+
+mod configuration;
+mod environment;
+mod network;
+mod process;
+mod role;
+mod token;
+
+use std::fmt;
+
+pub(crate) use configuration::*;
+pub(crate) use environment::*;
+pub(crate) use network::*;
+pub(crate) use process::*;
+pub(crate) use role::*;
+pub(crate) use token::*;
+
+/// What stands before every code where it is shown.
+pub(crate) const PREFIX: &str = "REMORA-";
+
+/// Heading under which a code is listed, in the order in which things are checked: from the inside of the pod to Azure
+/// and back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Category {
+    /// What the container was told.
+    Configuration,
+    /// What the workload identity webhook did.
+    Environment,
+    /// The way to Entra and to Azure Monitor.
+    Network,
+    /// The service account's token in the pod.
+    ProjectedToken,
+    /// What Entra makes of it.
+    TokenExchange,
+    /// What the identity may do.
+    Role,
+    /// The sidecar that runs beside the check.
+    Process,
+    /// The Prometheus that writes to it.
+    Sender,
+}
+
+impl Category {
+    /// All of them, in order.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Configuration,
+        Self::Environment,
+        Self::Network,
+        Self::ProjectedToken,
+        Self::TokenExchange,
+        Self::Role,
+        Self::Process,
+        Self::Sender,
+    ];
+
+    /// The heading, which is also what `--only` and `--skip` take, with a hyphen for each space.
+    pub(crate) const fn heading(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::Environment => "environment",
+            Self::Network => "network",
+            Self::ProjectedToken => "projected token",
+            Self::TokenExchange => "token exchange",
+            Self::Role => "role",
+            Self::Process => "running process",
+            Self::Sender => "prometheus",
+        }
+    }
+}
+
+/// One thing that is checked, and what to do when it does not hold.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// Category and number, such as `CFG-01`.
+    pub(crate) code: &'static str,
+    /// Where it is listed.
+    pub(crate) category: Category,
+    /// The sentence that holds when all is well.
+    pub(crate) title: &'static str,
+    /// What follows when it does not hold.
+    pub(crate) why: &'static str,
+    /// What to do, line by line; see [`is_command`]. Words in angle brackets stand for values that are filled in where
+    /// they are known.
+    pub(crate) repair: &'static str,
+}
+
+impl fmt::Display for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{}", self.code)
+    }
+}
+
+impl Eq for Page {}
+
+impl PartialEq for Page {
+    fn eq(&self, other: &Self) -> bool {
+        self.code == other.code
+    }
+}
+
+/// Every page, category by category.
+pub(crate) fn all() -> impl Iterator<Item = &'static Page> {
+    [CONFIGURATION, ENVIRONMENT, NETWORK, TOKENS, ROLE, PROCESS].into_iter().flatten().copied()
+}
+
+/// The page with this code, in any case and with or without [`PREFIX`].
+pub(crate) fn find(code: &str) -> Option<&'static Page> {
+    let code = code.to_ascii_uppercase();
+    let code = code.strip_prefix(PREFIX).unwrap_or(&code);
+    all().find(|page| page.code == code)
+}
+
+/// Whether a line of a repair is a command to paste; all others are for reading.
+pub(crate) fn is_command(line: &str) -> bool {
+    ["az ", "kubectl ", "curl "].iter().any(|program| line.starts_with(program))
+}
+
+/// `LIST = Category { NAME "code" "title", "why", "repair"; }` becomes a static for each name, and a list of them.
+macro_rules! pages {
+    ($list:ident = $($category:ident { $($name:ident $code:literal $title:literal, $why:literal, $repair:literal;)* })*) => {
+        $($(
+            pub(crate) static $name: $crate::pages::Page = $crate::pages::Page {
+                code: $code,
+                category: $crate::pages::Category::$category,
+                title: $title,
+                why: $why,
+                repair: $repair,
+            };
+        )*)*
+        pub(super) static $list: &[&$crate::pages::Page] = &[$($(&$name),*),*];
+    };
+}
+use pages;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_one_page_and_every_page_says_what_to_do() {
+        let codes: BTreeSet<_> = all().map(|page| page.code).collect();
+        assert_eq!(codes.len(), all().count());
+        for page in all() {
+            assert!(!page.why.is_empty() && !page.repair.trim().is_empty(), "{page}");
+            assert!(page.why.ends_with('.') && !page.title.ends_with('.'), "{page}");
+        }
+    }
+
+    #[test]
+    fn pages_stand_in_the_order_of_their_categories() {
+        let place = |page: &Page| Category::ALL.iter().position(|category| *category == page.category);
+        assert!(all().map(place).is_sorted());
+    }
+
+    #[test]
+    fn a_code_is_found_however_it_is_written() {
+        for code in ["REMORA-CFG-01", "remora-cfg-01", "cfg-01"] {
+            assert_eq!(find(code), Some(&CFG_01), "{code}");
+        }
+        assert_eq!(find("CFG-99"), None);
+    }
+
+    #[test]
+    fn every_code_that_a_sender_is_told_has_a_page() {
+        use remora_core::forward::Refusal;
+        use remora_core::forward::reply::code;
+        let refusals = [
+            Refusal::NoToken,
+            Refusal::Rejected,
+            Refusal::Capacity,
+            Refusal::Resolve,
+            Refusal::Connect,
+            Refusal::Tls,
+            Refusal::Broken,
+            Refusal::Timeout,
+        ];
+        let told: BTreeSet<_> = refusals.map(Refusal::code).into_iter().chain((100..600).map(code)).collect();
+        assert!(told.len() > 6);
+        for code in told.into_iter().filter(|code| !code.is_empty()) {
+            assert!(find(code).is_some(), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_in_a_command_needs_no_quotes_of_its_own() {
+        for page in all() {
+            for line in page.repair.lines().filter(|line| is_command(line)) {
+                assert!(!line.contains("\"<") && !line.contains('\u{2013}'), "{page}: {line}");
+                assert_eq!(line.matches('\'').count() % 2, 0, "{page}: {line}");
+            }
+        }
+    }
+}

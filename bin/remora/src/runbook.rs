@@ -1,0 +1,57 @@
+//! Keeps the pages in the runbook equal to those of the program.
+
+use std::fmt::Write as _;
+
+use remora_smol::hint::{self, Sent};
+
+use crate::explain::numbers;
+use crate::pages::{self, Category, is_command};
+use crate::readme::assert_part;
+
+const BEGIN: &str = "<!-- pages: made from bin/remora/src/pages.rs and runtime-smol/src/hint/table.rs -->\n";
+const END: &str = "<!-- end of pages -->";
+
+/// Every page as Markdown, under headings that a link can name: `#remora-cfg-01`, `#federated-subject`.
+fn markdown() -> String {
+    let mut text = String::new();
+    for category in Category::ALL {
+        let heading = category.heading();
+        let (first, rest) = heading.split_at(1);
+        let _ = writeln!(text, "\n## {}{rest}", first.to_uppercase());
+        for page in pages::all().filter(|page| page.category == category) {
+            let _ = writeln!(text, "\n### {page}\n\n**{}.** If not: {}\n", page.title, page.why);
+            push_repair(&mut text, page.repair);
+        }
+    }
+    let _ = writeln!(text, "\n## Refusals of tokens");
+    for hint in hint::ALL {
+        let numbers = numbers(hint);
+        let numbers = if numbers.is_empty() { numbers } else { format!("{numbers}: ") };
+        let _ = writeln!(text, "\n### {}\n\n{numbers}{}.\n", hint.word, hint.cause);
+        push_repair(&mut text, &hint.repair(&Sent::default()));
+    }
+    text.push('\n');
+    text
+}
+
+/// Prose as it is, commands in blocks.
+fn push_repair(text: &mut String, repair: &str) {
+    let mut in_block = false;
+    for line in repair.lines() {
+        if is_command(line) != in_block {
+            in_block = !in_block;
+            text.push_str("```\n");
+        }
+        // Outside of a block Markdown would take a placeholder for a tag.
+        let line = if in_block { line.to_owned() } else { line.replace('<', "\\<") };
+        let _ = writeln!(text, "{line}");
+    }
+    if in_block {
+        text.push_str("```\n");
+    }
+}
+
+#[test]
+fn the_runbooks_pages_are_those_of_the_program() {
+    assert_part("scripts/deploy/RUNBOOK.md", BEGIN, END, &markdown());
+}

@@ -1,0 +1,189 @@
+//! Probes for `remora check`: one name, one connection, one handshake at a time, each within a bound, and what was seen
+//! on the way. Nothing here runs in the sidecar, so it may block.
+//!
+//! A [`Link`] carries bytes; what they say is for the caller to write and to read.
+
+mod certificate;
+
+use std::fmt;
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+pub use crate::proxy::Hop;
+pub use certificate::Presented;
+
+pub use crate::tls::Doubt;
+use crate::tls::{self, Session, TlsError};
+use crate::trust::Trust;
+
+/// Addresses of `host`, in the resolver's order; [`io::ErrorKind::TimedOut`] when it has none within `limit`.
+pub fn resolve(host: &str, port: u16, limit: Duration) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let (answer, answered) = mpsc::channel();
+    let name = host.to_owned();
+    // `getaddrinfo` cannot be cancelled: a thread that is late is left behind.
+    std::thread::Builder::new().name("resolve".to_owned()).spawn(move || {
+        let _ = answer.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
+    })?;
+    let found = answered.recv_timeout(limit).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    if found.is_empty() { Err(io::Error::other("no address")) } else { Ok(found) }
+}
+
+/// Why a peer is not taken for the one that was meant.
+#[derive(Debug)]
+pub enum HandshakeError {
+    /// The connection ended or went silent.
+    Io(io::Error),
+    /// The peer speaks no TLS that fits, or presented a certificate that does not hold.
+    Tls {
+        /// In rustls' words.
+        error: TlsError,
+        /// What is wrong with the certificate, where that is what is wrong.
+        doubt: Option<Doubt>,
+        /// The certificate, where one came and could be read.
+        presented: Option<Presented>,
+    },
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Tls { error, .. } => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for HandshakeError {}
+
+/// One connection, plain until [`Link::secure`]. Everything on it has to be over by one deadline.
+#[derive(Debug)]
+pub struct Link {
+    stream: TcpStream,
+    session: Option<Session>,
+    deadline: Instant,
+}
+
+impl Link {
+    /// Connects to the first of `addresses` that answers, and gives the connection `limit` in all.
+    pub fn open(addresses: &[SocketAddr], limit: Duration) -> io::Result<Self> {
+        let deadline = Instant::now() + limit;
+        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for (i, address) in addresses.iter().enumerate() {
+            // A silent address leaves time for those after it.
+            let left = u32::try_from(addresses.len() - i).unwrap_or(u32::MAX);
+            match TcpStream::connect_timeout(address, (remaining(deadline)? / left).max(Duration::from_millis(1))) {
+                Ok(stream) => return Ok(Self { stream, session: None, deadline }),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// The address at the other end.
+    pub fn peer(&self) -> io::Result<SocketAddr> {
+        self.stream.peer_addr()
+    }
+
+    /// Turns the connection into one with TLS to `host`. The certificate is judged as the sidecar judges it.
+    pub fn secure(&mut self, host: &str, trust: &Trust) -> Result<(), HandshakeError> {
+        let plain = |error| HandshakeError::Tls { error, doubt: None, presented: None };
+        let (client, witness) = tls::Client::witnessed(&trust.certificates).map_err(plain)?;
+        let mut session = client.open(host).map_err(plain)?;
+        match self.shake_hands(&mut session) {
+            Ok(()) => {
+                self.session = Some(session);
+                Ok(())
+            }
+            Err(HandshakeError::Tls { error, .. }) => {
+                let presented = witness.presented().and_then(|der| Presented::read(&der));
+                Err(HandshakeError::Tls { error, doubt: witness.doubt(), presented })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn shake_hands(&mut self, session: &mut Session) -> Result<(), HandshakeError> {
+        loop {
+            let turned = session.turn(&mut |_| {});
+            // After an error this is the alert; a peer that has gone does not need it.
+            let flushed = self.flush(session);
+            turned.map_err(|error| HandshakeError::Tls { error, doubt: None, presented: None })?;
+            flushed.map_err(HandshakeError::Io)?;
+            if session.is_established() {
+                return Ok(());
+            }
+            if self.fill(session).map_err(HandshakeError::Io)? == 0 {
+                return Err(HandshakeError::Io(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+
+    /// Sends all of `bytes`.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(mut session) = self.session.take() else {
+            self.stream.set_write_timeout(Some(remaining(self.deadline)?))?;
+            return self.stream.write_all(bytes).map_err(timed_out);
+        };
+        let mut sealed = Vec::new();
+        let sent = session.seal(bytes, &mut sealed, &mut |_| {}).map_err(io::Error::other).and_then(|()| {
+            session.keep(&sealed);
+            self.flush(&mut session)
+        });
+        self.session = Some(session);
+        sent
+    }
+
+    /// Appends what comes next to `into`, which may be nothing; false once the peer has closed its side.
+    pub fn receive(&mut self, into: &mut Vec<u8>) -> io::Result<bool> {
+        let Some(mut session) = self.session.take() else {
+            self.stream.set_read_timeout(Some(remaining(self.deadline)?))?;
+            let mut room = [0; 4096];
+            let n = self.stream.read(&mut room).map_err(timed_out)?;
+            into.extend_from_slice(room.get(..n).unwrap_or_default());
+            return Ok(n > 0);
+        };
+        let open = if session.is_peer_closed() { Ok(false) } else { self.decrypt(&mut session, into) };
+        self.session = Some(session);
+        open
+    }
+
+    /// The last bytes and the end may come together: the end is told with the next call.
+    fn decrypt(&mut self, session: &mut Session, into: &mut Vec<u8>) -> io::Result<bool> {
+        let n = self.fill(session)?;
+        session.turn(&mut |bytes| into.extend_from_slice(bytes)).map_err(io::Error::other)?;
+        self.flush(session)?;
+        Ok(n > 0)
+    }
+
+    fn flush(&mut self, session: &mut Session) -> io::Result<()> {
+        self.stream.set_write_timeout(Some(remaining(self.deadline)?))?;
+        let written = self.stream.write_all(session.outgoing()).map_err(timed_out);
+        session.sent(session.outgoing().len());
+        written
+    }
+
+    fn fill(&mut self, session: &mut Session) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(remaining(self.deadline)?))?;
+        let n = self.stream.read(session.space()).map_err(timed_out)?;
+        session.received(n);
+        Ok(n)
+    }
+}
+
+/// A socket whose time is over says that it would block.
+fn timed_out(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { error }
+}
+
+fn remaining(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+}
+
+#[cfg(test)]
+mod tests;

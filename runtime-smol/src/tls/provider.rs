@@ -1,0 +1,84 @@
+//! The cryptography of all connections: what services on Azure and proxies in front of them agree to, by ring. Built from
+//! its parts, so that what nobody here negotiates is not linked: `ChaCha20` where the peer has AES, Ed25519 in certificates,
+//! keys of our own.
+
+use std::sync::{Arc, LazyLock};
+
+use ring::rand::{SecureRandom as _, SystemRandom};
+use rustls::crypto::ring::{cipher_suite as suite, kx_group};
+use rustls::crypto::{CryptoProvider, GetRandomFailed, KeyProvider, SecureRandom, WebPkiSupportedAlgorithms};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::SigningKey;
+use rustls::{Error, SignatureScheme};
+use webpki::ring as algorithm;
+
+/// The one provider of the process.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+        Arc::new(CryptoProvider {
+            cipher_suites: vec![
+                suite::TLS13_AES_256_GCM_SHA384,
+                suite::TLS13_AES_128_GCM_SHA256,
+                suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+                suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+                suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+                suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            ],
+            kx_groups: vec![kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1],
+            signature_verification_algorithms: SIGNATURES,
+            secure_random: &Random,
+            key_provider: &NoKeys,
+        })
+    });
+    Arc::clone(&PROVIDER)
+}
+
+/// Those of publicly trusted certificates: RSA and ECDSA (CA/Browser Forum, Baseline Requirements §6.1.5).
+static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
+    all: &[
+        algorithm::ECDSA_P256_SHA256,
+        algorithm::ECDSA_P256_SHA384,
+        algorithm::ECDSA_P384_SHA256,
+        algorithm::ECDSA_P384_SHA384,
+        algorithm::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+        algorithm::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+        algorithm::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+        algorithm::RSA_PKCS1_2048_8192_SHA256,
+        algorithm::RSA_PKCS1_2048_8192_SHA384,
+        algorithm::RSA_PKCS1_2048_8192_SHA512,
+        algorithm::RSA_PKCS1_2048_8192_SHA256_ABSENT_PARAMS,
+        algorithm::RSA_PKCS1_2048_8192_SHA384_ABSENT_PARAMS,
+        algorithm::RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS,
+    ],
+    // In TLS 1.2 the curve is not part of the scheme, so each stands for both.
+    mapping: &[
+        (SignatureScheme::ECDSA_NISTP384_SHA384, &[algorithm::ECDSA_P384_SHA384, algorithm::ECDSA_P256_SHA384]),
+        (SignatureScheme::ECDSA_NISTP256_SHA256, &[algorithm::ECDSA_P256_SHA256, algorithm::ECDSA_P384_SHA256]),
+        (SignatureScheme::RSA_PSS_SHA512, &[algorithm::RSA_PSS_2048_8192_SHA512_LEGACY_KEY]),
+        (SignatureScheme::RSA_PSS_SHA384, &[algorithm::RSA_PSS_2048_8192_SHA384_LEGACY_KEY]),
+        (SignatureScheme::RSA_PSS_SHA256, &[algorithm::RSA_PSS_2048_8192_SHA256_LEGACY_KEY]),
+        (SignatureScheme::RSA_PKCS1_SHA512, &[algorithm::RSA_PKCS1_2048_8192_SHA512]),
+        (SignatureScheme::RSA_PKCS1_SHA384, &[algorithm::RSA_PKCS1_2048_8192_SHA384]),
+        (SignatureScheme::RSA_PKCS1_SHA256, &[algorithm::RSA_PKCS1_2048_8192_SHA256]),
+    ],
+};
+
+/// The system's random numbers.
+#[derive(Debug)]
+struct Random;
+
+impl SecureRandom for Random {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), GetRandomFailed> {
+        SystemRandom::new().fill(buffer).map_err(|_| GetRandomFailed)
+    }
+}
+
+/// No connection of ours presents a certificate.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
+        Err(Error::General("no key is used here".to_owned()))
+    }
+}

@@ -1,0 +1,134 @@
+//! A check of certificates that remembers what it saw. It decides nothing: what rustls' own check refuses stays refused.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{self, CryptoProvider};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+/// What is wrong with a certificate that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// No trusted root signed it.
+    Untrusted,
+    /// It is for another host.
+    WrongName,
+    /// By this machine's clock it has expired.
+    Expired,
+    /// By this machine's clock it is not valid yet.
+    NotYetValid,
+    /// Anything else.
+    Other,
+}
+
+impl Doubt {
+    const fn of(error: &Error) -> Self {
+        match error {
+            // A root of the same name with another key is another root.
+            Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+                Self::Untrusted
+            }
+            Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            ) => Self::WrongName,
+            Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+                Self::Expired
+            }
+            Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
+                Self::NotYetValid
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What one handshake showed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Witness(Arc<Mutex<(Option<CertificateDer<'static>>, Option<Doubt>)>>);
+
+impl Witness {
+    /// The peer's own certificate.
+    pub(crate) fn presented(&self) -> Option<CertificateDer<'static>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// Why it was refused, if it was.
+    pub(crate) fn doubt(&self) -> Option<Doubt> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+}
+
+/// rustls' own check, watched: by trust anchor, then by name, as its verifier of servers does without revocation lists.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) roots: RootCertStore,
+    pub(super) provider: Arc<CryptoProvider>,
+    pub(super) witness: Witness,
+}
+
+impl Watched {
+    fn judge(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
+        verify_server_name(&certificate, server_name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+}
+
+impl ServerCertVerifier for Watched {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verdict = self.judge(end_entity, intermediates, server_name, now);
+        let seen = (Some(end_entity.clone().into_owned()), verdict.as_ref().err().map(Doubt::of));
+        *self.witness.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        verdict
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,348 @@
+"""Stand-ins for az and kubectl over one file of state. They take the commands in the tables below with exactly these
+options and refuse everything else, as the real ones do; queries go through the libraries that the real ones use.
+
+usage: fake_cloud.py STATE az|kubectl WORD...
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+WITHOUT_VALUE = {
+    "--enable-oidc-issuer",
+    "--enable-workload-identity",
+    "--ignore-not-found",
+    "--include-inherited",
+    "--overwrite",
+}
+OUTPUT = {"--query", "--output"}
+
+# Command -> (options that it must have, options that it may have). The names are those of `az COMMAND --help`.
+AZ = {
+    "account show": (set(), OUTPUT),
+    "monitor account show": ({"--name", "--resource-group"}, OUTPUT),
+    "monitor data-collection rule list": (set(), OUTPUT | {"--resource-group"}),
+    "aks show": ({"--name", "--resource-group"}, OUTPUT),
+    "aks update": ({"--name", "--resource-group"}, {"--enable-oidc-issuer", "--enable-workload-identity"}),
+    "identity list": (set(), OUTPUT | {"--resource-group"}),
+    "identity show": ({"--name", "--resource-group"}, OUTPUT),
+    "identity create": ({"--name", "--resource-group"}, OUTPUT | {"--location"}),
+    "identity federated-credential list": ({"--identity-name", "--resource-group"}, OUTPUT),
+    "identity federated-credential create": (
+        {"--name", "--identity-name", "--resource-group", "--issuer", "--subject"},
+        OUTPUT | {"--audiences"},
+    ),
+    "ad app list": (set(), OUTPUT | {"--display-name"}),
+    "ad app create": ({"--display-name"}, OUTPUT | {"--sign-in-audience"}),
+    "ad app federated-credential list": ({"--id"}, OUTPUT),
+    "ad app federated-credential create": ({"--id", "--parameters"}, OUTPUT),
+    "ad sp list": (set(), OUTPUT | {"--filter"}),
+    "ad sp create": ({"--id"}, OUTPUT),
+    "ad sp show": ({"--id"}, OUTPUT),
+    "role assignment list": (set(), OUTPUT | {"--assignee", "--role", "--scope", "--include-inherited"}),
+    "role assignment create": (
+        {"--role", "--scope", "--assignee-object-id", "--assignee-principal-type"},
+        OUTPUT,
+    ),
+}
+KUBECTL = {
+    "get": (set(), {"--raw", "--namespace", "--output", "--ignore-not-found", "--field-selector"}),
+    "create serviceaccount": ({"--namespace"}, set()),
+    "annotate serviceaccount": ({"--namespace"}, {"--overwrite"}),
+    "delete": ({"--namespace"}, set()),
+    "wait": ({"--for", "--namespace"}, {"--timeout"}),
+    "exec": ({"--namespace", "--container"}, set()),
+}
+ROLE = "Monitoring Metrics Publisher"
+
+
+class Refusal(Exception):
+    """What a real tool prints before it ends with `status`."""
+
+    def __init__(self, text, status=1):
+        super().__init__(text)
+        self.status = status
+
+
+def parsed(table, words):
+    """(command, positional words, options, words after `--`) of a command line that the table allows."""
+    rest = []
+    if "--" in words:
+        rest = words[words.index("--") + 1 :]
+        words = words[: words.index("--")]
+    command = max((name for name in table if words[: len(name.split())] == name.split()), key=len, default=None)
+    if command is None:
+        raise Refusal(f"'{' '.join(words[:3])}' is misspelled or not recognized", 2)
+    positional, options = split(words[len(command.split()) :])
+    required, optional = table[command]
+    if unknown := set(options) - required - optional:
+        raise Refusal(f"unrecognized arguments: {' '.join(sorted(unknown))}", 2)
+    if missing := required - set(options):
+        raise Refusal(f"the following arguments are required: {', '.join(sorted(missing))}", 2)
+    return command, positional, options, rest
+
+
+def split(words):
+    """Positional words and options."""
+    positional, options = [], {}
+    words = iter(words)
+    for word in words:
+        if not word.startswith("-"):
+            positional.append(word)
+            continue
+        name, equals, value = word.partition("=")
+        if name in WITHOUT_VALUE:
+            options[name] = True
+        elif equals:
+            options[name] = value
+        else:
+            options[name] = next(words, None)
+            if options[name] is None:
+                raise Refusal(f"argument {name}: expected one argument", 2)
+    return positional, options
+
+
+class Az:
+    """The commands of az; methods have the commands' names."""
+
+    def __init__(self, state):
+        self.state = state
+
+    def run(self, words):
+        """What the command prints."""
+        command, positional, options, _ = parsed(AZ, words)
+        if positional:
+            raise Refusal(f"unrecognized arguments: {' '.join(positional)}", 2)
+        if command in self.state["denied"]:
+            raise Refusal(f"(AuthorizationFailed) The client does not have authorization to perform {command}")
+        if command.split()[-1] in ("create", "update"):
+            self.state["log"].append(["az", *words])
+        value = getattr(self, command.replace(" ", "_").replace("-", "_"))(options)
+        return shown(value, options)
+
+    def account_show(self, _options):
+        return {"tenantId": self.state["tenant"]}
+
+    def monitor_account_show(self, options):
+        rule = self.found(self.state["workspaces"], options["--name"])
+        return {"defaultIngestionSettings": {"dataCollectionRuleResourceId": rule}}
+
+    def monitor_data_collection_rule_list(self, _options):
+        return self.state["rules"]
+
+    def aks_show(self, options):
+        enabled = self.found(self.state["clusters"], options["--name"])
+        security = {"workloadIdentity": {"enabled": enabled}}
+        return {"oidcIssuerProfile": {"enabled": enabled}, "securityProfile": security}
+
+    def aks_update(self, options):
+        on = "--enable-oidc-issuer" in options and "--enable-workload-identity" in options
+        self.state["clusters"][options["--name"]] = on
+
+    def identity_list(self, _options):
+        return list(self.state["identities"].values())
+
+    def identity_show(self, options):
+        return self.found(self.state["identities"], options["--name"])
+
+    def identity_create(self, options):
+        name = options["--name"]
+        about = {"name": name, "clientId": f"client-of-{name}", "principalId": f"principal-of-{name}"}
+        self.state["identities"].setdefault(name, about)
+
+    def identity_federated_credential_list(self, options):
+        self.found(self.state["identities"], options["--identity-name"])
+        return self.state["credentials"].get(options["--identity-name"], [])
+
+    def identity_federated_credential_create(self, options):
+        self.found(self.state["identities"], options["--identity-name"])
+        about = {name: options[f"--{name}"] for name in ("name", "issuer", "subject")}
+        audiences = [options.get("--audiences", "api://AzureADTokenExchange")]
+        self.trust(options["--identity-name"], about | {"audiences": audiences})
+
+    def ad_app_list(self, options):
+        wanted = options.get("--display-name", "")
+        return [app for app in self.state["applications"] if app["displayName"].startswith(wanted)]
+
+    def ad_app_create(self, options):
+        name = options["--display-name"]
+        self.state["applications"].append({"displayName": name, "appId": f"client-of-{name}"})
+
+    def ad_app_federated_credential_list(self, options):
+        self.application(options["--id"])
+        return self.state["credentials"].get(options["--id"], [])
+
+    def ad_app_federated_credential_create(self, options):
+        self.application(options["--id"])
+        about = json.loads(options["--parameters"])
+        if set(about) != {"name", "issuer", "subject", "audiences"}:
+            raise Refusal("Property is not of the expected type")
+        self.trust(options["--id"], about)
+
+    def ad_sp_list(self, options):
+        wanted = options["--filter"].removeprefix("appId eq '").removesuffix("'")
+        return [one for one in self.state["principals"] if one["appId"] == wanted]
+
+    def ad_sp_create(self, options):
+        self.application(options["--id"])
+        self.state["principals"].append({"appId": options["--id"], "id": f"principal-of-{options['--id']}"})
+
+    def ad_sp_show(self, options):
+        return self.found({one["appId"]: one for one in self.state["principals"]}, options["--id"])
+
+    def role_assignment_list(self, options):
+        wanted = (options["--assignee"], options["--role"], options["--scope"])
+        return [one for one in self.state["roles"] if (one["principal"], one["role"], one["scope"]) == wanted]
+
+    def role_assignment_create(self, options):
+        if self.state["lag"] > 0:
+            self.state["lag"] -= 1
+            self.state["log"].pop()
+            raise Refusal("(PrincipalNotFound) Principal does not exist in the directory")
+        principals = [one["principalId"] for one in self.state["identities"].values()]
+        principals += [one["id"] for one in self.state["principals"]]
+        if options["--assignee-object-id"] not in principals or options["--role"] != ROLE:
+            raise Refusal("(BadRequest) no such principal or role")
+        about = {"principal": options["--assignee-object-id"], "role": options["--role"], "scope": options["--scope"]}
+        self.state["roles"].append(about | {"id": f"role-{len(self.state['roles'])}"})
+
+    def trust(self, owner, about):
+        """Entra holds a name once, and a pair of issuer and subject once."""
+        held = self.state["credentials"].setdefault(owner, [])
+        for one in held:
+            if one["name"] == about["name"] or (one["issuer"], one["subject"]) == (about["issuer"], about["subject"]):
+                raise Refusal("(Conflict) a federated credential of this name, or for this subject, exists")
+        held.append(about)
+
+    def application(self, client):
+        """The application with this client id."""
+        return self.found({app["appId"]: app for app in self.state["applications"]}, client)
+
+    @staticmethod
+    def found(among, name):
+        """The value, or what az says when there is none."""
+        if name not in among:
+            raise Refusal(f"(ResourceNotFound) {name} was not found")
+        return among[name]
+
+
+def shown(value, options):
+    """A value as `--query Q --output tsv` prints it."""
+    if value is None:
+        return ""
+    import jmespath
+
+    value = jmespath.search(options.get("--query", "@"), value)
+    if options.get("--output") != "tsv":
+        return json.dumps(value)
+    lines = value if isinstance(value, list) else [] if value is None else [value]
+    return "".join(f"{str(line).lower() if isinstance(line, bool) else line}\n" for line in lines)
+
+
+class Kubectl:
+    """The commands of kubectl."""
+
+    def __init__(self, state):
+        self.state = state
+
+    def run(self, words):
+        """What the command prints."""
+        command, positional, options, rest = parsed(KUBECTL, words)
+        if f"kubectl {command}" in self.state["denied"]:
+            raise Refusal("Error from server (Forbidden): serviceaccounts is forbidden")
+        if command not in ("get", "wait"):
+            self.state["log"].append(["kubectl", *words])
+        return getattr(self, command.split()[0])(positional, options, rest)
+
+    def get(self, positional, options, _rest):
+        if options.get("--raw") == "/.well-known/openid-configuration":
+            return json.dumps({"issuer": self.state["issuer"], "jwks_uri": "https://example.test/jwks"})
+        if positional == ["mutatingwebhookconfigurations"]:
+            return "".join(f"mutatingwebhookconfiguration/{name}\n" for name in self.state["webhooks"])
+        if positional == ["pods"]:
+            account = options["--field-selector"].removeprefix("spec.serviceAccountName=")
+            pods = [pod for pod in self.state["pods"] if pod["spec"]["serviceAccountName"] == account]
+            return "".join(f"pod/{pod['metadata']['name']}\n" for pod in pods)
+        found = self.object(positional, options["--namespace"])
+        if found is None:
+            if "--ignore-not-found" in options:
+                return ""
+            raise Refusal("Error from server (NotFound)")
+        return "/".join(positional) + "\n" if options["--output"] == "name" else selected(found, options["--output"])
+
+    def object(self, positional, namespace):
+        """A service account or a pod."""
+        kind, name = positional if len(positional) == 2 else positional[0].split("/")
+        held = self.state["pods"] if kind == "pod" else self.state["accounts"]
+        for one in held:
+            if one["metadata"]["name"] == name and one["metadata"]["namespace"] == namespace:
+                return one
+        return None
+
+    def create(self, positional, options, _rest):
+        metadata = {"name": positional[0], "namespace": options["--namespace"], "annotations": {}}
+        self.state["accounts"].append({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+
+    def annotate(self, positional, options, _rest):
+        account = self.object(["serviceaccount", positional[0]], options["--namespace"])
+        for pair in positional[1:]:
+            key, _, value = pair.partition("=")
+            if key in account["metadata"]["annotations"] and "--overwrite" not in options:
+                raise Refusal("error: --overwrite is false but found the following declared annotation(s)")
+            account["metadata"]["annotations"][key] = value
+
+    def delete(self, positional, options, _rest):
+        """The StatefulSet brings the pod back, and the webhook changes it."""
+        pod = self.object(positional, options["--namespace"])
+        account = self.object(["serviceaccount", pod["spec"]["serviceAccountName"]], options["--namespace"])
+        client = account["metadata"]["annotations"].get("azure.workload.identity/client-id")
+        for container in pod["spec"]["containers"] + pod["spec"].get("initContainers", []):
+            container["env"] = [{"name": "AZURE_CLIENT_ID", "value": client}] if client else []
+
+    def wait(self, positional, options, _rest):
+        if self.object(positional, options["--namespace"]) is None or options["--for"] != "condition=Ready":
+            raise Refusal("error: no matching resources found")
+
+    def exec(self, positional, options, rest):
+        pod = self.object(positional, options["--namespace"])
+        containers = pod["spec"]["containers"] + pod["spec"].get("initContainers", [])
+        if options["--container"] not in [one["name"] for one in containers]:
+            raise Refusal("error: container not found")
+        if rest[:3] != ["/remora", "check", "--write"]:
+            raise Refusal("OCI runtime exec failed", 126)
+        if self.state["check"] != 0:
+            raise Refusal("Status check results are ×", self.state["check"])
+        return "Status check results are √\n"
+
+
+def selected(found, output):
+    """What the real kubectl selects with `--output jsonpath=…`, without a cluster."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(found, file)
+        file.flush()
+        command = [os.environ["KUBECTL_BIN"], "patch", "--local", "--type=merge", "--patch={}", "--output", output]
+        done = subprocess.run([*command, "--filename", file.name], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Refusal(done.stderr)
+    return done.stdout
+
+
+def main(path, tool, *words):
+    """Runs one command on the state in the file."""
+    with open(path, encoding="utf-8") as file:
+        state = json.load(file)
+    try:
+        sys.stdout.write({"az": Az, "kubectl": Kubectl}[tool](state).run(list(words)) or "")
+        status = 0
+    except Refusal as refusal:
+        print(f"ERROR: {refusal}", file=sys.stderr)
+        status = refusal.status
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(state, file)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

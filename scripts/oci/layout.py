@@ -1,0 +1,74 @@
+"""An OCI image layout on disk (opencontainers/image-spec, image-layout.md): blobs by digest, and their descriptors."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+EMPTY = "application/vnd.oci.empty.v1+json"
+
+
+class Layout:
+    """A folder that is filled blob by blob and closed with `finish`."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "blobs/sha256").mkdir(parents=True)
+
+    def add(self, content, media_type, **more):
+        """Stores bytes and gives their descriptor."""
+        digest = hashlib.sha256(content).hexdigest()
+        (self.folder / "blobs/sha256" / digest).write_bytes(content)
+        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content), **more}
+
+    def add_json(self, value, media_type, **more):
+        """Stores a JSON value and gives its descriptor."""
+        return self.add(encoded(value), media_type, **more)
+
+    def finish(self, named):
+        """Writes the two files by which tools enter the layout; `named` has a tag for each descriptor."""
+        (self.folder / "index.json").write_bytes(entry(tagged(one, tag) for tag, one in named.items()))
+        (self.folder / "oci-layout").write_bytes(VERSION)
+
+
+VERSION = b'{"imageLayoutVersion":"1.0.0"}'
+
+
+def tagged(descriptor, tag, **annotations):
+    """A descriptor that can be asked for by its tag."""
+    return descriptor | {"annotations": {"org.opencontainers.image.ref.name": tag, **annotations}}
+
+
+def entry(descriptors):
+    """The content of index.json."""
+    return encoded({"schemaVersion": 2, "mediaType": INDEX, "manifests": list(descriptors)})
+
+
+def encoded(value):
+    """JSON in the order in which keys were put in. That order is the specification's, which is also the one in which
+    skopeo writes what it copies: so the digest stays the same on the way into a registry."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def archive(members, time):
+    """A tar file as bytes: (name, mode, content) in order of name, owned by root, all of one time."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, mode, content in sorted(members):
+            entry = tarfile.TarInfo(name)
+            entry.mode, entry.mtime, entry.size = mode, time, len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def compressed(content):
+    """gzip without a name and without a time in its header."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", fileobj=buffer, mode="wb", compresslevel=9, mtime=0) as packed:
+        packed.write(content)
+    return buffer.getvalue()
