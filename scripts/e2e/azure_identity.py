@@ -6,11 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-<<<<<<< HEAD
-import python_packages
-=======
 import pinned
->>>>>>> main
 from process import Failure
 
 PINNED = ("azure-identity==1.27.0", "PyJWT==2.15.1")
@@ -18,13 +14,8 @@ APPLICATION = Path(__file__).with_name("azure_identity_application.py")
 
 
 def python():
-<<<<<<< HEAD
-    """A Python that has the SDK."""
-    return python_packages.python("azure-identity", PINNED)
-=======
     """A Python that has the pinned packages."""
     return pinned.python("azure-identity", *PINNED) / "python"
->>>>>>> main
 
 
 def ask(emulator, kind, identity=None, wrapper=(), scope=None, **changes):

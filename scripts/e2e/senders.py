@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import frames
-import python_packages
+import pinned
 from process import Failure, Process, free_port
 from prometheus import Prometheus, sum_by_name
 from stack import SCRAPED
@@ -147,7 +147,7 @@ class OpenTelemetry(Called):
 
     def write(self, _seconds):
         """Exports so often, whatever time that takes."""
-        python = python_packages.python("opentelemetry", self.PINNED)
+        python = pinned.python("opentelemetry", *self.PINNED) / "python"
         must_succeed([python, "-B", self.PROGRAM, self._write_url, str(self.EXPORTS), str(self.SERIES)])
 
     def taken(self):
