@@ -107,6 +107,11 @@ impl Connector {
         }
     }
 
+    /// Has the next connection resolve the name again.
+    pub(crate) fn forget(&self) {
+        self.addresses.borrow_mut().clear();
+    }
+
     /// The known addresses. Where there are none, one caller resolves for all.
     async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectError> {
         let _alone = if self.addresses.borrow().is_empty() { Some(self.resolving.lock().await) } else { None };

@@ -19,7 +19,6 @@ class NameServer(threading.Thread):
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 53))
         self._right = tuple(addresses)
-        self.asked = 0
         self.heal()
 
     def heal(self):
@@ -39,7 +38,6 @@ class NameServer(threading.Thread):
     def run(self):
         while True:
             question, client = self._socket.recvfrom(512)
-            self.asked += 1
             if not self.silent:
                 threading.Thread(target=self._answer, args=(question, client), daemon=True).start()
 
