@@ -98,7 +98,7 @@ NETWORK = (
 )
 
 NAMES = (
-    Row("no name server", names(silent=True), quick=True),
+    Row("no name server", names(silent=True)),
     Row("name server fails", names(code=SERVER_FAILURE)),
     Row("no such name", names(code=NO_SUCH_NAME)),
     Row("slow name server", names(delay=0.9), seconds=8, through=True),
