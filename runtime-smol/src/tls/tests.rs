@@ -26,7 +26,7 @@ impl Pair {
     fn new(adjust: impl FnOnce(&mut ServerConfig)) -> Self {
         let (certificate, key) = certificate();
         let client = Client::new(std::slice::from_ref(&certificate)).unwrap();
-        let mut config = ServerConfig::builder_with_provider(provider())
+        let mut config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
