@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from process import Failure, stop_on_signals, wait_for  # noqa: E402
+from process import Failure, stop_on_signals  # noqa: E402
 from stack import FAILED, SCRAPED  # noqa: E402
 
 from faults.rows import ROWS  # noqa: E402
