@@ -54,22 +54,25 @@ need() {
     [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
 }
 
-# Debian's prometheus package starts a service when it is installed, so the package is unpacked instead. That needs no
-# root, except to refresh package lists that are absent or out of date.
-need_prometheus() {
-    have prometheus && return
-    local unpacked=$tools_dir/prometheus
-    if [ ! -x "$unpacked/usr/bin/prometheus" ]; then
-        have apt-get || die "needs prometheus on PATH; see https://prometheus.io/download/"
-        note "unpacking Debian's prometheus into $unpacked"
+# need_unpacked COMMAND PACKAGE VARIABLE: some of Debian's packages start a service when they are installed, so they are
+# unpacked instead, and the variable says where the command is. That needs no root, except to refresh package lists that
+# are absent or out of date.
+need_unpacked() {
+    have "$1" && return
+    local unpacked=$tools_dir/$1
+    if [ ! -x "$unpacked/usr/bin/$1" ]; then
+        have apt-get || die "needs $1 on PATH"
+        note "unpacking Debian's $2 into $unpacked"
         mkdir -p "$unpacked"
-        fetch_package prometheus "$unpacked" ||
-            { as_root apt-get update -qq >/dev/null 2>&1 && fetch_package prometheus "$unpacked"; } ||
-            die "apt-get could not download prometheus; run: sudo apt-get update"
+        fetch_package "$2" "$unpacked" ||
+            { as_root apt-get update -qq >/dev/null 2>&1 && fetch_package "$2" "$unpacked"; } ||
+            die "apt-get could not download $2; run: sudo apt-get update"
     fi
-    PROMETHEUS_BIN=$(realpath "$unpacked")/usr/bin/prometheus
-    export PROMETHEUS_BIN
+    declare -gx "$3=$(realpath "$unpacked")/usr/bin/$1"
 }
+
+need_prometheus() { need_unpacked prometheus prometheus PROMETHEUS_BIN; }
+need_vmagent() { need_unpacked vmagent victoria-metrics VMAGENT_BIN; }
 
 fetch_package() {
     (cd "$2" && apt-get download -qq "$1" >/dev/null 2>&1 && dpkg-deb -x "$1"_*.deb . && rm -f "$1"_*.deb)

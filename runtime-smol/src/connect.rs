@@ -112,6 +112,11 @@ impl Connector {
         }
         Ok(stream)
     }
+
+    /// Has the next connection resolve the name again.
+    pub(crate) fn forget(&self) {
+        self.resolver.forget();
+    }
 }
 
 /// Connects to the first address that answers; each gets a head start over the next.

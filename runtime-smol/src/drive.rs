@@ -3,6 +3,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io::{self, Read as _, Write as _};
+use std::mem;
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -39,6 +40,7 @@ pub(crate) async fn serve(hub: &'static Hub, stream: Async<TcpStream>, peer: Pee
         page: Body::new(&hub.pages),
         upstream: None,
         excess: false,
+        attached: false,
         credential: None,
         open: false,
     };
@@ -57,6 +59,8 @@ struct Connection {
     upstream: Option<Upstream>,
     /// Azure sent more than its answer.
     excess: bool,
+    /// The open request had a connection to Azure.
+    attached: bool,
     credential: Option<(GrantId, Rc<Bearer>)>,
     /// The traffic counters know of an open request.
     open: bool,
@@ -167,6 +171,7 @@ impl Connection {
             },
         };
         self.excess = false;
+        self.attached = true;
         self.exchange.attach(hub.now(), buffer, reused);
     }
 
@@ -195,6 +200,9 @@ impl Connection {
         self.body.clear();
         self.page.clear();
         self.credential = None;
+        if mem::take(&mut self.attached) && outcome.upstream_status.is_none() {
+            self.hub.doubt();
+        }
         self.hub.answered(outcome, self.exchange.answer_text());
     }
 

@@ -146,6 +146,13 @@ impl Hub {
         }
     }
 
+    /// A connection brought no answer: others to the same addresses are not worth a wait, and the name is asked for anew.
+    /// Private endpoints move.
+    pub(crate) fn doubt(&self) {
+        self.connector.forget();
+        self.idle.close_all();
+    }
+
     /// Whether writes can be forwarded: there is a token, and no shutdown.
     pub(crate) fn is_sound(&self) -> bool {
         self.tokens.usable().is_some() && self.gateway.readiness(self.now()) != Readiness::Draining

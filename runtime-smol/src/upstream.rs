@@ -214,6 +214,13 @@ impl Idle {
         !self.swept.replace(true)
     }
 
+    /// Closes them all.
+    pub(crate) fn close_all(&self) {
+        for (upstream, _) in self.connections.take() {
+            upstream.close();
+        }
+    }
+
     /// Closes those whose time is over; says when to come back, if any are left.
     pub(crate) fn sweep(&self, now: Instant) -> Option<Instant> {
         let mut idle = self.connections.borrow_mut();

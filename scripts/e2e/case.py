@@ -15,6 +15,12 @@ def slow(test):
     return test
 
 
+def long(test):
+    """Marks a test that only the long form has."""
+    test.long = True
+    return test
+
+
 def seconds(short, long):
     """The duration of a test's main part in this run."""
     return long if LONG else short

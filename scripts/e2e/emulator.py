@@ -83,9 +83,14 @@ class Emulator:
             raise Failure(f"expected {method} {path} to be accepted; the emulator said {answer.status} {answer.text}")
         return answer
 
-    def compare(self, prometheus):
-        """(all equal?, the numbers, the first differences) of every sample in `prometheus` against what is stored."""
+    def compare(self, prometheus, since=None, until=None):
+        """(all equal?, the numbers, the first differences) of every sample in `prometheus` against what is stored.
+
+        `since` and `until`, in ms since 1970, leave out what is older and younger.
+        """
         command = [self.binary, "compare", "--prometheus", prometheus.url, "--emulator", self.control, "--json"]
+        command += [] if since is None else ["--since", str(since)]
+        command += [] if until is None else ["--until", str(until)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         try:
             numbers = json.loads(done.stdout)

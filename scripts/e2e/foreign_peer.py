@@ -1,39 +1,38 @@
 """Inside a network namespace: gives `lo` one more address, runs Remora, and writes from both kinds of address.
 
-Usage: foreign_peer.py FOLDER ENVIRONMENT-AS-JSON; prints the answers as JSON. The address is from the documentation
-range (RFC 5737), and a connection to it has it as its source too.
+Usage: foreign_peer.py ENVIRONMENT-AS-JSON; prints the answers as JSON. The address is from the documentation range
+(RFC 5737), and a connection to it has it as its source too.
 """
 
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import frames
-from process import wait_for
-from remora import Remora
+from process import stop_on_signals
+from stack import Stack
 from web import fetch
 
 FOREIGN = "192.0.2.1"
 
 
 def main():
-    folder, environment = Path(sys.argv[1]), json.loads(sys.argv[2])
+    stop_on_signals()
     for command in ("ip link set lo up", f"ip address add {FOREIGN}/32 dev lo"):
         subprocess.run(command.split(), check=True)
-    remora = Remora(folder, environment)
-    remora.process.start()
-    wait_for("Remora to listen", lambda: remora.get("/health").status == 200, 10, process=remora.process)
-    outside = f"http://{FOREIGN}:{remora.port}"
+    with Stack("foreign", environment=json.loads(sys.argv[1]), prometheus=False) as stack:
+        print(json.dumps({name: [answer.status, answer.text] for name, answer in answers(stack).items()}))
+
+
+def answers(stack):
+    """What both kinds of sender are told, and others that only look."""
+    outside = f"http://{FOREIGN}:{stack.remora.port}"
     fields = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
-    answers = {
-        "loopback": remora.post(frames.one_sample()),
+    return {
+        "loopback": stack.remora.post(frames.one_sample()),
         "foreign": fetch(f"{outside}/api/v1/write", "POST", frames.one_sample(), fields),
-        "health": fetch(f"{outside}/health"),
-        "metrics": fetch(f"{outside}/metrics"),
-        "status": fetch(f"{outside}/status"),
+        **{page: fetch(f"{outside}/{page}") for page in ("health", "ready", "metrics", "status")},
     }
-    print(json.dumps({name: [answer.status, answer.text] for name, answer in answers.items()}))
 
 
 if __name__ == "__main__":

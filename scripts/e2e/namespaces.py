@@ -1,10 +1,12 @@
 """Linux namespaces through unshare(1): as root, through a user namespace, or through a sudo that asks nothing."""
 
+import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
-from process import Failure
+from process import Dialogue, Failure, WorkFolder
 
 
 def unshare(*flags):
@@ -20,6 +22,18 @@ def unshare(*flags):
         "expected to be able to make namespaces; run as root, or allow unprivileged user namespaces (sysctl "
         f"kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns); saw: {'; '.join(said)}"
     )
+
+
+def told_inside(program, *arguments, seconds):
+    """The JSON that a program prints in a network namespace of its own, where it may need so many seconds."""
+    folder = WorkFolder(program.stem)
+    command = [*unshare("--net"), sys.executable, "-B", program, *arguments]
+    child = Dialogue(program.stem, command, folder.path / "log", dict(os.environ)).start()
+    try:
+        return json.loads(child.hear(seconds))
+    finally:
+        child.kill()
+        folder.remove()
 
 
 def children(pid):

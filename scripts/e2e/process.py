@@ -7,6 +7,7 @@ killed by the kernel when we die without warning (PR_SET_PDEATHSIG), and is kill
 import atexit
 import ctypes
 import os
+import select
 import shutil
 import signal
 import socket
@@ -17,6 +18,8 @@ import time
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+# Seconds for a child that has children of its own.
+CLEAN_UP = 20
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _running = []
 _handed_out = set()
@@ -108,14 +111,15 @@ class Process:
             self._child = subprocess.Popen(
                 self.command,
                 env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
+                **self._streams(log),
             )
         _running.append(self)
         return self
+
+    def _streams(self, log):
+        return {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
 
     @property
     def pid(self):
@@ -175,3 +179,34 @@ class Process:
     def _forget(self):
         if self in _running:
             _running.remove(self)
+
+
+class Dialogue(Process):
+    """A child that answers lines on standard input with lines on standard output; only its errors are logged."""
+
+    def _streams(self, log):
+        return {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log}
+
+    def kill(self):
+        """Ends it, after some time in which it can see to its own children and folders."""
+        if self._child is not None and self.poll() is None:
+            self.signal(signal.SIGTERM)
+            try:
+                self._child.wait(CLEAN_UP)
+            except subprocess.TimeoutExpired:
+                pass
+        super().kill()
+
+    def tell(self, line):
+        """Sends a line."""
+        self._child.stdin.write(f"{line}\n".encode())
+        self._child.stdin.flush()
+
+    def hear(self, seconds):
+        """The next line; a Failure when there is none."""
+        if not select.select([self._child.stdout], [], [], seconds)[0]:
+            raise Failure(f"expected {self.name} to say something within {seconds} s\n{self.tail()}")
+        line = self._child.stdout.readline()
+        if not line:
+            raise Failure(f"expected {self.name} to say something; it ended\n{self.tail()}")
+        return line.decode()

@@ -41,7 +41,7 @@ def sum_by_name(exposition):
 class Prometheus:
     """Scrapes nothing until `scrape()` names targets, so that its write queue is up before the first sample."""
 
-    def __init__(self, folder, write_url):
+    def __init__(self, folder, write_url, agent=False):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._targets = folder / "targets.json"
@@ -50,7 +50,10 @@ class Prometheus:
         self.scrape([])
         binary = os.environ.get("PROMETHEUS_BIN") or shutil.which("prometheus") or "prometheus"
         command = [binary, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{self.port}"]
-        command += [f"--storage.tsdb.path={folder / 'tsdb'}", "--storage.tsdb.retention.time=1d"]
+        if agent:
+            command += ["--enable-feature=agent", f"--storage.agent.path={folder / 'agent'}"]
+        else:
+            command += [f"--storage.tsdb.path={folder / 'tsdb'}", "--storage.tsdb.retention.time=1d"]
         self.process = Process("prometheus", command, folder / "prometheus.log")
 
     def start(self):

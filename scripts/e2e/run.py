@@ -10,6 +10,7 @@ import traceback
 import unittest
 from pathlib import Path
 
+from case import LONG
 from process import Failure, stop_on_signals
 
 
@@ -89,10 +90,15 @@ def tests_in(suite):
             yield part
 
 
-def is_slow(test):
-    """Whether a test or its class is marked."""
+def is_marked(test, mark):
+    """Whether a test or its class has this mark."""
     method = getattr(test, getattr(test, "_testMethodName", ""), None)
-    return getattr(test, "slow", False) or getattr(method, "slow", False)
+    return getattr(test, mark, False) or getattr(method, mark, False)
+
+
+def is_left_out(test, quick):
+    """Whether a test belongs to a longer form than this run's."""
+    return (quick and is_marked(test, "slow")) or (not LONG and is_marked(test, "long"))
 
 
 def main():
@@ -107,7 +113,7 @@ def main():
     chosen = parser.parse_args()
     found = unittest.TestLoader().discover(str(chosen.folder), pattern="test_*.py")
     names = {test: f"{chosen.prefix}{sentence(test)}" for test in tests_in(found)}
-    wanted = [test for test, name in names.items() if chosen.only in name and not (chosen.quick and is_slow(test))]
+    wanted = [test for test, name in names.items() if chosen.only in name and not is_left_out(test, chosen.quick)]
     if chosen.list:
         print("\n".join(names[test] for test in wanted))
         return 0

@@ -12,6 +12,7 @@ mod journal;
 mod log;
 mod pages;
 mod serve;
+mod standard_error;
 mod termination;
 
 #[cfg(test)]

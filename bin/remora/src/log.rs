@@ -2,8 +2,9 @@
 //! colour; what is worth a line is decided by the caller.
 
 use std::fmt::{Display, Write as _};
-use std::io::Write as _;
 use std::time::SystemTime;
+
+use crate::standard_error;
 
 /// How much a line matters. Lines below the log's own level are not formatted at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,8 +55,7 @@ pub(crate) struct Log {
 impl Log {
     /// A log that keeps lines of `level` and above.
     pub(crate) fn new(level: Level, format: Format) -> Self {
-        // Nothing is left to tell anyone when standard error fails, and forwarding goes on without it.
-        Self::to(|line| drop(std::io::stderr().write_all(line.as_bytes())), level, format)
+        Self::to(standard_error::write, level, format)
     }
 
     /// The same, with another place to write to.
@@ -71,6 +71,9 @@ impl Log {
         }
         // `humantime` refuses a clock before 1970.
         let now = SystemTime::now().max(SystemTime::UNIX_EPOCH);
+        if let Some(lost) = standard_error::lost() {
+            (self.out)(&render(self.format, now, Level::Warn, "log lines found no room", &[("count", &lost)]));
+        }
         (self.out)(&render(self.format, now, level, msg, fields));
     }
 }

@@ -13,11 +13,16 @@ use zeroize::Zeroizing;
 use super::failure::Failure;
 use crate::config;
 use crate::hint;
+use crate::resolve::alternate;
 use crate::trust::Trust;
 use crate::{proxy, tls};
 
 /// For one attempt, name resolution included.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Addresses that are tried, the families in turn. Each gets half of the time that is left, and Entra has eight of each
+/// family: where the first family is dead, nothing would be left for the other one.
+const ADDRESSES: usize = 4;
 
 /// Longest answer that is read. Tokens have a few KiB; what is longer is no answer of a token endpoint.
 const MAX_ANSWER: u64 = 64 * 1024;
@@ -169,13 +174,13 @@ impl Resolver for Names {
         };
         let name = DefaultResolver::host_and_port(scheme, authority).ok_or(ureq::Error::HostNotFound)?;
         let port = name.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
-        let addresses = match self {
+        let addresses: Vec<_> = match self {
             Self::System => name.to_socket_addrs()?.collect(),
             Self::Of(host) => (host.as_str(), port).to_socket_addrs()?.collect(),
             Self::At(address) => vec![(*address, port).into()],
         };
         let mut found = self.empty();
-        for address in config.ip_family().keep_wanted(addresses.into_iter()).take(16) {
+        for address in config.ip_family().keep_wanted(alternate(&addresses).into_iter()).take(ADDRESSES) {
             found.push(address);
         }
         if found.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(found) }

@@ -1,0 +1,62 @@
+"""A name server of the test's own, which can be silent, slow or wrong."""
+
+import socket
+import struct
+import threading
+import time
+
+A, AAAA = 1, 28
+RESPONSE_RECURSIVE = 0x8180
+SERVER_FAILURE, NO_SUCH_NAME = 2, 3
+TIME_TO_LIVE = 5
+
+
+class NameServer(threading.Thread):
+    """Answers every question for an A or AAAA record with the same addresses; UDP on 127.0.0.1:53."""
+
+    def __init__(self, addresses):
+        super().__init__(daemon=True)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 53))
+        self._right = tuple(addresses)
+        self.heal()
+
+    def heal(self):
+        """Right answers, at once."""
+        self.addresses = self._right
+        self.code = 0
+        self.silent = False
+        self.delay = 0.0
+
+    def break_with(self, **faults):
+        """Sets `addresses`, `code` (RFC 1035 §4.1.1), `silent` or `delay` in seconds."""
+        for name, value in faults.items():
+            if not hasattr(self, name):
+                raise AttributeError(f"a name server has no {name}")
+            setattr(self, name, value)
+
+    def run(self):
+        while True:
+            question, client = self._socket.recvfrom(512)
+            if not self.silent:
+                threading.Thread(target=self._answer, args=(question, client), daemon=True).start()
+
+    def _answer(self, question, client):
+        time.sleep(self.delay)
+        self._socket.sendto(response(question, self.addresses, self.code), client)
+
+
+def response(question, addresses, code):
+    """The answer to a message with one question (RFC 1035 §4.1)."""
+    end = question.index(b"\0", 12) + 5
+    kind = struct.unpack_from("!H", question, end - 4)[0]
+    family, wanted = {A: (socket.AF_INET, False), AAAA: (socket.AF_INET6, True)}.get(kind, (None, None))
+    found = [] if code else [address for address in addresses if (":" in address) == wanted]
+    head = question[:2] + struct.pack("!HHHHH", RESPONSE_RECURSIVE | code, 1, len(found), 0, 0)
+    records = b"".join(record(kind, socket.inet_pton(family, address)) for address in found)
+    return head + question[12:end] + records
+
+
+def record(kind, address):
+    """A resource record for the name in the question, which a pointer to it stands for."""
+    return struct.pack("!HHHIH", 0xC00C, kind, 1, TIME_TO_LIVE, len(address)) + address

@@ -1,0 +1,103 @@
+"""The fault matrix: a real Prometheus writes while something is broken, and every sample is stored afterwards."""
+
+import json
+import os
+import sys
+import unittest
+from pathlib import Path
+
+from case import Case, long, slow
+from faults.rows import ROWS
+from namespaces import unshare
+from process import Dialogue, Failure, WorkFolder
+
+MATRIX = Path(__file__).resolve().parent / "faults" / "matrix.py"
+START_SECONDS, ROW_SECONDS = 90, 150
+
+
+class Matrix:
+    """The process that has the namespaces, and the rows that it played."""
+
+    def __init__(self):
+        self.folder = WorkFolder("matrix")
+        command = [*unshare("--net", "--mount"), sys.executable, "-B", str(MATRIX)]
+        self._process = Dialogue("matrix", command, self.folder.path / "matrix.log", dict(os.environ))
+
+    def start(self):
+        """Waits until its stack is up."""
+        self._process.start()
+        self._hear(START_SECONDS)
+        return self
+
+    def play(self, name):
+        """What came of a row."""
+        self._process.tell(name)
+        return self._hear(ROW_SECONDS)
+
+    def stop(self):
+        """Ends it, and with it everything in its namespaces."""
+        self._process.kill()
+        self.folder.remove()
+
+    def _hear(self, seconds):
+        said = json.loads(self._process.hear(seconds))
+        if "failure" in said:
+            raise Failure(f"{said['failure']}\nlogs: {said['folder']}")
+        return said
+
+
+class Faults(Case):
+    """One stack for all rows; after a row that failed the next one gets another."""
+
+    matrix = None
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.forget()
+
+    @classmethod
+    def forget(cls):
+        """Ends the stack."""
+        if cls.matrix is not None:
+            cls.matrix.stop()
+            cls.matrix = None
+
+    def play(self, name):
+        """Plays a row and judges it."""
+        cls = type(self)
+        try:
+            cls.matrix = cls.matrix or Matrix().start()
+            self.judge(cls.matrix.play(name))
+        except BaseException:
+            cls.forget()
+            raise
+
+    def judge(self, seen):
+        """All that Prometheus held at the end of the fault is stored, and it gave nothing up."""
+        print(
+            f"       sent {seen['sent']:,} = stored {seen['stored']:,}, duplicates {seen['duplicates']:,}, longest gap "
+            f"{seen['gap']} s, all stored {seen['recovery']} s after the fault",
+            flush=True,
+        )
+        if not seen["equal"] or not seen["sent"] or seen["given_up"] or seen["stopped"]:
+            raise Failure(
+                f"expected samples, none missing, different or given up, and some stored before a fault ends that need "
+                f"not stop them; saw {seen}\n{seen.get('tail', '')}"
+            )
+
+
+def test_of(row):
+    """A test for a row of the matrix."""
+
+    def test(self):
+        self.play(row.name)
+
+    return slow(test) if row.quick else long(test)
+
+
+for _row in ROWS.values():
+    setattr(Faults, f"test_{_row.name.replace(' ', '_')}", test_of(_row))
+
+
+if __name__ == "__main__":
+    unittest.main()

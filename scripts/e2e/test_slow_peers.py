@@ -1,0 +1,39 @@
+"""A thousand slow connections, one byte a second each, beside a Prometheus that wants its samples through."""
+
+import unittest
+from pathlib import Path
+
+from case import Case, long, seconds, slow
+from namespaces import told_inside
+from process import Failure
+
+PROGRAM = Path(__file__).resolve().parent / "slow_peers.py"
+# Asserted of the 99th percentile, against the same run without slow connections.
+MOST_DELAY = 1.0
+
+
+@slow
+class SlowPeers(Case):
+    """What it takes to hold a slot is not enough to hold up the others."""
+
+    def test_1000_slow_connections_nearly_all_from_strangers(self):
+        self.assert_not_delayed(strangers=950, neighbours=50, most=256)
+
+    @long
+    def test_1000_slow_connections_from_the_pod_itself(self):
+        self.assert_not_delayed(strangers=0, neighbours=1000, most=1100)
+
+    def assert_not_delayed(self, **wanted):
+        """Samples are stored about as soon as without them, and none is lost."""
+        seen = told_inside(PROGRAM, seconds(8, 60), *wanted.values(), seconds=400)
+        print(
+            f"       {seen['samples']:,} samples, 99 % stored within {seen['beside']:.1f} s; without slow connections "
+            f"{seen['before']:.1f} s",
+            flush=True,
+        )
+        if seen["beside"] > seen["before"] + MOST_DELAY or not seen["equal"]:
+            raise Failure(f"expected no delay of more than {MOST_DELAY} s and no loss; saw {seen}")
+
+
+if __name__ == "__main__":
+    unittest.main()
