@@ -17,8 +17,8 @@ from stack import FAILED, SCRAPED  # noqa: E402
 from faults.rows import ROWS  # noqa: E402
 from faults.world import World  # noqa: E402
 
-# Waits that add up in the worst case: Remora's 30 s between two tries for a token, Prometheus' 5 s, and a slow machine.
-RECOVERY = 60
+# Waits that add up in the worst case: Remora's 60 s after Entra's 429, Prometheus' 5 s, and a slow machine.
+RECOVERY = 90
 POLL = 0.1
 
 
