@@ -48,7 +48,7 @@ AZ = {
     ),
 }
 KUBECTL = {
-    "get": (set(), {"--raw", "--namespace", "--output", "--ignore-not-found", "--field-selector"}),
+    "get": (set(), {"--raw", "--namespace", "--output", "--ignore-not-found", "--field-selector", "--selector"}),
     "create serviceaccount": ({"--namespace"}, set()),
     "annotate serviceaccount": ({"--namespace"}, {"--overwrite"}),
     "delete": ({"--namespace"}, set()),
@@ -261,6 +261,11 @@ class Kubectl:
             return json.dumps({"issuer": self.state["issuer"], "jwks_uri": "https://example.test/jwks"})
         if positional == ["mutatingwebhookconfigurations"]:
             return "".join(f"mutatingwebhookconfiguration/{name}\n" for name in self.state["webhooks"])
+        if positional == ["pods"] and "--selector" in options:
+            name, _, value = options["--selector"].partition("=")
+            pods = [pod for pod in self.state["pods"] if pod["metadata"]["labels"].get(name) == value]
+            # kubectl knows lists from clusters only.
+            return " ".join(selected(pod, options["--output"].replace(".items[*]", "", 1)) for pod in pods)
         if positional == ["pods"]:
             account = options["--field-selector"].removeprefix("spec.serviceAccountName=")
             pods = [pod for pod in self.state["pods"] if pod["spec"]["serviceAccountName"] == account]
