@@ -177,7 +177,7 @@ settings! {
         UPSTREAM_TIMEOUT "DURATION" Value("25s"),
             "Longest time for one forwarded request and its response.";
         REFUSAL_HOLD "DURATION" Value("30m"),
-            "How long a 4xx that says nothing of the data (401, 403, 404) is told as 503, from start or last success.";
+            "How long a 4xx that is no verdict on the data, such as 403, is told as 503, from start or last success.";
         RATE_LIMIT_STATUS "STATUS" Value("503"),
             "503 or 429: what the sender is told when Azure answers 429.";
         CHECK "LEVEL" Value("full"),

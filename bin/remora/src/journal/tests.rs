@@ -61,7 +61,9 @@ fn every_answer_has_a_line_at_debug_and_none_above() {
     let stored = Notice::Answered { status: 204, upstream_status: Some(200), bytes: 1536, samples: Some(500), took };
     let stray = Notice::Answered { status: 404, upstream_status: None, bytes: 0, samples: None, took: Duration::ZERO };
     let journal = journal_at(Level::Debug);
-    [&stored, &stored, &stray].iter().for_each(|notice| journal.notice(notice));
+    for notice in [&stored, &stored, &stray] {
+        journal.notice(notice);
+    }
     let line = "level=debug msg=\"request answered\" status=204 azure_status=200 bytes=1536 samples=500 duration_ms=12";
     let last = "level=debug msg=\"request answered\" status=404 bytes=0 duration_ms=0";
     assert_eq!(lines(), [line, line, last]);
