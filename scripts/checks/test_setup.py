@@ -283,6 +283,15 @@ class Setup(unittest.TestCase):
         self.assert_works(cloud.run(IDENTITY | {"SERVICE_ACCOUNT_NAME": other}))
         self.assertIn("azure.workload.identity/client-id", cloud.state["accounts"][0]["metadata"]["annotations"])
 
+    def test_a_pod_that_comes_back_under_another_name_is_checked(self):
+        one = pod()
+        one["metadata"] |= {"name": "remora-old", "generateName": "remora-new"}
+        planned, executed = self.cloud(pods=[one, pod()]), self.cloud(pods=[one, pod()])
+        self.assert_works(planned.execute(["sh", "-e", "-c", planned.run(IDENTITY, "--dry-run").stdout], IDENTITY))
+        self.assert_works(executed.run(IDENTITY))
+        for cloud in (planned, executed):
+            self.assertIn("kubectl exec pod/remora-new", cloud.changes()[-1])
+
     def test_a_native_sidecar_is_checked_too(self):
         cloud = self.cloud(pods=[pod("initContainers")])
         self.assert_works(cloud.run(IDENTITY))
