@@ -148,7 +148,7 @@ class EachRequest(Case):
             self.assert_answer(stack.remora.post(body, path="/elsewhere"), 404)
             stack.remora.get("/health")
             self.assertEqual(stack.remora.stop(), 0, "exit status")
-            lines = [line for line in stack.remora.process.output().splitlines() if "level=debug" in line]
+            lines = [line for line in stack.remora.process.output().splitlines() if " level=debug " in line]
         known = rf"status=20[04] azure_status=20[04] bytes={len(body)} samples=1"
         for line, fields in zip(lines, (known, known, r"status=404 bytes=\d+"), strict=True):
             self.assertRegex(line, rf' msg="request answered" {fields} duration_ms=\d+$')
