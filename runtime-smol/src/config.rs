@@ -28,7 +28,8 @@ pub struct Config {
     pub limits: Limits,
     /// Longest time from the first byte of a forwarded request to the end of its response.
     pub upstream_timeout: Duration,
-    /// How long a persistent 401, 403 or 404 is told to the sender as 503, from the start or from the last 2xx.
+    /// How long a 4xx that is no verdict on the data, such as 401, 403 or 404, is told to the sender as 503, from the
+    /// start or from the last 2xx.
     pub refusal_hold: Duration,
     /// Whether a 429 reaches the sender as 429; otherwise it is told as 503, which Prometheus retries by default.
     pub pass_rate_limit: bool,

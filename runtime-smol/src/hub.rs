@@ -160,7 +160,12 @@ impl Hub {
 
     /// Takes note of an answer.
     pub(crate) fn answered(&'static self, outcome: &Outcome, text: &str) {
-        let Outcome { status, upstream_status, purpose, .. } = *outcome;
+        let Outcome { status, upstream_status, purpose, body_bytes: bytes, counts, began } = *outcome;
+        if purpose != Purpose::Probe {
+            let (samples, took) = (counts.map(|counts| counts.samples), self.now().since(began));
+            // Not through `Hub::notice`: this one is never summed up.
+            self.observer.notice(&Notice::Answered { status, upstream_status, bytes, samples, took });
+        }
         if purpose != Purpose::Probe && !(200..300).contains(&status) {
             self.traffic.refused(self.now(), outcome, text);
             self.notice(&Notice::Refused { status, upstream_status, text });

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_io::{Async, Timer};
 use ipnet::IpNet;
 use remora_core::forward::{Peer, reply};
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use smol::future;
 
 use crate::drive;
@@ -24,16 +25,29 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Connections that are turned away at a time.
 pub(crate) const FAREWELLS: usize = 64;
 
+/// Connections that wait to be accepted: as many as the standard library's listeners have.
+const BACKLOG: i32 = 128;
+
 /// Binds `port` on all interfaces, both families where the kernel has both.
 pub(crate) fn bind(port: u16) -> io::Result<Async<TcpListener>> {
-    let both = TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
-    let listener = match both {
+    let listener = match bind_both(port) {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
             TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?
         }
         bound => bound?,
     };
     Async::new(listener)
+}
+
+/// One socket for both families, also on nodes with the sysctl net.ipv6.bindv6only. The option counts only before the
+/// address is bound, where the standard library gives no room for it; the rest is what the standard library does.
+fn bind_both(port: u16) -> io::Result<TcpListener> {
+    let socket = net::socket_with(AddressFamily::INET6, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_ipv6_v6only(&socket, false)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    net::bind(&socket, &SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))?;
+    net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// Accepts for ever. Nobody may write through the admin port.

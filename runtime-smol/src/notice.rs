@@ -40,6 +40,20 @@ pub enum Notice<'a> {
         /// The text of the answer.
         text: &'a str,
     },
+    /// A write, or a request that is not served here, was answered. Comes once for each: worth a line only to who asked
+    /// for all of them.
+    Answered {
+        /// What the sender was told.
+        status: u16,
+        /// What Azure said, where it came to an answer.
+        upstream_status: Option<u16>,
+        /// Bytes of the body, compressed as it came.
+        bytes: usize,
+        /// Samples in the body, where the frame check found it good.
+        samples: Option<u32>,
+        /// Time from the head to the answer.
+        took: Duration,
+    },
     /// A write held samples that were older than Azure takes.
     TooOld {
         /// How many.

@@ -48,11 +48,11 @@ AZ = {
     ),
 }
 KUBECTL = {
-    "get": (set(), {"--raw", "--namespace", "--output", "--ignore-not-found", "--field-selector"}),
+    "get": (set(), {"--raw", "--namespace", "--output", "--ignore-not-found", "--field-selector", "--selector", "--sort-by"}),
     "create serviceaccount": ({"--namespace"}, set()),
     "annotate serviceaccount": ({"--namespace"}, {"--overwrite"}),
     "delete": ({"--namespace"}, set()),
-    "wait": ({"--for", "--namespace"}, {"--timeout"}),
+    "wait": ({"--for", "--namespace", "--field-selector"}, {"--timeout"}),
     "exec": ({"--namespace", "--container"}, set()),
 }
 ROLE = "Monitoring Metrics Publisher"
@@ -261,9 +261,16 @@ class Kubectl:
             return json.dumps({"issuer": self.state["issuer"], "jwks_uri": "https://example.test/jwks"})
         if positional == ["mutatingwebhookconfigurations"]:
             return "".join(f"mutatingwebhookconfiguration/{name}\n" for name in self.state["webhooks"])
+        if positional == ["pods"] and "--selector" in options:
+            name, _, value = options["--selector"].partition("=")
+            pods = [pod for pod in self.state["pods"] if pod["metadata"]["labels"].get(name) == value]
+            # kubectl knows lists from clusters only.
+            return " ".join(selected(pod, options["--output"].replace(".items[*]", "", 1)) for pod in pods)
         if positional == ["pods"]:
-            account = options["--field-selector"].removeprefix("spec.serviceAccountName=")
-            pods = [pod for pod in self.state["pods"] if pod["spec"]["serviceAccountName"] == account]
+            pods = self.pods_of(options)
+            if options["--output"] != "name":
+                # In the order in which they came into being.
+                return selected(pods[-1], options["--output"].replace(".items[-1:]", "", 1))
             return "".join(f"pod/{pod['metadata']['name']}\n" for pod in pods)
         found = self.object(positional, options["--namespace"])
         if found is None:
@@ -271,6 +278,11 @@ class Kubectl:
                 return ""
             raise Refusal("Error from server (NotFound)")
         return "/".join(positional) + "\n" if options["--output"] == "name" else selected(found, options["--output"])
+
+    def pods_of(self, options):
+        """The pods of a service account."""
+        account = options["--field-selector"].removeprefix("spec.serviceAccountName=")
+        return [pod for pod in self.state["pods"] if pod["spec"]["serviceAccountName"] == account]
 
     def object(self, positional, namespace):
         """A service account or a pod."""
@@ -294,15 +306,18 @@ class Kubectl:
             account["metadata"]["annotations"][key] = value
 
     def delete(self, positional, options, _rest):
-        """The StatefulSet brings the pod back, and the webhook changes it."""
+        """The StatefulSet brings the pod back, a Deployment one of another name, and the webhook changes it."""
         pod = self.object(positional, options["--namespace"])
+        self.state["pods"].remove(pod)
+        self.state["pods"].append(pod)
+        pod["metadata"]["name"] = pod["metadata"].get("generateName", pod["metadata"]["name"])
         account = self.object(["serviceaccount", pod["spec"]["serviceAccountName"]], options["--namespace"])
         client = account["metadata"]["annotations"].get("azure.workload.identity/client-id")
         for container in pod["spec"]["containers"] + pod["spec"].get("initContainers", []):
             container["env"] = [{"name": "AZURE_CLIENT_ID", "value": client}] if client else []
 
     def wait(self, positional, options, _rest):
-        if self.object(positional, options["--namespace"]) is None or options["--for"] != "condition=Ready":
+        if positional != ["pods"] or not self.pods_of(options) or options["--for"] != "condition=Ready":
             raise Refusal("error: no matching resources found")
 
     def exec(self, positional, options, rest):

@@ -24,17 +24,18 @@ IDENTITY = COMMON | {"USER_ASSIGNED_IDENTITY_NAME": "prom", "RESOURCE_GROUP": "r
 APPLICATION = COMMON | {"APPLICATION_NAME": "prom"}
 
 
-def account(annotations=None):
+def account(annotations=None, name=ACCOUNT):
     """The chart's service account."""
-    metadata = {"name": ACCOUNT, "namespace": "monitoring", "annotations": annotations or {}}
+    metadata = {"name": name, "namespace": "monitoring", "annotations": annotations or {}}
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
-def pod(where="containers"):
+def pod(where="containers", runs_as=ACCOUNT):
     """The chart's pod with the sidecar in it, as it is before the webhook knows an identity."""
-    spec = {"serviceAccountName": ACCOUNT, "containers": [{"name": "prometheus", "image": "p"}]}
+    spec = {"serviceAccountName": runs_as, "containers": [{"name": "prometheus", "image": "p"}]}
     spec.setdefault(where, []).append({"name": "prom-remotewrite", "image": "r"})
-    metadata = {"name": "prometheus-0", "namespace": "monitoring"}
+    labels = {"app.kubernetes.io/name": "prometheus"}
+    metadata = {"name": "prometheus-0", "namespace": "monitoring", "labels": labels}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
@@ -270,6 +271,26 @@ class Setup(unittest.TestCase):
         self.assert_works(done)
         self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
         self.assertIn("has a container prom-remotewrite yet", done.stderr)
+        self.assertIn("If a chart is to make it, install the chart first", done.stdout)
+
+    def test_no_account_is_made_where_prometheus_runs_as_another(self):
+        other = "mon-kube-prometheus-prometheus"
+        about = {"accounts": [account(name=other)], "pods": [pod(runs_as=other), pod(runs_as=other)]}
+        cloud = self.cloud(clusters={"c": False}, **about)
+        for words in ((), ("--dry-run",)):
+            self.assert_refuses(cloud.run(IDENTITY | {"CLUSTER_NAME": "c"}, *words), f"runs there as {other}; set")
+            self.assertEqual(cloud.changes(), [])
+        self.assert_works(cloud.run(IDENTITY | {"SERVICE_ACCOUNT_NAME": other}))
+        self.assertIn("azure.workload.identity/client-id", cloud.state["accounts"][0]["metadata"]["annotations"])
+
+    def test_a_pod_that_comes_back_under_another_name_is_checked(self):
+        one = pod()
+        one["metadata"] |= {"name": "remora-old", "generateName": "remora-new"}
+        planned, executed = self.cloud(pods=[one, pod()]), self.cloud(pods=[one, pod()])
+        self.assert_works(planned.execute(["sh", "-e", "-c", planned.run(IDENTITY, "--dry-run").stdout], IDENTITY))
+        self.assert_works(executed.run(IDENTITY))
+        for cloud in (planned, executed):
+            self.assertIn("kubectl exec pod/remora-new", cloud.changes()[-1])
 
     def test_a_native_sidecar_is_checked_too(self):
         cloud = self.cloud(pods=[pod("initContainers")])

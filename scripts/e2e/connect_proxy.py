@@ -4,16 +4,16 @@ import base64
 import socket
 import threading
 
+from listener import Listener, read_head
 
-class ConnectProxy:
+
+class ConnectProxy(Listener):
     """Tunnels bytes and remembers who was asked for, and with what login."""
 
     def __init__(self):
         self.asked = []
         self._refusal = None
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
     def url(self, login=""):
         """The value of HTTPS_PROXY."""
@@ -23,20 +23,9 @@ class ConnectProxy:
         """Opens so many tunnels more; whoever asks for another gets these bytes and a closed connection."""
         self._refusal = (len(self.asked) + count, answer)
 
-    def close(self):
-        """Takes no more connections."""
-        self._listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._tunnel, args=(client,), daemon=True).start()
-
-    def _tunnel(self, client):
-        lines = self._head(client).split("\r\n")
+    def serve(self, client):
+        """Opens one tunnel."""
+        lines = read_head(client).split("\r\n")
         method, target, _ = lines[0].split(" ")
         fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
         login = fields.get("proxy-authorization", "").removeprefix("Basic ")
@@ -52,16 +41,6 @@ class ConnectProxy:
             back.start()
             self._copy(client, server)
             back.join(5)
-
-    @staticmethod
-    def _head(client):
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            byte = client.recv(1)
-            if not byte:
-                break
-            head += byte
-        return head.decode()
 
     @staticmethod
     def _copy(source, sink):

@@ -1,12 +1,13 @@
 """Inside a network namespace: gives `lo` one more address, runs Remora, and writes from both kinds of address.
 
-Usage: foreign_peer.py ENVIRONMENT-AS-JSON; prints the answers as JSON. The address is from the documentation range
-(RFC 5737), and a connection to it has it as its source too.
+Usage: foreign_peer.py ENVIRONMENT-AS-JSON [SYSCTL=VALUE]...; prints the answers as JSON. The address is from the
+documentation range (RFC 5737), and a connection to it has it as its source too.
 """
 
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import frames
 from process import stop_on_signals
@@ -20,6 +21,8 @@ def main():
     stop_on_signals()
     for command in ("ip link set lo up", f"ip address add {FOREIGN}/32 dev lo"):
         subprocess.run(command.split(), check=True)
+    for name, _, value in (word.partition("=") for word in sys.argv[2:]):
+        Path("/proc/sys", name.replace(".", "/")).write_text(value)
     with Stack("foreign", environment=json.loads(sys.argv[1]), prometheus=False) as stack:
         print(json.dumps({name: [answer.status, answer.text] for name, answer in answers(stack).items()}))
 
@@ -32,6 +35,7 @@ def answers(stack):
         "loopback": stack.remora.post(frames.one_sample()),
         "foreign": fetch(f"{outside}/api/v1/write", "POST", frames.one_sample(), fields),
         **{page: fetch(f"{outside}/{page}") for page in ("health", "ready", "metrics", "status")},
+        "ipv6": fetch(f"http://[::1]:{stack.remora.port}/health"),
     }
 
 

@@ -1,30 +1,24 @@
 """A corporate proxy on loopback that opens TLS: it answers for every host with a certificate of its own authority."""
 
-import socket
 import ssl
 import subprocess
-import threading
 
+from listener import Listener, read_head
 from process import Failure
 
 AUTHORITY = "/O=Contoso/CN=Contoso TLS Inspection"
 
 
-class Interceptor:
+class Interceptor(Listener):
     """Takes CONNECT, then speaks TLS itself; nothing is passed on."""
 
     def __init__(self, folder, host="localhost"):
         certificate, key = self._issue(folder, host)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate, key)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.authority = folder / "inspection-ca.pem"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self):
-        """Takes no more connections."""
-        self._listener.close()
+        super().__init__()
+        self.url = f"http://127.0.0.1:{self.port}"
 
     @staticmethod
     def _issue(folder, host):
@@ -45,23 +39,12 @@ class Interceptor:
                 raise Failure(f"expected openssl to make a certificate; saw {done.stderr}")
         return certificate, key
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._intercept, args=(client,), daemon=True).start()
-
-    def _intercept(self, client):
+    def serve(self, client):
+        """Opens one connection."""
         client.settimeout(10)
         try:
-            head = b""
-            while not head.endswith(b"\r\n\r\n"):
-                byte = client.recv(1)
-                if not byte:
-                    return
-                head += byte
+            if not read_head(client):
+                return
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             with self._context.wrap_socket(client, server_side=True) as opened:
                 opened.recv(65536)

@@ -137,12 +137,29 @@ class Requests(Case):
         self.assert_stored(1)
 
 
+class EachRequest(Case):
+    """A log that has a line for each request."""
+
+    def test_trace_logging_writes_a_line_for_each_write_and_none_for_probes(self):
+        with Stack("each-request", environment={"TRACE_LOGGING": "true"}, prometheus=False) as stack:
+            body = frames.one_sample()
+            for _ in range(2):
+                self.assertEqual(stack.remora.post(body).status // 100, 2)
+            self.assert_answer(stack.remora.post(body, path="/elsewhere"), 404)
+            stack.remora.get("/health")
+            self.assertEqual(stack.remora.stop(), 0, "exit status")
+            lines = [line for line in stack.remora.process.output().splitlines() if " level=debug " in line]
+        known = rf"status=20[04] azure_status=20[04] bytes={len(body)} samples=1"
+        for line, fields in zip(lines, (known, known, r"status=404 bytes=\d+"), strict=True):
+            self.assertRegex(line, rf' msg="request answered" {fields} duration_ms=\d+$')
+
+
 class ForeignPeers(Case):
     """A network namespace with an address that is not loopback."""
 
-    def ask_from_outside(self, **environment):
+    def ask_from_outside(self, *sysctls, **environment):
         """The answers by name: to writes from loopback and from the other address, and to who only looks from there."""
-        return told_inside(PEER, json.dumps(environment), seconds=60)
+        return told_inside(PEER, json.dumps(environment), *sysctls, seconds=60)
 
     def test_another_address_may_look_but_not_write(self):
         answers = self.ask_from_outside()
@@ -153,6 +170,10 @@ class ForeignPeers(Case):
         self.assertEqual([answers[page][0] for page in ("health", "ready", "metrics")], [200, 200, 200], answers)
         self.assertIn('remora_requests_rejected_total{reason="foreign_peer"} 1', answers["metrics"][1])
         self.assertEqual(answers["status"][0], 403, answers["status"])
+
+    def test_a_node_that_keeps_the_families_apart_changes_nothing(self):
+        answers = self.ask_from_outside("net.ipv6.bindv6only=1")
+        self.assertEqual([answers[name][0] for name in ("loopback", "health", "ipv6")], [204, 200, 200], answers)
 
     def test_allowed_sources_opens_the_door(self):
         answers = self.ask_from_outside(ALLOWED_SOURCES="192.0.2.0/24")

@@ -27,7 +27,8 @@ class SecondRuntime(Case):
         command = [os.environ["BLOCKING_BIN"], self.emulator.folder / "env", *BODIES]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode != 0:
-            raise Failure(f"expected every body to be accepted; saw status {done.returncode}\n{done.stdout}{done.stderr}")
+            saw = f"{done.returncode}\n{done.stdout}{done.stderr}"
+            raise Failure(f"expected every body to be accepted; saw status {saw}")
         expected = sum(int(body.stem.split("-")[2]) for body in BODIES)
         self.assertGreater(expected, 0, "expected bodies in core/tests/vectors")
         stats = self.emulator.stats()

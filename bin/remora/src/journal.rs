@@ -1,6 +1,6 @@
 //! What is worth a line. Success is not, and probes are not. A failure is told at once when it is a new one; when it comes
 //! again, it is counted, and the minute's end sums it up. So the number of lines follows from the clock, not from the
-//! number of requests.
+//! number of requests. At debug every answer has a line of its own beside these.
 //!
 //! No time is read here: the minute's end is a notice like the others, and comes only when something happened.
 
@@ -91,6 +91,9 @@ impl Observer for Journal {
                 let kind = request_kind(*status, *upstream_status, text);
                 self.failed(kind, || request(*status, *upstream_status, text));
             }
+            Notice::Answered { status, upstream_status, bytes, samples, took } if self.log.keeps(Level::Debug) => {
+                self.answered(*status, *upstream_status, *bytes, *samples, *took);
+            }
             Notice::TooOld { samples, oldest } => self.failed(Topic::TooOld.kind(), || too_old(*samples, *oldest)),
             Notice::Crowded => self.failed(Topic::Crowded.kind(), Vec::new),
             Notice::AcceptFailed { error } => {
@@ -149,6 +152,17 @@ impl Journal {
         let mut all: Vec<_> = fields.iter().map(|(name, value)| (*name, value as &dyn Display)).collect();
         all.extend_from_slice(more);
         self.log.line(Level::Warn, topic.message(), &all);
+    }
+
+    /// What is not known of a request has no field.
+    fn answered(&self, status: u16, azure: Option<u16>, bytes: usize, samples: Option<u32>, took: Duration) {
+        let milliseconds = took.as_millis();
+        let mut fields: Vec<(&str, &dyn Display)> = vec![("status", &status)];
+        fields.extend(azure.as_ref().map(|status| ("azure_status", status as &dyn Display)));
+        fields.push(("bytes", &bytes));
+        fields.extend(samples.as_ref().map(|samples| ("samples", samples as &dyn Display)));
+        fields.push(("duration_ms", &milliseconds));
+        self.log.line(Level::Debug, "request answered", &fields);
     }
 
     /// The line that Microsoft's troubleshooting guide tells users to look for, with its message and field names.

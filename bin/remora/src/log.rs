@@ -15,7 +15,7 @@ pub(crate) enum Level {
     Warn,
     /// Milestones: start, first token, stop.
     Info,
-    /// Single requests and everything else.
+    /// Single requests.
     Debug,
 }
 
@@ -63,10 +63,15 @@ impl Log {
         Self { level, format, out }
     }
 
+    /// Whether lines of this level are kept.
+    pub(crate) fn keeps(self, level: Level) -> bool {
+        level <= self.level
+    }
+
     /// Writes one line, unless its level is filtered out. `msg` is constant text, so that lines can be grouped by it;
     /// what varies belongs into `fields`.
     pub(crate) fn line(self, level: Level, msg: &str, fields: &Fields<'_>) {
-        if level > self.level {
+        if !self.keeps(level) {
             return;
         }
         // `humantime` refuses a clock before 1970.

@@ -41,6 +41,11 @@ pub(crate) fn at<'d>(values: &[Any<'d>], place: usize) -> Result<Any<'d>, Malfor
     values.get(place).copied().ok_or(Malformed)
 }
 
+/// An identifier in dotted decimals, for constants: a wrong text does not compile.
+pub(crate) const fn oid(text: &str) -> ObjectIdentifier {
+    ObjectIdentifier::new_unwrap(text)
+}
+
 /// Whether `any` is this identifier.
 pub(crate) fn is(any: Any<'_>, oid: ObjectIdentifier) -> bool {
     ::der::Tagged::tag(&any) == Tag::ObjectIdentifier && any.value() == oid.as_bytes()

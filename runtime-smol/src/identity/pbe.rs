@@ -12,11 +12,7 @@ use rc2::Rc2;
 use ring::{digest, hmac, pbkdf2};
 use zeroize::Zeroizing;
 
-use super::der::{Any, Malformed, at, is, number, octets, sequence};
-
-const fn oid(text: &str) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(text)
-}
+use super::der::{Any, Malformed, at, is, number, octets, oid, sequence};
 
 const PBES2: ObjectIdentifier = oid("1.2.840.113549.1.5.13");
 const PBKDF2: ObjectIdentifier = oid("1.2.840.113549.1.5.12");

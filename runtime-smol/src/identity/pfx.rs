@@ -4,12 +4,8 @@ use der::asn1::ObjectIdentifier;
 use ring::hmac;
 use zeroize::Zeroizing;
 
-use super::der::{Any, Malformed, at, is, octets, only, sequence};
+use super::der::{Any, Malformed, at, is, octets, oid, only, sequence};
 use super::pbe::{self, Hash, MAC, PbeError, bmp, rounds};
-
-const fn oid(text: &str) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(text)
-}
 
 const DATA: ObjectIdentifier = oid("1.2.840.113549.1.7.1");
 const ENCRYPTED_DATA: ObjectIdentifier = oid("1.2.840.113549.1.7.6");

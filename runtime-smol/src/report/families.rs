@@ -15,7 +15,7 @@ pub(super) const LAST_SUCCESS: Family =
 
 pub(super) const HOLD: Family = gauge(
     "remora_refusal_hold_remaining_seconds",
-    "How long a refusal of the credential (401, 403, 404) would still be told as 503.",
+    "How long a 4xx that is no verdict on the data, such as 403, would still be told as 503.",
 );
 
 pub(super) const OLDEST: Family =

@@ -140,6 +140,21 @@ fn a_record_larger_than_the_buffer_grows_it_and_it_shrinks_again() {
     assert_eq!(pair.client.incoming.len(), SMALL);
 }
 
+/// README's fourth guarantee counts idle connections with this.
+#[test]
+fn an_idle_session_keeps_no_more_than_its_small_buffer_its_keys_and_the_peer_s_chain() {
+    let mut pair = Pair::new(|_| {});
+    pair.settle(4096).unwrap();
+    let mut sealed = Vec::new();
+    pair.client.seal(&vec![9; 20_000], &mut sealed, &mut |_| {}).unwrap();
+    pair.server_takes(&sealed);
+    pair.server.writer().write_all(&vec![7; 15_000]).unwrap();
+    pair.settle(4096).unwrap();
+    let client = pair.client;
+    let dropped = allocation_counter::measure(|| drop(client));
+    assert!(dropped.bytes_current > -12 * 1024, "{dropped:?}");
+}
+
 #[test]
 fn a_certificate_of_nobodys_is_refused_with_an_alert() {
     let mut pair = Pair::new(|_| {});

@@ -177,7 +177,7 @@ settings! {
         UPSTREAM_TIMEOUT "DURATION" Value("25s"),
             "Longest time for one forwarded request and its response.";
         REFUSAL_HOLD "DURATION" Value("30m"),
-            "How long a persistent 401, 403 or 404 is told as 503, from start or from the last success.";
+            "How long a 4xx that is no verdict on the data, such as 403, is told as 503, from start or last success.";
         RATE_LIMIT_STATUS "STATUS" Value("503"),
             "503 or 429: what the sender is told when Azure answers 429.";
         CHECK "LEVEL" Value("full"),
@@ -197,11 +197,11 @@ settings! {
     }
     Logging {
         LOG_LEVEL "LEVEL" Value("info"),
-            "error, warn, info or debug.";
+            "error, warn, info or debug, which adds a line for each write.";
         LOG_FORMAT "FORMAT" Value("logfmt"),
             "logfmt or json.";
         TRACE_LOGGING "BOOL" Value("false"),
-            "true means LOG_LEVEL=debug, unless LOG_LEVEL is set.";
+            "true means LOG_LEVEL=debug, a line for each write, unless LOG_LEVEL is set.";
     }
 }
 

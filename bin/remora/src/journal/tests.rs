@@ -11,9 +11,13 @@ thread_local! {
 }
 
 fn journal() -> Journal {
+    journal_at(Level::Info)
+}
+
+fn journal_at(level: Level) -> Journal {
     LINES.take();
     let keep = |line: &str| LINES.with_borrow_mut(|lines| lines.push(line.trim_end().to_owned()));
-    Journal::new(Log::to(keep, Level::Info, Format::Logfmt))
+    Journal::new(Log::to(keep, level, Format::Logfmt))
 }
 
 /// The lines since the last call, without their times.
@@ -49,6 +53,23 @@ fn a_failure_is_told_at_once_then_once_a_minute_and_after_ten_quiet_minutes_at_o
     (0..MEMORY).for_each(|_| journal.notice(&QUIET));
     journal.notice(&NO_TOKEN);
     assert_eq!(lines(), [first]);
+}
+
+#[test]
+fn every_answer_has_a_line_at_debug_and_none_above() {
+    let took = Duration::from_micros(12_900);
+    let stored = Notice::Answered { status: 204, upstream_status: Some(200), bytes: 1536, samples: Some(500), took };
+    let stray = Notice::Answered { status: 404, upstream_status: None, bytes: 0, samples: None, took: Duration::ZERO };
+    let journal = journal_at(Level::Debug);
+    for notice in [&stored, &stored, &stray] {
+        journal.notice(notice);
+    }
+    let line = "level=debug msg=\"request answered\" status=204 azure_status=200 bytes=1536 samples=500 duration_ms=12";
+    let last = "level=debug msg=\"request answered\" status=404 bytes=0 duration_ms=0";
+    assert_eq!(lines(), [line, line, last]);
+    let journal = journal_at(Level::Info);
+    journal.notice(&stored);
+    assert!(lines().is_empty());
 }
 
 #[test]

@@ -1,0 +1,160 @@
+"""`remora check` names the one cause of each broken way to Azure, made for real: network, token exchange, role."""
+
+import json
+import unittest
+
+from answering import Answering
+from case import slow
+from checked import HOST, PATH, Checked
+from interceptor import Interceptor
+from namespaces import unshare
+from process import free_port
+
+
+class Network(Checked):
+    """The way there."""
+
+    @slow
+    def test_dns_dead(self):
+        inside = ["sh", "-c", 'ip link set lo up && exec "$0" "$@"']
+        how = {"INGESTION_URL": f"{HOST}.com{PATH}", "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/"}
+        self.assert_cause("NET-01", "--skip", "running-process", wrapper=[*unshare("--net"), *inside], **how)
+
+    def test_nobody_at_the_token_endpoint(self):
+        self.emulator.ask("/endpoints/token/stop")
+        self.addCleanup(self.emulator.ask, "/endpoints/token/start")
+        self.assert_cause("NET-02", words=["Connection refused"])
+
+    def test_nobody_at_the_ingestion_endpoint(self):
+        self.emulator.ask("/endpoints/ingest/stop")
+        self.addCleanup(self.emulator.ask, "/endpoints/ingest/start")
+        self.assert_cause("NET-02", "--write")
+
+    def test_proxy_refuses(self):
+        proxy = self.closing(Answering(403))
+        self.assert_cause("NET-02", HTTPS_PROXY=proxy.url, words=["refuses to connect"])
+
+    def test_proxy_wants_a_login(self):
+        proxy = self.closing(Answering(407))
+        self.assert_cause("NET-02", HTTPS_PROXY=proxy.url, words=["407"])
+
+    def test_proxy_is_away(self):
+        self.assert_cause("NET-02", HTTPS_PROXY=f"http://127.0.0.1:{free_port()}")
+
+    def test_tls_interception(self):
+        proxy = self.closing(Interceptor(self.folder.path))
+        self.assert_cause("NET-03", HTTPS_PROXY=proxy.url, words=["CN=Contoso TLS Inspection", "SSL_CERT_FILE"])
+
+    def test_certificate_of_another_host(self):
+        proxy = self.closing(Interceptor(self.folder.path, "other.example"))
+        how = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(self.both_authorities(proxy))}
+        self.assert_cause("NET-03", words=["another host"], **how)
+
+    def test_clock_off(self):
+        self.emulator.ask("/settings", {"clock_skew_s": 3630})
+        self.assert_cause("NET-04", words=["behind"])
+
+    def test_clock_a_little_off(self):
+        self.emulator.ask("/settings", {"clock_skew_s": -130})
+        self.with_token(life_s=7200)
+        self.assert_found("NET-04", "warning", "--skip", "token-exchange", status=0, words=["ahead of"])
+
+    def closing(self, server):
+        """The server, which ends with the test."""
+        self.addCleanup(server.close)
+        return server
+
+    def both_authorities(self, proxy):
+        """A file with the emulator's authority and the proxy's."""
+        path = self.folder.path / "both.pem"
+        path.write_text(proxy.authority.read_text() + (self.folder.path / "azure/ca.pem").read_text())
+        return path
+
+
+class TokenExchange(Checked):
+    """What Entra says."""
+
+    def test_wrong_subject(self):
+        self.with_credential(subject="system:serviceaccount:default:prometheus")
+        self.assert_cause("TOK-10", words=["AADSTS700213", "--subject system:serviceaccount:monitoring:prometheus "])
+
+    def test_subject_in_another_case(self):
+        self.with_credential(subject="system:serviceaccount:monitoring:Prometheus")
+        self.assert_cause("TOK-10", words=["AADSTS7002138", "upper and lower case"])
+
+    def test_wrong_issuer(self):
+        self.with_credential(issuer="https://eastus.oic.prod-aks.azure.com/7e57/another-cluster/")
+        self.assert_cause("TOK-10", words=["AADSTS700211", f"--issuer {self.issuer()} "])
+
+    def test_issuer_of_the_credential_without_its_slash(self):
+        self.with_credential(issuer=self.issuer().rstrip("/"))
+        self.assert_cause("TOK-10", words=["AADSTS700211", f"--issuer {self.issuer()} ", "trailing slash"])
+
+    def test_issuer_of_the_token_without_its_slash(self):
+        self.with_token(issuer=self.issuer().rstrip("/"))
+        self.assert_cause("TOK-10", words=["AADSTS700211", f"--issuer {self.issuer().rstrip('/')} ", "TOK-07"])
+
+    def test_wrong_audience(self):
+        self.with_token(audience="api://AnotherExchange")
+        self.assert_cause("TOK-10", words=["AADSTS700212", "TOK-04"])
+
+    def test_wrong_client_id(self):
+        unknown = "7e57c0de-0000-4000-8000-00000000dead"
+        self.assert_cause("TOK-10", AZURE_CLIENT_ID=unknown, words=["AADSTS700016"])
+
+    def test_wrong_tenant(self):
+        unknown = "7e57c0de-0000-4000-8000-00000000dead"
+        self.assert_cause("TOK-10", AZURE_TENANT_ID=unknown, words=["AADSTS90002"])
+
+    def test_wrong_cloud(self):
+        how = {"CLOUD": "AZUREGOVERNMENT", "INGESTION_AAD_AUDIENCE": None}
+        self.assert_cause("TOK-10", words=["AADSTS500011", "set CLOUD"], **how)
+
+    def test_issuer_out_of_entras_reach(self):
+        self.emulator.ask("/endpoints/issuer/stop")
+        self.addCleanup(self.emulator.ask, "/endpoints/issuer/start")
+        self.assert_cause("TOK-10", words=["AADSTS501661"])
+
+    def test_entra_throttles(self):
+        self.with_fault("token", status=429, headers={"Retry-After": "60"})
+        self.assert_cause("TOK-10", words=["429"])
+
+    def test_something_else_than_entra_answers(self):
+        self.with_fault("token", status=503, body="<html>Service Unavailable</html>")
+        self.assert_cause("TOK-10", words=["503"])
+
+    def issuer(self):
+        """The emulated cluster's."""
+        ports = json.loads((self.folder.path / "azure/settings.json").read_text())["ports"]
+        return f"https://localhost:{ports['issuer']}/"
+
+
+class Role(Checked):
+    """What Azure says to a write without samples."""
+
+    def test_no_role(self):
+        self.emulator.ask("/roles/revoke")
+        self.assert_cause("RBAC-01", "--write", words=["--assignee-object-id 7e57c0de-0000-4000-8000-000000000003"])
+
+    def test_wrong_dcr(self):
+        url = self.complete["INGESTION_URL"].replace("dcr-7e57c0de", "dcr-0000c0de")
+        self.assert_cause("RBAC-02", "--write", INGESTION_URL=url)
+
+    def test_quota(self):
+        self.with_fault("ingest", status=429, headers={"Retry-After": "5"}, body="throttled")
+        self.assert_warned("RBAC-03", "--write")
+
+    def test_token_for_something_else(self):
+        self.assert_cause("RBAC-04", "--write", INGESTION_AAD_AUDIENCE="https://management.azure.com")
+
+    def test_azure_out_of_order(self):
+        self.with_fault("ingest", status=500, body="out of order")
+        self.assert_cause("RBAC-05", "--write")
+
+    def test_azure_that_hangs_up(self):
+        self.with_fault("ingest", reset="before_head")
+        self.assert_cause("RBAC-05", "--write")
+
+
+if __name__ == "__main__":
+    unittest.main()
