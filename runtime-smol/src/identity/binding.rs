@@ -18,7 +18,7 @@ use crate::config::{Authorities, Client, TokenProxy};
 use crate::endpoint::Endpoint;
 use crate::hint::{self, Sent};
 use crate::tls;
-use crate::trust::Trust;
+use crate::trust::{Trust, pem_fault};
 
 /// A client at its cluster's token proxy.
 pub(super) struct Binding {
@@ -72,7 +72,7 @@ impl Binding {
 /// The authorities of a PEM text. One at least must be able to serve: none would stand for the built-in ones.
 fn parse(pem: &[u8]) -> Result<Trust, String> {
     let parts = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    let certificates = parts.map_err(|error| format!("not PEM: {error}"))?;
+    let certificates = parts.map_err(|error| format!("not PEM: {}", pem_fault(&error)))?;
     let unusable = tls::unusable_roots(&certificates);
     if unusable == certificates.len() {
         Err("no usable certificate in it".to_owned())

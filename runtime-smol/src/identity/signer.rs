@@ -9,6 +9,7 @@ use super::pbe::PbeError;
 use super::pfx::{self, Contents};
 use super::x509::Certificate;
 use crate::hint::{self, Hint};
+use crate::trust::pem_fault;
 
 /// A key with the certificates that vouch for it, the key's own first.
 #[derive(Debug)]
@@ -89,7 +90,7 @@ fn pem(file: &[u8], password: Option<&str>) -> Result<Contents, Failure> {
 
 fn section(rest: &mut &[u8]) -> Result<Option<(SectionKind, Vec<u8>)>, Failure> {
     let read = rustls_pki_types::pem::from_buf(rest);
-    read.map_err(|error| fault(&hint::CERTIFICATE_FILE, &format!("is broken PEM: {error:?}")))
+    read.map_err(|error| fault(&hint::CERTIFICATE_FILE, &format!("is broken PEM: {}", pem_fault(&error))))
 }
 
 /// A PKCS#8 key, decrypted where it is encrypted.

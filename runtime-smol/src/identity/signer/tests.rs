@@ -81,6 +81,24 @@ fn a_file_without_exactly_one_rsa_key_and_its_certificate_is_refused() {
     }
 }
 
+/// A secret that went through a variable or a form loses its line breaks, or its end.
+#[test]
+fn broken_pem_is_refused_without_a_word_of_it() {
+    let whole = String::from_utf8(PLAIN.to_vec()).unwrap();
+    let elliptic = String::from_utf8(include_bytes!("files/elliptic.pem").to_vec()).unwrap();
+    let cut = whole.rfind("-----END").unwrap();
+    for (file, why) in [
+        (elliptic.replace('\n', " "), "is the file on one line?"),
+        (whole.replace('\n', " "), "is the file on one line?"),
+        (whole[..cut].to_owned(), "without its END line"),
+        (whole.replace("-----BEGIN PRIVATE KEY-----\n", "-----BEGIN PRIVATE KEY----- MIIE"), "BEGIN line"),
+    ] {
+        let (word, message) = refused(file.as_bytes(), None);
+        assert!(word == "certificate-file" && message.contains(why), "{message}");
+        assert!(!message.contains(", ") && !message.contains("MII") && message.len() < 150, "{message}");
+    }
+}
+
 #[test]
 fn no_part_of_a_file_is_taken_for_the_whole() {
     for end in 0..MODERN.len() {
