@@ -82,7 +82,7 @@ fn exchange(source: &mut dyn Exchange) -> Exchanged {
         Err(failure) if failure.retry == Retry::AtOnce => source.attempt(),
         other => other,
     };
-    exchanged.and_then(|grant| aged(grant, began.elapsed()))
+    exchanged.and_then(|grant| aged(grant, began.elapsed())).map_err(Failure::shortened)
 }
 
 /// A token's life may have begun when it was asked for; a slow answer must not make it longer.

@@ -116,7 +116,7 @@ fn answer(status: u16, retry_after: &str, body: &[u8]) -> Answer {
 }
 
 fn refusal(origin: Origin, status: u16, retry_after: &str, body: &[u8]) -> Failure {
-    decode(origin, &answer(status, retry_after, body)).expect_err("a refusal")
+    decode(origin, &answer(status, retry_after, body)).expect_err("a refusal").shortened()
 }
 
 #[test]
