@@ -5,7 +5,7 @@ use rustls_pki_types::pem::SectionKind;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use super::pbe::PbeError;
+use super::pbe::{Password, PbeError};
 use super::pfx::{self, Contents};
 use super::x509::Certificate;
 use crate::hint::{self, Hint};
@@ -98,7 +98,7 @@ fn opened(der: Zeroizing<Vec<u8>>, password: Option<&str>) -> Result<Zeroizing<V
     if RsaKeyPair::from_pkcs8(&der).is_ok() {
         return Ok(der);
     }
-    match pfx::open_key(&der, password.unwrap_or_default()) {
+    match pfx::open_key(&der, Password::Text(password.unwrap_or_default())) {
         // Neither kind: whoever builds the key says what is wrong with it.
         Err(PbeError::Malformed) => Ok(der),
         other => other.map_err(|error| fault_of(error, password)),

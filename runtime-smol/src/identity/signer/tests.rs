@@ -21,6 +21,8 @@ fn every_kind_of_file_gives_the_same_key_and_certificate() {
         ("modern-empty.pfx", include_bytes!("files/modern-empty.pfx"), None),
         ("modern-umlaut.pfx", include_bytes!("files/modern-umlaut.pfx"), Some("h\u{fc}sh\u{20ac}\u{1d11e}")),
         ("legacy.pfx", include_bytes!("files/legacy.pfx"), hush),
+        ("null.pfx", include_bytes!("files/null.pfx"), None),
+        ("null-no-mac.pfx", include_bytes!("files/null-no-mac.pfx"), None),
         ("legacy-empty.pfx", include_bytes!("files/legacy-empty.pfx"), None),
         ("aes128-sha384.pfx", include_bytes!("files/aes128-sha384.pfx"), hush),
         ("des3-sha512.pfx", include_bytes!("files/des3-sha512.pfx"), hush),
