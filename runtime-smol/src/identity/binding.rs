@@ -53,6 +53,7 @@ impl Binding {
         let http = Http::pinned(self.authorities().map_err(failed)?, &host);
         let url = url(&self.proxy, &entra::token_path(&self.client));
         let answer = http.post(&url, &self.proxy.endpoint.authority(), &entra::form(&self.client, proof));
+        let answer = answer.map_err(untrusted);
         answer.and_then(|answer| answer::decode(Origin::TokenProxy, &answer)).map_err(failed)
     }
 
@@ -67,6 +68,11 @@ impl Binding {
         }
         self.trust.as_ref().ok_or_else(|| Failure::new(fault).with_hint(&hint::BINDING_CA))
     }
+}
+
+/// The proxy's authority and name have variables of their own; the common ones change nothing.
+fn untrusted(failure: Failure) -> Failure {
+    if failure.hint == Some(&hint::UNTRUSTED) { failure.with_hint(&hint::BINDING_UNTRUSTED) } else { failure }
 }
 
 /// The authorities of a PEM text. One at least must be able to serve: none would stand for the built-in ones.
@@ -110,6 +116,14 @@ mod tests {
         ] {
             assert_eq!(url(&proxy(base, name), "/t/token"), want);
         }
+    }
+
+    #[test]
+    fn the_repair_of_a_certificate_names_the_proxys_own_variables() {
+        let failure = untrusted(Failure::new("no").with_hint(&hint::UNTRUSTED));
+        assert!(failure.to_string().contains("AZURE_KUBERNETES_CA_FILE"), "{failure}");
+        let other = untrusted(Failure::new("no").with_hint(&hint::UNREACHABLE));
+        assert_eq!(other.hint, Some(&hint::UNREACHABLE));
     }
 
     #[test]
