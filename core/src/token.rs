@@ -6,7 +6,8 @@
 //! The rules, with the numbers in [`Policy`]:
 //!
 //! * A token is refreshed at `refresh_in`, or at half of its life where the answer named none; up to a tenth earlier,
-//!   so that many sidecars do not refresh together.
+//!   so that many sidecars do not refresh together. A `refresh_in` below [`Policy::retry_pause`] counts as that, or as
+//!   half of the life where that is shorter.
 //! * One fetch is in flight at a time. The old token serves until it expires.
 //! * However short a token's life, the next fetch waits for [`Policy::first_pause`].
 //! * After a failure the next attempt waits [`Policy::retry_pause`]. With no token that serves, it waits from
@@ -69,7 +70,7 @@ pub enum Action {
 /// The pauses of the module's rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Between failed refreshes while the old token still serves.
+    /// Between failed refreshes while the old token still serves; also the least `refresh_in`.
     pub retry_pause: Duration,
     /// After the first failure without a token that serves; doubles up to `retry_pause`. Also after every grant.
     pub first_pause: Duration,
@@ -184,16 +185,19 @@ impl Lifecycle {
     }
 
     fn granted(&mut self, now: Instant, lifetime: Duration, refresh_in: Option<Duration>) {
-        if lifetime.is_zero() {
+        let expires = now.saturating_add(lifetime);
+        if expires <= now {
             return self.failed(now, None, false);
         }
-        let refresh = refresh_in.filter(|&early| early < lifetime).or(lifetime.checked_div(2)).unwrap_or(lifetime);
+        let half = lifetime.checked_div(2).unwrap_or(lifetime);
+        let refresh = refresh_in.filter(|&early| early < lifetime).unwrap_or(half);
+        let refresh = refresh.max(self.policy.retry_pause.min(half));
         self.last_grant = self.last_grant.wrapping_add(1);
         self.grant = Some(Grant {
             id: GrantId(self.last_grant),
             rested: now.saturating_add(self.policy.first_pause),
             refresh_at: now.saturating_add(self.jitter.shorten(refresh)),
-            expires: now.saturating_add(lifetime),
+            expires,
         });
         self.pause = None;
         self.failures = 0;

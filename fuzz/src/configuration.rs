@@ -56,6 +56,15 @@ const NAMES: &[&str] = &[
     "Ünbekannt",
 ];
 
+/// Those of them that hold nothing but a secret, or may: people paste it where its file should be named.
+const WHOLE_SECRETS: &[&str] = &[
+    "AZURE_CLIENT_SECRET",
+    "AZURE_CLIENT_SECRET_FILE",
+    "AZURE_CLIENT_CERTIFICATE_PATH",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD",
+    "IDENTITY_HEADER",
+];
+
 /// Values, and beginnings and ends of values, of all kinds.
 const WORDS: &[&str] = &[
     "",
@@ -160,7 +169,7 @@ fn pick<'w>(words: &[&'w str], index: u8) -> &'w str {
 /// The value; in the variables that are secrets as a whole, the secret.
 fn value(variable: &Variable<'_>) -> String {
     let name = pick(NAMES, variable.name);
-    if matches!(name, "AZURE_CLIENT_SECRET" | "AZURE_CLIENT_CERTIFICATE_PASSWORD" | "IDENTITY_HEADER") {
+    if WHOLE_SECRETS.contains(&name) {
         return SECRET.to_owned();
     }
     variable.pieces.iter().map(text).collect()

@@ -104,6 +104,9 @@ impl Model {
         self.old_grant = self.grant.map(|(id, _)| id);
         assert_ne!(self.old_grant, Some(id), "two tokens of one name");
         self.grant = Some((id, expires));
+        // The least pause, less the tenth that the jitter may take, however soon the server wants a refresh.
+        let least = POLICY.retry_pause.min(lifetime / 2).mul_f64(0.9).max(POLICY.first_pause);
+        assert!(self.wake_at >= self.now.saturating_add(least), "a refresh {:?} after a grant", self.wake_at);
     }
 
     fn fail(&mut self, retry_after: Option<Duration>, throttled: bool) {

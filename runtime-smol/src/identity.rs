@@ -27,7 +27,7 @@ pub(crate) mod x509;
 
 use std::io;
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smol::channel;
 
@@ -38,6 +38,9 @@ pub use granted::{Claims, Granted};
 use crate::config::{Credential, Identity, ManagedEndpoint, Proxy};
 use crate::trust::Trust;
 use failure::Retry;
+
+/// Status of an answer with a token (RFC 6749 §5.1).
+const OK: u16 = 200;
 
 /// The result of one exchange.
 pub(crate) type Exchanged = Result<Grant, Failure>;
@@ -79,8 +82,18 @@ fn exchange(source: &mut dyn Exchange) -> Exchanged {
         Err(failure) if failure.retry == Retry::AtOnce => source.attempt(),
         other => other,
     };
-    // A token's life may have begun when it was asked for; a slow answer must not make it longer.
-    exchanged.map(|grant| Grant { lifetime: grant.lifetime.saturating_sub(began.elapsed()), ..grant })
+    exchanged.and_then(|grant| aged(grant, began.elapsed())).map_err(Failure::shortened)
+}
+
+/// A token's life may have begun when it was asked for; a slow answer must not make it longer.
+fn aged(grant: Grant, took: Duration) -> Exchanged {
+    let lifetime = grant.lifetime.saturating_sub(took);
+    if lifetime.is_zero() {
+        let (life, took) = (grant.lifetime.as_secs(), took.as_secs());
+        let text = format!("the token was good for {life} s, and its answer took {took} s");
+        return Err(Failure { status: Some(OK), ..Failure::new(text) });
+    }
+    Ok(Grant { lifetime, ..grant })
 }
 
 /// Exchanges once, on the thread of the caller, which waits for it: for a check by hand.
@@ -119,8 +132,6 @@ impl Exchanger {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::secret::Bearer;
 
@@ -152,6 +163,17 @@ mod tests {
     fn an_outdated_assertion_is_made_anew_once() {
         assert_eq!(outcome(1, Retry::AtOnce), (true, 2));
         assert_eq!(outcome(9, Retry::AtOnce), (false, 2));
+    }
+
+    #[test]
+    fn a_token_that_was_over_before_it_came_is_none() {
+        let grant = || Grant { bearer: Bearer::new("t").unwrap(), lifetime: Duration::from_secs(5), refresh_in: None };
+        let left = aged(grant(), Duration::from_secs(4)).unwrap();
+        assert_eq!(left.lifetime, Duration::from_secs(1));
+        for took in [5, 19] {
+            let failure = aged(grant(), Duration::from_secs(took)).expect_err("no life is left");
+            assert!(failure.message.contains("good for 5 s") && failure.status.is_some(), "{failure}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use smol::future;
 
 use crate::clock::Clock;
 use crate::identity::exchanges::Exchanges;
-use crate::identity::{Exchanged, Exchanger, Failure};
+use crate::identity::{Exchanged, Exchanger, Failure, Grant};
 use crate::notice::{Notice, Observer};
 use crate::secret::Bearer;
 
@@ -110,42 +110,89 @@ impl Tokens {
         let began = self.clock.now();
         let outcome = exchanger.exchange().await;
         self.exchanges.ended(self.clock.now().since(began), &outcome);
-        let action = match outcome {
-            Ok(grant) => {
-                observer.notice(&Notice::TokenGranted { lifetime: grant.lifetime });
+        let lifetime = outcome.as_ref().map(|grant| grant.lifetime).unwrap_or_default();
+        let action = self.settle(fetch, outcome);
+        match &*self.failure.borrow() {
+            None => {
+                observer.notice(&Notice::TokenGranted { lifetime });
                 gateway.token_granted();
-                self.granted(fetch, Ok(grant))
             }
-            Err(failure) => {
-                observer.notice(&Notice::TokenFailed { failure: &failure, serving: self.usable().is_some() });
-                self.granted(fetch, Err(failure))
-            }
-        };
+            Some(failure) => observer.notice(&Notice::TokenFailed { failure, serving: self.usable().is_some() }),
+        }
         self.changed.notify(usize::MAX);
         action
     }
 
-    fn granted(&self, fetch: FetchId, exchanged: Exchanged) -> Action {
+    /// Keeps the token, or why there is none.
+    fn settle(&self, fetch: FetchId, exchanged: Exchanged) -> Action {
         match exchanged {
-            Ok(grant) => {
-                let granted = Event::Granted { fetch, lifetime: grant.lifetime, refresh_in: grant.refresh_in };
-                let action = self.handle(granted);
-                let id = self.lifecycle.borrow().usable(self.clock.now());
-                *self.held.borrow_mut() = id.map(|id| (id, Rc::new(grant.bearer)));
-                *self.failure.borrow_mut() = None;
-                action
-            }
+            Ok(grant) => self.granted(fetch, grant),
             Err(failure) => {
                 let throttled = failure.is_throttled();
                 let event = Event::Failed { fetch, retry_after: failure.retry_after, throttled };
-                *self.failure.borrow_mut() = Some(failure);
-                self.failed.set(self.failed.get().wrapping_add(1));
+                self.failed(failure);
                 self.handle(event)
             }
         }
     }
 
+    /// Only a token that the machine has a new id for is kept: under the old id it would outlive itself.
+    fn granted(&self, fetch: FetchId, grant: Grant) -> Action {
+        let action = self.handle(Event::Granted { fetch, lifetime: grant.lifetime, refresh_in: grant.refresh_in });
+        let old = self.held.borrow().as_ref().map(|(id, _)| *id);
+        match self.lifecycle.borrow().usable(self.clock.now()).filter(|&id| Some(id) != old) {
+            Some(id) => {
+                *self.held.borrow_mut() = Some((id, Rc::new(grant.bearer)));
+                *self.failure.borrow_mut() = None;
+            }
+            None => self.failed(Failure::new("the token was over when it came")),
+        }
+        action
+    }
+
+    fn failed(&self, failure: Failure) {
+        *self.failure.borrow_mut() = Some(failure);
+        self.failed.set(self.failed.get().wrapping_add(1));
+    }
+
     fn handle(&self, event: Event) -> Action {
         self.lifecycle.borrow_mut().handle(self.clock.now(), event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Fetches a token of this text and life, at once.
+    fn fetched(tokens: &Tokens, text: &str, life: Duration) {
+        let action = match tokens.usable() {
+            None => tokens.handle(Event::Wake),
+            Some((grant, _)) => tokens.handle(Event::Rejected { grant }),
+        };
+        let Action::Fetch(fetch) = action else { panic!("a fetch was due") };
+        let bearer = Bearer::new(text).unwrap();
+        let _ = tokens.settle(fetch, Ok(Grant { bearer, lifetime: life, refresh_in: None }));
+    }
+
+    #[test]
+    fn a_token_without_life_is_a_failure_and_replaces_none() {
+        let tokens = Tokens::new(Clock::start(), 7);
+        fetched(&tokens, "good", Duration::from_secs(3600));
+        let (grant, bearer) = tokens.usable().expect("a token");
+        assert!(tokens.failure().is_none());
+
+        fetched(&tokens, "over", Duration::ZERO);
+        assert_eq!(tokens.usable().map(|(grant, held)| (grant, Rc::ptr_eq(&held, &bearer))), Some((grant, true)));
+        assert!(tokens.cause().contains("was over when it came"), "{}", tokens.cause());
+    }
+
+    #[test]
+    fn a_first_token_without_life_is_none() {
+        let tokens = Tokens::new(Clock::start(), 7);
+        fetched(&tokens, "over", Duration::ZERO);
+        assert!(tokens.usable().is_none() && tokens.failure().is_some());
     }
 }

@@ -35,7 +35,9 @@ impl fmt::Display for TrustError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(path, error) => write!(f, "{}: {error}", path.display()),
-            Self::Pem(path, part, error) => write!(f, "{}: part {part} is not PEM: {error}", path.display()),
+            Self::Pem(path, part, error) => {
+                write!(f, "{}: part {part} is not PEM: {}", path.display(), pem_fault(error))
+            }
             Self::Empty(path) => write!(f, "{}: no usable CA certificate in it", path.display()),
         }
     }
@@ -63,6 +65,18 @@ impl Trust {
             return Err(TrustError::Empty(path));
         }
         Ok(Self { certificates, unusable })
+    }
+}
+
+/// What is wrong with PEM, in words that repeat nothing of it: the error holds whole lines, and a line may be a key.
+pub(crate) const fn pem_fault(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a BEGIN line without its END line; is the file on one line?",
+        pem::Error::IllegalSectionStart { .. } => "a BEGIN line that does not end as one",
+        pem::Error::Base64Decode(_) => "what stands between the lines is no base64",
+        pem::Error::NoItemsFound => "nothing of this kind in it",
+        pem::Error::SectionTooLarge => "a part that is too long",
+        _ => "it cannot be read",
     }
 }
 

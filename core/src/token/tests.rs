@@ -103,6 +103,26 @@ fn a_refresh_in_beyond_the_life_is_ignored() {
 }
 
 #[test]
+fn a_refresh_in_that_has_come_already_makes_no_fetch_a_second() {
+    let ms = Duration::from_millis;
+    for (lifetime, refresh_in, want) in [
+        (HOUR, ms(0), ms(30_000)),
+        (HOUR, ms(2000), ms(30_000)),
+        (ms(40_000), ms(0), ms(20_000)),
+        (ms(4000), ms(1), ms(2000)),
+    ] {
+        let mut bench = Bench::new();
+        for _ in 0..3 {
+            let fetch = bench.fetch();
+            let _ = bench.handle(Event::Granted { fetch, lifetime, refresh_in: Some(refresh_in) });
+            let pause = bench.wait();
+            assert!(about(pause, want), "{lifetime:?}, {refresh_in:?}: {pause:?}");
+            bench.after(pause);
+        }
+    }
+}
+
+#[test]
 fn jitter_differs_by_seed() {
     let pause = |seed| {
         let mut bench = Bench { token: Lifecycle::new(Policy::DEFAULT, seed), now: Instant::ZERO };
@@ -332,9 +352,12 @@ fn every_event_has_one_action_and_time_may_stand_still() {
 
 #[test]
 fn a_token_without_life_counts_as_a_failure() {
-    let mut bench = Bench::new();
-    let fetch = bench.fetch();
-    let _ = bench.handle(Event::Granted { fetch, lifetime: Duration::ZERO, refresh_in: None });
-    assert_eq!(bench.token.usable(bench.now), None);
-    assert!(about(bench.wait(), Duration::from_secs(1)));
+    // Time is counted in milliseconds.
+    for lifetime in [Duration::ZERO, Duration::from_micros(999)] {
+        let mut bench = Bench::new();
+        let fetch = bench.fetch();
+        let _ = bench.handle(Event::Granted { fetch, lifetime, refresh_in: None });
+        assert_eq!((bench.token.usable(bench.now), bench.token.expires()), (None, None));
+        assert!(about(bench.wait(), Duration::from_secs(1)));
+    }
 }

@@ -57,6 +57,10 @@ hints! {
     SIGNATURE "assertion-signature" [700_027]
         "Entra does not know the key that signed: the certificate is not the application's, or the cluster's keys have changed"
         => "az ad app credential reset --id {client-id} --append --cert @<certificate.pem>";
+    /// The same of a service account's token.
+    ISSUER_KEYS "issuer-keys" []
+        "Entra does not know the key that signed this pod's token: the cluster's keys have changed, or another cluster has this issuer"
+        => "curl -sS {issuer-without-slash}/.well-known/openid-configuration";
     /// The assertion is no JSON web token.
     ASSERTION_MALFORMED "assertion-malformed" [50_027]
         "the assertion is no sound JSON web token; its audience must be one string"
@@ -65,6 +69,10 @@ hints! {
     CLIENT "client-unknown" [700_016]
         "the tenant has no client of this id: another tenant's, or so new that it has yet to arrive"
         => "kubectl annotate sa {service-account} -n {namespace} --overwrite azure.workload.identity/client-id=<client-id>";
+    /// The same of an application that is set by hand.
+    APPLICATION "application-unknown" []
+        "the tenant has no application of this id: another tenant's, or so new that it has yet to arrive"
+        => "set AZURE_CLIENT_ID to what this prints: az ad app list --display-name <name> --query [].appId -o tsv";
     /// The client is disabled.
     CLIENT_DISABLED "client-disabled" [7_000_112 700_038]
         "the application is disabled in its tenant"
@@ -173,6 +181,14 @@ hints! {
     ARC_KEY "arc-key" []
         "this user may not read the Azure Arc agent's key file"
         => "add the user to the group of the agent: usermod -aG himds <user>";
+    /// The Arc agent refuses, or has lost Azure.
+    ARC_REFUSED "arc-refused" []
+        "the Azure Arc agent gives no token: it may be disconnected, or the machine has no identity"
+        => "azcmagent show";
+    /// App Service does not answer.
+    APP_SERVICE_UNREACHABLE "app-service-unreachable" []
+        "the platform's identity endpoint does not answer"
+        => "leave IDENTITY_ENDPOINT and IDENTITY_HEADER to the platform; unset them where there is none";
     /// App Service refuses.
     APP_SERVICE "app-service-identity" []
         "the app has no such identity, or the audience is wrong"
@@ -181,6 +197,10 @@ hints! {
     BINDING_CA "binding-ca" []
         "the certificate authority of the identity binding's token proxy cannot be read"
         => "kubectl delete pod <pod> -n <namespace>";
+    /// The token proxy has another certificate.
+    BINDING_UNTRUSTED "binding-untrusted" []
+        "the certificate of the identity binding's token proxy is not trusted, or is for another name; SSL_CERT_FILE does not count here"
+        => "leave AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_SNI_NAME to the webhook: kubectl delete pod <pod> -n <namespace>";
     /// The token proxy refuses.
     BINDING_REFUSED "binding-refused" []
         "the cluster's token proxy does not let this service account use the identity"
@@ -201,4 +221,12 @@ hints! {
     FOREIGN_ANSWER "foreign-answer" []
         "something else than the token endpoint answered; a proxy or firewall may be in between"
         => "curl -sS https://{authority}/common/discovery/keys";
+    /// Something that is no answer of an endpoint on this machine.
+    LOCAL_ANSWER "local-answer" []
+        "something else than an endpoint for tokens answered on this machine"
+        => "see what listens there: curl -sS http://{authority}/";
+    /// Expired on arrival.
+    CLOCK "clock" []
+        "the token's end lies in the past by the clock of this machine, which may be wrong"
+        => "set the clock: timedatectl set-ntp true";
 }

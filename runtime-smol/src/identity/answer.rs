@@ -43,10 +43,8 @@ pub(super) enum Origin {
 pub(super) fn decode(origin: Origin, answer: &Answer) -> Exchanged {
     let status = answer.status;
     if (200..300).contains(&status) {
-        return body::grant(&answer.body, SystemTime::now()).ok_or_else(|| Failure {
-            status: Some(status),
-            ..Failure::new(format!("the answer {status} holds no token")).with_hint(&hint::FOREIGN_ANSWER)
-        });
+        let granted = body::grant(&answer.body, SystemTime::now());
+        return granted.map_err(|missing| without_token(origin, status, missing));
     }
     let refused = body::refused(&answer.body);
     let code = refused.as_ref().and_then(body::Refused::code);
@@ -60,6 +58,14 @@ pub(super) fn decode(origin: Origin, answer: &Answer) -> Exchanged {
         retry_after: answer.retry_after.or_else(|| least_pause(origin, status)),
         ..described(status, refused, error)
     })
+}
+
+fn without_token(origin: Origin, status: u16, missing: body::Missing) -> Failure {
+    let (what, hint) = match missing {
+        body::Missing::Token => ("no token", foreign(origin)),
+        body::Missing::Life => ("a token that is over by this machine's clock", &hint::CLOCK),
+    };
+    Failure { status: Some(status), ..Failure::new(format!("the answer {status} holds {what}")).with_hint(hint) }
 }
 
 /// Message and ids.
@@ -97,18 +103,37 @@ fn least_pause(origin: Origin, status: u16) -> Option<Duration> {
 /// The code's own hint, or the one that status and text suggest.
 fn hint(origin: Origin, status: u16, code: Option<u32>, refused: Option<&body::Refused>) -> Option<&'static Hint> {
     if let Some(known) = code.and_then(hint::of_code) {
-        return Some(known);
+        return Some(if *known == hint::CLIENT { client(origin) } else { known });
     }
     match (status, origin) {
         (407, _) => Some(&hint::PROXY_LOGIN),
         (429, _) => Some(&hint::THROTTLED),
         (403, Origin::TokenProxy) => Some(&hint::BINDING_REFUSED),
         (500.., Origin::Entra | Origin::TokenProxy) => Some(&hint::ENTRA_BUSY),
-        (404 | 410 | 500.., Origin::Imds | Origin::Arc) => Some(&hint::IMDS_BUSY),
-        (_, Origin::Imds | Origin::Arc) => managed(status, refused),
+        (404 | 410 | 500.., Origin::Imds) => Some(&hint::IMDS_BUSY),
+        (_, Origin::Imds) => managed(status, refused),
+        (400.., Origin::Arc) => Some(&hint::ARC_REFUSED),
         (400.., Origin::AppService) if refused.is_some() => Some(&hint::APP_SERVICE),
-        _ if refused.is_none() => Some(&hint::FOREIGN_ANSWER),
+        _ if refused.is_none() => Some(foreign(origin)),
         _ => None,
+    }
+}
+
+/// Something else answered in place of the endpoint.
+const fn foreign(origin: Origin) -> &'static Hint {
+    match origin {
+        Origin::Entra | Origin::TokenProxy => &hint::FOREIGN_ANSWER,
+        Origin::Imds | Origin::Arc | Origin::AppService => &hint::LOCAL_ANSWER,
+    }
+}
+
+/// The tenant does not know the client; only a service account has it from an annotation.
+const fn client(origin: Origin) -> &'static Hint {
+    match origin {
+        Origin::Entra | Origin::TokenProxy => &hint::CLIENT,
+        Origin::Imds => &hint::IDENTITY_MISSING,
+        Origin::Arc => &hint::ARC_REFUSED,
+        Origin::AppService => &hint::APP_SERVICE,
     }
 }
 

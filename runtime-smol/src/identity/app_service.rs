@@ -34,8 +34,51 @@ impl Exchange for AppService {
         let fields = [("X-IDENTITY-HEADER", self.header.reveal())];
         let answer = self.http.get(&self.url.to_string(), host, &query, &fields);
         answer
-            .map_err(|failure| failure.with_hint(&hint::APP_SERVICE))
+            // Without an answer nothing is known of the app's identities.
+            .map_err(|failure| failure.with_hint(&hint::APP_SERVICE_UNREACHABLE))
             .and_then(|answer| answer::decode(Origin::AppService, &answer))
             .map_err(|failure| failure.with_sent(&sent).without(self.header.reveal()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::config::{ManagedEndpoint, Selection};
+    use crate::identity::failure::Failure;
+
+    /// What becomes of asking at this port with the header `hush-1`.
+    fn ask(port: u16) -> Failure {
+        let url = LocalEndpoint::parse(&format!("http://127.0.0.1:{port}/msi/token")).unwrap();
+        let header = Secret::new("hush-1".to_owned());
+        let endpoint = ManagedEndpoint::AppService(url.clone(), header.clone());
+        let resource = "https://monitor.azure.com".to_owned();
+        let identity = ManagedIdentity { endpoint, selection: Selection::System, resource };
+        AppService::new(&identity, &url, &header).attempt().expect_err("no token")
+    }
+
+    #[test]
+    fn an_endpoint_that_does_not_answer_says_nothing_of_identities() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        assert_eq!(ask(port).hint, Some(&hint::APP_SERVICE_UNREACHABLE));
+    }
+
+    #[test]
+    fn a_header_that_comes_back_is_not_shown() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let (mut peer, _) = listener.accept().unwrap();
+            assert!(peer.read(&mut [0; 4096]).unwrap() > 0);
+            let body = r#"{"statusCode":400,"message":"got hush-1","errorCode":"hush-1","correlationId":"hush-1"}"#;
+            write!(peer, "HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        });
+        let failure = ask(port);
+        server.join().unwrap();
+        assert_eq!((failure.message.as_str(), failure.hint), ("got ***", Some(&hint::APP_SERVICE)));
+        assert!(!format!("{failure} {failure:?}").contains("hush"), "{failure:?}");
     }
 }

@@ -3,10 +3,13 @@
 //!
 //! Whoever can answer on the agent's port could name any file. Only a fresh key file of the agent's own is ever read.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::answer::{self, Origin};
@@ -70,9 +73,11 @@ fn read_key(challenge: Option<&str>, keys: &Path) -> Result<Zeroizing<String>, F
     let path = key_path(challenge, keys).map_err(|why| refused(why, &hint::ARC_CHALLENGE))?;
     let unreadable = |error| refused(&format!("names {}: {error}", path.display()), &hint::ARC_KEY);
     let folder = fs::symlink_metadata(keys).map_err(unreadable)?;
-    let named = fs::symlink_metadata(&path).map_err(unreadable)?;
+    let no_file = || refused("names no plain file in a plain folder", &hint::ARC_CHALLENGE);
+    let opened = open(&path).map_err(|error| if is_link(&error) { no_file() } else { unreadable(error) })?;
+    let named = opened.metadata().map_err(unreadable)?;
     if !folder.is_dir() || !named.is_file() {
-        return Err(refused("names no plain file in a plain folder", &hint::ARC_CHALLENGE));
+        return Err(no_file());
     }
     if named.len() > MAX_KEY {
         return Err(refused("names a file that is too long for a key", &hint::ARC_CHALLENGE));
@@ -80,7 +85,18 @@ fn read_key(challenge: Option<&str>, keys: &Path) -> Result<Zeroizing<String>, F
     if named.uid() != 0 && named.uid() != folder.uid() {
         return Err(refused("names a file that neither root nor the agent owns", &hint::ARC_CHALLENGE));
     }
-    file::read_text(&path).map_err(unreadable)
+    file::text_of(opened).map_err(unreadable)
+}
+
+/// Opens what is examined afterwards, so that nothing else can take its place in between. A link is not followed, and a
+/// pipe does not block.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+fn is_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
 /// `keys` and the last part of the path, which has to name the very same file.
@@ -138,11 +154,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_is_what_was_examined() {
+        let folder = Folder::new("swapped");
+        let path = folder.0.join("a.key");
+        fs::write(&path, "the key").unwrap();
+        let opened = open(&path).unwrap();
+        fs::rename(&path, folder.0.join("b.key")).unwrap();
+        symlink("/etc/passwd", &path).unwrap();
+        assert_eq!(file::text_of(opened).unwrap().as_str(), "the key");
+        assert!(is_link(&open(&path).unwrap_err()));
+    }
+
+    #[test]
     fn any_other_file_is_left_alone() {
         let folder = Folder::new("bad");
         fs::write(folder.0.join("long.key"), vec![b'x'; 4097]).unwrap();
         fs::write(folder.0.join("a.txt"), "x").unwrap();
         fs::create_dir(folder.0.join("folder.key")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, folder.0.join("pipe.key"), Mode::RUSR).unwrap();
         symlink("/etc/passwd", folder.0.join("link.key")).unwrap();
         for (challenge, why) in [
             ("Basic realm=KEYS/../a.key", "outside"),
@@ -157,6 +186,7 @@ mod tests {
             ("Basic realm=KEYS/long.key", "too long"),
             ("Basic realm=KEYS/link.key", "no plain file"),
             ("Basic realm=KEYS/folder.key", "no plain file"),
+            ("Basic realm=KEYS/pipe.key", "no plain file"),
             ("Basic realm=KEYS/missing.key", "No such file"),
         ] {
             let message = folder.read(challenge).unwrap_err();

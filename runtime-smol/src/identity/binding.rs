@@ -18,7 +18,7 @@ use crate::config::{Authorities, Client, TokenProxy};
 use crate::endpoint::Endpoint;
 use crate::hint::{self, Sent};
 use crate::tls;
-use crate::trust::Trust;
+use crate::trust::{Trust, pem_fault};
 
 /// A client at its cluster's token proxy.
 pub(super) struct Binding {
@@ -53,6 +53,7 @@ impl Binding {
         let http = Http::pinned(self.authorities().map_err(failed)?, &host);
         let url = url(&self.proxy, &entra::token_path(&self.client));
         let answer = http.post(&url, &self.proxy.endpoint.authority(), &entra::form(&self.client, proof));
+        let answer = answer.map_err(untrusted);
         answer.and_then(|answer| answer::decode(Origin::TokenProxy, &answer)).map_err(failed)
     }
 
@@ -69,10 +70,15 @@ impl Binding {
     }
 }
 
+/// The proxy's authority and name have variables of their own; the common ones change nothing.
+fn untrusted(failure: Failure) -> Failure {
+    if failure.hint == Some(&hint::UNTRUSTED) { failure.with_hint(&hint::BINDING_UNTRUSTED) } else { failure }
+}
+
 /// The authorities of a PEM text. One at least must be able to serve: none would stand for the built-in ones.
 fn parse(pem: &[u8]) -> Result<Trust, String> {
     let parts = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    let certificates = parts.map_err(|error| format!("not PEM: {error}"))?;
+    let certificates = parts.map_err(|error| format!("not PEM: {}", pem_fault(&error)))?;
     let unusable = tls::unusable_roots(&certificates);
     if unusable == certificates.len() {
         Err("no usable certificate in it".to_owned())
@@ -110,6 +116,14 @@ mod tests {
         ] {
             assert_eq!(url(&proxy(base, name), "/t/token"), want);
         }
+    }
+
+    #[test]
+    fn the_repair_of_a_certificate_names_the_proxys_own_variables() {
+        let failure = untrusted(Failure::new("no").with_hint(&hint::UNTRUSTED));
+        assert!(failure.to_string().contains("AZURE_KUBERNETES_CA_FILE"), "{failure}");
+        let other = untrusted(Failure::new("no").with_hint(&hint::UNREACHABLE));
+        assert_eq!(other.hint, Some(&hint::UNREACHABLE));
     }
 
     #[test]

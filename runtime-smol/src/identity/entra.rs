@@ -6,9 +6,10 @@ use std::time::SystemTime;
 
 use super::Exchanged;
 use super::answer::{self, Origin};
+use super::failure::Failure;
 use super::http::{Http, Pairs};
 use crate::config::{Client, Proxy};
-use crate::hint::Sent;
+use crate::hint::{self, Sent};
 use crate::trust::Trust;
 
 /// Kind of a JSON web token as a client's proof (RFC 7523 §2.2).
@@ -35,6 +36,11 @@ impl Entra {
         self.date = answer.as_ref().ok().and_then(|answer| answer.date);
         answer.and_then(|answer| answer::decode(Origin::Entra, &answer)).map_err(|failure| failure.with_sent(sent))
     }
+}
+
+/// An application has its id from a setting, not from a service account's annotation.
+pub(super) fn of_application(failure: Failure) -> Failure {
+    if failure.hint == Some(&hint::CLIENT) { failure.with_hint(&hint::APPLICATION) } else { failure }
 }
 
 /// Where tokens are asked for, and who an assertion of ours is for.
@@ -66,5 +72,17 @@ pub(super) fn sent(client: &Client) -> Sent {
         scope: Some(client.scope.clone()),
         authority: Some(client.authority.authority()),
         ..Sent::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repair_of_an_unknown_client_is_that_of_an_application() {
+        let failure = of_application(Failure::new("no").with_hint(&hint::CLIENT));
+        assert_eq!(failure.hint, Some(&hint::APPLICATION));
+        assert_eq!(of_application(Failure::new("no").with_hint(&hint::TENANT)).hint, Some(&hint::TENANT));
     }
 }

@@ -48,8 +48,18 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// With the whole message; [`Failure::shortened`] cuts it when it is known what must not stand in it.
     pub(crate) fn new(message: impl AsRef<str>) -> Self {
         Self { message: one_line(message.as_ref()), ..Self::default() }
+    }
+
+    /// The same with a message that fits a log line.
+    #[must_use]
+    pub(crate) fn shortened(mut self) -> Self {
+        if let Some((end, _)) = self.message.char_indices().nth(MAX_TEXT) {
+            self.message.truncate(end);
+        }
+        self
     }
 
     #[must_use]
@@ -68,8 +78,12 @@ impl Failure {
     #[must_use]
     pub(crate) fn without(mut self, secret: &str) -> Self {
         let secret = one_line(secret);
-        if !secret.is_empty() && self.message.contains(&secret) {
-            self.message = self.message.replace(&secret, "***");
+        if secret.is_empty() {
+            return self;
+        }
+        self.message = self.message.replace(&secret, "***");
+        for word in [&mut self.error, &mut self.trace_id, &mut self.correlation_id] {
+            *word = word.take().filter(|word| !word.contains(&secret));
         }
         self
     }
@@ -104,13 +118,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Cut to a length that fits a log line, on one line, and without what looks like a token: every JSON web token begins
-/// with `{"` in base64.
+/// On one line, and without what looks like a token: every JSON web token begins with `{"` in base64.
 pub(super) fn one_line(text: &str) -> String {
-    let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(4 * MAX_TEXT).collect();
+    let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let words =
         printable.split_whitespace().map(|word| if word.contains("eyJ") { "(a token, not shown)" } else { word });
-    words.collect::<Vec<_>>().join(" ").chars().take(MAX_TEXT).collect()
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// An id or a word of a protocol, if that is what it looks like.
@@ -143,9 +156,31 @@ mod tests {
     fn no_text_holds_a_token_or_breaks_the_line() {
         assert_eq!(one_line("a\r\nb \u{1b}[31m c"), "a b [31m c");
         assert_eq!(one_line("got 'eyJhbGciOiJSUzI1NiJ9.e30.x' back"), "got (a token, not shown) back");
-        assert_eq!(one_line(&"y".repeat(5000)).len(), MAX_TEXT);
+        assert_eq!(Failure::new("\u{fc}".repeat(5000)).shortened().message.chars().count(), MAX_TEXT);
         let failure = Failure::new("no: p+w/d=~").without("p+w/d=~").without("");
         assert_eq!(failure.message, "no: ***");
+    }
+
+    #[test]
+    fn a_secret_across_the_cut_leaves_no_part() {
+        for before in MAX_TEXT - 10..=MAX_TEXT {
+            let text = format!("{} correct-horse", "y".repeat(before));
+            let message = Failure::new(text).without("correct-horse").shortened().message;
+            assert!(!message.contains('c'), "{before}: {message}");
+        }
+        let far = format!("{}correct-horse", " ".repeat(4 * MAX_TEXT - 5));
+        assert_eq!(Failure::new(far).without("correct-horse").shortened().message, "***");
+    }
+
+    #[test]
+    fn a_secret_in_place_of_an_id_or_a_word_is_dropped() {
+        let parts = || (word("hush-1"), word("x.hush-1"), word("t-1"));
+        let (error, trace_id, correlation_id) = parts();
+        let failure = Failure { error, trace_id, correlation_id, ..Failure::new("no") }.without("hush-1");
+        assert_eq!(failure.to_string(), "no; correlation_id: t-1");
+        let (correlation_id, error, trace_id) = parts();
+        let failure = Failure { error, trace_id, correlation_id, ..Failure::new("no") }.without("hush-1");
+        assert_eq!(failure.to_string(), "no; trace_id: t-1");
     }
 
     #[test]

@@ -9,9 +9,12 @@ use zeroize::Zeroizing;
 /// Longest file that is read: tokens, secrets and certificates are far shorter.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// The bytes of a regular file. A pipe would block.
+/// The bytes of a regular file.
 pub(super) fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let file = File::open(path)?;
+    bytes_of(File::open(path)?)
+}
+
+fn bytes_of(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
@@ -25,7 +28,12 @@ pub(super) fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 
 /// The text of a file, without the white space that hand-written files end in.
 pub(super) fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
-    let bytes = read(path)?;
+    text_of(File::open(path)?)
+}
+
+/// The same of a file that is open.
+pub(super) fn text_of(file: File) -> io::Result<Zeroizing<String>> {
+    let bytes = bytes_of(file)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| io::Error::other("not a text"))?.trim();
     if text.is_empty() { Err(io::Error::other("empty")) } else { Ok(Zeroizing::new(text.to_owned())) }
 }

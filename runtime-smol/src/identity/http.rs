@@ -17,7 +17,8 @@ use crate::resolve::alternate;
 use crate::trust::Trust;
 use crate::{proxy, tls};
 
-/// For one attempt, name resolution included.
+/// For one attempt, but for name resolution, which cannot be broken off: the system's resolver gives up by its own
+/// configuration, within half a minute or so (resolv.conf(5): 5 s and 2 attempts for each server).
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Addresses that are tried, the families in turn. Each gets half of the time that is left, and Entra has eight of each

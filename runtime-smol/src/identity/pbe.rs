@@ -44,8 +44,35 @@ impl From<Malformed> for PbeError {
     }
 }
 
+/// The password that a file was made with.
+#[derive(Clone, Copy)]
+pub(super) enum Password<'p> {
+    /// A text, which may be empty.
+    Text(&'p str),
+    /// None at all, which PKCS#12 tells from an empty text: it hashes not even a closing zero.
+    Null,
+}
+
+impl<'p> Password<'p> {
+    /// As PKCS#5 takes it.
+    const fn bytes(self) -> &'p [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Null => &[],
+        }
+    }
+
+    /// As PKCS#12 hashes it: two bytes a character and a closing zero (RFC 7292 appendix B.1).
+    pub(super) fn bmp(self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(match self {
+            Self::Text(text) => text.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect(),
+            Self::Null => Vec::new(),
+        })
+    }
+}
+
 /// Decrypts `data` as the algorithm says.
-pub(super) fn decrypt(algorithm: Any<'_>, password: &str, data: &[u8]) -> Result<Zeroizing<Vec<u8>>, PbeError> {
+pub(super) fn decrypt(algorithm: Any<'_>, password: Password<'_>, data: &[u8]) -> Result<Zeroizing<Vec<u8>>, PbeError> {
     let fields = sequence(algorithm)?;
     let (name, parameters) = (at(&fields, 0)?, sequence(at(&fields, 1)?)?);
     if is(name, PBES2) {
@@ -53,7 +80,7 @@ pub(super) fn decrypt(algorithm: Any<'_>, password: &str, data: &[u8]) -> Result
     }
     let salt = octets(at(&parameters, 0)?)?;
     let rounds = rounds(at(&parameters, 1)?)?;
-    let derive = |id, length| derive(Hash::SHA1, id, &bmp(password), salt, rounds, length);
+    let derive = |id, length| derive(Hash::SHA1, id, &password.bmp(), salt, rounds, length);
     let iv = derive(IV, 8);
     if is(name, SHA_3DES) {
         cbc::<TdesEde3>(KeyInit::new_from_slice(&derive(KEY, 24)), &iv, data)
@@ -68,7 +95,7 @@ pub(super) fn decrypt(algorithm: Any<'_>, password: &str, data: &[u8]) -> Result
     }
 }
 
-fn pbes2(parameters: &[Any<'_>], password: &str, data: &[u8]) -> Result<Zeroizing<Vec<u8>>, PbeError> {
+fn pbes2(parameters: &[Any<'_>], password: Password<'_>, data: &[u8]) -> Result<Zeroizing<Vec<u8>>, PbeError> {
     let cipher = sequence(at(parameters, 1)?)?;
     let (name, iv) = (at(&cipher, 0)?, octets(at(&cipher, 1)?)?);
     let key = |length| pbkdf2(at(parameters, 0)?, password, length);
@@ -86,7 +113,11 @@ fn pbes2(parameters: &[Any<'_>], password: &str, data: &[u8]) -> Result<Zeroizin
 }
 
 /// A key of `length` bytes from the password (RFC 8018 §5.2); `derivation` names the hash and its rounds.
-pub(super) fn pbkdf2(derivation: Any<'_>, password: &str, length: usize) -> Result<Zeroizing<Vec<u8>>, PbeError> {
+pub(super) fn pbkdf2(
+    derivation: Any<'_>,
+    password: Password<'_>,
+    length: usize,
+) -> Result<Zeroizing<Vec<u8>>, PbeError> {
     let fields = sequence(derivation)?;
     if !is(at(&fields, 0)?, PBKDF2) {
         return Err(PbeError::Scheme);
@@ -98,7 +129,7 @@ pub(super) fn pbkdf2(derivation: Any<'_>, password: &str, length: usize) -> Resu
     let function = parameters.iter().skip(2).find_map(|&any| sequence(any).ok());
     let hash = function.map_or(Ok(Hash::SHA1), |function| Hash::of_hmac(at(&function, 0)?))?;
     let mut key = Zeroizing::new(vec![0; length]);
-    pbkdf2::derive(hash.pbkdf2, rounds, salt, password.as_bytes(), &mut key);
+    pbkdf2::derive(hash.pbkdf2, rounds, salt, password.bytes(), &mut key);
     Ok(key)
 }
 
@@ -170,12 +201,7 @@ const KEY: u8 = 1;
 const IV: u8 = 2;
 pub(super) const MAC: u8 = 3;
 
-/// The password as PKCS#12 hashes it: two bytes a character and a closing zero (RFC 7292 appendix B.1).
-pub(super) fn bmp(password: &str) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(password.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect())
-}
-
-/// The key derivation of PKCS#12 (RFC 7292 appendix B.2). `password` is what [`bmp`] makes, or nothing at all.
+/// The key derivation of PKCS#12 (RFC 7292 appendix B.2). `password` is what [`Password::bmp`] makes.
 pub(super) fn derive(
     hash: Hash,
     id: u8,
@@ -228,7 +254,7 @@ mod tests {
     fn derivation_is_that_of_pkcs12() {
         let derived = |password, salt: &[u8], id, rounds, length| {
             let rounds = NonZeroU32::new(rounds).unwrap();
-            let bytes = derive(Hash::SHA1, id, &bmp(password), salt, rounds, length);
+            let bytes = derive(Hash::SHA1, id, &Password::Text(password).bmp(), salt, rounds, length);
             bytes.to_vec()
         };
         let salt = [0x0A, 0x58, 0xCF, 0x64, 0x53, 0x0D, 0x82, 0x3F];

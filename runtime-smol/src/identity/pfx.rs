@@ -5,7 +5,7 @@ use ring::hmac;
 use zeroize::Zeroizing;
 
 use super::der::{Any, Malformed, at, is, octets, oid, only, sequence};
-use super::pbe::{self, Hash, MAC, PbeError, bmp, rounds};
+use super::pbe::{self, Hash, MAC, Password, PbeError, rounds};
 
 const DATA: ObjectIdentifier = oid("1.2.840.113549.1.7.1");
 const ENCRYPTED_DATA: ObjectIdentifier = oid("1.2.840.113549.1.7.6");
@@ -23,14 +23,22 @@ pub(super) struct Contents {
     pub(super) certificates: Vec<Vec<u8>>,
 }
 
-/// Opens a file. An empty password is also tried as none at all: tools differ in what they write.
+/// Opens a file. An empty password is also tried as none at all: tools differ in what they write. The MAC tells which
+/// one it is; without one, what can be decrypted does.
 pub(super) fn open(file: &[u8], password: &str) -> Result<Contents, PbeError> {
     let fields = sequence(only(file)?)?;
     let safe = content(at(&fields, 1)?, DATA)?.ok_or(PbeError::Scheme)?;
     let safe = octets(safe)?;
     if let Ok(mac) = at(&fields, 2) {
-        verify(mac, password, safe)?;
+        return open_safe(safe, verify(mac, password, safe)?);
     }
+    match open_safe(safe, Password::Text(password)) {
+        Err(_) if password.is_empty() => open_safe(safe, Password::Null),
+        opened => opened,
+    }
+}
+
+fn open_safe(safe: &[u8], password: Password<'_>) -> Result<Contents, PbeError> {
     let mut contents = Contents::default();
     for part in sequence(only(safe)?)? {
         open_part(part, password, &mut contents)?;
@@ -45,7 +53,7 @@ fn content(info: Any<'_>, kind: ObjectIdentifier) -> Result<Option<Any<'_>>, Mal
 }
 
 /// The key and certificate bags of a part, which may be encrypted.
-fn open_part(part: Any<'_>, password: &str, contents: &mut Contents) -> Result<(), PbeError> {
+fn open_part(part: Any<'_>, password: Password<'_>, contents: &mut Contents) -> Result<(), PbeError> {
     if let Some(plain) = content(part, DATA)? {
         return open_bags(octets(plain)?, password, contents);
     }
@@ -56,7 +64,7 @@ fn open_part(part: Any<'_>, password: &str, contents: &mut Contents) -> Result<(
     open_bags(&plain, password, contents)
 }
 
-fn open_bags(bags: &[u8], password: &str, contents: &mut Contents) -> Result<(), PbeError> {
+fn open_bags(bags: &[u8], password: Password<'_>, contents: &mut Contents) -> Result<(), PbeError> {
     for bag in sequence(only(bags)?)? {
         let fields = sequence(bag)?;
         let (kind, value) = (at(&fields, 0)?, at(&fields, 1)?.value());
@@ -75,36 +83,42 @@ fn open_bags(bags: &[u8], password: &str, contents: &mut Contents) -> Result<(),
 }
 
 /// An encrypted PKCS#8 key (RFC 5958 §3), as in PEM's `ENCRYPTED PRIVATE KEY`.
-pub(super) fn open_key(key: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, PbeError> {
+pub(super) fn open_key(key: &[u8], password: Password<'_>) -> Result<Zeroizing<Vec<u8>>, PbeError> {
     let fields = sequence(only(key)?)?;
     pbe::decrypt(at(&fields, 0)?, password, octets(at(&fields, 1)?)?)
 }
 
-/// Checks the file against the password.
-fn verify(mac: Any<'_>, password: &str, safe: &[u8]) -> Result<(), PbeError> {
+/// Checks the file against the password, and says in which form it fits.
+fn verify<'p>(mac: Any<'_>, password: &'p str, safe: &[u8]) -> Result<Password<'p>, PbeError> {
     let fields = sequence(mac)?;
     let digest = sequence(at(&fields, 0)?)?;
     let algorithm = sequence(at(&digest, 0)?)?;
     let tag = octets(at(&digest, 1)?)?;
     if is(at(&algorithm, 0)?, PBMAC1) {
-        return verify_pbmac1(at(&algorithm, 1)?, password, safe, tag);
+        return verify_pbmac1(at(&algorithm, 1)?, Password::Text(password), safe, tag);
     }
     let hash = Hash::of(at(&algorithm, 0)?)?;
     let salt = octets(at(&fields, 1)?)?;
     let rounds = fields.get(2).map_or(Ok(std::num::NonZeroU32::MIN), |&any| rounds(any))?;
-    let fits = |password: &[u8]| {
-        let key = pbe::derive(hash, MAC, password, salt, rounds, hash.hmac.digest_algorithm().output_len());
+    let fits = |password: &Password<'_>| {
+        let key = pbe::derive(hash, MAC, &password.bmp(), salt, rounds, hash.hmac.digest_algorithm().output_len());
         hmac::verify(&hmac::Key::new(hash.hmac, &key), safe, tag).is_ok()
     };
-    if fits(&bmp(password)) || (password.is_empty() && fits(&[])) { Ok(()) } else { Err(PbeError::Password) }
+    let forms = [Some(Password::Text(password)), password.is_empty().then_some(Password::Null)];
+    forms.into_iter().flatten().find(fits).ok_or(PbeError::Password)
 }
 
 /// RFC 9579, which OpenSSL writes since 3.4 when asked.
-fn verify_pbmac1(parameters: Any<'_>, password: &str, safe: &[u8], tag: &[u8]) -> Result<(), PbeError> {
+fn verify_pbmac1<'p>(
+    parameters: Any<'_>,
+    password: Password<'p>,
+    safe: &[u8],
+    tag: &[u8],
+) -> Result<Password<'p>, PbeError> {
     let parameters = sequence(parameters)?;
     let mac = sequence(at(&parameters, 1)?)?;
     let hash = Hash::of_hmac(at(&mac, 0)?)?;
     let length = hash.hmac.digest_algorithm().output_len();
     let key = pbe::pbkdf2(at(&parameters, 0)?, password, length)?;
-    hmac::verify(&hmac::Key::new(hash.hmac, &key), safe, tag).map_err(|_| PbeError::Password)
+    hmac::verify(&hmac::Key::new(hash.hmac, &key), safe, tag).map(|()| password).map_err(|_| PbeError::Password)
 }

@@ -5,10 +5,11 @@ use rustls_pki_types::pem::SectionKind;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use super::pbe::PbeError;
+use super::pbe::{Password, PbeError};
 use super::pfx::{self, Contents};
 use super::x509::Certificate;
 use crate::hint::{self, Hint};
+use crate::trust::pem_fault;
 
 /// A key with the certificates that vouch for it, the key's own first.
 #[derive(Debug)]
@@ -89,7 +90,7 @@ fn pem(file: &[u8], password: Option<&str>) -> Result<Contents, Failure> {
 
 fn section(rest: &mut &[u8]) -> Result<Option<(SectionKind, Vec<u8>)>, Failure> {
     let read = rustls_pki_types::pem::from_buf(rest);
-    read.map_err(|error| fault(&hint::CERTIFICATE_FILE, &format!("is broken PEM: {error:?}")))
+    read.map_err(|error| fault(&hint::CERTIFICATE_FILE, &format!("is broken PEM: {}", pem_fault(&error))))
 }
 
 /// A PKCS#8 key, decrypted where it is encrypted.
@@ -97,7 +98,7 @@ fn opened(der: Zeroizing<Vec<u8>>, password: Option<&str>) -> Result<Zeroizing<V
     if RsaKeyPair::from_pkcs8(&der).is_ok() {
         return Ok(der);
     }
-    match pfx::open_key(&der, password.unwrap_or_default()) {
+    match pfx::open_key(&der, Password::Text(password.unwrap_or_default())) {
         // Neither kind: whoever builds the key says what is wrong with it.
         Err(PbeError::Malformed) => Ok(der),
         other => other.map_err(|error| fault_of(error, password)),

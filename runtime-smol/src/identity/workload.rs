@@ -64,12 +64,30 @@ impl Exchange for Workload {
             Ask::Authority(entra) => entra.ask(&proof, &sent).map_err(bypassed),
             Ask::Binding(binding) => binding.ask(&proof, &sent),
         };
-        exchanged.map_err(|failure| failure.without(&assertion))
+        exchanged.map_err(|failure| signed_by_the_cluster(failure).without(&assertion))
     }
+}
+
+/// The cluster's keys signed, not those of a certificate.
+fn signed_by_the_cluster(failure: Failure) -> Failure {
+    if failure.hint == Some(&hint::SIGNATURE) { failure.with_hint(&hint::ISSUER_KEYS) } else { failure }
 }
 
 /// Entra itself does not know a binding's issuer and audience, whatever number it says.
 fn bypassed(failure: Failure) -> Failure {
     let bound = failure.sent.audience.as_deref() == Some(BINDING_AUDIENCE);
     if bound && failure.code.is_some() { failure.with_hint(&hint::BINDING_BYPASSED) } else { failure }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repair_of_a_signature_is_that_of_a_cluster() {
+        let failure = signed_by_the_cluster(Failure::new("no").with_hint(&hint::SIGNATURE));
+        assert_eq!(failure.hint, Some(&hint::ISSUER_KEYS));
+        let other = signed_by_the_cluster(Failure::new("no").with_hint(&hint::SUBJECT));
+        assert_eq!(other.hint, Some(&hint::SUBJECT));
+    }
 }

@@ -28,14 +28,38 @@ impl Refused {
     }
 }
 
+/// Longest life that is believed: managed identities get the longest, a day. What claims more is asked for anew before.
+const MAX_LIFE: Duration = Duration::from_secs(48 * 3600);
+
+/// What a success lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// The token, its kind or its life.
+    Token,
+    /// Time that is left of the life, by this machine's clock.
+    Life,
+}
+
 /// The token of a success.
-pub(super) fn grant(body: &[u8], now: SystemTime) -> Option<Grant> {
-    let object = object(body)?;
-    let kind = text(&object, "token_type")?;
-    let bearer = Bearer::new(text(&object, "access_token")?).filter(|_| kind.eq_ignore_ascii_case("bearer"))?;
-    // A span is true whatever the clocks say; App Service gives a time alone.
-    let lifetime = seconds(&object, "expires_in").or_else(|| until(&object, now)).filter(|life| !life.is_zero())?;
-    Some(Grant { bearer, lifetime, refresh_in: seconds(&object, "refresh_in") })
+pub(super) fn grant(body: &[u8], now: SystemTime) -> Result<Grant, Missing> {
+    let object = object(body).ok_or(Missing::Token)?;
+    let bearer = bearer(&object).ok_or(Missing::Token)?;
+    let lifetime = lifetime(&object, now)?.min(MAX_LIFE);
+    Ok(Grant { bearer, lifetime, refresh_in: seconds(&object, "refresh_in") })
+}
+
+fn bearer(object: &Map<String, Value>) -> Option<Bearer> {
+    let kind = text(object, "token_type")?;
+    Bearer::new(text(object, "access_token")?).filter(|_| kind.eq_ignore_ascii_case("bearer"))
+}
+
+/// A span is true whatever the clocks say; App Service gives a time alone.
+fn lifetime(object: &Map<String, Value>, now: SystemTime) -> Result<Duration, Missing> {
+    match seconds(object, "expires_in") {
+        Some(life) if life.is_zero() => Err(Missing::Token),
+        Some(life) => Ok(life),
+        None => until(object, now),
+    }
 }
 
 /// The reasons of a refusal; none where the body is no JSON object.
@@ -100,18 +124,19 @@ fn seconds(object: &Map<String, Value>, name: &str) -> Option<Duration> {
     object.get(name).and_then(number).map(Duration::from_secs)
 }
 
-/// Time until `expires_on`, which counts from 1970.
-fn until(object: &Map<String, Value>, now: SystemTime) -> Option<Duration> {
-    let since = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    let left = seconds(object, "expires_on")?.checked_sub(since)?;
-    Some(Duration::from_secs(left.as_secs()))
+/// Time until `expires_on`, which counts from 1970, in whole seconds.
+fn until(object: &Map<String, Value>, now: SystemTime) -> Result<Duration, Missing> {
+    let end = seconds(object, "expires_on").ok_or(Missing::Token)?;
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let left = end.saturating_sub(since).as_secs();
+    if left == 0 { Err(Missing::Life) } else { Ok(Duration::from_secs(left)) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn granted(body: &str) -> Option<Grant> {
+    fn granted(body: &str) -> Result<Grant, Missing> {
         grant(body.as_bytes(), SystemTime::UNIX_EPOCH + Duration::from_secs(1000))
     }
 
@@ -132,11 +157,22 @@ mod tests {
 
     #[test]
     fn a_time_of_expiry_counts_where_there_is_no_span() {
-        let life = |body| granted(body).map(|grant| grant.lifetime.as_secs());
-        assert_eq!(life(r#"{"token_type":"Bearer","expires_on":"1600","access_token":"t"}"#), Some(600));
-        assert_eq!(life(r#"{"token_type":"Bearer","expires_on":1600,"access_token":"t"}"#), Some(600));
-        assert_eq!(life(r#"{"token_type":"Bearer","expires_in":"5","expires_on":"9999","access_token":"t"}"#), Some(5));
-        assert_eq!(life(r#"{"token_type":"Bearer","expires_on":"999","access_token":"t"}"#), None);
+        let life = |body: &str| granted(body).map(|grant| grant.lifetime.as_secs());
+        assert_eq!(life(r#"{"token_type":"Bearer","expires_on":"1600","access_token":"t"}"#), Ok(600));
+        assert_eq!(life(r#"{"token_type":"Bearer","expires_on":1600,"access_token":"t"}"#), Ok(600));
+        assert_eq!(life(r#"{"token_type":"Bearer","expires_in":"5","expires_on":"9999","access_token":"t"}"#), Ok(5));
+        for end in [0, 999, 1000] {
+            let body = format!(r#"{{"token_type":"Bearer","expires_on":"{end}","access_token":"t"}}"#);
+            assert_eq!(life(&body), Err(Missing::Life), "{end}");
+        }
+    }
+
+    #[test]
+    fn no_life_is_longer_than_two_days() {
+        for (name, value) in [("expires_on", u64::MAX), ("expires_in", u64::MAX), ("expires_in", 172_801)] {
+            let body = format!(r#"{{"token_type":"Bearer","{name}":{value},"access_token":"t"}}"#);
+            assert_eq!(granted(&body).unwrap().lifetime, Duration::from_secs(172_800), "{name}: {value}");
+        }
     }
 
     #[test]
@@ -154,7 +190,7 @@ mod tests {
             r#"{"token_type":"Bearer","expires_in":10,"access_token":["t"]}"#,
             r#"{"token_type":"pop","expires_in":10,"access_token":"t"}"#,
         ] {
-            assert!(granted(body).is_none(), "{body}");
+            assert_eq!(granted(body).err(), Some(Missing::Token), "{body}");
         }
     }
 

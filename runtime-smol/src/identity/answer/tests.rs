@@ -97,18 +97,23 @@ const ANSWERS: &[Row] = &[
     (Imds, 429, "", r#"{"error":"too_many_requests","error_description":"Too many requests"}"#, Soon, 2, 0, "throttled"),
     (Imds, 429, "7", "", Soon, 7, 0, "throttled"),
     (Imds, 500, "", r#"{"error":"unknown","error_description":"Failed to retrieve token from the Active directory. For details see logs in C:\\Packages"}"#, Soon, 2, 0, "imds-busy"),
-    (Imds, 200, "", LOGIN, Soon, 0, 0, "foreign-answer"),
+    (Imds, 400, "", r#"{"exceptionMessage":"AADSTS700016: Application not found.","errorCode":"unauthorized_client"}"#, Soon, 0, 700_016, "identity-missing"),
+    (Imds, 200, "", LOGIN, Soon, 0, 0, "local-answer"),
     // Azure Arc's agent.
-    (Arc, 401, "", r#"{"error":"unauthorized","error_description":"Invalid or missing key"}"#, Soon, 0, 0, ""),
-    (Arc, 403, "", "", Soon, 0, 0, "imds-unreachable"),
-    (Arc, 500, "", "", Soon, 2, 0, "imds-busy"),
-    (Arc, 200, "", r#"{"access_token":"","expires_in":"84473","token_type":"Bearer"}"#, Soon, 0, 0, "foreign-answer"),
+    (Arc, 401, "", r#"{"error":"unauthorized","error_description":"Invalid or missing key"}"#, Soon, 0, 0, "arc-refused"),
+    (Arc, 403, "", "", Soon, 0, 0, "arc-refused"),
+    (Arc, 404, "", r#"{"error":"not_found","error_description":"Identity not found"}"#, Soon, 2, 0, "arc-refused"),
+    (Arc, 429, "", "", Soon, 2, 0, "throttled"),
+    (Arc, 500, "", r#"{"error":"internal","error_description":"agent is not connected"}"#, Soon, 2, 0, "arc-refused"),
+    (Arc, 200, "", r#"{"access_token":"","expires_in":"84473","token_type":"Bearer"}"#, Soon, 0, 0, "local-answer"),
     // App Service and its like.
     (AppService, 400, "", r#"{"statusCode":400,"message":"No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId.","correlationId":"c"}"#, Soon, 0, 0, "app-service-identity"),
     (AppService, 500, "", r#"{"statusCode":500,"message":"An unexpected error occurred while fetching the AAD Token.","correlationId":"c"}"#, Soon, 2, 0, "app-service-identity"),
     (AppService, 429, "", "{}", Soon, 2, 0, "throttled"),
-    (AppService, 401, "", "", Soon, 0, 0, "foreign-answer"),
-    (AppService, 400, "", r#"{"error":{"code":"x","message":"AADSTS700016: nested"}}"#, Soon, 0, 700_016, "client-unknown"),
+    (AppService, 401, "", "", Soon, 0, 0, "local-answer"),
+    (AppService, 200, "", LOGIN, Soon, 0, 0, "local-answer"),
+    (AppService, 200, "", r#"{"access_token":"a","expires_on":"1600000000","token_type":"Bearer"}"#, Soon, 0, 0, "clock"),
+    (AppService, 400, "", r#"{"error":{"code":"x","message":"AADSTS700016: nested"}}"#, Soon, 0, 700_016, "app-service-identity"),
 ];
 
 fn answer(status: u16, retry_after: &str, body: &[u8]) -> Answer {
@@ -116,7 +121,7 @@ fn answer(status: u16, retry_after: &str, body: &[u8]) -> Answer {
 }
 
 fn refusal(origin: Origin, status: u16, retry_after: &str, body: &[u8]) -> Failure {
-    decode(origin, &answer(status, retry_after, body)).expect_err("a refusal")
+    decode(origin, &answer(status, retry_after, body)).expect_err("a refusal").shortened()
 }
 
 #[test]

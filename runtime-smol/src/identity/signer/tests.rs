@@ -21,6 +21,8 @@ fn every_kind_of_file_gives_the_same_key_and_certificate() {
         ("modern-empty.pfx", include_bytes!("files/modern-empty.pfx"), None),
         ("modern-umlaut.pfx", include_bytes!("files/modern-umlaut.pfx"), Some("h\u{fc}sh\u{20ac}\u{1d11e}")),
         ("legacy.pfx", include_bytes!("files/legacy.pfx"), hush),
+        ("null.pfx", include_bytes!("files/null.pfx"), None),
+        ("null-no-mac.pfx", include_bytes!("files/null-no-mac.pfx"), None),
         ("legacy-empty.pfx", include_bytes!("files/legacy-empty.pfx"), None),
         ("aes128-sha384.pfx", include_bytes!("files/aes128-sha384.pfx"), hush),
         ("des3-sha512.pfx", include_bytes!("files/des3-sha512.pfx"), hush),
@@ -78,6 +80,24 @@ fn a_file_without_exactly_one_rsa_key_and_its_certificate_is_refused() {
     ] {
         let (found, message) = refused(file.as_bytes(), None);
         assert!(found == word && message.contains(why), "{found}: {message}, expected {why}");
+    }
+}
+
+/// A secret that went through a variable or a form loses its line breaks, or its end.
+#[test]
+fn broken_pem_is_refused_without_a_word_of_it() {
+    let whole = String::from_utf8(PLAIN.to_vec()).unwrap();
+    let elliptic = String::from_utf8(include_bytes!("files/elliptic.pem").to_vec()).unwrap();
+    let cut = whole.rfind("-----END").unwrap();
+    for (file, why) in [
+        (elliptic.replace('\n', " "), "is the file on one line?"),
+        (whole.replace('\n', " "), "is the file on one line?"),
+        (whole[..cut].to_owned(), "without its END line"),
+        (whole.replace("-----BEGIN PRIVATE KEY-----\n", "-----BEGIN PRIVATE KEY----- MIIE"), "BEGIN line"),
+    ] {
+        let (word, message) = refused(file.as_bytes(), None);
+        assert!(word == "certificate-file" && message.contains(why), "{message}");
+        assert!(!message.contains(", ") && !message.contains("MII") && message.len() < 150, "{message}");
     }
 }
 

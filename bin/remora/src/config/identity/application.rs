@@ -56,14 +56,37 @@ fn credential(reader: &mut Reader<'_>) -> Option<Credential> {
 
 fn certificate(reader: &mut Reader<'_>) -> Option<CertificateFile> {
     let send_chain = reader.value(&AZURE_CLIENT_SEND_CERTIFICATE_CHAIN, parse_bool);
-    let path = reader.value(&AZURE_CLIENT_CERTIFICATE_PATH, mounted)?;
+    let path = file(reader, &AZURE_CLIENT_CERTIFICATE_PATH)?;
     let password = reader.given(&AZURE_CLIENT_CERTIFICATE_PASSWORD).map(Secret::new);
     Some(CertificateFile { path, password, send_chain: send_chain? })
 }
 
 fn secret(reader: &mut Reader<'_>) -> Option<SecretSource> {
     let value = reader.given(&AZURE_CLIENT_SECRET).map(|secret| SecretSource::Value(Secret::new(secret)));
-    value.or_else(|| reader.value(&AZURE_CLIENT_SECRET_FILE, mounted).map(SecretSource::File))
+    value.or_else(|| file(reader, &AZURE_CLIENT_SECRET_FILE).map(SecretSource::File))
+}
+
+/// The file that `setting` names. What is refused and does not look like a path may be the secret itself.
+fn file(reader: &mut Reader<'_>, setting: &Setting) -> Option<PathBuf> {
+    let text = reader.given(setting)?;
+    if is_path(&text) {
+        return reader.parsed(setting, &text, mounted);
+    }
+    mounted(&text).map_err(|reject| reader.fault(setting.name, Some("***"), misplaced(setting, &reject))).ok()
+}
+
+fn is_path(text: &str) -> bool {
+    ["/", "./"].iter().any(|start| text.starts_with(start)) && !text.contains("-----BEGIN")
+}
+
+/// A path was wanted, and the value looks like what should stand in the file.
+fn misplaced(setting: &Setting, reject: &Reject) -> Reject {
+    let (what, fix) = if setting.name == AZURE_CLIENT_SECRET_FILE.name {
+        ("secret", "use AZURE_CLIENT_SECRET for the secret itself, or give a path that begins with / or ./")
+    } else {
+        ("certificate", "mount the certificate with its key as a file, and give a path that begins with / or ./")
+    };
+    Reject::new(format!("looks like the {what} itself, so it is not shown; as a path it {}", reject.wrong), fix)
 }
 
 /// A file that can be read now. Its content may be swapped at any time; whether it is good is seen at the exchange.

@@ -175,3 +175,21 @@ fn what_is_logged_at_the_start_shows_no_secret() {
         assert!(shown.contains(loaded.config.identity.kind()), "{shown}");
     }
 }
+
+#[test]
+fn a_secret_in_place_of_its_path_is_not_shown() {
+    let client = [("IDENTITY_TYPE", "aadApplication"), ("AZURE_CLIENT_ID", CLIENT), ("AZURE_TENANT_ID", TENANT)];
+    let told = |setting| load(&plain(&[&client, [setting].as_slice()].concat())).expect_err("a fault").to_string();
+    let pem = "-----BEGIN PRIVATE KEY-----\nhush\n-----END PRIVATE KEY-----";
+    for (name, value, fix) in [
+        ("AZURE_CLIENT_SECRET_FILE", "abc8Q~hush", "use AZURE_CLIENT_SECRET "),
+        ("AZURE_CLIENT_CERTIFICATE_PATH", pem, "as a file"),
+        ("AZURE_CLIENT_CERTIFICATE_PATH", "./-----BEGIN hush", "as a file"),
+    ] {
+        let told = told((name, value));
+        assert!(!told.contains("hush") && told.contains("itself") && told.contains(fix), "{told}");
+    }
+    for path in ["/nowhere/hush", "./nowhere/hush"] {
+        assert!(told(("AZURE_CLIENT_SECRET_FILE", path)).contains(path));
+    }
+}
