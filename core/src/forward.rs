@@ -34,7 +34,7 @@ pub struct Policy {
     pub max_decoded_bytes: u32,
     /// How thoroughly a frame is checked; `None` forwards it unread.
     pub check: Option<Level>,
-    /// How long refusals of the credential (401, 403, 404) are answered 503 after the start or the last success.
+    /// How long a 4xx that is no verdict on the data is answered 503, after the start or the last success.
     pub refusal_hold: Duration,
     /// Answer Azure's 429 as 429 instead of 503.
     pub pass_rate_limit: bool,
