@@ -63,8 +63,8 @@ class Readme(CopiedTree):
 
     def test_a_variable_that_a_command_gives_its_value(self):
         wrong = "export SERVICE_ACOUNT=$(kubectl get sa -n x --outptu name)"
-        self.assert_fault(wrong, "SERVICE_ACOUNT is no variable of scripts/setup-workload-identity")
-        self.assert_fault(wrong, "kubectl get has no --outptu")
+        variable = "SERVICE_ACOUNT is no variable of scripts/setup-workload-identity"
+        self.assert_fault(wrong, f"{variable}\nREADME.md: {wrong}: kubectl get has no --outptu")
 
     def test_a_command_that_nobody_knows(self):
         expected = "nobody here knows this command; scripts/checks/readme lists those of other projects"
