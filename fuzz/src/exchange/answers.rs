@@ -43,20 +43,21 @@ pub(super) fn final_status(bytes: &[u8]) -> Option<u16> {
     }
 }
 
-/// The statuses of the whole responses in `bytes`, interim ones left out. `is_bodiless` knows of each whether its request
-/// was a HEAD.
-pub(super) fn statuses(bytes: &[u8], is_bodiless: impl Fn(usize) -> bool) -> Vec<u16> {
-    let (mut rest, mut statuses) = (bytes, Vec::new());
+/// Status and head of the whole responses in `bytes`, interim ones left out. `is_bodiless` knows of each whether its
+/// request was a HEAD.
+pub(super) fn responses(bytes: &[u8], is_bodiless: impl Fn(usize) -> bool) -> Vec<(u16, &[u8])> {
+    let (mut rest, mut responses) = (bytes, Vec::new());
     while let Some((status, length, after)) = head(rest) {
+        let head = &rest[..rest.len() - after.len()];
         let is_final = !(100..200).contains(&status);
-        let length = if is_final && !is_bodiless(statuses.len()) { length } else { 0 };
+        let length = if is_final && !is_bodiless(responses.len()) { length } else { 0 };
         let Some(after) = after.get(length..) else { break };
         rest = after;
         if is_final {
-            statuses.push(status);
+            responses.push((status, head));
         }
     }
-    statuses
+    responses
 }
 
 /// Status and Content-Length of the head in front, and what follows it.
