@@ -33,7 +33,7 @@ use std::fmt;
 use std::io;
 
 use smol::channel;
-use smol::{LocalExecutor, future};
+use smol::LocalExecutor;
 
 pub use identity::{Claims, Failure, Granted, exchange_once};
 pub use notice::{Minute, Notice, Observer};
@@ -100,6 +100,6 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Box<dyn Observ
         let _ = end.send(stopped).await;
     };
     executor.spawn(stop).detach();
-    let stopped = future::block_on(executor.run(async { ended.recv().await }));
+    let stopped = smol::block_on(executor.run(async { ended.recv().await }));
     Ok(stopped.unwrap_or(Stopped::Settled))
 }
