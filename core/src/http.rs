@@ -25,6 +25,7 @@ pub mod framing;
 pub mod head;
 mod scan;
 mod target;
+mod text;
 pub mod tunnel;
 
 pub use body::{BodyDecoder, BodyError, Piece};

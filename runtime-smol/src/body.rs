@@ -1,11 +1,12 @@
 //! A stored request body, or a page on its way out: segments of 16 KiB from the process's one arena.
 
 use std::fmt;
-use std::io::{self, IoSliceMut, Read as _};
+use std::io::{self, IoSliceMut};
 use std::net::TcpStream;
 use std::rc::Rc;
 
 use crate::pool::Pool;
+use crate::reactor::Socket;
 
 /// Bytes of a segment: one TLS record (RFC 8446 §5.1).
 pub(crate) const SEGMENT: usize = 16 * 1024;
@@ -45,8 +46,7 @@ impl Body {
 
     /// Waits until there is room for `bytes` more.
     pub(crate) async fn reserve(&mut self, bytes: usize) {
-        let segments = self.arena.take(bytes.div_ceil(SEGMENT)).await;
-        self.segments.extend(segments);
+        self.arena.take(bytes.div_ceil(SEGMENT), &mut self.segments).await;
     }
 
     /// Stores what there is room for, taking a segment more if one is free; returns how much that was.
@@ -57,13 +57,15 @@ impl Body {
         let (segment, at) = (self.len / SEGMENT, self.len % SEGMENT);
         let Some(space) = self.segments.get_mut(segment).and_then(|segment| segment.get_mut(at..)) else { return 0 };
         let n = bytes.len().min(space.len());
-        space.iter_mut().zip(bytes).for_each(|(to, &from)| *to = from);
+        if let (Some(space), Some(bytes)) = (space.get_mut(..n), bytes.get(..n)) {
+            space.copy_from_slice(bytes);
+        }
         self.len += n;
         n
     }
 
     /// Reads up to `most` bytes straight from a socket into many segments at once.
-    pub(crate) fn read_from(&mut self, mut socket: &TcpStream, most: usize) -> io::Result<usize> {
+    pub(crate) fn read_from(&mut self, socket: &Socket<TcpStream>, most: usize) -> io::Result<usize> {
         let (first, at) = (self.len / SEGMENT, self.len % SEGMENT);
         let mut left = most.min(self.room());
         let mut slices = heapless::Vec::<IoSliceMut<'_>, VECTORED>::new();
@@ -76,7 +78,8 @@ impl Body {
                 break;
             }
         }
-        let n = socket.read_vectored(&mut slices)?;
+        let room = slices.iter().map(|slice| slice.len()).sum();
+        let n = socket.read_vectored(&mut slices, room)?;
         self.len += n;
         Ok(n)
     }
@@ -89,6 +92,19 @@ impl Body {
             let end = self.len.saturating_sub(i * SEGMENT).min(SEGMENT);
             segment.get(start..end).filter(|slice| !slice.is_empty())
         })
+    }
+
+    /// Copies all that is stored if it fits, otherwise nothing; returns how much that was.
+    pub(crate) fn copy_to(&self, mut space: &mut [u8]) -> usize {
+        if self.len > space.len() {
+            return 0;
+        }
+        for slice in self.slices(0) {
+            let (to, rest) = space.split_at_mut(slice.len());
+            to.copy_from_slice(slice);
+            space = rest;
+        }
+        self.len
     }
 
     fn room(&self) -> usize {
@@ -128,7 +144,9 @@ impl io::Write for Body {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
     use crate::pool::buffers;
+    use crate::reactor::Reactor;
     use std::io::Write as _;
     use std::net::TcpListener;
 
@@ -174,19 +192,25 @@ mod tests {
         let bytes: Vec<u8> = (0..253).cycle().take(SEGMENT * 2).collect();
         sender.write_all(&bytes).unwrap();
         sender.write_all(b"next request").unwrap();
+        receiver.set_nonblocking(true).unwrap();
+        let reactor = Reactor::new(Clock::start()).unwrap();
+        let receiver = Socket::new(reactor, receiver).unwrap();
 
-        smol::block_on(async {
-            let mut body = Body::new(&arena(2));
-            body.reserve(bytes.len() - 3).await;
-            assert_eq!(body.append(&bytes[..10]), 10);
-            while body.len < bytes.len() - 3 {
-                let from = body.len;
-                // The test's own stand-in for the bytes that came with the head.
-                let n = body.read_from(&receiver, bytes.len() - 3 - from).unwrap();
-                assert!(n > 0);
-            }
-            assert_eq!(body.len, bytes.len() - 3);
-            assert_eq!(content(&body, 10)[..], bytes[..bytes.len() - 13]);
-        });
+        reactor
+            .block_on(async {
+                let mut body = Body::new(&arena(2));
+                body.reserve(bytes.len() - 3).await;
+                assert_eq!(body.append(&bytes[..10]), 10);
+                while body.len < bytes.len() - 3 {
+                    let from = body.len;
+                    // The test's own stand-in for the bytes that came with the head.
+                    receiver.readable().await;
+                    let n = body.read_from(&receiver, bytes.len() - 3 - from).unwrap();
+                    assert!(n > 0);
+                }
+                assert_eq!(body.len, bytes.len() - 3);
+                assert_eq!(content(&body, 10)[..], bytes[..bytes.len() - 13]);
+            })
+            .unwrap();
     }
 }

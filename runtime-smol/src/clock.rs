@@ -1,8 +1,6 @@
-//! The process's clock as the core counts time, and a timer that is armed as seldom as possible.
+//! The process's clock as the core counts time.
 
 use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_io::Timer;
@@ -58,36 +56,3 @@ pub(crate) fn unix_ms() -> i64 {
 
 /// Longer than any deadline.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
-
-/// A timer for one deadline that moves. Each arming costs the reactor a wakeup, so a deadline that moves away leaves
-/// the timer as it is: it fires early, the clock says so, and only then is it armed again.
-#[derive(Debug)]
-pub(crate) struct Alarm {
-    timer: Timer,
-    armed: Instant,
-}
-
-impl Alarm {
-    pub(crate) fn new() -> Self {
-        Self { timer: Timer::never(), armed: Instant::NEVER }
-    }
-
-    /// Ready at some time not later than `deadline` by `clock`, always the same.
-    pub(crate) fn poll(&mut self, clock: Clock, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        if deadline < self.armed {
-            self.arm(clock, deadline);
-        }
-        if Pin::new(&mut self.timer).poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        self.armed = Instant::NEVER;
-        self.timer = Timer::never();
-        Poll::Ready(())
-    }
-
-    fn arm(&mut self, clock: Clock, deadline: Instant) {
-        self.armed = deadline;
-        let after = Duration::from_millis(deadline.as_millis());
-        self.timer = clock.origin.checked_add(after).map_or_else(Timer::never, Timer::at);
-    }
-}

@@ -9,13 +9,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_io::{Async, Timer};
-use remora_core::forward::Refusal;
+use remora_core::forward::{Refusal, Upstream as Destination};
 use remora_core::time::Instant;
 use smol::future;
 
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::proxy::Detour;
+use crate::reactor::{Reactor, Socket};
 use crate::resolve::Resolver;
 use crate::tls::{self, TlsError};
 use crate::upstream::Upstream;
@@ -53,7 +54,10 @@ impl fmt::Display for ConnectError {
 /// Opens connections to one endpoint.
 #[derive(Debug)]
 pub(crate) struct Connector {
+    reactor: &'static Reactor,
     endpoint: Endpoint,
+    /// Of the endpoint, as the Host field has it.
+    authority: String,
     tls: tls::Client,
     /// The proxy that connections go through.
     detour: Option<Detour>,
@@ -73,16 +77,17 @@ impl Drop for Doubt<'_> {
 }
 
 impl Connector {
-    pub(crate) fn new(endpoint: Endpoint, tls: tls::Client, detour: Option<Detour>) -> Self {
+    pub(crate) fn new(reactor: &'static Reactor, endpoint: Endpoint, tls: tls::Client, detour: Option<Detour>) -> Self {
         let resolver = match &detour {
             Some(detour) => Resolver::new(&detour.hop.host, detour.hop.port),
             None => Resolver::new(endpoint.host(), endpoint.port()),
         };
-        Self { endpoint, tls, detour, resolver }
+        Self { reactor, authority: endpoint.authority(), endpoint, tls, detour, resolver }
     }
 
-    pub(crate) const fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+    /// Where a request with this credential goes.
+    pub(crate) fn destination<'a>(&'a self, authorization: &'a [u8]) -> Destination<'a> {
+        Destination { authority: &self.authority, target: self.endpoint.target(), authorization }
     }
 
     /// Resolves, connects and shakes hands until `deadline`; what took too long is named in the error.
@@ -103,14 +108,14 @@ impl Connector {
     }
 
     /// A TCP connection, and through a proxy the tunnel.
-    async fn reach(&self, addresses: &[SocketAddr]) -> io::Result<Async<TcpStream>> {
+    async fn reach(&self, addresses: &[SocketAddr]) -> io::Result<Socket<TcpStream>> {
         let stream = race(addresses).await?;
         // Requests and small answers alternate; nothing is gained by waiting for more bytes.
         let _ = stream.get_ref().set_nodelay(true);
         if let Some(detour) = &self.detour {
             detour.open(&stream).await?;
         }
-        Ok(stream)
+        Socket::new(self.reactor, stream.into_inner()?)
     }
 
     /// Has the next connection resolve the name again.
@@ -197,11 +202,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let endpoint = Endpoint::parse(&format!("https://{address}/")).unwrap();
-        let connector = Connector::new(endpoint, tls::Client::new(&[]).unwrap(), None);
         let clock = Clock::start();
+        let reactor = Reactor::new(clock).unwrap();
+        let connector = Connector::new(reactor, endpoint, tls::Client::new(&[]).unwrap(), None);
         let connect = || {
             let deadline = clock.now().saturating_add(Duration::from_millis(50));
-            smol::block_on(connector.connect(clock, deadline)).unwrap_err()
+            reactor.block_on(connector.connect(clock, deadline)).unwrap().unwrap_err()
         };
         let silent = connect();
         assert_eq!(silent.to_string(), format!("{address}: timed out during the TLS handshake"));

@@ -2,21 +2,21 @@
 //! waits when nothing does. What any of it means is the exchange's business.
 
 use std::future::{Future, poll_fn};
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::mem;
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use async_io::Async;
-use remora_core::forward::{Event, Exchange, Interest, Outcome, Outgoing, Peer, Refusal, Upstream as Destination};
+use remora_core::forward::{Event, Exchange, Interest, Outcome, Outgoing, Peer, Refusal};
 use remora_core::remote_write::Verdict;
 use remora_core::token::GrantId;
 use smol::future;
 
-use crate::body::{Body, SEGMENT};
-use crate::clock::{self, Alarm};
+use crate::body::Body;
+use crate::clock;
 use crate::hub::{Hub, SEALED_AT_ONCE, Slot};
+use crate::reactor::{Alarm, Socket};
 use crate::report;
 use crate::secret::Bearer;
 use crate::upstream::{LinkError, Read, Upstream};
@@ -24,18 +24,15 @@ use crate::upstream::{LinkError, Read, Upstream};
 /// Passes over the connections before other tasks have their turn.
 const PASSES: u32 = 16;
 
-/// Longest upstream head: our fields and a token of several KiB.
-const HEAD: usize = SEGMENT;
-
 /// Serves `stream` until it is closed and gives the slot back.
-pub(crate) async fn serve(hub: &'static Hub, stream: Async<TcpStream>, peer: Peer, slot: Slot) -> Slot {
+pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Peer, slot: Slot) -> Slot {
     let (inbox, outbox) = slot;
     let exchange = Exchange::new(hub.now(), &hub.gateway, peer, inbox, outbox);
     let mut connection = Connection {
         hub,
         stream,
         exchange,
-        alarm: Alarm::new(),
+        alarm: Alarm::new(hub.reactor),
         body: Body::new(&hub.arena),
         page: Body::new(&hub.pages),
         upstream: None,
@@ -51,7 +48,7 @@ pub(crate) async fn serve(hub: &'static Hub, stream: Async<TcpStream>, peer: Pee
 
 struct Connection {
     hub: &'static Hub,
-    stream: Async<TcpStream>,
+    stream: Socket<TcpStream>,
     exchange: Exchange<'static>,
     alarm: Alarm,
     body: Body,
@@ -152,8 +149,7 @@ impl Connection {
         if self.credential.is_none() {
             return self.exchange.refuse(hub.now(), Refusal::NoToken, &hub.tokens.cause());
         }
-        let Some(buffer) = within(hub, &self.exchange, hub.responses.take(1)).await.and_then(|mut lent| lent.pop())
-        else {
+        let Some(buffer) = within(hub, &self.exchange, hub.responses.take_one()).await else {
             let detail = "MAX_IN_FLIGHT requests are on their way already";
             return self.exchange.refuse(hub.now(), Refusal::Capacity, detail);
         };
@@ -206,21 +202,23 @@ impl Connection {
         self.hub.answered(outcome, self.exchange.answer_text());
     }
 
-    /// Tries every operation that is wanted; true when one made progress.
+    /// Tries every operation that is wanted and may succeed; true when one made progress.
     fn pass(&mut self) -> bool {
         let Interest { client_read, client_write, upstream_read, upstream_write } = self.exchange.interest();
-        let wrote = client_write && self.write_client();
+        let wrote = client_write && self.stream.is_writable() && self.write_client();
         let stored = self.store();
-        let read = client_read && self.read_client();
-        let sent =
-            (upstream_write || self.upstream.as_ref().is_some_and(|up| !up.is_flushed())) && self.write_upstream();
-        let received = upstream_read && self.read_upstream();
+        let read = client_read && self.stream.is_readable() && self.read_client();
+        let upstream = self.upstream.as_ref();
+        let writing = upstream.is_some_and(|up| (upstream_write || !up.is_flushed()) && up.stream.is_writable());
+        let reading = upstream.is_some_and(|up| upstream_read && up.stream.is_readable());
+        let sent = writing && self.write_upstream();
+        let received = reading && self.read_upstream();
         wrote || stored || read || sent || received
     }
 
     fn write_client(&mut self) -> bool {
         let page = self.exchange.page().and_then(|from| self.page.slices(from).next());
-        match (&mut self.stream.get_ref()).write(page.unwrap_or(self.exchange.client_pending())) {
+        match self.stream.write(page.unwrap_or(self.exchange.client_pending())) {
             Ok(n) => self.exchange.client_drained(self.hub.now(), n),
             Err(error) if is_blocked(&error) => return false,
             Err(_) => self.exchange.client_broken(self.hub.now()),
@@ -244,9 +242,9 @@ impl Connection {
         let now = self.hub.now();
         let room = self.exchange.body_room();
         let read = if room > 0 {
-            self.body.read_from(self.stream.get_ref(), room)
+            self.body.read_from(&self.stream, room)
         } else {
-            (&mut self.stream.get_ref()).read(self.exchange.client_space())
+            self.stream.read(self.exchange.client_space())
         };
         match read {
             Ok(0) => self.exchange.client_eof(now),
@@ -276,17 +274,21 @@ impl Connection {
         let mut sealed = hub.sealed.borrow_mut();
         sealed.clear();
         if exchange.outgoing() == Outgoing::Head {
-            let mut head = zeroize::Zeroizing::new([0; HEAD]);
-            let endpoint = hub.connector.endpoint();
-            let authority = endpoint.authority();
-            let to = Destination { authority: &authority, target: endpoint.target(), authorization: bearer.as_bytes() };
-            let Ok(length) = exchange.encode_head(&to, &mut head[..]) else {
+            let mut head = hub.head.borrow_mut();
+            let to = hub.connector.destination(bearer.as_bytes());
+            let Ok(length) = exchange.encode_head(&to, &mut head) else {
+                head.fill(0);
                 exchange.refuse(now, Refusal::NoToken, "the token does not fit into a request head");
                 return Ok(true);
             };
-            let plain = head.get(..length).unwrap_or_default();
-            upstream.seal(plain, &mut sealed, &mut |bytes| feed(exchange, hub, excess, bytes))?;
             exchange.head_sent(now);
+            // A small body shares the head's record.
+            let shared = body.copy_to(head.get_mut(length..).unwrap_or_default());
+            exchange.body_sent(now, shared);
+            let record = head.get_mut(..length + shared).unwrap_or_default();
+            let sealing = upstream.seal(record, &mut sealed, &mut |bytes| feed(exchange, hub, excess, bytes));
+            record.fill(0);
+            sealing?;
         }
         if let Outgoing::Body { from } = exchange.outgoing() {
             for slice in body.slices(from).take(SEALED_AT_ONCE) {
@@ -294,8 +296,8 @@ impl Connection {
                 exchange.body_sent(now, slice.len());
             }
         }
-        let something = !sealed.is_empty();
-        upstream.send(&sealed).map_err(LinkError::Io)?;
+        let something = !sealed.as_bytes().is_empty();
+        upstream.send(sealed.as_bytes()).map_err(LinkError::Io)?;
         Ok(something)
     }
 
@@ -326,7 +328,7 @@ impl Connection {
             let writing = interest.upstream_write || !upstream.is_flushed();
             ready |= writing && upstream.stream.poll_writable(cx).is_ready();
         }
-        ready |= self.alarm.poll(self.hub.clock, self.exchange.deadline(), cx).is_ready();
+        ready |= self.alarm.poll(self.exchange.deadline(), cx).is_ready();
         if ready { Poll::Ready(()) } else { Poll::Pending }
     }
 }
@@ -341,7 +343,9 @@ fn feed(exchange: &mut Exchange<'_>, hub: &Hub, excess: &mut bool, mut bytes: &[
             return;
         }
         let (now, rest) = bytes.split_at(n);
-        space.iter_mut().zip(now).for_each(|(to, &from)| *to = from);
+        if let Some(space) = space.get_mut(..n) {
+            space.copy_from_slice(now);
+        }
         exchange.upstream_filled(hub.now(), n);
         bytes = rest;
     }

@@ -20,8 +20,9 @@ use crate::connect::Connector;
 use crate::notice::{Notice, Observer};
 use crate::pool::{Pool, buffers};
 use crate::proxy::Detour;
+use crate::reactor::Reactor;
 use crate::report::About;
-use crate::tls::{Client, RECORD_OVERHEAD};
+use crate::tls::{Client, RECORD_OVERHEAD, Records};
 use crate::tokens::Tokens;
 use crate::traffic::Traffic;
 use crate::trust::Trust;
@@ -34,6 +35,9 @@ const INBOX: usize = 8 * 1024;
 /// Segments for pages, apart from those for bodies: neither do bodies crowd out what tells of them, nor can readers take
 /// the room of writers. A page has one or two.
 const PAGES: usize = 16;
+
+/// Longest upstream head: our fields and a token of several KiB. One record.
+const HEAD: usize = SEGMENT;
 
 /// Bytes for Azure's answer.
 const RESPONSE: usize = 8 * 1024;
@@ -56,6 +60,7 @@ pub(crate) type Slot = (Segment, Segment);
 /// The shared state. One thread owns it, and it lives as long as the process.
 pub(crate) struct Hub {
     pub(crate) executor: &'static LocalExecutor<'static>,
+    pub(crate) reactor: &'static Reactor,
     pub(crate) clock: Clock,
     pub(crate) gateway: Gateway,
     pub(crate) arena: Rc<Arena>,
@@ -67,7 +72,9 @@ pub(crate) struct Hub {
     pub(crate) connector: Connector,
     pub(crate) idle: Idle,
     pub(crate) traffic: Traffic,
-    pub(crate) sealed: RefCell<Vec<u8>>,
+    pub(crate) sealed: RefCell<Records>,
+    /// Where the head for Azure is put together. It holds a token no longer than that.
+    pub(crate) head: RefCell<Vec<u8>>,
     pub(crate) window: RefCell<&'static mut [u8]>,
     pub(crate) allowed_sources: Vec<IpNet>,
     pub(crate) observer: Box<dyn Observer>,
@@ -100,6 +107,7 @@ impl Hub {
         observer: Box<dyn Observer>,
     ) -> Result<Self, StartError> {
         let clock = Clock::start();
+        let reactor = Reactor::new(clock).map_err(StartError::System)?;
         let limits = config.limits;
         let slots = buffers(limits.max_connections, OUTBOX + INBOX).map(|slot| {
             let (outbox, inbox) = slot.split_at_mut(OUTBOX);
@@ -110,6 +118,7 @@ impl Hub {
         let seed = u32::try_from(random >> 32).unwrap_or_default();
         Ok(Self {
             executor,
+            reactor,
             clock,
             gateway: Gateway::new(clock.now(), policy(config)),
             arena: Pool::new(buffers(limits.body_memory / SEGMENT, SEGMENT)),
@@ -117,10 +126,11 @@ impl Hub {
             slots: Pool::new(slots),
             responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)),
             tokens: Tokens::new(clock, seed),
-            connector: connector(config, trust)?,
+            connector: connector(reactor, config, trust)?,
             idle: Idle::default(),
             traffic: Traffic::default(),
-            sealed: RefCell::new(Vec::with_capacity(SEALED_AT_ONCE * (SEGMENT + RECORD_OVERHEAD))),
+            sealed: RefCell::new(Records::with_room((SEALED_AT_ONCE + 1) * (SEGMENT + RECORD_OVERHEAD))),
+            head: RefCell::new(vec![0; HEAD]),
             window: RefCell::new(Box::leak(vec![0; WINDOW].into_boxed_slice())),
             allowed_sources: config.listen.allowed_sources.clone(),
             observer,
@@ -205,11 +215,11 @@ impl Hub {
     }
 }
 
-fn connector(config: &Config, trust: &Trust) -> Result<Connector, StartError> {
+fn connector(reactor: &'static Reactor, config: &Config, trust: &Trust) -> Result<Connector, StartError> {
     let tls = Client::new(&trust.certificates).map_err(StartError::Tls)?;
     let detour = config.proxy.as_ref().map(|proxy| Detour::to(&config.ingestion, proxy));
     let detour = detour.transpose().map_err(StartError::System)?.flatten();
-    Ok(Connector::new(config.ingestion.clone(), tls, detour))
+    Ok(Connector::new(reactor, config.ingestion.clone(), tls, detour))
 }
 
 fn policy(config: &Config) -> Policy {

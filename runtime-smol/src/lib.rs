@@ -19,6 +19,7 @@ mod notice;
 mod pool;
 pub mod probe;
 pub mod proxy;
+mod reactor;
 mod report;
 mod resolve;
 mod secret;
@@ -32,8 +33,8 @@ mod upstream;
 use std::fmt;
 use std::io;
 
-use smol::channel;
 use smol::LocalExecutor;
+use smol::channel;
 
 pub use identity::{Claims, Failure, Granted, exchange_once};
 pub use notice::{Minute, Notice, Observer};
@@ -84,7 +85,7 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Box<dyn Observ
 
     let ports = [(Some(config.listen.port), false), (config.listen.admin_port, true)];
     for (port, admin) in ports.into_iter().filter_map(|(port, admin)| port.map(|port| (port, admin))) {
-        let listener = listen::bind(port).map_err(|error| StartError::Bind(port, error))?;
+        let listener = listen::bind(hub.reactor, port).map_err(|error| StartError::Bind(port, error))?;
         hub.observer.notice(&Notice::Listening { port });
         executor.spawn(listen::accept(hub, listener, admin)).detach();
     }
@@ -100,6 +101,6 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Box<dyn Observ
         let _ = end.send(stopped).await;
     };
     executor.spawn(stop).detach();
-    let stopped = smol::block_on(executor.run(async { ended.recv().await }));
+    let stopped = hub.reactor.block_on(executor.run(async { ended.recv().await })).map_err(StartError::System)?;
     Ok(stopped.unwrap_or(Stopped::Settled))
 }

@@ -1,11 +1,11 @@
 //! The listener: accepts, tells where a sender sits, and turns away who finds no slot.
 
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::time::Duration;
 
-use async_io::{Async, Timer};
+use async_io::Timer;
 use ipnet::IpNet;
 use remora_core::forward::{Peer, reply};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
@@ -15,6 +15,7 @@ use crate::drive;
 use crate::hub::{Hub, Slot};
 use crate::notice::Notice;
 use crate::pool::Pool;
+use crate::reactor::{Reactor, Socket};
 
 /// After an accept that failed, for want of file descriptors say.
 const REST: Duration = Duration::from_millis(100);
@@ -29,14 +30,15 @@ pub(crate) const FAREWELLS: usize = 64;
 const BACKLOG: i32 = 128;
 
 /// Binds `port` on all interfaces, both families where the kernel has both.
-pub(crate) fn bind(port: u16) -> io::Result<Async<TcpListener>> {
+pub(crate) fn bind(reactor: &'static Reactor, port: u16) -> io::Result<Socket<TcpListener>> {
     let listener = match bind_both(port) {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
             TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?
         }
         bound => bound?,
     };
-    Async::new(listener)
+    listener.set_nonblocking(true)?;
+    Socket::new(reactor, listener)
 }
 
 /// One socket for both families, also on nodes with the sysctl net.ipv6.bindv6only. The option counts only before the
@@ -51,10 +53,10 @@ fn bind_both(port: u16) -> io::Result<TcpListener> {
 }
 
 /// Accepts for ever. Nobody may write through the admin port.
-pub(crate) async fn accept(hub: &'static Hub, listener: Async<TcpListener>, admin: bool) {
+pub(crate) async fn accept(hub: &'static Hub, listener: Socket<TcpListener>, admin: bool) {
     let farewells = Pool::new(std::iter::repeat_n((), FAREWELLS));
     loop {
-        match listener.accept().await {
+        match next(hub, &listener).await {
             Ok((stream, from)) => {
                 let peer = peer(from.ip(), if admin { None } else { Some(&hub.allowed_sources) });
                 admit(hub, &farewells, stream, peer);
@@ -69,7 +71,24 @@ pub(crate) async fn accept(hub: &'static Hub, listener: Async<TcpListener>, admi
     }
 }
 
-fn admit(hub: &'static Hub, farewells: &Rc<Pool<()>>, stream: Async<TcpStream>, peer: Peer) {
+/// The next connection and where it comes from.
+async fn next(hub: &Hub, listener: &Socket<TcpListener>) -> io::Result<(Socket<TcpStream>, SocketAddr)> {
+    loop {
+        match listener.get_ref().accept() {
+            Ok((stream, from)) => {
+                stream.set_nonblocking(true)?;
+                return Ok((Socket::new(hub.reactor, stream)?, from));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                listener.drained();
+                listener.readable().await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn admit(hub: &'static Hub, farewells: &Rc<Pool<()>>, stream: Socket<TcpStream>, peer: Peer) {
     if let Some(slot) = slot(&hub.slots, peer) {
         let _ = stream.get_ref().set_nodelay(true);
         hub.traffic.connected();
@@ -103,22 +122,18 @@ fn slot(slots: &Pool<Slot>, peer: Peer) -> Option<Slot> {
 }
 
 /// Answers at once, then reads what still comes: closing earlier would turn the answer into a network error.
-async fn farewell(stream: &Async<TcpStream>) {
+async fn farewell(stream: &Socket<TcpStream>) {
     let mut answer = [0; 512];
     let length = reply::crowded(&mut answer);
     // A new connection has room for an answer.
-    let _ = (&mut stream.get_ref()).write(answer.get(..length).unwrap_or_default());
+    let _ = stream.write(answer.get(..length).unwrap_or_default());
     let _ = stream.get_ref().shutdown(Shutdown::Write);
     let mut scratch = [0; 2048];
     loop {
-        match (&mut stream.get_ref()).read(&mut scratch) {
+        match stream.read(&mut scratch) {
             Ok(0) => return,
             Ok(_) => future::yield_now().await,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if stream.readable().await.is_err() {
-                    return;
-                }
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.readable().await,
             Err(_) => return,
         }
     }

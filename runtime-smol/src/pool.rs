@@ -64,9 +64,23 @@ impl<T> Pool<T> {
         if state.waiting.is_empty() { state.free.pop() } else { None }
     }
 
-    /// `wanted` of them, after all who asked before. Never completes when that is more than the pool has.
-    pub(crate) fn take(&self, wanted: usize) -> Take<'_, T> {
-        Take { pool: self, wanted, ticket: None }
+    /// Puts `wanted` of them into `lent`, after all who asked before. Never completes when that is more than the pool has.
+    pub(crate) const fn take<'a>(&'a self, wanted: usize, lent: &'a mut Vec<T>) -> Take<'a, T> {
+        Take { pool: self, wanted, lent, ticket: None }
+    }
+
+    /// One, after all who asked before.
+    pub(crate) async fn take_one(&self) -> T {
+        if let Some(one) = self.try_take() {
+            return one;
+        }
+        let mut lent = Vec::new();
+        loop {
+            self.take(1, &mut lent).await;
+            if let Some(one) = lent.pop() {
+                return one;
+            }
+        }
     }
 
     /// Takes back what was lent.
@@ -88,43 +102,40 @@ impl<T> State<T> {
 }
 
 /// See [`Pool::take`].
-pub(crate) struct Take<'p, T> {
-    pool: &'p Pool<T>,
+pub(crate) struct Take<'a, T> {
+    pool: &'a Pool<T>,
     wanted: usize,
+    lent: &'a mut Vec<T>,
     ticket: Option<u64>,
 }
 
 impl<T> Future for Take<'_, T> {
-    type Output = Vec<T>;
+    type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<T>> {
-        let wanted = self.wanted;
-        let mut state = self.pool.state.borrow_mut();
-        let first = match self.ticket {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { pool, wanted, lent, ticket } = &mut *self;
+        let mut state = pool.state.borrow_mut();
+        let first = match ticket {
             None => state.waiting.is_empty(),
-            Some(ticket) => state.waiting.front().is_some_and(|first| first.ticket == ticket),
+            Some(ticket) => state.waiting.front().is_some_and(|first| first.ticket == *ticket),
         };
-        if first && wanted <= state.free.len() {
-            if self.ticket.is_some() {
+        if first && *wanted <= state.free.len() {
+            if ticket.take().is_some() {
                 state.waiting.pop_front();
             }
-            let from = state.free.len().saturating_sub(wanted);
-            let lent = state.free.split_off(from);
+            let from = state.free.len().saturating_sub(*wanted);
+            lent.extend(state.free.drain(from..));
             state.wake_first();
-            drop(state);
-            self.ticket = None;
-            return Poll::Ready(lent);
+            return Poll::Ready(());
         }
-        let ticket = self.ticket;
-        if let Some(place) = state.waiting.iter_mut().find(|waiting| Some(waiting.ticket) == ticket) {
+        if let Some(place) = state.waiting.iter_mut().find(|waiting| Some(waiting.ticket) == *ticket) {
             place.waker.clone_from(cx.waker());
             return Poll::Pending;
         }
         state.last_ticket = state.last_ticket.wrapping_add(1);
-        let ticket = state.last_ticket;
-        state.waiting.push_back(Waiting { ticket, wanted, waker: cx.waker().clone() });
-        drop(state);
-        self.ticket = Some(ticket);
+        *ticket = Some(state.last_ticket);
+        let waiting = Waiting { ticket: state.last_ticket, wanted: *wanted, waker: cx.waker().clone() };
+        state.waiting.push_back(waiting);
         Poll::Pending
     }
 }
@@ -168,15 +179,18 @@ mod tests {
     fn who_asked_first_is_served_first() {
         smol::block_on(async {
             let pool = numbers(4);
-            let held = pool.take(3).await;
-            let mut large = Box::pin(pool.take(3));
-            let mut small = Box::pin(pool.take(1));
+            let (mut held, mut three, mut one) = (Vec::new(), Vec::new(), Vec::new());
+            pool.take(3, &mut held).await;
+            let mut large = Box::pin(pool.take(3, &mut three));
+            let mut small = Box::pin(pool.take(1, &mut one));
             assert!(poll_once(&mut large).await.is_none());
             assert!(poll_once(&mut small).await.is_none(), "one is free, but three were asked for earlier");
             assert_eq!(pool.try_take(), None);
             pool.give(held);
-            assert_eq!(poll_once(&mut large).await.map(|lent| lent.len()), Some(3));
-            assert_eq!(poll_once(&mut small).await.map(|lent| lent.len()), Some(1));
+            assert!(poll_once(&mut large).await.is_some());
+            assert!(poll_once(&mut small).await.is_some());
+            drop((large, small));
+            assert_eq!((three.len(), one.len()), (3, 1));
         });
     }
 
@@ -184,15 +198,17 @@ mod tests {
     fn who_stops_waiting_leaves_the_queue() {
         smol::block_on(async {
             let pool = numbers(2);
-            let held = pool.take(1).await;
-            let mut large = Box::pin(pool.take(2));
+            let (mut two, mut one) = (Vec::new(), Vec::new());
+            let held = pool.take_one().await;
+            let mut large = Box::pin(pool.take(2, &mut two));
             assert!(poll_once(&mut large).await.is_none());
-            let mut small = Box::pin(pool.take(1));
+            let mut small = Box::pin(pool.take(1, &mut one));
             assert!(poll_once(&mut small).await.is_none());
             drop(large);
             assert!(poll_once(&mut small).await.is_some());
-            pool.give(held);
-            assert_eq!(pool.free(), 1);
+            drop(small);
+            pool.give(one.into_iter().chain([held]));
+            assert_eq!(pool.free(), 2);
         });
     }
 

@@ -15,7 +15,7 @@ pub use crate::proxy::Hop;
 pub use certificate::Presented;
 
 pub use crate::tls::Doubt;
-use crate::tls::{self, Session, TlsError};
+use crate::tls::{self, Records, Session, TlsError};
 use crate::trust::Trust;
 
 /// Addresses of `host`, in the resolver's order; [`io::ErrorKind::TimedOut`] when it has none within `limit`.
@@ -129,9 +129,9 @@ impl Link {
             self.stream.set_write_timeout(Some(remaining(self.deadline)?))?;
             return self.stream.write_all(bytes).map_err(timed_out);
         };
-        let mut sealed = Vec::new();
+        let mut sealed = Records::default();
         let sent = session.seal(bytes, &mut sealed, &mut |_| {}).map_err(io::Error::other).and_then(|()| {
-            session.keep(&sealed);
+            session.keep(sealed.as_bytes());
             self.flush(&mut session)
         });
         self.session = Some(session);

@@ -10,6 +10,7 @@
 //! anything else is done; and after an error the alert is fetched from it, once, and sent.
 
 mod provider;
+mod records;
 #[cfg(test)]
 pub(crate) mod server;
 mod witness;
@@ -22,6 +23,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 use rustls::{ClientConfig, RootCertStore, crypto};
 
+pub(crate) use records::Records;
 pub use witness::Doubt;
 pub(crate) use witness::Witness;
 
@@ -112,7 +114,7 @@ impl Client {
             connection,
             incoming: vec![0; SMALL],
             filled: 0,
-            outgoing: Vec::new(),
+            outgoing: Records::default(),
             sent: 0,
             established: false,
             peer_closed: false,
@@ -126,7 +128,7 @@ pub(crate) struct Session {
     connection: UnbufferedClientConnection,
     incoming: Vec<u8>,
     filled: usize,
-    outgoing: Vec<u8>,
+    outgoing: Records,
     sent: usize,
     established: bool,
     peer_closed: bool,
@@ -159,22 +161,22 @@ impl Session {
 
     /// Bytes to send to the peer.
     pub(crate) fn outgoing(&self) -> &[u8] {
-        self.outgoing.get(self.sent..).unwrap_or_default()
+        self.outgoing.as_bytes().get(self.sent..).unwrap_or_default()
     }
 
     /// The first `n` bytes of [`Session::outgoing`] were sent.
     pub(crate) fn sent(&mut self, n: usize) {
         self.sent += n;
-        if self.sent >= self.outgoing.len() {
+        if self.sent >= self.outgoing.as_bytes().len() {
             // The memory goes too: an idle connection keeps nothing.
-            self.outgoing = Vec::new();
+            self.outgoing = Records::default();
             self.sent = 0;
         }
     }
 
     /// Keeps sealed bytes that a socket did not take.
     pub(crate) fn keep(&mut self, sealed: &[u8]) {
-        self.outgoing.extend_from_slice(sealed);
+        self.outgoing.append(sealed);
     }
 
     /// The handshake is done.
@@ -206,7 +208,7 @@ impl Session {
     }
 
     /// Encrypts `plain`, behind what is already in `sealed`. The session must have nothing left to send.
-    pub(crate) fn seal(&mut self, plain: &[u8], sealed: &mut Vec<u8>, sink: Sink<'_>) -> Result<(), TlsError> {
+    pub(crate) fn seal(&mut self, plain: &[u8], sealed: &mut Records, sink: Sink<'_>) -> Result<(), TlsError> {
         self.run(sink, sealed, Some(plain))
     }
 
@@ -218,16 +220,13 @@ impl Session {
         let UnbufferedStatus { state, .. } =
             self.connection.process_tls_records(filled(&mut self.incoming, self.filled));
         if let Ok(ConnectionState::WriteTraffic(mut writer)) = state {
-            let start = self.outgoing.len();
-            self.outgoing.resize(start + 64, 0);
-            let room = self.outgoing.get_mut(start..).unwrap_or_default();
-            let n = writer.queue_close_notify(room).unwrap_or(0);
-            self.outgoing.truncate(start + n);
+            let n = writer.queue_close_notify(self.outgoing.space(64)).unwrap_or(0);
+            self.outgoing.written(n);
         }
     }
 
     /// Runs the connection until it needs bytes from the peer, or until `plain` is encrypted.
-    fn run(&mut self, sink: Sink<'_>, out: &mut Vec<u8>, plain: Option<&[u8]>) -> Result<(), TlsError> {
+    fn run(&mut self, sink: Sink<'_>, out: &mut Records, plain: Option<&[u8]>) -> Result<(), TlsError> {
         if let Some(failure) = &self.failure {
             return Err(TlsError(failure.clone()));
         }
@@ -269,7 +268,7 @@ impl Session {
 
     /// Fetches the alert that tells the peer. After that the connection is not touched any more: rustls takes a second
     /// failure for a bug.
-    fn fail(&mut self, error: &rustls::Error, out: &mut Vec<u8>) -> TlsError {
+    fn fail(&mut self, error: &rustls::Error, out: &mut Records) -> TlsError {
         let UnbufferedStatus { state, .. } =
             self.connection.process_tls_records(filled(&mut self.incoming, self.filled));
         if let Ok(ConnectionState::EncodeTlsData(mut alert)) = state {
@@ -295,16 +294,14 @@ fn filled(incoming: &mut [u8], filled: usize) -> &mut [u8] {
 }
 
 /// Appends a handshake record to `out`; asks for its length by offering no room.
-fn encode(record: &mut dyn FnMut(&mut [u8]) -> Result<usize, EncodeError>, out: &mut Vec<u8>) -> Result<(), TlsError> {
-    let start = out.len();
+fn encode(record: &mut dyn FnMut(&mut [u8]) -> Result<usize, EncodeError>, out: &mut Records) -> Result<(), TlsError> {
     let needed = match record(&mut []) {
         Err(EncodeError::InsufficientSize(size)) => size.required_size,
         Ok(_) => return Ok(()),
         Err(error) => return Err(TlsError(error.to_string())),
     };
-    out.resize(start + needed, 0);
-    let written = record(out.get_mut(start..).unwrap_or_default()).map_err(|error| TlsError(error.to_string()))?;
-    out.truncate(start + written);
+    let written = record(out.space(needed)).map_err(|error| TlsError(error.to_string()))?;
+    out.written(written);
     Ok(())
 }
 
@@ -312,13 +309,11 @@ fn encode(record: &mut dyn FnMut(&mut [u8]) -> Result<usize, EncodeError>, out: 
 fn encrypt(
     plain: &mut dyn FnMut(&mut [u8]) -> Result<usize, EncryptError>,
     length: usize,
-    out: &mut Vec<u8>,
+    out: &mut Records,
 ) -> Result<(), TlsError> {
-    let start = out.len();
     let records = length / (16 * 1024) + 1;
-    out.resize(start + length + records * RECORD_OVERHEAD, 0);
-    let written = plain(out.get_mut(start..).unwrap_or_default()).map_err(|error| TlsError(error.to_string()))?;
-    out.truncate(start + written);
+    let written = plain(out.space(length + records * RECORD_OVERHEAD)).map_err(|error| TlsError(error.to_string()))?;
+    out.written(written);
     Ok(())
 }
 

@@ -2,15 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use async_io::Async;
 use remora_core::time::Instant;
 
 use crate::connect::ConnectError;
-use crate::tls::{Session, TlsError};
+use crate::reactor::Socket;
+use crate::tls::{Records, Session, TlsError};
 
 /// How long an idle connection is worth keeping. Front ends of this kind close theirs after two to four minutes.
 const IDLE: Duration = Duration::from_secs(90);
@@ -48,14 +48,14 @@ pub(crate) enum Read {
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    pub(crate) stream: Async<TcpStream>,
+    pub(crate) stream: Socket<TcpStream>,
     session: Session,
     /// Writing failed: nothing more is sent, but what the peer said before is still read.
     unwritable: bool,
 }
 
 impl Upstream {
-    pub(crate) const fn new(stream: Async<TcpStream>, session: Session) -> Self {
+    pub(crate) const fn new(stream: Socket<TcpStream>, session: Session) -> Self {
         Self { stream, session, unwritable: false }
     }
 
@@ -64,14 +64,14 @@ impl Upstream {
         loop {
             let turned = self.session.turn(&mut |_| {});
             while self.flush().map_err(lost)? {
-                self.stream.writable().await.map_err(lost)?;
+                self.stream.writable().await;
             }
             turned.map_err(ConnectError::Tls)?;
             if self.session.is_established() {
                 return Ok(());
             }
             match self.fill() {
-                Ok(Read::Blocked) => self.stream.readable().await.map_err(lost)?,
+                Ok(Read::Blocked) => self.stream.readable().await,
                 Ok(Read::Some) => {}
                 Ok(Read::End) => return Err(lost(io::ErrorKind::UnexpectedEof.into())),
                 Err(error) => return Err(lost(error)),
@@ -94,7 +94,7 @@ impl Upstream {
     /// Sends what is left over; true while something is left.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
         while !self.session.outgoing().is_empty() {
-            match (&mut self.stream.get_ref()).write(self.session.outgoing()) {
+            match self.stream.write(self.session.outgoing()) {
                 Ok(n) => self.session.sent(n),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -116,7 +116,7 @@ impl Upstream {
     pub(crate) fn seal(
         &mut self,
         plain: &[u8],
-        sealed: &mut Vec<u8>,
+        sealed: &mut Records,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<(), LinkError> {
         self.session.seal(plain, sealed, sink).map_err(LinkError::Tls)
@@ -129,7 +129,7 @@ impl Upstream {
 
     /// Sends sealed bytes with one write and keeps what the socket did not take.
     pub(crate) fn send(&mut self, sealed: &[u8]) -> io::Result<()> {
-        let taken = match (&mut self.stream.get_ref()).write(sealed) {
+        let taken = match self.stream.write(sealed) {
             Ok(n) => n,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
             Err(error) => {
@@ -161,8 +161,11 @@ impl Upstream {
     }
 
     fn fill(&mut self) -> io::Result<Read> {
+        if !self.stream.is_readable() {
+            return Ok(Read::Blocked);
+        }
         let space = self.session.space();
-        match (&mut self.stream.get_ref()).read(space) {
+        match self.stream.read(space) {
             Ok(0) => Ok(Read::End),
             Ok(n) => {
                 self.session.received(n);

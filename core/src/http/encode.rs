@@ -7,6 +7,7 @@ use core::fmt;
 
 use super::digits::Decimal;
 use super::fields::is_token;
+use super::text::is_text;
 
 /// Why a head could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ impl<'a> HeadWriter<'a> {
     pub fn field_parts(&mut self, name: &str, parts: &[&[u8]]) -> &mut Self {
         self.check(is_token(name.as_bytes())).put(name.as_bytes()).put(b": ");
         for part in parts {
-            self.check(part.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control())).put(part);
+            self.check(is_text(part)).put(part);
         }
         self.put(b"\r\n")
     }

@@ -1,6 +1,7 @@
 //! Where a head ends, and whether its lines are lines.
 
 use super::HeadError;
+use super::text::plain_prefix;
 
 /// Looks for the empty line that ends a head while the head arrives piece by piece.
 ///
@@ -35,14 +36,16 @@ impl HeadScan {
     /// `Some(len)` is the length of the head with its last empty line, and with one empty line before it where there was
     /// one. Bytes after it are the body's. The answer, an error too, stays the same when asked again.
     pub fn scan(&mut self, filled: &[u8]) -> Result<Option<usize>, HeadError> {
-        for &byte in filled.get(self.scanned..).unwrap_or(&[]) {
-            if self.at == At::HeadEnd {
-                break;
+        while self.at != At::HeadEnd {
+            if self.at == At::Line {
+                let plain = plain_prefix(filled.get(self.scanned..).unwrap_or_default());
+                self.scanned = self.scanned.saturating_add(plain);
             }
+            let Some(&byte) = filled.get(self.scanned) else { return Ok(None) };
             self.at = self.after(byte)?;
             self.scanned = self.scanned.saturating_add(1);
         }
-        Ok((self.at == At::HeadEnd).then_some(self.scanned))
+        Ok(Some(self.scanned))
     }
 
     fn after(&mut self, byte: u8) -> Result<At, HeadError> {

@@ -106,13 +106,13 @@ fn sealed_bytes_arrive_in_order_and_whole() {
     let mut pair = Pair::new(|_| {});
     pair.settle(4096).unwrap();
     let body: Vec<u8> = (0..251).cycle().take(40_000).collect();
-    let mut sealed = Vec::new();
+    let mut sealed = Records::default();
     pair.client.seal(b"head", &mut sealed, &mut |_| {}).unwrap();
     for segment in body.chunks(16 * 1024) {
         pair.client.seal(segment, &mut sealed, &mut |_| {}).unwrap();
     }
     assert!(pair.client.outgoing().is_empty(), "sealing fills the shared buffer only");
-    pair.server_takes(&sealed);
+    pair.server_takes(sealed.as_bytes());
     assert_eq!(pair.plain_at_server, [b"head", &body[..]].concat());
 }
 
@@ -120,9 +120,9 @@ fn sealed_bytes_arrive_in_order_and_whole() {
 fn what_a_socket_did_not_take_is_kept_and_sent_later() {
     let mut pair = Pair::new(|_| {});
     pair.settle(4096).unwrap();
-    let mut sealed = Vec::new();
+    let mut sealed = Records::default();
     pair.client.seal(&vec![9; 20_000], &mut sealed, &mut |_| {}).unwrap();
-    let (taken, left) = sealed.split_at(777);
+    let (taken, left) = sealed.as_bytes().split_at(777);
     pair.server_takes(taken);
     pair.client.keep(left);
     assert_eq!(pair.client.outgoing().len(), left.len());
@@ -145,9 +145,9 @@ fn a_record_larger_than_the_buffer_grows_it_and_it_shrinks_again() {
 fn an_idle_session_keeps_no_more_than_its_small_buffer_its_keys_and_the_peer_s_chain() {
     let mut pair = Pair::new(|_| {});
     pair.settle(4096).unwrap();
-    let mut sealed = Vec::new();
+    let mut sealed = Records::default();
     pair.client.seal(&vec![9; 20_000], &mut sealed, &mut |_| {}).unwrap();
-    pair.server_takes(&sealed);
+    pair.server_takes(sealed.as_bytes());
     pair.server.writer().write_all(&vec![7; 15_000]).unwrap();
     pair.settle(4096).unwrap();
     let client = pair.client;
@@ -194,9 +194,9 @@ fn a_key_update_in_the_middle_changes_nothing() {
     pair.server.writer().write_all(b"after").unwrap();
     pair.settle(3).unwrap();
     assert_eq!(pair.plain, b"after");
-    let mut sealed = Vec::new();
+    let mut sealed = Records::default();
     pair.client.seal(b"answer", &mut sealed, &mut |_| {}).unwrap();
-    pair.server_takes(&sealed);
+    pair.server_takes(sealed.as_bytes());
     assert_eq!(pair.plain_at_server, b"answer");
 }
 

@@ -1,0 +1,171 @@
+//! Readiness of sockets and deadlines of connections: one edge-triggered epoll of the thread's own.
+//!
+//! async-io's reactor arms each socket again for each wait, sets a timer for each deadline, and shares one epoll with a
+//! thread of its own; a forwarded request costs it some ten system calls beside those that move bytes. Here a socket is
+//! registered once, what is known of its readiness is kept beside it, deadlines are a table that is looked over before
+//! the thread sleeps, and a wait is one system call. The forward path is on it; what is seldom, such as connection
+//! attempts, signals and pauses, is async-io's, whose thread wakes this one.
+
+mod alarm;
+mod bell;
+mod socket;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use remora_core::time::Instant;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use slab::Slab;
+
+use crate::clock::Clock;
+use alarm::Alarms;
+use bell::Bell;
+
+pub(crate) use alarm::Alarm;
+pub(crate) use socket::Socket;
+
+/// Events that one wait takes.
+const EVENTS: usize = 64;
+
+/// Stands for the bell where a source's key stands otherwise.
+const BELL: u64 = u64::MAX;
+
+/// The reactor of one thread. It lives as long as the process.
+pub(crate) struct Reactor {
+    epoll: OwnedFd,
+    bell: Arc<Bell>,
+    sources: RefCell<Slab<Source>>,
+    generations: Cell<u32>,
+    alarms: RefCell<Alarms>,
+    clock: Clock,
+}
+
+/// What is known of one socket.
+#[derive(Debug, Default)]
+struct Source {
+    /// Told apart from an earlier source with the same key, of which events may still be under way.
+    generation: u32,
+    readable: bool,
+    writable: bool,
+    /// The peer sends no more: reading never blocks again.
+    ended: bool,
+    /// Nothing can be sent any more, and trying says why: writing never blocks again.
+    broken: bool,
+    /// What the waker waits for.
+    wants_read: bool,
+    wants_write: bool,
+    waker: Option<Waker>,
+}
+
+impl fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reactor").field("sources", &self.sources.borrow().len()).finish_non_exhaustive()
+    }
+}
+
+impl Reactor {
+    /// A reactor whose deadlines are read on `clock`.
+    pub(crate) fn new(clock: Clock) -> io::Result<&'static Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let bell = Arc::new(Bell::new()?);
+        epoll::add(&epoll, &*bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
+        let (sources, alarms) = (RefCell::default(), RefCell::default());
+        Ok(Box::leak(Box::new(Self { epoll, bell, sources, generations: Cell::new(0), alarms, clock })))
+    }
+
+    /// Runs `future` to its end on this thread, which sleeps in between. An error is one of the epoll itself.
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> io::Result<T> {
+        let waker = Waker::from(Arc::clone(&self.bell));
+        let mut cx = Context::from_waker(&waker);
+        let mut future = pin!(future);
+        let mut events = Vec::with_capacity(EVENTS);
+        loop {
+            self.bell.hush();
+            if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                return Ok(value);
+            }
+            self.turn(&mut events)?;
+        }
+    }
+
+    /// Sleeps until something happens, unless the bell rang already; wakes whom it concerns.
+    fn turn(&self, events: &mut Vec<Event>) -> io::Result<()> {
+        let awake = self.bell.begin_sleep();
+        let timeout = if awake { Some(Timespec::default()) } else { self.until_next_alarm() };
+        events.clear();
+        let waited = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), timeout.as_ref());
+        self.bell.end_sleep();
+        match waited {
+            Err(rustix::io::Errno::INTR) | Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut sources = self.sources.borrow_mut();
+        events.drain(..).for_each(|event| happened(&mut sources, event));
+        drop(sources);
+        self.alarms.borrow_mut().ring(self.clock.now());
+        Ok(())
+    }
+
+    /// How long to sleep at most; `None` for ever.
+    fn until_next_alarm(&self) -> Option<Timespec> {
+        let next = self.alarms.borrow_mut().next();
+        // A time beyond what the kernel can count is none.
+        (next != Instant::NEVER).then(|| Timespec::try_from(next.since(self.clock.now())).ok()).flatten()
+    }
+
+    /// Watches a socket from now on; gives its key.
+    fn watch(&self, socket: &impl AsFd) -> io::Result<usize> {
+        let generation = self.generations.replace(self.generations.get().wrapping_add(1));
+        let mut sources = self.sources.borrow_mut();
+        // What a new socket can do is found by trying.
+        let key = sources.insert(Source { generation, readable: true, writable: true, ..Source::default() });
+        let data = EventData::new_u64(data(key, generation));
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        if let Err(error) = epoll::add(&self.epoll, socket, data, flags) {
+            sources.remove(key);
+            return Err(error.into());
+        }
+        Ok(key)
+    }
+
+    fn forget(&self, socket: &impl AsFd, key: usize) {
+        // Closing the socket would do the same; it may be handed on instead.
+        let _ = epoll::delete(&self.epoll, socket);
+        let source = self.sources.borrow_mut().try_remove(key);
+        drop(source);
+    }
+}
+
+/// What an event carries for a source.
+fn data(key: usize, generation: u32) -> u64 {
+    let key = u32::try_from(key).unwrap_or(u32::MAX);
+    u64::from(generation) << 32 | u64::from(key)
+}
+
+fn happened(sources: &mut Slab<Source>, event: Event) {
+    // The structure is packed on some processors: fields are copied out.
+    let Event { flags, data, .. } = event;
+    let data = data.u64();
+    let key = usize::try_from(data & u64::from(u32::MAX)).unwrap_or(usize::MAX);
+    let Some(source) = sources.get_mut(key).filter(|source| u64::from(source.generation) == data >> 32) else { return };
+    source.broken |= flags.intersects(EventFlags::HUP | EventFlags::ERR);
+    source.ended |= source.broken || flags.contains(EventFlags::RDHUP);
+    source.readable |= source.ended || flags.contains(EventFlags::IN);
+    source.writable |= source.broken || flags.contains(EventFlags::OUT);
+    if (source.readable && source.wants_read) || (source.writable && source.wants_write) {
+        (source.wants_read, source.wants_write) = (false, false);
+        if let Some(waker) = &source.waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! A socket that a reactor watches, with what is known of its readiness.
+
+use std::future::poll_fn;
+use std::io::{self, IoSliceMut, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::task::{Context, Poll};
+
+use super::{Reactor, Source};
+
+/// A socket that never blocks. An operation is worth a system call only while [`Socket::is_readable`] or
+/// [`Socket::is_writable`] says so; what the operations find out is remembered.
+#[derive(Debug)]
+pub(crate) struct Socket<S: AsFd> {
+    socket: S,
+    key: usize,
+    reactor: &'static Reactor,
+}
+
+impl<S: AsFd> Socket<S> {
+    /// Has `reactor` watch a socket that is set not to block.
+    pub(crate) fn new(reactor: &'static Reactor, socket: S) -> io::Result<Self> {
+        let key = reactor.watch(&socket)?;
+        Ok(Self { socket, key, reactor })
+    }
+
+    pub(crate) const fn get_ref(&self) -> &S {
+        &self.socket
+    }
+
+    /// Whether reading may bring something, or an end.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.source(|source| source.readable)
+    }
+
+    /// Whether there may be room for writing.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.source(|source| source.writable)
+    }
+
+    /// Reading found less than it had room for.
+    pub(crate) fn drained(&self) {
+        // Behind the last bytes an end still waits to be read.
+        self.source(|source| source.readable = source.ended);
+    }
+
+    /// Ready when reading is worth a try.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let ready = self.source(|source| {
+            source.wants_read = !source.readable;
+            await_change(source, source.readable, cx)
+        });
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Ready when writing is worth a try.
+    pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let ready = self.source(|source| {
+            source.wants_write = !source.writable;
+            await_change(source, source.writable, cx)
+        });
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    pub(crate) async fn readable(&self) {
+        poll_fn(|cx| self.poll_readable(cx)).await;
+    }
+
+    pub(crate) async fn writable(&self) {
+        poll_fn(|cx| self.poll_writable(cx)).await;
+    }
+
+    fn source<T: Default>(&self, look: impl FnOnce(&mut Source) -> T) -> T {
+        self.reactor.sources.borrow_mut().get_mut(self.key).map(look).unwrap_or_default()
+    }
+}
+
+/// The waker of the task that waits; a socket has one.
+fn await_change(source: &mut Source, ready: bool, cx: &mut Context<'_>) -> bool {
+    if !ready && !source.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        source.waker = Some(cx.waker().clone());
+    }
+    ready
+}
+
+impl Socket<TcpStream> {
+    /// Reads once; `WouldBlock` when nothing is there.
+    pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.note_read(into.len(), (&self.socket).read(into))
+    }
+
+    /// Reads once into several buffers of `room` bytes in all.
+    pub(crate) fn read_vectored(&self, into: &mut [IoSliceMut<'_>], room: usize) -> io::Result<usize> {
+        self.note_read(room, (&self.socket).read_vectored(into))
+    }
+
+    /// Writes once; `WouldBlock` when there is no room.
+    pub(crate) fn write(&self, from: &[u8]) -> io::Result<usize> {
+        let written = (&self.socket).write(from);
+        if is_short(from.len(), &written) {
+            self.source(|source| source.writable = source.broken);
+        }
+        written
+    }
+
+    fn note_read(&self, room: usize, read: io::Result<usize>) -> io::Result<usize> {
+        if is_short(room, &read) {
+            self.drained();
+        }
+        read
+    }
+}
+
+/// Whether an operation found out that the next one would block. For streams a short one tells it (epoll(7)).
+fn is_short(wanted: usize, done: &io::Result<usize>) -> bool {
+    match done {
+        Ok(n) => *n < wanted,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
+impl<S: AsFd> Drop for Socket<S> {
+    fn drop(&mut self) {
+        self.reactor.forget(&self.socket, self.key);
+    }
+}
