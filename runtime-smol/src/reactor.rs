@@ -52,16 +52,38 @@ pub(crate) struct Reactor {
 struct Source {
     /// Told apart from an earlier source with the same key, of which events may still be under way.
     generation: u32,
-    readable: bool,
-    writable: bool,
-    /// The peer sends no more: reading never blocks again.
-    ended: bool,
-    /// Nothing can be sent any more, and trying says why: writing never blocks again.
-    broken: bool,
-    /// What the waker waits for.
-    wants_read: bool,
-    wants_write: bool,
+    reading: Side,
+    writing: Side,
     waker: Option<Waker>,
+}
+
+/// One direction of a socket.
+#[derive(Clone, Copy, Debug, Default)]
+struct Side {
+    /// An operation is worth a try.
+    ready: bool,
+    /// The peer sends no more, or nothing can be sent any more and trying says why: operations never block again.
+    ended: bool,
+    /// The waker waits for this side.
+    awaited: bool,
+}
+
+impl Side {
+    const READY: Self = Self { ready: true, ended: false, awaited: false };
+
+    /// An operation found nothing more to do.
+    const fn exhausted(&mut self) {
+        self.ready = self.ended;
+    }
+
+    /// Something happened; true when somebody is to be woken.
+    const fn happened(&mut self, ready: bool, ended: bool) -> bool {
+        self.ended |= ended;
+        self.ready |= ready || self.ended;
+        let wake = self.ready && self.awaited;
+        self.awaited &= !wake;
+        wake
+    }
 }
 
 impl fmt::Debug for Reactor {
@@ -125,7 +147,7 @@ impl Reactor {
         let generation = self.generations.replace(self.generations.get().wrapping_add(1));
         let mut sources = self.sources.borrow_mut();
         // What a new socket can do is found by trying.
-        let key = sources.insert(Source { generation, readable: true, writable: true, ..Source::default() });
+        let key = sources.insert(Source { generation, reading: Side::READY, writing: Side::READY, waker: None });
         let data = EventData::new_u64(data(key, generation));
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         if let Err(error) = epoll::add(&self.epoll, socket, data, flags) {
@@ -155,15 +177,14 @@ fn happened(sources: &mut Slab<Source>, event: Event) {
     let data = data.u64();
     let key = usize::try_from(data & u64::from(u32::MAX)).unwrap_or(usize::MAX);
     let Some(source) = sources.get_mut(key).filter(|source| u64::from(source.generation) == data >> 32) else { return };
-    source.broken |= flags.intersects(EventFlags::HUP | EventFlags::ERR);
-    source.ended |= source.broken || flags.contains(EventFlags::RDHUP);
-    source.readable |= source.ended || flags.contains(EventFlags::IN);
-    source.writable |= source.broken || flags.contains(EventFlags::OUT);
-    if (source.readable && source.wants_read) || (source.writable && source.wants_write) {
-        (source.wants_read, source.wants_write) = (false, false);
-        if let Some(waker) = &source.waker {
-            waker.wake_by_ref();
-        }
+    let broken = flags.intersects(EventFlags::HUP | EventFlags::ERR);
+    let ended = broken || flags.contains(EventFlags::RDHUP);
+    let wake_reader = source.reading.happened(flags.contains(EventFlags::IN), ended);
+    let wake_writer = source.writing.happened(flags.contains(EventFlags::OUT), broken);
+    if (wake_reader || wake_writer)
+        && let Some(waker) = &source.waker
+    {
+        waker.wake_by_ref();
     }
 }
 

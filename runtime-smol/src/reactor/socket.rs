@@ -6,13 +6,13 @@ use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
-use super::{Reactor, Source};
+use super::{Reactor, Side, Source};
 
 /// A socket that never blocks. An operation is worth a system call only while [`Socket::is_readable`] or
 /// [`Socket::is_writable`] says so; what the operations find out is remembered.
 #[derive(Debug)]
 pub(crate) struct Socket<S: AsFd> {
-    socket: S,
+    inner: S,
     key: usize,
     reactor: &'static Reactor,
 }
@@ -21,43 +21,49 @@ impl<S: AsFd> Socket<S> {
     /// Has `reactor` watch a socket that is set not to block.
     pub(crate) fn new(reactor: &'static Reactor, socket: S) -> io::Result<Self> {
         let key = reactor.watch(&socket)?;
-        Ok(Self { socket, key, reactor })
+        Ok(Self { inner: socket, key, reactor })
     }
 
     pub(crate) const fn get_ref(&self) -> &S {
-        &self.socket
+        &self.inner
     }
 
     /// Whether reading may bring something, or an end.
     pub(crate) fn is_readable(&self) -> bool {
-        self.source(|source| source.readable)
+        self.source(|source| source.reading.ready)
     }
 
     /// Whether there may be room for writing.
     pub(crate) fn is_writable(&self) -> bool {
-        self.source(|source| source.writable)
+        self.source(|source| source.writing.ready)
     }
 
     /// Reading found less than it had room for.
     pub(crate) fn drained(&self) {
         // Behind the last bytes an end still waits to be read.
-        self.source(|source| source.readable = source.ended);
+        self.source(|source| source.reading.exhausted());
     }
 
     /// Ready when reading is worth a try.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let ready = self.source(|source| {
-            source.wants_read = !source.readable;
-            await_change(source, source.readable, cx)
-        });
-        if ready { Poll::Ready(()) } else { Poll::Pending }
+        self.poll(|source| &mut source.reading, cx)
     }
 
     /// Ready when writing is worth a try.
     pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll(|source| &mut source.writing, cx)
+    }
+
+    /// One task waits for a socket, be it for one side or for both.
+    fn poll(&self, side: fn(&mut Source) -> &mut Side, cx: &mut Context<'_>) -> Poll<()> {
         let ready = self.source(|source| {
-            source.wants_write = !source.writable;
-            await_change(source, source.writable, cx)
+            let side = side(source);
+            let ready = side.ready;
+            side.awaited = !ready;
+            if !ready && !source.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                source.waker = Some(cx.waker().clone());
+            }
+            ready
         });
         if ready { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -75,30 +81,22 @@ impl<S: AsFd> Socket<S> {
     }
 }
 
-/// The waker of the task that waits; a socket has one.
-fn await_change(source: &mut Source, ready: bool, cx: &mut Context<'_>) -> bool {
-    if !ready && !source.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-        source.waker = Some(cx.waker().clone());
-    }
-    ready
-}
-
 impl Socket<TcpStream> {
     /// Reads once; `WouldBlock` when nothing is there.
     pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        self.note_read(into.len(), (&self.socket).read(into))
+        self.note_read(into.len(), (&self.inner).read(into))
     }
 
     /// Reads once into several buffers of `room` bytes in all.
     pub(crate) fn read_vectored(&self, into: &mut [IoSliceMut<'_>], room: usize) -> io::Result<usize> {
-        self.note_read(room, (&self.socket).read_vectored(into))
+        self.note_read(room, (&self.inner).read_vectored(into))
     }
 
     /// Writes once; `WouldBlock` when there is no room.
     pub(crate) fn write(&self, from: &[u8]) -> io::Result<usize> {
-        let written = (&self.socket).write(from);
+        let written = (&self.inner).write(from);
         if is_short(from.len(), &written) {
-            self.source(|source| source.writable = source.broken);
+            self.source(|source| source.writing.exhausted());
         }
         written
     }
@@ -121,6 +119,6 @@ fn is_short(wanted: usize, done: &io::Result<usize>) -> bool {
 
 impl<S: AsFd> Drop for Socket<S> {
     fn drop(&mut self) {
-        self.reactor.forget(&self.socket, self.key);
+        self.reactor.forget(&self.inner, self.key);
     }
 }

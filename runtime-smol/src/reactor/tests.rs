@@ -159,9 +159,9 @@ fn an_event_of_a_socket_that_is_gone_is_not_its_successors() {
     let key = sources.insert(Source { generation: 2, ..Source::default() });
     let event = |generation| Event { flags: EventFlags::IN, data: EventData::new_u64(data(key, generation)) };
     happened(&mut sources, event(1));
-    assert!(!sources[key].readable);
+    assert!(!sources[key].reading.ready);
     happened(&mut sources, event(2));
-    assert!(sources[key].readable);
+    assert!(sources[key].reading.ready);
 }
 
 #[test]
