@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use remora_core::forward::{Event, Exchange, Interest, Outcome, Outgoing, Peer, Refusal};
 use remora_core::remote_write::Verdict;
+use remora_core::time::Instant;
 use remora_core::token::GrantId;
 use smol::future;
 
@@ -20,6 +21,9 @@ use crate::reactor::{Alarm, Socket};
 use crate::report;
 use crate::secret::Bearer;
 use crate::upstream::{LinkError, Read, Upstream};
+
+/// Segments that are checked before other tasks have their turn: about a third of a millisecond.
+const CHECKED_AT_ONCE: usize = 8;
 
 /// Passes over the connections before other tasks have their turn.
 const PASSES: u32 = 16;
@@ -32,6 +36,7 @@ pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Pe
         hub,
         stream,
         exchange,
+        now: hub.now(),
         alarm: Alarm::new(hub.reactor),
         body: Body::new(&hub.arena),
         page: Body::new(&hub.pages),
@@ -50,6 +55,8 @@ struct Connection {
     hub: &'static Hub,
     stream: Socket<TcpStream>,
     exchange: Exchange<'static>,
+    /// When the current pass began.
+    now: Instant,
     alarm: Alarm,
     body: Body,
     page: Body,
@@ -71,11 +78,12 @@ impl Connection {
                 self.handle(event).await;
             }
             self.note_open(self.exchange.is_open());
+            self.now = self.hub.now();
             if self.pass() {
                 passes += 1;
                 if passes % PASSES == 0 {
                     // A peer that never pauses does not outlast a deadline.
-                    self.exchange.wake(self.hub.now());
+                    self.exchange.wake(self.now);
                     future::yield_now().await;
                 }
             } else if !self.exchange.is_done() {
@@ -105,7 +113,7 @@ impl Connection {
                     None => self.exchange.wake(self.hub.now()),
                 }
             }
-            Event::Check(_) => self.check(),
+            Event::Check(_) => self.check().await,
             Event::Connect { fresh } => self.connect(fresh).await,
             Event::Refresh => self.refresh().await,
             Event::Release { reusable } => self.release(reusable),
@@ -123,24 +131,37 @@ impl Connection {
         }
     }
 
-    fn check(&mut self) {
-        let mut window = self.hub.window.borrow_mut();
-        let Some(mut check) = self.exchange.frame_check(clock::unix_ms(), &mut window) else { return };
-        self.body.slices(0).for_each(|slice| check.feed(slice));
+    async fn check(&mut self) {
+        let window = self.hub.windows.take_one().await;
+        let checked = self.check_within(window).await;
+        self.hub.windows.give([window]);
+        let Some((verdict, larger)) = checked else { return };
+        let again = match larger {
+            Some(bytes) => self.check_again(bytes).await,
+            None => None,
+        };
+        self.exchange.checked(self.hub.now(), again.unwrap_or(verdict));
+    }
+
+    /// The verdict, and how long a window would give a better one. Long checks let other tasks have their turns.
+    async fn check_within(&self, window: &mut [u8]) -> Option<(Verdict, Option<usize>)> {
+        let mut check = self.exchange.frame_check(clock::unix_ms(), window)?;
+        for (i, slice) in self.body.slices(0).enumerate() {
+            if i > 0 && i % CHECKED_AT_ONCE == 0 {
+                future::yield_now().await;
+            }
+            check.feed(slice);
+        }
         let larger = check.larger_window();
-        let verdict = check.finish();
-        let verdict = larger.and_then(|bytes| self.check_again(bytes)).unwrap_or(verdict);
-        self.exchange.checked(self.hub.now(), verdict);
+        Some((check.finish(), larger))
     }
 
     /// Checks once more with a window that is held no longer than that. Without the memory there is no verdict.
-    fn check_again(&self, bytes: usize) -> Option<Verdict> {
+    async fn check_again(&self, bytes: usize) -> Option<Verdict> {
         let mut window = Vec::new();
         window.try_reserve_exact(bytes).ok()?;
         window.resize(bytes, 0);
-        let mut check = self.exchange.frame_check(clock::unix_ms(), &mut window)?;
-        self.body.slices(0).for_each(|slice| check.feed(slice));
-        Some(check.finish())
+        self.check_within(&mut window).await.map(|(verdict, _)| verdict)
     }
 
     async fn connect(&mut self, fresh: bool) {
@@ -219,9 +240,9 @@ impl Connection {
     fn write_client(&mut self) -> bool {
         let page = self.exchange.page().and_then(|from| self.page.slices(from).next());
         match self.stream.write(page.unwrap_or(self.exchange.client_pending())) {
-            Ok(n) => self.exchange.client_drained(self.hub.now(), n),
+            Ok(n) => self.exchange.client_drained(self.now, n),
             Err(error) if is_blocked(&error) => return false,
-            Err(_) => self.exchange.client_broken(self.hub.now()),
+            Err(_) => self.exchange.client_broken(self.now),
         }
         true
     }
@@ -232,14 +253,14 @@ impl Connection {
             return false;
         }
         match self.body.append(self.exchange.body_piece()) {
-            0 => self.exchange.exhausted(self.hub.now()),
-            n => self.exchange.body_taken(self.hub.now(), n),
+            0 => self.exchange.exhausted(self.now),
+            n => self.exchange.body_taken(self.now, n),
         }
         true
     }
 
     fn read_client(&mut self) -> bool {
-        let now = self.hub.now();
+        let now = self.now;
         let room = self.exchange.body_room();
         let read = if room > 0 {
             self.body.read_from(&self.stream, room)
@@ -259,18 +280,18 @@ impl Connection {
     /// Sends what is left over, then seals and sends more.
     fn write_upstream(&mut self) -> bool {
         self.try_write_upstream().unwrap_or_else(|_| {
-            self.exchange.upstream_unwritable(self.hub.now());
+            self.exchange.upstream_unwritable(self.now);
             true
         })
     }
 
     fn try_write_upstream(&mut self) -> Result<bool, LinkError> {
-        let Self { hub, exchange, upstream, body, excess, credential, .. } = self;
+        let Self { hub, now, exchange, upstream, body, excess, credential, .. } = self;
         let (Some(upstream), Some((_, bearer))) = (upstream, credential) else { return Ok(false) };
         if upstream.flush().map_err(LinkError::Io)? {
             return Ok(false);
         }
-        let now = hub.now();
+        let now = *now;
         let mut sealed = hub.sealed.borrow_mut();
         sealed.clear();
         if exchange.outgoing() == Outgoing::Head {
@@ -286,13 +307,13 @@ impl Connection {
             let shared = body.copy_to(head.get_mut(length..).unwrap_or_default());
             exchange.body_sent(now, shared);
             let record = head.get_mut(..length + shared).unwrap_or_default();
-            let sealing = upstream.seal(record, &mut sealed, &mut |bytes| feed(exchange, hub, excess, bytes));
+            let sealing = upstream.seal(record, &mut sealed, &mut |bytes| feed(exchange, now, excess, bytes));
             record.fill(0);
             sealing?;
         }
         if let Outgoing::Body { from } = exchange.outgoing() {
             for slice in body.slices(from).take(SEALED_AT_ONCE) {
-                upstream.seal(slice, &mut sealed, &mut |bytes| feed(exchange, hub, excess, bytes))?;
+                upstream.seal(slice, &mut sealed, &mut |bytes| feed(exchange, now, excess, bytes))?;
                 exchange.body_sent(now, slice.len());
             }
         }
@@ -302,14 +323,15 @@ impl Connection {
     }
 
     fn read_upstream(&mut self) -> bool {
-        let Self { hub, exchange, upstream, excess, .. } = self;
+        let Self { now, exchange, upstream, excess, .. } = self;
+        let now = *now;
         let Some(upstream) = upstream else { return false };
         exchange.upstream_backlog(!upstream.is_clear());
-        match upstream.try_read(&mut |bytes| feed(exchange, hub, excess, bytes)) {
+        match upstream.try_read(&mut |bytes| feed(exchange, now, excess, bytes)) {
             Ok(Read::Blocked) => return false,
             Ok(Read::Some) => {}
-            Ok(Read::End) => exchange.upstream_eof(hub.now()),
-            Err(error) => exchange.upstream_broken(hub.now(), &error.to_string()),
+            Ok(Read::End) => exchange.upstream_eof(now),
+            Err(error) => exchange.upstream_broken(now, &error.to_string()),
         }
         true
     }
@@ -334,7 +356,7 @@ impl Connection {
 }
 
 /// Hands decrypted bytes to the exchange; what it has no place for was not asked for.
-fn feed(exchange: &mut Exchange<'_>, hub: &Hub, excess: &mut bool, mut bytes: &[u8]) {
+fn feed(exchange: &mut Exchange<'_>, now: Instant, excess: &mut bool, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         let space = exchange.upstream_space();
         let n = space.len().min(bytes.len());
@@ -342,11 +364,11 @@ fn feed(exchange: &mut Exchange<'_>, hub: &Hub, excess: &mut bool, mut bytes: &[
             *excess = true;
             return;
         }
-        let (now, rest) = bytes.split_at(n);
+        let (next, rest) = bytes.split_at(n);
         if let Some(space) = space.get_mut(..n) {
-            space.copy_from_slice(now);
+            space.copy_from_slice(next);
         }
-        exchange.upstream_filled(hub.now(), n);
+        exchange.upstream_filled(now, n);
         bytes = rest;
     }
 }

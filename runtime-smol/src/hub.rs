@@ -75,7 +75,8 @@ pub(crate) struct Hub {
     pub(crate) sealed: RefCell<Records>,
     /// Where the head for Azure is put together. It holds a token no longer than that.
     pub(crate) head: RefCell<Vec<u8>>,
-    pub(crate) window: RefCell<&'static mut [u8]>,
+    /// The one snappy window.
+    pub(crate) windows: Rc<Pool<&'static mut [u8]>>,
     pub(crate) allowed_sources: Vec<IpNet>,
     pub(crate) observer: Box<dyn Observer>,
     pub(crate) about: About,
@@ -131,7 +132,7 @@ impl Hub {
             traffic: Traffic::default(),
             sealed: RefCell::new(Records::with_room((SEALED_AT_ONCE + 1) * (SEGMENT + RECORD_OVERHEAD))),
             head: RefCell::new(vec![0; HEAD]),
-            window: RefCell::new(Box::leak(vec![0; WINDOW].into_boxed_slice())),
+            windows: Pool::new(buffers(1, WINDOW)),
             allowed_sources: config.listen.allowed_sources.clone(),
             observer,
             about,
