@@ -64,23 +64,35 @@ impl Body {
         n
     }
 
-    /// Reads up to `most` bytes straight from a socket into many segments at once.
-    pub(crate) fn read_from(&mut self, socket: &Socket<TcpStream>, most: usize) -> io::Result<usize> {
+    /// Reads up to `most` bytes straight from a socket into many segments at once, and what comes after them into
+    /// `beyond`; returns how much that was in all.
+    pub(crate) fn read_from(
+        &mut self,
+        socket: &Socket<TcpStream>,
+        most: usize,
+        beyond: &mut [u8],
+    ) -> io::Result<usize> {
         let (first, at) = (self.len / SEGMENT, self.len % SEGMENT);
         let mut left = most.min(self.room());
+        let mut room = 0;
         let mut slices = heapless::Vec::<IoSliceMut<'_>, VECTORED>::new();
         for (i, segment) in self.segments.iter_mut().skip(first).enumerate() {
             let from = if i == 0 { at } else { 0 };
             let to = SEGMENT.min(from.saturating_add(left));
-            left -= to - from;
             let Some(space) = segment.get_mut(from..to).filter(|space| !space.is_empty()) else { break };
             if slices.push(IoSliceMut::new(space)).is_err() {
                 break;
             }
+            left -= to - from;
+            room += to - from;
         }
-        let room = slices.iter().map(|slice| slice.len()).sum();
+        let stored = room;
+        let beyond_length = beyond.len();
+        if room == most && slices.push(IoSliceMut::new(beyond)).is_ok() {
+            room += beyond_length;
+        }
         let n = socket.read_vectored(&mut slices, room)?;
-        self.len += n;
+        self.len += n.min(stored);
         Ok(n)
     }
 
@@ -185,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_is_read_into_many_segments_but_never_past_the_body() {
+    fn a_socket_is_read_into_many_segments_and_what_comes_after_the_body_apart() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (receiver, _) = listener.accept().unwrap();
@@ -201,15 +213,18 @@ mod tests {
                 let mut body = Body::new(&arena(2));
                 body.reserve(bytes.len() - 3).await;
                 assert_eq!(body.append(&bytes[..10]), 10);
+                let (mut beyond, mut after) = ([0; 5], 0);
                 while body.len < bytes.len() - 3 {
                     let from = body.len;
                     // The test's own stand-in for the bytes that came with the head.
                     receiver.readable().await;
-                    let n = body.read_from(&receiver, bytes.len() - 3 - from).unwrap();
+                    let n = body.read_from(&receiver, bytes.len() - 3 - from, &mut beyond[..]).unwrap();
                     assert!(n > 0);
+                    after += (from + n).saturating_sub(bytes.len() - 3);
                 }
                 assert_eq!(body.len, bytes.len() - 3);
                 assert_eq!(content(&body, 10)[..], bytes[..bytes.len() - 13]);
+                assert_eq!(beyond[..after], bytes[bytes.len() - 13..][..after]);
             })
             .unwrap();
     }

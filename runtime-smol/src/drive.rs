@@ -263,7 +263,7 @@ impl Connection {
         let now = self.now;
         let room = self.exchange.body_room();
         let read = if room > 0 {
-            self.body.read_from(&self.stream, room)
+            self.body.read_from(&self.stream, room, self.exchange.client_space())
         } else {
             self.stream.read(self.exchange.client_space())
         };
@@ -381,3 +381,6 @@ async fn within<T>(hub: &Hub, exchange: &Exchange<'_>, work: impl Future<Output 
 fn is_blocked(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@ pub mod config;
 mod connect;
 mod drive;
 pub mod endpoint;
+#[cfg(test)]
+mod fixture;
 pub mod hint;
 mod hub;
 mod identity;

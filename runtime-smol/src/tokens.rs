@@ -123,6 +123,13 @@ impl Tokens {
         action
     }
 
+    /// Holds a token without an exchange.
+    #[cfg(test)]
+    pub(crate) fn hold(&self, grant: Grant) {
+        let Action::Fetch(fetch) = self.handle(Event::Wake) else { return };
+        let _next = self.granted(fetch, grant);
+    }
+
     /// Keeps the token, or why there is none.
     fn settle(&self, fetch: FetchId, exchanged: Exchanged) -> Action {
         match exchanged {

@@ -92,10 +92,13 @@ impl Bench {
         while !bytes.is_empty() && self.exchange.interest().client_read {
             let room = self.exchange.body_room();
             let n = if room > 0 {
-                let n = room.min(bytes.len());
-                self.stored.extend_from_slice(&bytes[..n]);
-                self.exchange.body_filled(self.now, n);
-                n
+                let body = room.min(bytes.len());
+                self.stored.extend_from_slice(&bytes[..body]);
+                let space = self.exchange.client_space();
+                let beyond = space.len().min(bytes.len() - body);
+                space[..beyond].copy_from_slice(&bytes[body..body + beyond]);
+                self.exchange.body_filled(self.now, body + beyond);
+                body + beyond
             } else {
                 let space = self.exchange.client_space();
                 let n = space.len().min(bytes.len());

@@ -277,12 +277,17 @@ impl<'m> Driver<'m> {
 
     fn read_client(&mut self, now: u64, sender: &mut Sender) -> bool {
         let at = Instant::from_millis(now);
-        let room = self.exchange.body_room().min(4096);
+        let whole = self.exchange.body_room();
+        let room = whole.min(4096);
         let read = if room > 0 {
-            let mut buffer = [0; 4096];
-            let read = sender.up.read(now, &mut buffer[..room]);
+            // A read may go beyond the body, once all of the body's room is offered.
+            let beyond = if room == whole && self.random.chance(2) { self.exchange.client_space().len() } else { 0 };
+            let mut buffer = vec![0; room + beyond];
+            let read = sender.up.read(now, &mut buffer);
             if let Read::Bytes(n) = read {
-                self.body.extend_from_slice(&buffer[..n]);
+                let body = n.min(room);
+                self.body.extend_from_slice(&buffer[..body]);
+                self.exchange.client_space()[..n - body].copy_from_slice(&buffer[body..n]);
             }
             assert!(self.body.len() <= self.reserved, "{} bytes where {} are reserved", self.body.len(), self.reserved);
             read

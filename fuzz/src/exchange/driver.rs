@@ -150,12 +150,15 @@ impl<'m> Driver<'m> {
             return false;
         }
         let room = self.exchange.body_room();
-        let space = if room > 0 { room } else { self.exchange.client_space().len() };
-        let n = rest.len().min(space).min(most);
+        // An even number of bytes may go beyond the body, an odd one not.
+        let beyond = if room > 0 && most % 2 == 1 { 0 } else { self.exchange.client_space().len() };
+        let n = rest.len().min(room.saturating_add(beyond)).min(most);
         let bytes = &rest[..n];
         if n > 0 && room > 0 {
-            self.stored.extend_from_slice(bytes);
+            let (body, beyond) = bytes.split_at(room.min(n));
+            self.stored.extend_from_slice(body);
             assert!(self.stored.len() <= self.reserved || !self.is_lawful, "more than is reserved");
+            self.exchange.client_space()[..beyond.len()].copy_from_slice(beyond);
             self.exchange.body_filled(self.now, n);
         } else if n > 0 {
             self.exchange.client_space()[..n].copy_from_slice(bytes);

@@ -2,20 +2,11 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use remora_core::forward::{Outcome, Purpose};
-use smol::LocalExecutor;
 
 use super::*;
-use crate::config::{CheckLevel, Client, Config, Identity, Limits, Listen, TrustSource, WorkloadIdentity};
-use crate::endpoint::Endpoint;
-use crate::notice::{Notice, Observer};
+use crate::fixture;
 use crate::pool::{Pool, buffers};
 use crate::trust::Trust;
-
-struct Deaf;
-
-impl Observer for Deaf {
-    fn notice(&self, _: &Notice<'_>) {}
-}
 
 /// A service account token that expires on 2026-08-22 at 10:00, in a file that goes with it.
 struct TokenFile(PathBuf);
@@ -35,40 +26,8 @@ impl Drop for TokenFile {
 }
 
 fn hub(token_file: &Path) -> &'static Hub {
-    let endpoint = Endpoint::parse("https://h.example/write?api-version=1").unwrap();
-    let identity = WorkloadIdentity {
-        client: Client {
-            client_id: "client".to_owned(),
-            tenant_id: "tenant".to_owned(),
-            authority: endpoint.clone(),
-            scope: "scope/.default".to_owned(),
-        },
-        token_file: token_file.to_owned(),
-        proxy: None,
-    };
-    let config = Config {
-        listen: Listen { port: 1, admin_port: None, allowed_sources: Vec::new() },
-        ingestion: endpoint,
-        identity: Identity::Workload(identity),
-        limits: Limits { body_memory: 64 << 10, max_body_bytes: 1, max_connections: 7, max_in_flight: 3 },
-        upstream_timeout: Duration::from_secs(25),
-        refusal_hold: Duration::from_secs(1800),
-        pass_rate_limit: false,
-        check: CheckLevel::Full,
-        shutdown_grace: Duration::ZERO,
-        trust: TrustSource::BuiltIn,
-        proxy: None,
-    };
-    let about = About {
-        version: "1.2.3",
-        target: "x86".to_owned(),
-        tls: "t",
-        identity: vec![("client_id", "client".to_owned())],
-        settings: vec![("port", "1".to_owned())],
-    };
-    let executor: &LocalExecutor<'_> = Box::leak(Box::new(LocalExecutor::new()));
-    let trust = Trust::load(&config.trust).unwrap();
-    Box::leak(Box::new(Hub::new(executor, &config, &trust, about, Box::new(Deaf)).unwrap()))
+    let config = fixture::config("https://h.example/write?api-version=1", token_file);
+    fixture::hub(&config, &Trust::load(&config.trust).unwrap())
 }
 
 fn page(hub: &Hub, page: Page) -> String {

@@ -1,6 +1,6 @@
 //! A TLS server on loopback for the tests of other modules.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
@@ -10,20 +10,12 @@ use rustls::{ServerConfig, ServerConnection, Stream};
 
 /// A server that answers one byte with the same byte and a goodbye, and its certificate.
 pub(crate) fn echo(host: &str) -> (SocketAddr, CertificateDer<'static>) {
-    let made = rcgen::generate_simple_self_signed([host.to_owned()]).unwrap();
-    let certificate = made.cert.der().clone();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
-        .unwrap();
+    let (config, certificate) = config(host);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         let (mut socket, _) = listener.accept().unwrap();
-        let mut server = ServerConnection::new(Arc::new(config)).unwrap();
+        let mut server = ServerConnection::new(config).unwrap();
         let mut stream = Stream::new(&mut server, &mut socket);
         let mut byte = [0];
         // A client that refused the certificate has gone.
@@ -34,4 +26,53 @@ pub(crate) fn echo(host: &str) -> (SocketAddr, CertificateDer<'static>) {
         }
     });
     (address, certificate)
+}
+
+/// A server that answers every request with 204 once its body is whole, on any number of connections, and its certificate.
+pub(crate) fn ingestion(host: &str) -> (SocketAddr, CertificateDer<'static>) {
+    let (config, certificate) = config(host);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        while let Ok((mut socket, _)) = listener.accept() {
+            let mut server = ServerConnection::new(Arc::clone(&config)).unwrap();
+            thread::spawn(move || {
+                let mut reader = BufReader::with_capacity(1 << 17, Stream::new(&mut server, &mut socket));
+                while take_request(&mut reader).is_some() {
+                    reader.get_mut().write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+                }
+            });
+        }
+    });
+    (address, certificate)
+}
+
+/// Reads one request with a Content-Length; `None` at the end of the connection.
+fn take_request(reader: &mut impl BufRead) -> Option<()> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
+        if let Some(value) = line.strip_prefix("Content-Length: ") {
+            length = value.trim().parse().unwrap();
+        }
+        if line == "\r\n" {
+            break;
+        }
+    }
+    std::io::copy(&mut reader.take(length), &mut std::io::sink()).ok()?;
+    Some(())
+}
+
+fn config(host: &str) -> (Arc<ServerConfig>, CertificateDer<'static>) {
+    let made = rcgen::generate_simple_self_signed([host.to_owned()]).unwrap();
+    let certificate = made.cert.der().clone();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    (Arc::new(config), certificate)
 }

@@ -128,11 +128,16 @@ impl Exchange<'_> {
         if self.phase == Phase::Body { self.inbox.room() } else { 0 }
     }
 
-    /// `n` bytes, at most [`Exchange::body_room`], were read from the sender straight into the store.
+    /// `n` bytes were read from the sender: the first [`Exchange::body_room`] of them straight into the store, more, if
+    /// there are more, into [`Exchange::client_space`]. A read that offers both tells that nothing more is there.
     pub fn body_filled(&mut self, now: Instant, n: usize) {
-        self.stored = self.stored.saturating_add(n);
-        match self.inbox.advance(n) {
-            Ok(()) => self.pump(now),
+        let body = n.min(self.body_room());
+        self.stored = self.stored.saturating_add(body);
+        match self.inbox.advance(body) {
+            Ok(()) => {
+                self.inbox.filled(n.saturating_sub(body));
+                self.pump(now);
+            }
             Err(error) => self.reject(now, Verdict::Body(error)),
         }
     }

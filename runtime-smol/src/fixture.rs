@@ -1,0 +1,59 @@
+//! A hub for tests, with nobody who listens to it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use smol::LocalExecutor;
+
+use crate::config::{CheckLevel, Client, Config, Identity, Limits, Listen, TrustSource, WorkloadIdentity};
+use crate::endpoint::Endpoint;
+use crate::hub::Hub;
+use crate::notice::{Notice, Observer};
+use crate::report::About;
+use crate::trust::Trust;
+
+struct Deaf;
+
+impl Observer for Deaf {
+    fn notice(&self, _: &Notice<'_>) {}
+}
+
+/// Small limits, a workload identity whose token is in `token_file`.
+pub(crate) fn config(ingestion: &str, token_file: &Path) -> Config {
+    let ingestion = Endpoint::parse(ingestion).unwrap();
+    let identity = WorkloadIdentity {
+        client: Client {
+            client_id: "client".to_owned(),
+            tenant_id: "tenant".to_owned(),
+            authority: ingestion.clone(),
+            scope: "scope/.default".to_owned(),
+        },
+        token_file: token_file.to_owned(),
+        proxy: None,
+    };
+    Config {
+        listen: Listen { port: 1, admin_port: None, allowed_sources: Vec::new() },
+        ingestion,
+        identity: Identity::Workload(identity),
+        limits: Limits { body_memory: 64 << 10, max_body_bytes: 1 << 15, max_connections: 7, max_in_flight: 3 },
+        upstream_timeout: Duration::from_secs(25),
+        refusal_hold: Duration::from_secs(1800),
+        pass_rate_limit: false,
+        check: CheckLevel::Full,
+        shutdown_grace: Duration::ZERO,
+        trust: TrustSource::BuiltIn,
+        proxy: None,
+    }
+}
+
+pub(crate) fn hub(config: &Config, trust: &Trust) -> &'static Hub {
+    let about = About {
+        version: "1.2.3",
+        target: "x86".to_owned(),
+        tls: "t",
+        identity: vec![("client_id", "client".to_owned())],
+        settings: vec![("port", "1".to_owned())],
+    };
+    let executor: &LocalExecutor<'_> = Box::leak(Box::new(LocalExecutor::new()));
+    Box::leak(Box::new(Hub::new(executor, config, trust, about, Box::new(Deaf)).unwrap()))
+}

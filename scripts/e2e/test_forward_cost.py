@@ -1,0 +1,77 @@
+"""What a forwarded request costs in system calls, as the kernel counts them."""
+
+import os
+import re
+import signal
+import socket
+import threading
+import unittest
+from pathlib import Path
+
+from case import Case
+from process import Failure
+from remora import Remora
+from stack import Stack
+
+CONNECTIONS = 8
+REQUESTS = 250
+BODY = bytes(30_000)
+# Two reads of the request, one write to Azure, one read of its answer, one write of ours; waits are shared.
+SYSTEM_CALLS = 6
+
+HEAD = (
+    "POST /api/v1/write HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
+    f"Content-Encoding: snappy\r\nUser-Agent: Prometheus/2.42.0\r\nContent-Length: {len(BODY)}\r\n\r\n"
+).encode()
+TOTAL = re.compile(r"^100\.00 .*?(\d+)\s+(?:\d+\s+)?total$", re.MULTILINE)
+
+
+class ForwardCost(Case):
+    """One process between senders that never pause and an Azure that answers at once."""
+
+    def test_a_request_of_30_kb_takes_at_most_six_system_calls(self):
+        with Stack("forward-cost", prometheus=False) as stack:
+            stack.emulator.ask("/faults", {"endpoint": "ingest", "action": {"status": 204}})
+            trace = stack.folder.path / "system-calls"
+            environment = {**stack.emulator.remora_environment(), "PATH": os.environ["PATH"], "CHECK": "off"}
+            wrapper = ("strace", "-f", "-c", "-o", str(trace))
+            remora = Remora(stack.folder.path, environment, wrapper, log="counted.log").start()
+            flood(remora.port)
+            # Start and end of the process are among them.
+            os.kill(child_of(remora.process.pid), signal.SIGTERM)
+            remora.process.wait(10)
+            calls = int(TOTAL.search(trace.read_text())[1]) / (CONNECTIONS * REQUESTS)
+            print(f"       {calls:.2f} system calls a request", flush=True)
+            self.assertLessEqual(calls, SYSTEM_CALLS, f"system calls a request:\n{trace.read_text()}")
+
+
+def child_of(pid):
+    """The process that another one runs."""
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
+def flood(port):
+    """Posts the body again and again on all connections; each waits for its answers."""
+    failures = []
+    threads = [threading.Thread(target=send, args=(port, failures)) for _ in range(CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise Failure(f"expected 204 for every request; saw {failures[0]!r}")
+
+
+def send(port, failures):
+    """The requests of one connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        for _ in range(REQUESTS):
+            connection.sendall(HEAD + BODY)
+            answer = connection.recv(4096)
+            if not answer.startswith(b"HTTP/1.1 204"):
+                failures.append(answer)
+                return
+
+
+if __name__ == "__main__":
+    unittest.main()
