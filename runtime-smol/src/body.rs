@@ -163,7 +163,7 @@ mod tests {
     use std::net::TcpListener;
 
     fn arena(segments: usize) -> Rc<Arena> {
-        Pool::new(buffers(segments, SEGMENT))
+        Pool::new(buffers(segments, SEGMENT).unwrap())
     }
 
     fn content(body: &Body, from: usize) -> Vec<u8> {

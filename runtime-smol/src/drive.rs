@@ -16,7 +16,7 @@ use smol::future;
 
 use crate::body::Body;
 use crate::clock;
-use crate::hub::{Hub, SEALED_AT_ONCE, Slot};
+use crate::hub::{HEAD, Hub, SEALED_AT_ONCE, Slot};
 use crate::reactor::{Alarm, Socket};
 use crate::report;
 use crate::secret::Bearer;
@@ -296,6 +296,7 @@ impl Connection {
         sealed.clear();
         if exchange.outgoing() == Outgoing::Head {
             let mut head = hub.head.borrow_mut();
+            head.resize(HEAD, 0);
             let to = hub.connector.destination(bearer.as_bytes());
             let Ok(length) = exchange.encode_head(&to, &mut head) else {
                 head.fill(0);

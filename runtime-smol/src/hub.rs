@@ -22,7 +22,7 @@ use crate::pool::{Pool, buffers};
 use crate::proxy::Detour;
 use crate::reactor::Reactor;
 use crate::report::About;
-use crate::tls::{Client, RECORD_OVERHEAD, Records};
+use crate::tls::{Client, Records};
 use crate::tokens::Tokens;
 use crate::traffic::Traffic;
 use crate::trust::Trust;
@@ -37,7 +37,7 @@ const INBOX: usize = 8 * 1024;
 const PAGES: usize = 16;
 
 /// Longest upstream head: our fields and a token of several KiB. One record.
-const HEAD: usize = SEGMENT;
+pub(crate) const HEAD: usize = SEGMENT;
 
 /// Bytes for Azure's answer.
 const RESPONSE: usize = 8 * 1024;
@@ -110,7 +110,8 @@ impl Hub {
         let clock = Clock::start();
         let reactor = Reactor::new(clock).map_err(StartError::System)?;
         let limits = config.limits;
-        let slots = buffers(limits.max_connections, OUTBOX + INBOX).map(|slot| {
+        let buffers = |count, length| buffers(count, length).map_err(StartError::System);
+        let slots = buffers(limits.max_connections, OUTBOX + INBOX)?.map(|slot| {
             let (outbox, inbox) = slot.split_at_mut(OUTBOX);
             (inbox, outbox)
         });
@@ -122,17 +123,17 @@ impl Hub {
             reactor,
             clock,
             gateway: Gateway::new(clock.now(), policy(config)),
-            arena: Pool::new(buffers(limits.body_memory / SEGMENT, SEGMENT)),
-            pages: Pool::new(buffers(PAGES, SEGMENT)),
+            arena: Pool::new(buffers(limits.body_memory / SEGMENT, SEGMENT)?),
+            pages: Pool::new(buffers(PAGES, SEGMENT)?),
             slots: Pool::new(slots),
-            responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)),
+            responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)?),
             tokens: Tokens::new(clock, seed),
             connector: connector(reactor, config, trust)?,
             idle: Idle::default(),
             traffic: Traffic::default(),
-            sealed: RefCell::new(Records::with_room((SEALED_AT_ONCE + 1) * (SEGMENT + RECORD_OVERHEAD))),
-            head: RefCell::new(vec![0; HEAD]),
-            windows: Pool::new(buffers(1, WINDOW)),
+            sealed: RefCell::default(),
+            head: RefCell::default(),
+            windows: Pool::new(buffers(1, WINDOW)?),
             allowed_sources: config.listen.allowed_sources.clone(),
             observer,
             about,

@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn who_may_not_write_cannot_take_the_last_slots() {
-        let slots = Pool::new(buffers(8, 2).map(|slot| slot.split_at_mut(1)));
+        let slots = Pool::new(buffers(8, 2).unwrap().map(|slot| slot.split_at_mut(1)));
         let foreign: Vec<_> = std::iter::from_fn(|| slot(&slots, Peer::Foreign)).collect();
         assert_eq!(foreign.len(), 6);
         let own: Vec<_> = std::iter::from_fn(|| slot(&slots, Peer::Loopback)).collect();

@@ -7,9 +7,12 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+
+use memmap2::MmapOptions;
 
 /// The pool. One thread owns it.
 pub(crate) struct Pool<T> {
@@ -150,11 +153,11 @@ impl<T> Drop for Take<'_, T> {
     }
 }
 
-/// `count` buffers of `length` bytes from one allocation that lives as long as the process. Pages that are never used
-/// are never resident.
-pub(crate) fn buffers(count: usize, length: usize) -> impl Iterator<Item = &'static mut [u8]> {
-    let memory = vec![0; count.saturating_mul(length)].into_boxed_slice();
-    Box::leak(memory).chunks_exact_mut(length)
+/// `count` buffers of `length` bytes from one mapping that lives as long as the process. Pages that are never used are
+/// never resident, which an allocator does not promise.
+pub(crate) fn buffers(count: usize, length: usize) -> io::Result<impl Iterator<Item = &'static mut [u8]>> {
+    let memory = MmapOptions::new().len(count.saturating_mul(length)).map_anon()?;
+    Ok(Box::leak(Box::new(memory)).chunks_exact_mut(length))
 }
 
 #[cfg(test)]
@@ -214,7 +217,7 @@ mod tests {
 
     #[test]
     fn buffers_are_equal_and_apart() {
-        let mut all: Vec<_> = buffers(3, 8).collect();
+        let mut all: Vec<_> = buffers(3, 8).unwrap().collect();
         assert_eq!(all.len(), 3);
         all[1].fill(7);
         assert!(all[0].iter().chain(all[2].iter()).all(|&byte| byte == 0));

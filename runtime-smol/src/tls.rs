@@ -37,7 +37,7 @@ const LARGEST: usize = 0x1_0005 + 5 * 64;
 const TICKETS: usize = 4;
 
 /// What one record of 16 KiB grows by at most (RFC 8446 §5.2).
-pub(crate) const RECORD_OVERHEAD: usize = 256;
+const RECORD_OVERHEAD: usize = 256;
 
 /// Why TLS failed, in one line.
 #[derive(Debug)]

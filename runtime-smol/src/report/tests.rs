@@ -84,7 +84,7 @@ fn a_full_store_holds_no_page_and_loses_nothing() {
         assert!(write(hub, page, &mut body).is_none());
     }
     hub.pages.give(others);
-    let small: Rc<_> = Pool::new(buffers(1, SEGMENT));
+    let small: Rc<_> = Pool::new(buffers(1, SEGMENT).unwrap());
     let mut body = Body::new(&small);
     let pages = std::iter::repeat_with(|| write(hub, Page::Metrics(Format::Text), &mut body)).take(3);
     assert!(pages.last().unwrap().is_none(), "three pages in one segment");

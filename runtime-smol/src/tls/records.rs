@@ -8,11 +8,6 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Room for `length` bytes, which are not resident before they are written.
-    pub(crate) fn with_room(length: usize) -> Self {
-        Self { bytes: vec![0; length], filled: 0 }
-    }
-
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.filled).unwrap_or_default()
     }
