@@ -191,9 +191,10 @@ build_image() {
     export IMAGE_DIR
 }
 
-# The core's example of a second driver, for the end-to-end tests.
+# The core's example of a second driver, for the end-to-end tests. Asked for in the whole workspace, its dependencies have
+# the features that cargo test has built them with.
 build_blocking() {
-    cargo build --quiet --locked -p remora-core --example blocking || return 1
+    cargo build --quiet --locked --workspace --example blocking || return 1
     BLOCKING_BIN=$(realpath "$target_dir/debug/examples/blocking")
     export BLOCKING_BIN
 }
