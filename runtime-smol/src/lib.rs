@@ -11,6 +11,7 @@ pub mod config;
 mod connect;
 mod drive;
 pub mod endpoint;
+mod file;
 pub mod hint;
 mod hub;
 mod identity;
