@@ -14,6 +14,10 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# Cargo's own progress is for people who watch.
+quiet=(--quiet)
+[ ! -t 2 ] || quiet=()
+
 # The target triple of the shipped binary: this machine's architecture, with musl.
 musl_target() {
     case $(uname -m) in
@@ -154,7 +158,7 @@ build_release() {
         flags+=("--remap-path-prefix=$PWD=remora" "--remap-path-prefix=$(realpath -m "$target_dir")=target")
         ! musl_reads_relr || flags+=("-Clink-arg=$(relr_argument "$triple")")
         CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}") \
-            cargo build --quiet --locked --release -p remora --target "$triple" || return 1
+            cargo build "${quiet[@]}" --locked --release -p remora --target "$triple" || return 1
     done
 }
 
@@ -191,16 +195,17 @@ build_image() {
     export IMAGE_DIR
 }
 
-# The core's example of a second driver, for the end-to-end tests.
+# The core's example of a second driver, for the end-to-end tests. Asked for in the whole workspace, its dependencies have
+# the features that cargo test has built them with.
 build_blocking() {
-    cargo build --quiet --locked -p remora-core --example blocking || return 1
+    cargo build --quiet --locked --workspace --example blocking || return 1
     BLOCKING_BIN=$(realpath "$target_dir/debug/examples/blocking")
     export BLOCKING_BIN
 }
 
 build_emulator() {
     [ -n "${EMULATOR_BIN:-}" ] && return
-    cargo build --quiet --locked --profile tools -p azure-emulator || return 1
+    cargo build "${quiet[@]}" --locked --profile tools -p azure-emulator || return 1
     EMULATOR_BIN=$(realpath "$target_dir/tools/azure-emulator")
     export EMULATOR_BIN
 }

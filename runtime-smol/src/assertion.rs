@@ -1,6 +1,5 @@
 //! When the projected service account token expires, as it says itself. Its signature is Entra's to check.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -8,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use zeroize::Zeroizing;
+
+use crate::file;
 
 /// Longest token that is looked into. The kubelet's have about 1 KiB.
 const LONGEST: usize = 8 * 1024;
@@ -22,7 +23,7 @@ struct Claims {
 /// The kubelet replaces the token at four fifths of its life. One that has expired tells that it does not.
 pub(crate) fn expiry_of(path: &Path) -> Option<u64> {
     let mut buffer = Zeroizing::new([0; LONGEST]);
-    let length = File::open(path).ok()?.read(&mut buffer[..]).ok()?;
+    let length = file::open(path).ok()?.read(&mut buffer[..]).ok()?;
     expiry(buffer.get(..length)?)
 }
 

@@ -178,8 +178,10 @@ impl Hub {
             // Not through `Hub::notice`: this one is never summed up.
             self.observer.notice(&Notice::Answered { status, upstream_status, bytes, samples, took });
         }
-        if purpose != Purpose::Probe && !(200..300).contains(&status) {
+        if outcome.is_failed_write() {
             self.traffic.refused(self.now(), outcome, text);
+        }
+        if purpose != Purpose::Probe && !outcome.is_success() {
             self.notice(&Notice::Refused { status, upstream_status, text });
         }
         if purpose == Purpose::Write {

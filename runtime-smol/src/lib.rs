@@ -11,6 +11,7 @@ pub mod config;
 mod connect;
 mod drive;
 pub mod endpoint;
+mod file;
 #[cfg(test)]
 mod fixture;
 pub mod hint;

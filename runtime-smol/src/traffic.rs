@@ -13,7 +13,7 @@ use crate::notice::Minute;
 /// same time, still sends what it holds.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// A request that was not accepted, as its sender was told.
+/// A write that was not accepted, as its sender was told.
 #[derive(Clone, Debug)]
 pub(crate) struct Refused {
     pub(crate) at: Instant,
@@ -86,13 +86,13 @@ impl Traffic {
         self.oldest.get()
     }
 
-    /// A request was not accepted.
+    /// A write was not accepted.
     pub(crate) fn refused(&self, now: Instant, outcome: &Outcome, text: &str) {
         let Outcome { status, upstream_status, .. } = *outcome;
         *self.last_refused.borrow_mut() = Some(Refused { at: now, status, upstream_status, text: text.to_owned() });
     }
 
-    /// The last request that was not accepted.
+    /// The last write that was not accepted.
     pub(crate) fn last_refused(&self) -> Option<Refused> {
         self.last_refused.borrow().clone()
     }
@@ -101,7 +101,7 @@ impl Traffic {
     pub(crate) fn wrote(&self, now: Instant, outcome: &Outcome) {
         self.last_write.set(now);
         let mut minute = self.minute.borrow_mut();
-        let count = if (200..300).contains(&outcome.status) { &mut minute.succeeded } else { &mut minute.failed };
+        let count = if outcome.is_success() { &mut minute.succeeded } else { &mut minute.failed };
         *count += 1;
         minute.bytes += u64::try_from(outcome.body_bytes).unwrap_or(u64::MAX);
         minute.busy += now.since(outcome.began);

@@ -5,11 +5,14 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from case import beside
+
 ROOT = Path(__file__).resolve().parents[2]
 # Cargo wants to see all members of the workspace.
 WORKSPACE = ["Cargo.toml", "Cargo.lock", "core", "runtime-smol", "bin", "benches"]
 
 
+@beside
 class CopiedTree(unittest.TestCase):
     """Each test has a copy of its own in `self.tree`."""
 

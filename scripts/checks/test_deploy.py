@@ -7,6 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from case import beside
 from pinned import ROOT, python
 
 DEPLOY = ROOT / "scripts/deploy"
@@ -32,6 +33,7 @@ BREACHES = (
 )
 
 
+@beside
 class Deploy(unittest.TestCase):
     """Each test looks at a copy of the files, which it may change before."""
 

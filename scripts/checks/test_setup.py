@@ -7,6 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from case import beside
 from pinned import ROOT, python
 
 SCRIPT = ROOT / "scripts/setup-workload-identity"
@@ -99,6 +100,7 @@ class Cloud:
         return [" ".join(words) for words in log]
 
 
+@beside
 class Setup(unittest.TestCase):
     """Each test begins with a state of its own."""
 

@@ -21,6 +21,18 @@ def long(test):
     return test
 
 
+def beside(test):
+    """Marks a test, or a class of them, that mostly waits and measures nothing: it may run beside others."""
+    test.beside = True
+    return test
+
+
+def alone(test):
+    """Marks a test, or a class of them, with a limit of about a second: nothing may run beside it."""
+    test.alone = True
+    return test
+
+
 def seconds(short, long):
     """The duration of a test's main part in this run."""
     return long if LONG else short

@@ -5,6 +5,7 @@ import subprocess
 import venv
 from pathlib import Path
 
+from lanes import alone
 from process import Failure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,11 +17,13 @@ def python(name, *pinned):
     folder = TARGET / f"venv-{name}"
     stamp = folder / "installed"
     wanted = "\n".join(pinned)
-    if not stamp.exists() or stamp.read_text() != wanted:
-        venv.create(folder, with_pip=True, clear=True)
-        pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        run(*pip, *pinned)
-        stamp.write_text(wanted)
+    TARGET.mkdir(exist_ok=True)
+    with alone(TARGET):
+        if not stamp.exists() or stamp.read_text() != wanted:
+            venv.create(folder, with_pip=True, clear=True)
+            pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            run(*pip, *pinned)
+            stamp.write_text(wanted)
     return folder / "bin"
 
 

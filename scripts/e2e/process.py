@@ -23,6 +23,8 @@ CLEAN_UP = 20
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _running = []
 _handed_out = set()
+# Which of how many lanes this is; see lanes.py.
+LANE, LANES = map(int, os.environ.get("REMORA_E2E_LANE", "0 1").split())
 
 
 class Failure(Exception):
@@ -50,12 +52,15 @@ def stop_on_signals():
 
 
 def free_port():
-    """A TCP port that nothing listens on, on loopback or on all interfaces; never the same one twice in a run."""
+    """A TCP port that nothing listens on, on loopback or on all interfaces; never the same one twice in a run.
+
+    Lanes share the ports out. In pairs, since Linux gives a listener one of every two ports as long as it has any.
+    """
     while True:
         with socket.socket() as probe:
             probe.bind(("", 0))
             port = probe.getsockname()[1]
-        if port not in _handed_out:
+        if port not in _handed_out and port // 2 % LANES == LANE:
             _handed_out.add(port)
             return port
 

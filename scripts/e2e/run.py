@@ -1,32 +1,41 @@
 """Runs unittest modules with one line for each test; a failing test's message follows its line.
 
-Lines begin with `ok` or `FAIL`, which is what scripts/test counts.
+Lines begin with `ok` or `FAIL`, which is what scripts/test counts. What a test prints itself stands above its line.
 """
 
 import argparse
+import contextlib
+import io
 import sys
 import time
 import traceback
 import unittest
 from pathlib import Path
 
+import lanes
 from case import LONG
 from process import Failure, stop_on_signals
 
 
 class Lines(unittest.TestResult):
-    """Prints each test's outcome as it ends."""
+    """Prints each test's outcome as it ends; what a test says before that is held back where lanes would mix it."""
 
-    def __init__(self, prefix):
+    def __init__(self, prefix, held_back):
         super().__init__()
         self._prefix = prefix
+        self._holds_back = held_back
         self._began = 0.0
         self._fault = ""
+        self._said = io.StringIO()
+        self._held_back = contextlib.ExitStack()
 
     def startTest(self, test):
         super().startTest(test)
         self._began = time.monotonic()
         self._fault = ""
+        if self._holds_back:
+            self._held_back.enter_context(contextlib.redirect_stdout(self._said))
+            self._held_back.enter_context(contextlib.redirect_stderr(self._said))
 
     def addFailure(self, test, err):
         super().addFailure(test, err)
@@ -50,6 +59,7 @@ class Lines(unittest.TestResult):
 
     def stopTest(self, test):
         super().stopTest(test)
+        self._held_back.close()
         self._print(sentence(test), time.monotonic() - self._began)
 
     def _blame(self, test, err):
@@ -60,9 +70,11 @@ class Lines(unittest.TestResult):
             self._fault += f"logs: {folder.path}\n"
 
     def _print(self, name, seconds):
-        print(f"{'FAIL' if self._fault else 'ok  '} {self._prefix}{name} ({seconds:.0f} s)", flush=True)
-        for line in self._fault.splitlines():
-            print(f"       {line}", flush=True)
+        outcome = f"{'FAIL' if self._fault else 'ok  '} {self._prefix}{name} ({seconds:.0f} s)\n"
+        fault = "".join(f"       {line}\n" for line in self._fault.splitlines())
+        said, self._said = self._said.getvalue(), io.StringIO()
+        with lanes.alone():
+            print(f"{said}{outcome}{fault}", end="", flush=True)
 
 
 def sentence(test):
@@ -101,6 +113,25 @@ def is_left_out(test, quick):
     return (quick and is_marked(test, "slow")) or (not LONG and is_marked(test, "long"))
 
 
+def lane_of(test):
+    """The kind of lane that a test is for."""
+    return next((kind for kind in (lanes.ALONE, lanes.BESIDE) if is_marked(test, kind)), lanes.ORDINARY)
+
+
+def shares(kind):
+    """Whether the tests of a class have something in common that is made or ended once."""
+    plain = unittest.TestCase
+    return any(getattr(kind, name).__func__ is not getattr(plain, name).__func__ for name in ("setUpClass", "tearDownClass"))
+
+
+def units(tests):
+    """(kind of lane, suite) for what one lane runs as a whole: a test, or those of a class that shares something."""
+    found = {}
+    for test in tests:
+        found.setdefault((lane_of(test), type(test) if shares(type(test)) else test), []).append(test)
+    return [(kind, unittest.TestSuite(together)) for (kind, _), together in found.items()]
+
+
 def main():
     """Entry point; scripts/test is the usual caller."""
     stop_on_signals()
@@ -110,6 +141,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="leave out the slow ones")
     parser.add_argument("--only", default="", metavar="TEXT", help="only tests whose line would contain TEXT")
     parser.add_argument("--list", action="store_true", help="print the names of the tests instead of running them")
+    lanes.add_arguments(parser)
     chosen = parser.parse_args()
     found = unittest.TestLoader().discover(str(chosen.folder), pattern="test_*.py")
     names = {test: f"{chosen.prefix}{sentence(test)}" for test in tests_in(found)}
@@ -117,8 +149,12 @@ def main():
     if chosen.list:
         print("\n".join(names[test] for test in wanted))
         return 0
-    result = Lines(chosen.prefix)
-    unittest.TestSuite(wanted).run(result)
+    parts = units(wanted)
+    if chosen.beside and chosen.lane is None and len(parts) > 1:
+        return lanes.run_all(chosen.beside)
+    result = Lines(chosen.prefix, held_back=chosen.lane is not None)
+    for suite in lanes.mine(chosen, parts):
+        suite.run(result)
     return 0 if result.wasSuccessful() else 1
 
 

@@ -4,7 +4,7 @@ import json
 import unittest
 
 from answering import Answering
-from case import slow
+from case import beside, slow
 from checked import HOST, PATH, Checked
 from interceptor import Interceptor
 from namespaces import unshare
@@ -14,6 +14,7 @@ from process import free_port
 class Network(Checked):
     """The way there."""
 
+    @beside
     @slow
     def test_dns_dead(self):
         inside = ["sh", "-c", 'ip link set lo up && exec "$0" "$@"']

@@ -5,7 +5,7 @@ import signal
 import time
 import unittest
 
-from case import Case, slow
+from case import Case, alone, beside, slow
 from empty_root import furnish
 from namespaces import children, unshare
 from process import Failure, wait_for
@@ -20,6 +20,7 @@ IDLE_SYSTEM_CALLS = 5
 class Container(Case):
     """Measured on the binary as it is shipped."""
 
+    @alone
     def test_pid_1_in_an_empty_root_answers_and_stops_on_sigterm(self):
         with Stack("container", prometheus=False) as stack:
             root = stack.folder.path / "root"
@@ -54,6 +55,7 @@ class Container(Case):
                 f"{remora.process.tail()}"
             )
 
+    @beside
     @slow
     def test_idle_costs_nothing(self):
         with Stack("idle", prometheus=False) as stack:

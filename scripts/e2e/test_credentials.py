@@ -1,11 +1,12 @@
 """Credentials that change, and endpoints that fail, while the process runs."""
 
+import os
 import shutil
 import time
 import unittest
 
 import jose
-from case import Case, seconds
+from case import Case, beside, seconds
 from frames import one_sample
 from process import wait_for
 from stack import Stack
@@ -14,6 +15,8 @@ from stack import Stack
 LIFE = ("--token-life", "10s")
 # Remora's own bound for one exchange, and what Entra asks for when it throttles.
 TIMEOUT, THROTTLE = 20, 60
+# In place of a file: opening it would wait for somebody who writes.
+PIPE = object()
 
 
 class Bench(Case):
@@ -61,6 +64,7 @@ class Bench(Case):
         wait_for("another token", lambda: self.issued(stack) > before, within, 0.2, stack.remora.process)
 
 
+@beside
 class Files(Bench):
     """Every file is read again at each exchange."""
 
@@ -73,12 +77,17 @@ class Files(Bench):
         stack.remora.process.env["AZURE_FEDERATED_TOKEN_FILE"] = str(own)
         stack.remora.start()
         whole = own.read_text()
-        for broken, said in ((None, "No such file"), ("", "empty"), (whole[: len(whole) // 2], "AADSTS50027")):
+        cut = whole[: len(whole) // 2]
+        for broken, said in ((None, "No such file"), ("", "empty"), (cut, "AADSTS50027"), (PIPE, "not a regular file")):
             own.unlink()
-            if broken is not None:
+            if broken is PIPE:
+                os.mkfifo(own)
+            elif broken is not None:
                 own.write_text(broken)
             self.wait_for_line(stack, "token exchange failed", said, "fix=")
             self.assert_writes(stack)
+            self.assert_answer(stack.remora.get("/metrics"), 200)
+            own.unlink(missing_ok=True)
             own.write_text(whole + "\n")
             # The old token may have gone meanwhile: then the sender was told so, and it is over soon.
             wait_for("a write to be taken again", lambda: stack.remora.post(one_sample()).status == 204, 40, 0.5)
@@ -134,6 +143,7 @@ class Files(Bench):
         self.assert_writes(stack)
 
 
+@beside
 class Clock(Bench):
     """Entra's clock is another than this machine's."""
 
@@ -147,6 +157,7 @@ class Clock(Bench):
                 self.assertEqual(self.asked(stack), asked, f"refused at most once, and tried again at once; {stack.where()}")
 
 
+@beside
 class Failures(Bench):
     """What an endpoint does to Remora, Remora does not do to the sender, as long as the old token lives."""
 

@@ -8,7 +8,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from case import Case, slow
+from case import Case, beside, slow
 from process import Failure, wait_for
 
 DEMO = Path(__file__).resolve().parents[1] / "demo"
@@ -57,6 +57,7 @@ def descendants(pid):
 class Demo(Case):
     """One command, honest numbers, nothing left behind."""
 
+    @beside
     @slow
     def test_every_sample_arrives_with_stale_markers_and_nan(self):
         demo = start("--seconds", "20", "--json")

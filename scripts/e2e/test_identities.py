@@ -3,13 +3,14 @@
 import time
 import unittest
 
-from case import Case, seconds, slow
+from case import Case, beside, seconds, slow
 from stack import FAILED, RETRIED, Stack
 
 # Remora renews at half of that, so that each run has more than one exchange.
 LIFE = ("--token-life", "8s")
 
 
+@beside
 @slow
 class Identities(Case):
     """The emulator checks each credential as Azure would; a sample is stored only behind a token that it issued."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import frames
-from case import Background, Case, slow
+from case import Background, Case, beside, slow
 from process import Failure, free_port, wait_for
 from prometheus import sum_by_name
 from promtool import promtool
@@ -96,10 +96,11 @@ class Pages(Case):
         self.assertEqual(status["identity"]["identity"], "workloadIdentity")
         self.assertEqual(status["configuration"]["port"], str(self.remora.port))
         self.assertTrue(status["token"]["usable"], status)
-        self.remora.get("/nowhere")
+        self.assert_answer(self.remora.post(b"no snappy"), 400)
+        self.assert_answer(self.remora.get("/nowhere"), 404, "/api/v1/write")
         status = self.remora.get("/status").json()
-        self.assertEqual(status["last_failure"]["status"], 404)
-        self.assertIn("/api/v1/write", status["last_failure"]["answer"])
+        self.assertEqual(status["last_failure"]["status"], 400, "the last write, not what came after it")
+        self.assertIn("snappy", status["last_failure"]["answer"])
         self.assertGreaterEqual(status["counters"]["remora_requests_total"]["404"], 1)
 
     def test_the_admin_port_has_the_pages_and_takes_no_writes(self):
@@ -116,6 +117,7 @@ class Pages(Case):
         self.assertLessEqual(statuses, {200, 503})
         self.assert_answer(self.remora.get("/metrics"), 200, "remora_body_memory_used_bytes 0\n")
 
+    @beside
     @slow
     def test_a_refusal_that_comes_again_is_one_line_now_and_one_at_the_end_of_the_minute(self):
         refused = lambda: [line for line in self.remora.process.output().splitlines() if "status=405" in line]  # noqa: E731

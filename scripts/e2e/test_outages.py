@@ -3,10 +3,11 @@
 import time
 import unittest
 
-from case import Case, seconds, slow
+from case import Case, beside, seconds, slow
 from stack import RETRIED, Stack
 
 
+@beside
 @slow
 class Outages(Case):
     """Nothing is lost while the sender's write-ahead log has it."""

@@ -3,7 +3,7 @@
 import time
 import unittest
 
-from case import Background, Case, long, seconds, slow
+from case import Background, Case, beside, long, seconds, slow
 from process import wait_for
 from senders import Curl, OpenTelemetry, PrometheusAgent, PrometheusServer, Vmagent
 from stack import STANDSTILL, Stack
@@ -13,6 +13,7 @@ SETTLED = 7
 BUSY = {"endpoint": "ingest", "action": {"fail": 503}}
 
 
+@beside
 @slow
 class Senders(Case):
     """Samples are counted by the sender and by the emulator."""

@@ -4,7 +4,7 @@ import signal
 import unittest
 
 import frames
-from case import Background, Case
+from case import Background, Case, alone
 from process import wait_for
 from stack import Stack
 from web import fetch
@@ -17,6 +17,7 @@ def delay(milliseconds):
     return {"endpoint": "ingest", "action": {"delay_ms": milliseconds}}
 
 
+@alone
 class Shutdown(Case):
     """Each test has one write under way when the signal comes."""
 

@@ -3,7 +3,7 @@
 import unittest
 from pathlib import Path
 
-from case import Case, long, seconds, slow
+from case import Case, alone, long, seconds, slow
 from namespaces import told_inside
 from process import Failure
 
@@ -12,6 +12,7 @@ PROGRAM = Path(__file__).resolve().parent / "slow_peers.py"
 MOST_DELAY = 1.0
 
 
+@alone
 @slow
 class SlowPeers(Case):
     """What it takes to hold a slot is not enough to hold up the others."""

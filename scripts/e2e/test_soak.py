@@ -18,7 +18,7 @@ from process import Failure, wait_for
 from prometheus import sum_by_name
 from stack import Stack
 
-REQUESTS = int(os.environ.get("REMORA_E2E_SOAK") or seconds(20_000, 200_000))
+REQUESTS = int(os.environ.get("REMORA_E2E_SOAK") or seconds(100_000, 400_000))
 MAX_CONNECTIONS = 64
 BODY_MEMORY = 1024 * 1024
 # All but what the arena keeps back from one body.

@@ -3,7 +3,7 @@
 import time
 import unittest
 
-from case import Case, seconds, slow
+from case import Case, beside, seconds, slow
 from stack import FAILED, RETRIED, Stack
 
 # Remora renews at half of the access token's life; the projected one is replaced before it ends, as kubelet does.
@@ -11,6 +11,7 @@ ROTATING = ("--token-life", "20s", "--assertion-life", "20s", "--rotate-every", 
 EXPIRING = ("--token-life", "10s")
 
 
+@beside
 @slow
 class Tokens(Case):
     """What happens to tokens is Remora's business; Prometheus sees none of it."""

@@ -34,6 +34,18 @@ pub struct Outcome {
     pub began: Instant,
 }
 
+impl Outcome {
+    /// Whether the sender was told that it is done (RFC 9110 §15.3).
+    pub const fn is_success(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+
+    /// Whether it is a write that was not accepted.
+    pub fn is_failed_write(&self) -> bool {
+        self.purpose == Purpose::Write && !self.is_success()
+    }
+}
+
 /// Where the exchange stands. Each phase has one deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {

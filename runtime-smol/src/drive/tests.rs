@@ -29,7 +29,7 @@ fn send(to: SocketAddr, times: usize) {
     let fields = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\nUser-Agent: Prometheus/2.42.0";
     let mut request =
         format!("POST /api/v1/write HTTP/1.1\r\nHost: x\r\n{fields}\r\nContent-Length: {BODY}\r\n\r\n").into_bytes();
-    request.extend([7; BODY]);
+    request.extend(vec![7; BODY]);
     let mut answer = [0; 256];
     for _ in 0..times {
         socket.write_all(&request).unwrap();

@@ -199,7 +199,7 @@ hints! {
         => "kubectl delete pod <pod> -n <namespace>";
     /// The token proxy has another certificate.
     BINDING_UNTRUSTED "binding-untrusted" []
-        "the certificate of the identity binding's token proxy is not trusted, or is for another name; SSL_CERT_FILE does not count here"
+        "the certificate of the identity binding's token proxy is not trusted, or is for another name; SSL_CERT_FILE counts only while AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_CA_DATA are unset"
         => "leave AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_SNI_NAME to the webhook: kubectl delete pod <pod> -n <namespace>";
     /// The token proxy refuses.
     BINDING_REFUSED "binding-refused" []

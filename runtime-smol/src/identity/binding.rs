@@ -4,7 +4,8 @@
 //! The rules are those of Azure's SDKs (azidentity `internal/customtokenproxy`): the file of authorities is read again
 //! for each exchange; where it cannot be used at the moment, the last good one counts.
 
-use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -16,6 +17,7 @@ use super::failure::Failure;
 use super::http::{Http, Pairs};
 use crate::config::{Authorities, Client, TokenProxy};
 use crate::endpoint::Endpoint;
+use crate::file;
 use crate::hint::{self, Sent};
 use crate::tls;
 use crate::trust::{Trust, pem_fault};
@@ -61,7 +63,7 @@ impl Binding {
     fn authorities(&mut self) -> Result<&Trust, Failure> {
         let mut fault = "AZURE_KUBERNETES_CA_DATA holds no certificate".to_owned();
         if let Authorities::File(path) = &self.proxy.authorities {
-            match fs::read(path).map_err(|error| error.to_string()).and_then(|pem| parse(&pem)) {
+            match read(path).map_err(|error| error.to_string()).and_then(|pem| parse(&pem)) {
                 Ok(trust) => self.trust = Some(trust),
                 Err(error) => fault = format!("AZURE_KUBERNETES_CA_FILE {}: {error}", path.display()),
             }
@@ -70,7 +72,13 @@ impl Binding {
     }
 }
 
-/// The proxy's authority and name have variables of their own; the common ones change nothing.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut pem = Vec::new();
+    file::open(path)?.read_to_end(&mut pem)?;
+    Ok(pem)
+}
+
+/// The proxy's authority and name have variables of their own, which count before the common ones.
 fn untrusted(failure: Failure) -> Failure {
     if failure.hint == Some(&hint::UNTRUSTED) { failure.with_hint(&hint::BINDING_UNTRUSTED) } else { failure }
 }

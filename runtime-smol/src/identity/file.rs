@@ -6,18 +6,17 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use crate::file::open;
+
 /// Longest file that is read: tokens, secrets and certificates are far shorter.
 const MAX_FILE: u64 = 64 * 1024;
 
 /// The bytes of a regular file.
 pub(super) fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    bytes_of(File::open(path)?)
+    bytes_of(open(path)?)
 }
 
 fn bytes_of(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
     let mut bytes = Zeroizing::new(Vec::new());
     file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
@@ -28,7 +27,7 @@ fn bytes_of(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
 
 /// The text of a file, without the white space that hand-written files end in.
 pub(super) fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
-    text_of(File::open(path)?)
+    text_of(open(path)?)
 }
 
 /// The same of a file that is open.

@@ -105,9 +105,9 @@ NAMES = (
     Row("wrong address that refuses", names(addresses=("127.0.0.2",))),
     Row("wrong address that is silent", names(addresses=(NOBODY,))),
     Row("azure moves to another address", moved, quick=True, seconds=10, through=True),
-    Row("ipv6 dead and ipv4 alive", names(addresses=(NOBODY_V6, FAR)), seconds=24, through=True),
-    Row("eight ipv6 addresses dead", names(addresses=EIGHT_V6 + (FAR,)), seconds=15, through=True),
-    Row("first address silent", names(addresses=(NOBODY, FAR)), seconds=24, through=True),
+    Row("ipv6 dead and ipv4 alive", names(addresses=(NOBODY_V6, FAR)), seconds=13, through=True),
+    Row("eight ipv6 addresses dead", names(addresses=EIGHT_V6 + (FAR,)), seconds=13, through=True),
+    Row("first address silent", names(addresses=(NOBODY, FAR)), quick=True, seconds=13, through=True),
 )
 
 AZURE = (

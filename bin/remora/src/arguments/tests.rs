@@ -32,6 +32,8 @@ fn the_last_of_a_repeated_flag_counts() {
 fn help_and_version_win_over_what_follows() {
     assert!(matches!(run(&["--help", "--nonsense"]), Ok(Command::Help)));
     assert!(matches!(run(&["-h"]), Ok(Command::Help)));
+    assert!(matches!(run(&["help"]), Ok(Command::Help)));
+    assert!(matches!(run(&["version"]), Ok(Command::Version)));
     assert!(matches!(run(&["-V"]), Ok(Command::Version)));
     assert!(matches!(run(&["--version"]), Ok(Command::Version)));
 }
