@@ -17,6 +17,7 @@ use smol::future;
 use crate::body::Body;
 use crate::clock;
 use crate::hub::{HEAD, Hub, SEALED_AT_ONCE, Slot};
+use crate::pool;
 use crate::reactor::{Alarm, Socket};
 use crate::report;
 use crate::secret::Bearer;
@@ -158,9 +159,7 @@ impl Connection {
 
     /// Checks once more with a window that is held no longer than that. Without the memory there is no verdict.
     async fn check_again(&self, bytes: usize) -> Option<Verdict> {
-        let mut window = Vec::new();
-        window.try_reserve_exact(bytes).ok()?;
-        window.resize(bytes, 0);
+        let mut window = pool::mapping(bytes).ok()?;
         self.check_within(&mut window).await.map(|(verdict, _)| verdict)
     }
 

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use memmap2::MmapOptions;
+use memmap2::{MmapMut, MmapOptions};
 
 /// The pool. One thread owns it.
 pub(crate) struct Pool<T> {
@@ -153,10 +153,15 @@ impl<T> Drop for Take<'_, T> {
     }
 }
 
-/// `count` buffers of `length` bytes from one mapping that lives as long as the process. Pages that are never used are
-/// never resident, which an allocator does not promise.
+/// Zeroed memory that goes back to the kernel when it is dropped. Pages that are never used are never resident, which an
+/// allocator does not promise.
+pub(crate) fn mapping(length: usize) -> io::Result<MmapMut> {
+    MmapOptions::new().len(length).map_anon()
+}
+
+/// `count` buffers of `length` bytes from one mapping that lives as long as the process.
 pub(crate) fn buffers(count: usize, length: usize) -> io::Result<impl Iterator<Item = &'static mut [u8]>> {
-    let memory = MmapOptions::new().len(count.saturating_mul(length)).map_anon()?;
+    let memory = mapping(count.saturating_mul(length))?;
     Ok(Box::leak(Box::new(memory)).chunks_exact_mut(length))
 }
 

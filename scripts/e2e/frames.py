@@ -11,6 +11,7 @@ import time
 
 VARINT, FIXED64, BYTES = 0, 1, 2
 _LITERAL_WITH_4_LENGTH_BYTES = 63 << 2
+_LONGEST_COPY = 64
 
 
 def varint(number):
@@ -52,6 +53,16 @@ def literal(content):
 def snappy(*contents):
     """A snappy block that holds the contents, one literal each."""
     return varint(sum(map(len, contents))) + b"".join(literal(content) for content in contents)
+
+
+def far_copies(content, offset):
+    """A snappy block of content that is one byte again and again from `offset` bytes on, with copies that reach as far back."""
+    whole = 2 * offset
+    copies = []
+    for start in range(whole, len(content), _LONGEST_COPY):
+        length = min(_LONGEST_COPY, len(content) - start)
+        copies.append(bytes([(length - 1) << 2 | 3]) + struct.pack("<I", offset))
+    return varint(len(content)) + literal(content[:whole]) + b"".join(copies)
 
 
 def now_ms():

@@ -19,6 +19,9 @@ BESIDE_BODIES = 6_000_000
 PIECE = 64 * 1024
 ATTEMPTS = 40
 
+FAR_DECODED = 24 * 1024 * 1024
+FAR_OFFSET = 100_000
+
 HEAD = (
     "POST /api/v1/write HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: snappy\r\n"
     "Content-Type: application/x-protobuf\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {}\r\n\r\n"
@@ -100,6 +103,20 @@ class Memory(Case):
             self.assertEqual(stack.stored(), SENDERS * bodies.samples, f"samples stored; {stack.where()}")
             if highest > BODY_MEMORY + BESIDE_BODIES:
                 raise Failure(f"expected at most BODY_MEMORY + {BESIDE_BODIES:,} bytes resident; saw {highest:,}")
+
+    def test_the_window_of_a_body_that_reaches_far_back_is_given_back(self):
+        unknown = frames.field(15, bytes(FAR_DECODED))
+        decoded = frames.series({"__name__": "far"}, 1.0, frames.now_ms()) + unknown
+        body = frames.far_copies(decoded, FAR_OFFSET)
+        with Stack("far-copies", prometheus=False) as stack:
+            before = resident_bytes(stack.remora.process.pid)
+            resident = Resident(stack.remora.process.pid)
+            self.assert_answer(stack.remora.post(body), 204)
+            highest = resident.finish()
+            after = resident_bytes(stack.remora.process.pid)
+            print(f"       {before:,} bytes resident before, {highest:,} at most, {after:,} after", flush=True)
+            self.assertGreater(highest, before + FAR_DECODED // 2, "the body took its window")
+            self.assertLess(after, before + len(body) + 2_000_000, "the window is given back")
 
 
 if __name__ == "__main__":
