@@ -66,7 +66,7 @@ FULL = Plan(
 )
 
 QUICK = Plan(
-    cells=(Cell(30_000, 8), Cell(100_000, 8), Cell(30_000, 8, AES_256)),
+    cells=(Cell(30_000, 8), Cell(100_000, 8)),
     turns=3,
     seconds=1,
     paces=(Pace(30_000),),

@@ -1,6 +1,7 @@
 """Contenders take turns under load, in another order each time; what each costs is divided within its turn."""
 
 import random
+from functools import partial
 from typing import NamedTuple
 
 import load
@@ -9,6 +10,10 @@ from numbers_of import median_of, median_ratio
 
 # vmagent holds what it has accepted, which takes gigabytes beyond this many bytes under way.
 VMAGENT_BYTES = 100_000_000
+# Seconds of load before the first turn.
+WARM_UP = 1
+# Stands among the contenders for the sink without a proxy.
+ALONE = "sink alone"
 
 
 class Measured(NamedTuple):
@@ -47,13 +52,9 @@ def fits(contender, cell):
     return contender.name != "vmagent" or cell.bytes * cell.connections <= VMAGENT_BYTES
 
 
-def interleaved(running, turns, once):
-    """[{name: measured}]: every turn has everybody once, in random order."""
-    results = []
-    for _ in range(turns):
-        order = random.sample(running, len(running))
-        results.append({one.contender.name: once(one) for one in order})
-    return results
+def interleaved(calls, turns):
+    """[{name: measured}] of {name: call}: every turn has everybody once, in random order."""
+    return [{name: calls[name]() for name in random.sample(list(calls), len(calls))} for _ in range(turns)]
 
 
 def of_process(running, drive):
@@ -72,8 +73,8 @@ def saturated(running, cell, body, plan):
         return Measured(spent / seen.accepted if seen.accepted else None, seen)
 
     for one in running:
-        once(one, 1)
-    turns = interleaved(running, plan.turns, once)
+        once(one, WARM_UP)
+    turns = interleaved({one.contender.name: partial(once, one) for one in running}, plan.turns)
     return [saturated_row(one.contender.name, turns) for one in running]
 
 
@@ -90,18 +91,25 @@ def saturated_row(name, turns):
 
 
 def paced(running, pace, body, plan, plain_port):
-    """Rows at a fixed rate. The sink without a proxy and without TLS is what latency is added to."""
+    """Rows at a fixed rate. Latency is what a proxy adds to the sink's own, without TLS, in the same turn."""
 
     def drive(port):
         return load.pace(port, body, pace.rate, plan.pace_seconds)
 
     def once(one):
-        alone = drive(plain_port).median_us
         spent, seen = of_process(one, lambda: drive(one.port))
-        return Measured(spent / seen.requests, seen, seen.median_us - alone)
+        return Measured(spent / seen.requests, seen)
 
-    turns = interleaved(running, plan.pace_turns, once)
+    calls = {one.contender.name: partial(once, one) for one in running}
+    calls[ALONE] = lambda: Measured(None, drive(plain_port))
+    turns = [with_added(turn) for turn in interleaved(calls, plan.pace_turns)]
     return [paced_row(one.contender.name, turns) for one in running]
+
+
+def with_added(turn):
+    """The turn with what each proxy adds to the sink's median."""
+    alone = turn[ALONE].seen.median_us
+    return {name: one._replace(added_us=one.seen.median_us - alone) for name, one in turn.items()}
 
 
 def paced_row(name, turns):
