@@ -29,7 +29,7 @@ class Ground:
         self.emulator = Emulator(folder).start()
         self.roots = folder / "roots.pem"
         self.roots.write_text(self._emulators_roots() + certificate.read_text())
-        self.sink = Sink(folder, self.roots).start()
+        self.sink = Sink(folder, certificate, self.roots).start()
         self.contenders = [*self._builds(builds), Nginx(), HaproxyHttp(), HaproxyTcp(), Caddy(), Floor(), Vmagent()]
 
     def _emulators_roots(self):

@@ -1,44 +1,17 @@
-"""What the contenders forward to: an nginx that takes everything and answers 204, by TLS 1.3 and without TLS."""
+"""What the contenders forward to: takes each request as a whole, then answers 204; by TLS 1.3 and without TLS.
 
+It is a program of ours because nginx's `return` answers before the body is there. A proxy that sees that drops connections
+which it would keep.
+"""
+
+import os
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 from cells import AES_128, AES_256
 from process import Process, free_port, wait_for
-from programs import program
 from web import fetch
-
-CONFIG = """\
-daemon off;
-master_process off;
-pid {folder}/sink.pid;
-error_log {folder}/sink-errors.log;
-events {{ worker_connections 8192; }}
-http {{
-    access_log off;
-    keepalive_requests 1000000000;
-    keepalive_timeout 1h;
-    client_max_body_size 64m;
-    client_body_buffer_size 256k;
-    client_body_temp_path {folder}/sink-bodies;
-    proxy_temp_path {folder}/sink-unused;
-    fastcgi_temp_path {folder}/sink-unused;
-    uwsgi_temp_path {folder}/sink-unused;
-    scgi_temp_path {folder}/sink-unused;
-    ssl_certificate {folder}/certificate.pem;
-    ssl_certificate_key {folder}/key.pem;
-    ssl_protocols TLSv1.3;
-    {servers}
-    server {{ listen 127.0.0.1:{plain} backlog=4096; location / {{ return 204; }} }}
-}}
-"""
-SERVER = """\
-server {{
-        listen 127.0.0.1:{port} ssl backlog=4096;
-        ssl_conf_command Ciphersuites {suite};
-        location / {{ return 204; }}
-    }}"""
 
 
 class Upstream(NamedTuple):
@@ -62,16 +35,15 @@ def make_certificate(folder):
 
 
 class Sink:
-    """The nginx at the end; one process for all ciphers."""
+    """The program at the end, with a port for each cipher."""
 
-    def __init__(self, folder, roots):
+    def __init__(self, folder, certificate, roots):
         self._roots = roots
         self._ports = {suite: free_port() for suite in (AES_128, AES_256)}
         self.plain_port = free_port()
-        config = folder / "sink.conf"
-        servers = "\n    ".join(SERVER.format(port=port, suite=suite) for suite, port in self._ports.items())
-        config.write_text(CONFIG.format(folder=folder, servers=servers, plain=self.plain_port))
-        self.process = Process("sink", [program("nginx"), "-c", config], folder / "sink.log")
+        addresses = [f"127.0.0.1:{port}" for port in (self.plain_port, *self._ports.values())]
+        command = [Path(os.environ["BENCH_BIN_DIR"]) / "sink", certificate, folder / "key.pem", *addresses]
+        self.process = Process("sink", command, folder / "sink.log")
 
     def start(self):
         """Starts it and waits until it answers."""
