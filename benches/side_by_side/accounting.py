@@ -7,7 +7,7 @@ from remora import resident_bytes
 
 
 def processor_us(pid):
-    """Processor time of all threads that there are, user and system, in µs (Documentation/scheduler/sched-stats.rst)."""
+    """Processor time of all threads there are, user and system, in µs (Documentation/scheduler/sched-stats.rst)."""
     return sum(int(text.split()[0]) for text in _of_threads(pid, "schedstat")) / 1000
 
 

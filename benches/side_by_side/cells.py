@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from numbers_of import size
+from figures import size
 
 AES_128, AES_256 = "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"
 SIZES = (1_000, 30_000, 100_000, 1_000_000, 4_000_000)

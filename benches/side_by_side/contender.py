@@ -54,7 +54,7 @@ FIELDS = {
 
 
 class Contender:
-    """One of them. `authorizes` says that Authorization is its to set, `bodies_survive` that it forwards bodies as they came."""
+    """One of them. `authorizes`: Authorization is its to set. `bodies_survive`: it forwards bodies as they came."""
 
     name = ""
     about = ""

@@ -1,4 +1,4 @@
-"""Before anything is measured: every body arrives bit for bit, with exactly one Authorization that the contender set."""
+"""Before anything is measured: every body arrives bit for bit, with one Authorization, which the contender set."""
 
 import http.client
 import threading
@@ -34,7 +34,7 @@ def wrong(contender, sent, arrived):
         differences = Counter(sent) - Counter(request.body for request in arrived)
         if differences or len(sent) != len(arrived):
             lost = sum(differences.values())
-            return f"expected {len(sent)} bodies bit for bit; {len(arrived)} arrived, {lost} of those sent are not among them"
+            return f"expected {len(sent)} bodies bit for bit; {len(arrived)} arrived, {lost} of those sent not among them"
     if contender.authorizes:
         for request in arrived:
             if len(request.authorizations) != 1 or request.authorizations[0] == FOREIGN:

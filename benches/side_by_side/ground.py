@@ -8,7 +8,7 @@ from pathlib import Path
 from cells import SIZES
 from contender import Floor, Remora, Vmagent
 from emulator import Emulator
-from numbers_of import YARDSTICK
+from figures import YARDSTICK
 from process import Failure
 from proxies import Caddy, HaproxyHttp, HaproxyTcp, Nginx
 from sink import Sink, make_certificate

@@ -23,7 +23,7 @@ class Idle(NamedTuple):
 
 
 def idle(contenders, folder, upstream, body, seconds, connections=0):
-    """{name: Idle} of fresh processes that have forwarded a request on each of their connections, all at the same time."""
+    """{name: Idle} of fresh processes, all at the same time, once a request came through on each of their connections."""
     running, senders = [], {}
     try:
         for contender in contenders:

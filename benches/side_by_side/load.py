@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from numbers_of import median, percentile
+from figures import median, percentile
 from process import Failure
 from programs import program
 
@@ -56,8 +56,8 @@ def saturate(port, body, connections, seconds):
     """As many requests as go through in that time, each connection with one under way."""
     script = Path(body).with_suffix(".lua")
     script.write_text(SCRIPT.format(body=body))
-    command = [program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", script]
-    return read(_printed([*command, f"http://127.0.0.1:{port}{PATH}"], seconds + 60))
+    command = [program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency"]
+    return read(_printed([*command, "-s", script, f"http://127.0.0.1:{port}{PATH}"], seconds + 60))
 
 
 class Paced(NamedTuple):

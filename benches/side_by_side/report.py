@@ -4,7 +4,7 @@ import csv
 import io
 from typing import NamedTuple
 
-from numbers_of import figure
+from figures import figure
 
 MEBIBYTE = 1024 * 1024
 

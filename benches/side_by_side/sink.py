@@ -1,7 +1,7 @@
 """What the contenders forward to: takes each request as a whole, then answers 204; by TLS 1.3 and without TLS.
 
-It is a program of ours because nginx's `return` answers before the body is there. A proxy that sees that drops connections
-which it would keep.
+It is a program of ours because nginx's `return` answers before the body is there. A proxy that sees that drops
+connections which it would keep.
 """
 
 import os

@@ -3,7 +3,7 @@
 import socket
 import time
 
-from numbers_of import median
+from figures import median
 from process import Failure
 
 LONGEST = 30

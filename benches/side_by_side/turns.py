@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import load
 from accounting import processor_us
-from numbers_of import median_of, median_ratio
+from figures import median_of, median_ratio
 
 # vmagent holds what it has accepted, which takes gigabytes beyond this many bytes under way.
 VMAGENT_BYTES = 100_000_000

@@ -2,10 +2,10 @@
 
 import unittest
 
-from numbers_of import figure, median, median_of, median_ratio, percentile, size
+from figures import figure, median, median_of, median_ratio, percentile, size
 
 
-class Numbers(unittest.TestCase):
+class Figures(unittest.TestCase):
     """Medians, ratios within turns, and how numbers are printed."""
 
     def test_a_ratio_is_taken_within_its_turn(self):
