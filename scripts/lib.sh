@@ -63,16 +63,28 @@ need() {
 # are absent or out of date.
 need_unpacked() {
     have "$1" && return
-    local unpacked=$tools_dir/$1
-    if [ ! -x "$unpacked/usr/bin/$1" ]; then
+    local unpacked=$tools_dir/$1 binary libraries
+    if ! binary=$(unpacked_binary "$unpacked" "$1"); then
         have apt-get || die "needs $1 on PATH"
         note "unpacking Debian's $2 into $unpacked"
         mkdir -p "$unpacked"
         fetch_package "$2" "$unpacked" ||
             { as_root apt-get update -qq >/dev/null 2>&1 && fetch_package "$2" "$unpacked"; } ||
             die "apt-get could not download $2; run: sudo apt-get update"
+        binary=$(unpacked_binary "$unpacked" "$1") || die "Debian's $2 has no $1"
     fi
-    declare -gx "$3=$(realpath "$unpacked")/usr/bin/$1"
+    libraries=$(ldd "$binary" 2>/dev/null | sed -nE 's/^\s*(\S+) => not found$/\1/p' | paste -sd ' ')
+    [ -z "$libraries" ] || die "$1 needs libraries that are not installed: $libraries"
+    declare -gx "$3=$(realpath "$binary")"
+}
+
+# unpacked_binary FOLDER COMMAND: where it is; 1 when it is not there.
+unpacked_binary() {
+    local place
+    for place in "$1/usr/bin/$2" "$1/usr/sbin/$2"; do
+        [ ! -x "$place" ] || { echo "$place" && return; }
+    done
+    return 1
 }
 
 need_prometheus() { need_unpacked prometheus prometheus PROMETHEUS_BIN; }

@@ -1,0 +1,77 @@
+"""What is measured: lengths of bodies, connections, ciphers; and for how long."""
+
+from typing import NamedTuple
+
+from figures import size
+
+AES_128, AES_256 = "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"
+SIZES = (1_000, 30_000, 100_000, 1_000_000, 4_000_000)
+_SHORT = {AES_128: "AES-128", AES_256: "AES-256"}
+
+
+class Cell(NamedTuple):
+    """One line of the matrix: every contender is driven to its limit with it."""
+
+    bytes: int
+    connections: int
+    suite: str = AES_128
+
+    @property
+    def name(self):
+        """As --only sees it."""
+        plural = "s" if self.connections > 1 else ""
+        return f"{size(self.bytes)}, {self.connections} connection{plural}, {_SHORT[self.suite]}"
+
+
+class Pace(NamedTuple):
+    """A body posted at a sidecar's real rate."""
+
+    bytes: int
+    rate: int = 50
+    suite: str = AES_128
+
+    @property
+    def name(self):
+        """As --only sees it."""
+        return f"{size(self.bytes)}, {self.rate} requests/s"
+
+
+class Plan(NamedTuple):
+    """A run: its cells, its turns, and the seconds of each turn."""
+
+    cells: tuple
+    turns: int
+    seconds: int
+    paces: tuple
+    pace_turns: int
+    pace_seconds: int
+    idle_seconds: int
+    starts: int
+
+
+FULL = Plan(
+    cells=(
+        *(Cell(each, 8) for each in SIZES),
+        *(Cell(each, connections) for each in (30_000, 100_000) for connections in (1, 64)),
+        Cell(4_000_000, 64),
+        *(Cell(each, 8, AES_256) for each in (30_000, 100_000)),
+    ),
+    turns=7,
+    seconds=2,
+    paces=(Pace(30_000), Pace(100_000)),
+    pace_turns=3,
+    pace_seconds=10,
+    idle_seconds=20,
+    starts=9,
+)
+
+QUICK = Plan(
+    cells=(Cell(30_000, 8), Cell(100_000, 8)),
+    turns=3,
+    seconds=1,
+    paces=(Pace(30_000),),
+    pace_turns=1,
+    pace_seconds=4,
+    idle_seconds=10,
+    starts=3,
+)

@@ -1,0 +1,46 @@
+"""The statistics of interleaved turns, and numbers as they are printed. Pure functions."""
+
+import statistics
+
+YARDSTICK = "nginx"
+
+
+def median(values):
+    """The median; None of nothing."""
+    values = [value for value in values if value is not None]
+    return statistics.median(values) if values else None
+
+
+def percentile(values, percent):
+    """The value that `percent` in a hundred do not exceed (nearest rank); None of nothing."""
+    ranked = sorted(values)
+    return ranked[max(0, -(-len(ranked) * percent // 100) - 1)] if ranked else None
+
+
+def ratio(value, base):
+    """value / base; None where there is no base."""
+    return value / base if value is not None and base else None
+
+
+def median_ratio(turns, name, pick, base=YARDSTICK):
+    """The median of a contender's ratios to `base`, each within one turn, so that what disturbs a turn disturbs both.
+
+    `turns` is a list of {contender: measured}; `pick` takes the number out of what was measured.
+    """
+    both = [turn for turn in turns if name in turn and base in turn]
+    return median(ratio(pick(turn[name]), pick(turn[base])) for turn in both)
+
+
+def median_of(turns, name, pick):
+    """The median of a contender's numbers."""
+    return median(pick(turn[name]) for turn in turns if name in turn)
+
+
+def size(number):
+    """Bytes as people say them: 30 KB, 4 MB."""
+    return f"{number // 1_000_000} MB" if number >= 1_000_000 else f"{number // 1000} KB"
+
+
+def figure(value, digits=0):
+    """A number for a table; an empty cell for None."""
+    return "" if value is None else f"{value:,.{digits}f}"

@@ -1,0 +1,87 @@
+"""What all measurements stand on: the bodies, the sink, the emulator that issues tokens, and the contenders."""
+
+import os
+import resource
+import subprocess
+from pathlib import Path
+
+from cells import SIZES
+from contender import Floor, Remora, Vmagent
+from emulator import Emulator
+from figures import YARDSTICK
+from process import Failure
+from proxies import Caddy, HaproxyHttp, HaproxyTcp, Nginx
+from sink import Sink, make_certificate
+
+REAL_BODY = Path(__file__).resolve().parents[2] / "core/tests/vectors/prometheus-2.42-10000-samples.snappy"
+# Descriptors that a run needs at most: a thousand idle connections to each contender.
+DESCRIPTORS = 16_384
+
+
+class Ground:
+    """Started once for a run, in a folder of its own."""
+
+    def __init__(self, folder, builds):
+        self.folder = folder
+        raise_descriptors()
+        self.bodies = make_bodies(folder)
+        certificate = make_certificate(folder)
+        self.emulator = Emulator(folder).start()
+        self.roots = folder / "roots.pem"
+        self.roots.write_text(self._emulators_roots() + certificate.read_text())
+        self.sink = Sink(folder, certificate, self.roots).start()
+        self.contenders = [*self._builds(builds), Nginx(), HaproxyHttp(), HaproxyTcp(), Caddy(), Floor(), Vmagent()]
+
+    def _emulators_roots(self):
+        return Path(self.emulator.remora_environment()["SSL_CERT_FILE"]).read_text()
+
+    def _builds(self, builds):
+        return [Remora(name, binary, self.emulator, settings) for name, binary, settings in builds]
+
+    def body(self, size):
+        """The content of the body of that length, or a little less."""
+        return self.bodies[size].read_bytes()
+
+
+def builds(words):
+    """[(label, path, settings)] of LABEL=PATH[,NAME=VALUE…]; without any, REMORA_BIN with each extent of its check."""
+    if not words:
+        return [(f"remora-{extent}", os.environ["REMORA_BIN"], {"CHECK": extent}) for extent in ("off", "wire", "full")]
+    made = [build(word) for word in words]
+    if len({label for label, _path, _settings in made}) < len(made):
+        raise Failure("expected another LABEL for each --remora")
+    return made
+
+
+def build(word):
+    """(label, path, settings) of one LABEL=PATH[,NAME=VALUE…]."""
+    first, *rest = word.split(",")
+    label, _, path = first.partition("=")
+    if not label or not path or not all("=" in setting for setting in rest):
+        raise Failure(f"expected --remora LABEL=PATH[,NAME=VALUE…]; saw {word!r}")
+    return label, path, dict(setting.split("=", 1) for setting in rest)
+
+
+def wanted(part, contenders, texts):
+    """Those whose line `PART: NAME` contains every text, with the yardstick when there is any."""
+    chosen = [one for one in contenders if all(text in f"{part}: {one.name}" for text in texts)]
+    return [one for one in contenders if one in chosen or (chosen and one.name == YARDSTICK)]
+
+
+def make_bodies(folder):
+    """Bodies of all lengths; {length: path}."""
+    made = folder / "bodies"
+    made.mkdir()
+    command = [Path(os.environ["BENCH_BIN_DIR"]) / "bodies", REAL_BODY, made, *SIZES]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode != 0:
+        raise Failure(f"expected bodies; saw {done.stderr}")
+    return {size: made / f"{size}.snappy" for size in SIZES}
+
+
+def raise_descriptors():
+    """As many as are allowed; the contenders inherit them."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
+        raise Failure(f"expected to be allowed {DESCRIPTORS} open files; the hard limit is {hard} (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))

@@ -1,0 +1,74 @@
+"""What contenders hold and how often they wake while nobody asks them anything, alone and with idle senders."""
+
+import http.client
+import select
+import time
+from typing import NamedTuple
+
+from accounting import resident, wakeups
+from contender import CONNECTIONS, FIELDS
+from load import PATH
+from process import Failure
+
+IDLE_CONNECTIONS = 1000
+# What is done once after the last request should be done by then.
+QUIET = 2
+
+
+class Idle(NamedTuple):
+    """Resident bytes, and waking up in a minute."""
+
+    resident: int
+    wakeups: float
+
+
+def idle(contenders, folder, upstream, body, seconds, connections=0):
+    """{name: Idle} of fresh processes, all at the same time, once a request came through on each of their connections."""
+    running, senders = [], {}
+    try:
+        for contender in contenders:
+            one = contender.start(folder, upstream, CONNECTIONS if connections else None)
+            running.append(one.wait_until_forwarding(body))
+            senders[contender.name] = [_sender(one, body) for _ in range(connections)]
+            contender.settle(one)
+        time.sleep(QUIET)
+        found = _watch(running, seconds)
+        for name, opened in senders.items():
+            _must_be_open(name, opened)
+        return found
+    finally:
+        for opened in senders.values():
+            for connection in opened:
+                connection.close()
+        for one in running:
+            one.kill()
+
+
+def _watch(running, seconds):
+    before = {one: wakeups(one.pid) for one in running}
+    time.sleep(seconds)
+    return {
+        one.contender.name: Idle(resident(one.pid), (wakeups(one.pid) - woken) * 60 / seconds)
+        for one, woken in before.items()
+    }
+
+
+def _sender(one, body):
+    connection = http.client.HTTPConnection("127.0.0.1", one.port, timeout=30)
+    connection.request("POST", PATH, body, FIELDS)
+    answer = connection.getresponse()
+    answer.read()
+    if not 200 <= answer.status < 300:
+        raise Failure(f"expected {one.contender.name} to forward for every sender; it answered {answer.status}")
+    return connection
+
+
+def _must_be_open(name, opened):
+    poll = select.poll()
+    for connection in opened:
+        if connection.sock is None:
+            raise Failure(f"expected {name} to keep its connections; it closed one with its answer")
+        poll.register(connection.sock, select.POLLIN)
+    closed = len(poll.poll(0))
+    if closed:
+        raise Failure(f"expected {name} to keep {len(opened)} idle connections; it closed {closed}")
