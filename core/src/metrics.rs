@@ -91,7 +91,7 @@ pub trait Sink {
 }
 
 /// Counters of one family, one for each value of its label. One thread owns them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tally<const N: usize>([Cell<u64>; N]);
 
 impl<const N: usize> Tally<N> {
@@ -107,6 +107,11 @@ impl<const N: usize> Tally<N> {
         }
     }
 
+    /// Adds those that another thread counted.
+    pub fn include(&self, other: &Self) {
+        other.0.iter().enumerate().for_each(|(place, counter)| self.add(place, counter.get()));
+    }
+
     /// Hands all of them over.
     pub fn report(&self, family: &Family, to: &mut dyn Sink) {
         to.values(family, &mut self.0.iter().map(|counter| Value::Whole(counter.get())));
@@ -116,5 +121,21 @@ impl<const N: usize> Tally<N> {
 impl<const N: usize> Default for Tally<N> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_threads_counted_adds_up_place_by_place() {
+        let (all, other) = (Tally::<3>::new(), Tally::<3>::new());
+        all.add(0, 1);
+        other.add(0, 2);
+        other.add(2, 5);
+        all.include(&other);
+        assert_eq!(all.0.each_ref().map(Cell::get), [3, 0, 5]);
+        assert_eq!(other.0.each_ref().map(Cell::get), [2, 0, 5]);
     }
 }

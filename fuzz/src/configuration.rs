@@ -39,6 +39,7 @@ const NAMES: &[&str] = &[
     "MAX_BODY_BYTES",
     "MAX_CONNECTIONS",
     "MAX_IN_FLIGHT",
+    "THREADS",
     "UPSTREAM_TIMEOUT",
     "REFUSAL_HOLD",
     "RATE_LIMIT_STATUS",

@@ -65,6 +65,25 @@ pub struct Limits {
     pub max_connections: usize,
     /// Requests forwarded at once, which is also the bound on connections to the ingestion endpoint.
     pub max_in_flight: usize,
+    /// Threads that forward. The bounds above are for all of them together, except the one on a body.
+    pub threads: usize,
+}
+
+impl Limits {
+    /// What the thread in this place may use; what is left over of a division is the first threads'.
+    pub(crate) const fn part(self, place: usize) -> Self {
+        Self {
+            body_memory: self.body_memory / self.threads,
+            max_connections: self.share(self.max_connections, place),
+            max_in_flight: self.share(self.max_in_flight, place),
+            ..self
+        }
+    }
+
+    const fn share(self, whole: usize, place: usize) -> usize {
+        let left_over = whole % self.threads;
+        whole / self.threads + if place < left_over { 1 } else { 0 }
+    }
 }
 
 /// How much of a body is checked before it is forwarded.
@@ -104,5 +123,23 @@ pub struct Proxy {
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Proxy").field("no_proxy", &self.no_proxy).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_all_threads_are_the_whole() {
+        let body_memory = 3 << 20;
+        let whole = Limits { body_memory, max_body_bytes: 1024, max_connections: 8, max_in_flight: 4, threads: 3 };
+        let parts: Vec<_> = (0..3).map(|place| whole.part(place)).collect();
+        let of = |limit: fn(&Limits) -> usize| parts.iter().map(limit).collect::<Vec<_>>();
+        assert_eq!(of(|part| part.body_memory), [1 << 20; 3]);
+        assert_eq!(of(|part| part.max_body_bytes), [1024; 3]);
+        assert_eq!((of(|part| part.max_connections), of(|part| part.max_in_flight)), (vec![3, 3, 2], vec![2, 1, 1]));
+        let one = Limits { threads: 1, ..whole };
+        assert_eq!(one.part(0), one);
     }
 }

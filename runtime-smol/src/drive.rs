@@ -5,22 +5,21 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::mem;
 use std::net::{Shutdown, TcpStream};
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use remora_core::forward::{Event, Exchange, Interest, Outcome, Outgoing, Peer, Refusal};
+use remora_core::forward::{Event, Exchange, Interest, Outcome, Outgoing, Page, Peer, Refusal};
 use remora_core::remote_write::Verdict;
 use remora_core::time::Instant;
-use remora_core::token::GrantId;
 use smol::future;
 
 use crate::body::Body;
 use crate::clock;
+use crate::crew::Mail;
 use crate::hub::{HEAD, Hub, SEALED_AT_ONCE, Slot};
 use crate::pool;
 use crate::reactor::{Alarm, Socket};
 use crate::report;
-use crate::secret::Bearer;
+use crate::tokens::Usable;
 use crate::upstream::{LinkError, Read, Upstream};
 
 /// Segments that are checked before other tasks have their turn: about a third of a millisecond.
@@ -66,7 +65,7 @@ struct Connection {
     excess: bool,
     /// The open request had a connection to Azure.
     attached: bool,
-    credential: Option<(GrantId, Rc<Bearer>)>,
+    credential: Option<Usable>,
     /// The traffic counters know of an open request.
     open: bool,
 }
@@ -118,10 +117,7 @@ impl Connection {
             Event::Connect { fresh } => self.connect(fresh).await,
             Event::Refresh => self.refresh().await,
             Event::Release { reusable } => self.release(reusable),
-            Event::Page(page) => match report::write(self.hub, page, &mut self.page) {
-                Some(length) => self.exchange.page_ready(self.hub.now(), length),
-                None => self.exchange.exhausted(self.hub.now()),
-            },
+            Event::Page(page) => self.write_page(page).await,
             Event::Report => {
                 let cause = self.hub.tokens.cause();
                 self.exchange.report(self.hub.now(), &cause);
@@ -129,6 +125,15 @@ impl Connection {
             Event::Answered(outcome) => self.answered(&outcome),
             Event::HalfClose => drop(self.stream.get_ref().shutdown(Shutdown::Write)),
             Event::Close => drop(self.stream.get_ref().shutdown(Shutdown::Both)),
+        }
+    }
+
+    /// The page tells of all threads.
+    async fn write_page(&mut self, page: Page) {
+        let others = self.hub.crew.ask(|answer| Mail::Census(page, answer)).await;
+        match report::write(self.hub, &others, page, &mut self.page) {
+            Some(length) => self.exchange.page_ready(self.hub.now(), length),
+            None => self.exchange.exhausted(self.hub.now()),
         }
     }
 

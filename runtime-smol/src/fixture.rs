@@ -1,13 +1,15 @@
 //! A hub for tests, with nobody who listens to it.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use smol::LocalExecutor;
+use smol::channel;
 
 use crate::config::{CheckLevel, Client, Config, Identity, Limits, Listen, TrustSource, WorkloadIdentity};
+use crate::crew::Crew;
 use crate::endpoint::Endpoint;
-use crate::hub::Hub;
+use crate::hub::{Hub, Plan};
 use crate::notice::{Notice, Observer};
 use crate::report::About;
 use crate::trust::Trust;
@@ -35,7 +37,13 @@ pub(crate) fn config(ingestion: &str, token_file: &Path) -> Config {
         listen: Listen { port: 1, admin_port: None, allowed_sources: Vec::new() },
         ingestion,
         identity: Identity::Workload(identity),
-        limits: Limits { body_memory: 64 << 10, max_body_bytes: 1 << 15, max_connections: 7, max_in_flight: 3 },
+        limits: Limits {
+            body_memory: 64 << 10,
+            max_body_bytes: 1 << 15,
+            max_connections: 7,
+            max_in_flight: 3,
+            threads: 1,
+        },
         upstream_timeout: Duration::from_secs(25),
         refusal_hold: Duration::from_secs(1800),
         pass_rate_limit: false,
@@ -54,6 +62,7 @@ pub(crate) fn hub(config: &Config, trust: &Trust) -> &'static Hub {
         identity: vec![("client_id", "client".to_owned())],
         settings: vec![("port", "1".to_owned())],
     };
-    let executor: &LocalExecutor<'_> = Box::leak(Box::new(LocalExecutor::new()));
-    Box::leak(Box::new(Hub::new(executor, config, trust, about, Box::new(Deaf)).unwrap()))
+    let plan = Plan::new(config, trust, about, Arc::new(Deaf)).unwrap();
+    let (crew, _) = Crew::muster(config.limits.threads).remove(0);
+    Box::leak(Box::new(Hub::new(&plan, crew, channel::unbounded().0).unwrap()))
 }

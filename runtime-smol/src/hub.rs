@@ -1,9 +1,11 @@
-//! What all connections of the process share, made once at the start.
+//! What all connections of a thread share, made once at the start.
 
 use std::cell::RefCell;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -11,19 +13,22 @@ use remora_core::forward::{Gateway, Outcome, Policy, Purpose, Readiness, Timeout
 use remora_core::remote_write::Level;
 use remora_core::time::Instant;
 use smol::LocalExecutor;
+use smol::channel::Sender;
 
 use crate::StartError;
 use crate::body::{Arena, SEGMENT, Segment};
 use crate::clock::{self, Clock};
 use crate::config::{CheckLevel, Config};
 use crate::connect::Connector;
-use crate::notice::{Notice, Observer};
+use crate::crew::{Crew, Mail};
+use crate::listen::FAREWELLS;
+use crate::notice::{Minute, Notice, Observer};
 use crate::pool::{Pool, buffers};
 use crate::proxy::Detour;
 use crate::reactor::Reactor;
 use crate::report::About;
 use crate::tls::{Client, Records};
-use crate::tokens::Tokens;
+use crate::tokens::{Known, Rejection, Tokens};
 use crate::traffic::Traffic;
 use crate::trust::Trust;
 use crate::upstream::{Idle, Upstream};
@@ -57,8 +62,31 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// The buffers of one sender connection: inbox and outbox.
 pub(crate) type Slot = (Segment, Segment);
 
+/// What the hubs of all threads are made of.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) clock: Clock,
+    config: Config,
+    tls: Client,
+    about: Arc<About>,
+    observer: Arc<dyn Observer>,
+}
+
+impl Plan {
+    pub(crate) fn new(
+        config: &Config,
+        trust: &Trust,
+        about: About,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, StartError> {
+        let tls = Client::new(&trust.certificates).map_err(StartError::Tls)?;
+        Ok(Self { clock: Clock::start(), config: config.clone(), tls, about: Arc::new(about), observer })
+    }
+}
+
 /// The shared state. One thread owns it, and it lives as long as the process.
 pub(crate) struct Hub {
+    pub(crate) crew: Crew,
     pub(crate) executor: &'static LocalExecutor<'static>,
     pub(crate) reactor: &'static Reactor,
     pub(crate) clock: Clock,
@@ -66,6 +94,8 @@ pub(crate) struct Hub {
     pub(crate) arena: Rc<Arena>,
     pub(crate) pages: Rc<Arena>,
     pub(crate) slots: Rc<Pool<Slot>>,
+    /// One for each connection that is turned away at a time.
+    pub(crate) farewells: Rc<Pool<()>>,
     /// One for each request that is forwarded at a time.
     pub(crate) responses: Rc<Pool<Segment>>,
     pub(crate) tokens: Tokens,
@@ -78,19 +108,12 @@ pub(crate) struct Hub {
     /// The one snappy window.
     pub(crate) windows: Rc<Pool<&'static mut [u8]>>,
     pub(crate) allowed_sources: Vec<IpNet>,
-    pub(crate) observer: Box<dyn Observer>,
-    pub(crate) about: About,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) about: Arc<About>,
     /// The projected service account token, where the identity is one.
     pub(crate) token_file: Option<PathBuf>,
     /// When the process started, in milliseconds since 1970.
     pub(crate) started: u64,
-}
-
-/// For what counts on the hub to see to the minute's end.
-impl Observer for &'static Hub {
-    fn notice(&self, notice: &Notice<'_>) {
-        Hub::notice(self, notice);
-    }
 }
 
 impl fmt::Debug for Hub {
@@ -100,43 +123,38 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(
-        executor: &'static LocalExecutor<'static>,
-        config: &Config,
-        trust: &Trust,
-        about: About,
-        observer: Box<dyn Observer>,
-    ) -> Result<Self, StartError> {
-        let clock = Clock::start();
+    /// The hub of the calling thread, with its part of the limits. Refused tokens go to `rejections`.
+    pub(crate) fn new(plan: &Plan, crew: Crew, rejections: Sender<Rejection>) -> Result<Self, StartError> {
+        let Plan { clock, config, about, observer, .. } = plan;
+        let clock = *clock;
         let reactor = Reactor::new(clock).map_err(StartError::System)?;
-        let limits = config.limits;
+        let limits = config.limits.part(crew.place());
         let buffers = |count, length| buffers(count, length).map_err(StartError::System);
         let slots = buffers(limits.max_connections, OUTBOX + INBOX)?.map(|slot| {
             let (outbox, inbox) = slot.split_at_mut(OUTBOX);
             (inbox, outbox)
         });
-        // The random keys of a hasher are randomness enough to spread refreshes.
-        let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
-        let seed = u32::try_from(random >> 32).unwrap_or_default();
         Ok(Self {
-            executor,
+            crew,
+            executor: Box::leak(Box::new(LocalExecutor::new())),
             reactor,
             clock,
             gateway: Gateway::new(clock.now(), policy(config)),
             arena: Pool::new(buffers(limits.body_memory / SEGMENT, SEGMENT)?),
             pages: Pool::new(buffers(PAGES, SEGMENT)?),
             slots: Pool::new(slots),
+            farewells: Pool::new(std::iter::repeat_n((), FAREWELLS)),
             responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)?),
-            tokens: Tokens::new(clock, seed),
-            connector: connector(reactor, config, trust)?,
+            tokens: Tokens::new(clock, rejections),
+            connector: connector(reactor, plan).map_err(StartError::System)?,
             idle: Idle::default(),
             traffic: Traffic::default(),
             sealed: RefCell::default(),
             head: RefCell::default(),
             windows: Pool::new(buffers(1, WINDOW)?),
             allowed_sources: config.listen.allowed_sources.clone(),
-            observer,
-            about,
+            observer: Arc::clone(observer),
+            about: Arc::clone(about),
             token_file: config.identity.token_file().map(Path::to_owned),
             started: clock.unix_ms_at(Instant::ZERO),
         })
@@ -170,6 +188,14 @@ impl Hub {
         self.tokens.usable().is_some() && self.gateway.readiness(self.now()) != Readiness::Draining
     }
 
+    /// Takes note of a change of the token.
+    pub(crate) fn learn(&self, known: Known) {
+        if known.is_fresh() {
+            self.gateway.token_granted();
+        }
+        self.tokens.learn(known);
+    }
+
     /// Takes note of an answer.
     pub(crate) fn answered(&'static self, outcome: &Outcome, text: &str) {
         let Outcome { status, upstream_status, purpose, body_bytes: bytes, counts, began } = *outcome;
@@ -188,6 +214,7 @@ impl Hub {
             self.traffic.wrote(self.now(), outcome);
             self.note_ages(outcome);
             self.begin_minute();
+            self.crew.tell_success(self.gateway.last_success());
         }
     }
 
@@ -207,23 +234,29 @@ impl Hub {
         self.begin_minute();
     }
 
-    /// Nothing runs in a minute in which nothing happens.
-    fn begin_minute(&'static self) {
-        if self.traffic.begin_minute() {
+    /// Nothing runs in a minute in which nothing happens. The first thread sees to the end of everybody's.
+    pub(crate) fn begin_minute(&'static self) {
+        if self.traffic.begin_minute() && !self.crew.tell_first() {
             let end = async {
                 async_io::Timer::after(MINUTE).await;
-                self.observer.notice(&Notice::Minute(self.traffic.end_minute()));
+                self.observer.notice(&Notice::Minute(self.end_minute().await));
             };
             self.executor.spawn(end).detach();
         }
     }
+
+    /// The minute of all threads. This one's own ends first: who begins another one meanwhile is heard.
+    async fn end_minute(&self) -> Minute {
+        let mut minute = self.traffic.end_minute();
+        self.crew.ask(Mail::EndMinute).await.iter().for_each(|other| minute.include(other));
+        minute
+    }
 }
 
-fn connector(reactor: &'static Reactor, config: &Config, trust: &Trust) -> Result<Connector, StartError> {
-    let tls = Client::new(&trust.certificates).map_err(StartError::Tls)?;
-    let detour = config.proxy.as_ref().map(|proxy| Detour::to(&config.ingestion, proxy));
-    let detour = detour.transpose().map_err(StartError::System)?.flatten();
-    Ok(Connector::new(reactor, config.ingestion.clone(), tls, detour))
+fn connector(reactor: &'static Reactor, plan: &Plan) -> io::Result<Connector> {
+    let config = &plan.config;
+    let detour = config.proxy.as_ref().map(|proxy| Detour::to(&config.ingestion, proxy)).transpose()?.flatten();
+    Ok(Connector::new(reactor, config.ingestion.clone(), plan.tls.clone(), detour))
 }
 
 fn policy(config: &Config) -> Policy {

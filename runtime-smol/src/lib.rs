@@ -1,14 +1,16 @@
 //! Remora's smol adapter: sockets, TLS, the clock, memory, and the exchange of tokens. It moves bytes and keeps time;
 //! what the bytes mean and what follows from them is decided in `remora-core`.
 //!
-//! One thread runs everything on one [`smol::LocalExecutor`]. Two kinds of work block and have threads of their own:
-//! the token exchange, on a thread that sleeps in between, and name resolution, on a thread that ends with it.
+//! One thread runs everything on one [`smol::LocalExecutor`]; where more are asked for, each of them does, and they share
+//! nothing while requests are forwarded. Two kinds of work block and have threads of their own: the token exchange, on a
+//! thread that sleeps in between, and name resolution, on a thread that ends with it.
 
 mod assertion;
 mod body;
 mod clock;
 pub mod config;
 mod connect;
+mod crew;
 mod drive;
 pub mod endpoint;
 mod file;
@@ -35,9 +37,9 @@ mod upstream;
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
-use smol::LocalExecutor;
-use smol::channel;
+use smol::channel::{self, Receiver};
 
 pub use identity::{Claims, Failure, Granted, exchange_once};
 pub use notice::{Minute, Notice, Observer};
@@ -48,8 +50,11 @@ pub use tls::TlsError;
 pub use trust::{Trust, TrustError};
 
 use config::Config;
-use hub::Hub;
+use crew::Crew;
+use hub::{Hub, Plan};
 use identity::Exchanger;
+use tokens::Rejection;
+use tokens::keeper::Keeper;
 
 /// Why the sidecar could not start.
 #[derive(Debug)]
@@ -77,10 +82,12 @@ impl std::error::Error for StartError {}
 /// Runs the sidecar until a signal stops it.
 ///
 /// The port opens before the first token; everything that needs the network is tried again until it works.
-pub fn run(config: &Config, trust: Trust, about: About, observer: Box<dyn Observer>) -> Result<Stopped, StartError> {
-    let executor: &'static LocalExecutor<'static> = Box::leak(Box::new(LocalExecutor::new()));
-    let hub = Hub::new(executor, config, &trust, about, observer)?;
-    let hub: &'static Hub = Box::leak(Box::new(hub));
+pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observer>) -> Result<Stopped, StartError> {
+    let plan = Plan::new(config, &trust, about, observer)?;
+    let (rejections, rejected) = channel::unbounded();
+    let mut crews = Crew::muster(config.limits.threads).into_iter();
+    let (crew, mailbox) = crews.next().ok_or_else(|| StartError::System(io::ErrorKind::InvalidInput.into()))?;
+    let hub: &'static Hub = Box::leak(Box::new(Hub::new(&plan, crew, rejections.clone())?));
     let exchanger = Exchanger::start(&config.identity, &trust, config.proxy.as_ref()).map_err(StartError::System)?;
     // Both stores of roots are built: the certificates are not needed twice.
     drop(trust);
@@ -90,20 +97,35 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Box<dyn Observ
     for (port, admin) in ports.into_iter().filter_map(|(port, admin)| port.map(|port| (port, admin))) {
         let listener = listen::bind(hub.reactor, port).map_err(|error| StartError::Bind(port, error))?;
         hub.observer.notice(&Notice::Listening { port });
-        executor.spawn(listen::accept(hub, listener, admin)).detach();
+        hub.executor.spawn(listen::accept(hub, listener, admin)).detach();
     }
-    let keep = async move { hub.tokens.keep(&exchanger, &hub.gateway, &hub).await };
-    executor.spawn(keep).detach();
+    let (end, ended) = channel::unbounded();
+    for crew in crews {
+        crew::start(&plan, crew, rejections.clone(), end.clone())?;
+    }
+    if config.limits.threads > 1 {
+        hub.executor.spawn(crew::attend(hub, mailbox)).detach();
+    }
+    keep_tokens(hub, exchanger, rejected);
 
     // Work in the executor's own future would be polled at every wakeup: it only waits for the end.
-    let (end, ended) = channel::bounded(1);
     let grace = config.shutdown_grace;
     let stop = async move {
         let stopped = stop::wait(hub, signals, grace).await;
         // The receiver waits below.
-        let _ = end.send(stopped).await;
+        let _ = end.send(Ok(stopped)).await;
     };
-    executor.spawn(stop).detach();
-    let stopped = hub.reactor.block_on(executor.run(async { ended.recv().await })).map_err(StartError::System)?;
-    Ok(stopped.unwrap_or(Stopped::Settled))
+    hub.executor.spawn(stop).detach();
+    let ended = hub.reactor.block_on(hub.executor.run(async { ended.recv().await })).map_err(StartError::System)?;
+    ended.unwrap_or(Ok(Stopped::Settled)).map_err(StartError::System)
+}
+
+/// Has the first thread see to the token of all.
+fn keep_tokens(hub: &'static Hub, exchanger: Exchanger, rejected: Receiver<Rejection>) {
+    // The random keys of a hasher are randomness enough to spread refreshes.
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
+    let seed = u32::try_from(random >> 32).unwrap_or_default();
+    let keeper: &'static Keeper = Box::leak(Box::new(Keeper::new(hub.clock, seed)));
+    hub.executor.spawn(async move { keeper.keep(&exchanger, hub).await }).detach();
+    hub.executor.spawn(keeper.replace_all(hub.executor, rejected)).detach();
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::rc::Rc;
 use std::time::Duration;
 
 use async_io::Timer;
@@ -11,6 +10,7 @@ use remora_core::forward::{Peer, reply};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use smol::future;
 
+use crate::crew::{self, Seat};
 use crate::drive;
 use crate::hub::{Hub, Slot};
 use crate::notice::Notice;
@@ -52,17 +52,16 @@ fn bind_both(port: u16) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts for ever. Nobody may write through the admin port.
+/// Accepts for ever, for all threads. Nobody may write through the admin port.
 pub(crate) async fn accept(hub: &'static Hub, listener: Socket<TcpListener>, admin: bool) {
-    let farewells = Pool::new(std::iter::repeat_n((), FAREWELLS));
     loop {
-        match next(hub, &listener).await {
-            Ok((stream, from)) => {
-                let peer = peer(from.ip(), if admin { None } else { Some(&hub.allowed_sources) });
-                admit(hub, &farewells, stream, peer);
-                // Accepting goes on as long as somebody knocks; the others want their turn.
-                future::yield_now().await;
-            }
+        let accepted = next(&listener).await.and_then(|(stream, from)| {
+            let peer = peer(from.ip(), if admin { None } else { Some(&hub.allowed_sources) });
+            crew::deal(hub, stream, peer)
+        });
+        match accepted {
+            // Accepting goes on as long as somebody knocks; the others want their turn.
+            Ok(()) => future::yield_now().await,
             Err(error) => {
                 hub.notice(&Notice::AcceptFailed { error: &error });
                 Timer::after(REST).await;
@@ -72,12 +71,12 @@ pub(crate) async fn accept(hub: &'static Hub, listener: Socket<TcpListener>, adm
 }
 
 /// The next connection and where it comes from.
-async fn next(hub: &Hub, listener: &Socket<TcpListener>) -> io::Result<(Socket<TcpStream>, SocketAddr)> {
+async fn next(listener: &Socket<TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
     loop {
         match listener.get_ref().accept() {
             Ok((stream, from)) => {
                 stream.set_nonblocking(true)?;
-                return Ok((Socket::new(hub.reactor, stream)?, from));
+                return Ok((stream, from));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 listener.drained();
@@ -88,7 +87,9 @@ async fn next(hub: &Hub, listener: &Socket<TcpListener>) -> io::Result<(Socket<T
     }
 }
 
-fn admit(hub: &'static Hub, farewells: &Rc<Pool<()>>, stream: Socket<TcpStream>, peer: Peer) {
+/// Serves a connection on this thread, or turns it away.
+pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, seat: Seat) -> io::Result<()> {
+    let stream = Socket::new(hub.reactor, stream)?;
     if let Some(slot) = slot(&hub.slots, peer) {
         let _ = stream.get_ref().set_nodelay(true);
         hub.traffic.connected();
@@ -96,23 +97,24 @@ fn admit(hub: &'static Hub, farewells: &Rc<Pool<()>>, stream: Socket<TcpStream>,
             let slot = drive::serve(hub, stream, peer, slot).await;
             hub.slots.give([slot]);
             hub.traffic.disconnected();
+            drop(seat);
         };
         hub.executor.spawn(serve).detach();
     } else {
         hub.traffic.turn_away();
         hub.notice(&Notice::Crowded);
-        if let Some(leave) = farewells.try_take() {
-            let farewells = Rc::clone(farewells);
+        if let Some(leave) = hub.farewells.try_take() {
             let turn_away = async move {
                 future::or(farewell(&stream), async {
                     Timer::after(FAREWELL).await;
                 })
                 .await;
-                farewells.give([leave]);
+                hub.farewells.give([leave]);
             };
             hub.executor.spawn(turn_away).detach();
         }
     }
+    Ok(())
 }
 
 /// A slot for a sender that sits there. Those who may not write never get the last quarter.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::identity::Failure;
 
-/// Takes notices. Called on the one thread that does everything: it must be quick.
-pub trait Observer {
+/// Takes notices. Called on the threads that forward: it must be quick.
+pub trait Observer: Send + Sync {
     /// Something happened.
     fn notice(&self, notice: &Notice<'_>);
 }
@@ -88,4 +88,14 @@ pub struct Minute {
     pub bytes: u64,
     /// Time from head to answer, summed up.
     pub busy: Duration,
+}
+
+impl Minute {
+    /// Adds what another thread counted.
+    pub(crate) fn include(&mut self, other: &Self) {
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.bytes += other.bytes;
+        self.busy += other.busy;
+    }
 }

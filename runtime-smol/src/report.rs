@@ -1,8 +1,10 @@
 //! What the process says about itself: `/metrics` and `/status`, written into segments like bodies are.
 //!
 //! Every number stands where it is counted: requests in the core, exchanges with Entra in [`exchanges`], the rest in the
-//! pools and counters of the [`Hub`]. Here they are brought together, and nothing runs between two requests for a page.
+//! pools and counters of the [`Hub`]. Here they are brought together, those of other threads as a [`Census`] that they are
+//! asked for, and nothing runs between two requests for a page.
 
+mod census;
 mod families;
 mod process;
 mod status;
@@ -18,6 +20,8 @@ use crate::assertion;
 use crate::body::{Body, SEGMENT};
 use crate::hub::Hub;
 use crate::identity::exchanges;
+
+pub(crate) use census::Census;
 
 /// What only the program knows: its name plate and the configuration it was given.
 #[derive(Clone, Debug)]
@@ -40,52 +44,54 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
 }
 
 /// Writes a page behind what is in `body`, which is empty; gives its length, or nothing where there is no room for it.
-pub(crate) fn write(hub: &Hub, page: Page, body: &mut Body) -> Option<usize> {
+/// `others` are the numbers of the other threads.
+pub(crate) fn write(hub: &Hub, others: &[Census], page: Page, body: &mut Body) -> Option<usize> {
+    let census = Census::with(hub, others, page);
     match page {
-        Page::Metrics(format) => write_metrics(hub, format, body).ok()?,
-        Page::Status => status::write(hub, body).ok()?,
+        Page::Metrics(format) => write_metrics(hub, &census, format, body).ok()?,
+        Page::Status => status::write(hub, &census, body).ok()?,
     }
     Some(body.len())
 }
 
 /// Writes the page of metrics to whatever takes text. Allocates nothing.
-fn write_metrics(hub: &Hub, format: Format, out: &mut dyn Write) -> fmt::Result {
+fn write_metrics(hub: &Hub, census: &Census, format: Format, out: &mut dyn Write) -> fmt::Result {
     let mut page = metrics::Page::new(format, out);
     let about = &hub.about;
     page.info(&families::BUILD, &[("version", about.version), ("target", &about.target), ("tls", about.tls)]);
-    report(hub, &mut page);
+    report(hub, census, &mut page);
     page.finish()
 }
 
 /// Everything but the name plate.
-fn report(hub: &Hub, to: &mut dyn Sink) {
-    for (family, value) in values(hub) {
+fn report(hub: &Hub, census: &Census, to: &mut dyn Sink) {
+    for (family, value) in values(hub, census) {
         to.values(family, &mut [value].into_iter());
     }
-    let upstream = [hub.responses.lent(), hub.idle.len()];
+    let upstream = [census.responses.lent, census.idle];
     to.values(&families::UPSTREAM_CONNECTIONS, &mut upstream.into_iter().map(whole));
-    hub.gateway.counters.report(to);
-    hub.tokens.exchanges.report(to);
+    census.counters.report(to);
+    census.exchanges.report(to);
     process::report(hub.started, to);
 }
 
-/// The hub's families of one series each, in the order of the page.
-fn values(hub: &Hub) -> [(&'static Family, Value); 13] {
-    let (now, traffic) = (hub.now(), &hub.traffic);
+/// The families of one series each, in the order of the page.
+fn values(hub: &Hub, census: &Census) -> [(&'static Family, Value); 13] {
+    let now = hub.now();
     let time = |at: Option<Instant>| Value::Whole(at.map_or(0, |at| hub.clock.unix_ms_at(at) / 1000));
     let bytes = |segments: usize| whole(segments.saturating_mul(SEGMENT));
     [
         (&families::READY, Value::Whole(hub.is_sound().into())),
-        (&families::LAST_SUCCESS, time(hub.gateway.last_success())),
+        (&families::LAST_SUCCESS, time(census.last_success)),
         (&families::HOLD, Value::Milli(milliseconds(hub.gateway.holds_for(now)))),
-        (&families::OLDEST, Value::Milli(milliseconds(traffic.oldest()))),
-        (&families::IN_FLIGHT, whole(traffic.open())),
-        (&families::FORWARDS_LIMIT, whole(hub.responses.size())),
-        (&families::CONNECTIONS, whole(traffic.connections())),
-        (&families::CONNECTIONS_LIMIT, whole(hub.slots.size())),
-        (&families::CONNECTIONS_REJECTED, Value::Whole(traffic.turned_away())),
-        (&families::BODY_MEMORY, bytes(hub.arena.size())),
-        (&families::BODY_MEMORY_USED, bytes(hub.arena.lent())),
+        (&families::OLDEST, Value::Milli(milliseconds(census.oldest.1))),
+        (&families::IN_FLIGHT, whole(census.open)),
+        (&families::FORWARDS_LIMIT, whole(census.responses.all)),
+        (&families::CONNECTIONS, whole(census.connections)),
+        (&families::CONNECTIONS_LIMIT, whole(census.slots.all)),
+        (&families::CONNECTIONS_REJECTED, Value::Whole(census.turned_away)),
+        (&families::BODY_MEMORY, bytes(census.segments.all)),
+        (&families::BODY_MEMORY_USED, bytes(census.segments.lent)),
         (&families::TOKEN_EXPIRY, time(hub.tokens.expires())),
         (&families::ASSERTION_EXPIRY, Value::Whole(assertion_expiry(hub).unwrap_or_default())),
     ]

@@ -9,6 +9,7 @@ use async_signal::{Signal, Signals};
 use smol::future;
 use smol::stream::StreamExt as _;
 
+use crate::crew::Mail;
 use crate::hub::Hub;
 use crate::notice::Notice;
 
@@ -30,18 +31,36 @@ pub(crate) fn signals() -> io::Result<Signals> {
 /// Completes when the process is to end.
 pub(crate) async fn wait(hub: &'static Hub, mut signals: Signals, grace: Duration) -> Stopped {
     next(&mut signals).await;
+    hub.crew.tell(|| Mail::Drain);
     hub.gateway.drain();
-    hub.observer.notice(&Notice::Stopping { open: hub.traffic.open() });
+    hub.observer.notice(&Notice::Stopping { open: open(hub).await });
     let settled = async {
-        hub.traffic.settle(hub.clock).await;
+        settle(hub).await;
         Stopped::Settled
     };
     let overdue = async {
         Timer::after(grace).await;
-        Stopped::Overdue(hub.traffic.open())
+        Stopped::Overdue(open(hub).await)
     };
     let again = async { Stopped::Again(next(&mut signals).await) };
     future::or(settled, future::or(again, overdue)).await
+}
+
+/// Requests that are open on any thread.
+async fn open(hub: &Hub) -> usize {
+    let others = hub.crew.ask(Mail::Open).await;
+    others.into_iter().fold(hub.traffic.open(), usize::saturating_add)
+}
+
+/// Completes when no thread had to wait for its senders: while one did, another may have been sent something.
+async fn settle(hub: &Hub) {
+    loop {
+        let others = hub.crew.ask(Mail::Settle).await;
+        let waited = hub.traffic.settle(hub.clock).await;
+        if !waited && !others.contains(&true) {
+            return;
+        }
+    }
 }
 
 /// The number of the next signal.

@@ -97,6 +97,11 @@ impl Traffic {
         self.last_refused.borrow().clone()
     }
 
+    /// When a write was last answered.
+    pub(crate) fn last_write(&self) -> Instant {
+        self.last_write.get()
+    }
+
     /// Counts a write.
     pub(crate) fn wrote(&self, now: Instant, outcome: &Outcome) {
         self.last_write.set(now);
@@ -127,17 +132,19 @@ impl Traffic {
         }
     }
 
-    /// Completes when nothing is open and no sender has more to say.
-    pub(crate) async fn settle(&self, clock: crate::clock::Clock) {
+    /// Completes when nothing is open and no sender has more to say; tells whether that took time.
+    pub(crate) async fn settle(&self, clock: crate::clock::Clock) -> bool {
+        let mut waited = false;
         loop {
             let less = self.less.listen();
             match self.settled(clock.now()) {
-                Some(at) if at <= clock.now() => return,
+                Some(at) if at <= clock.now() => return waited,
                 Some(at) => {
                     smol::future::or(clock.until(at), less).await;
                 }
                 None => less.await,
             }
+            waited = true;
         }
     }
 }

@@ -4,8 +4,8 @@
 //!
 //! No time is read here: the minute's end is a notice like the others, and comes only when something happened.
 
-use std::cell::RefCell;
 use std::fmt::Display;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use remora_smol::{Failure, Minute, Notice, Observer};
@@ -21,10 +21,10 @@ const MOST_KINDS: usize = 32;
 /// Longest part of a text that tells failures apart, in bytes.
 const MOST_TEXT: usize = 80;
 
-/// Turns notices into lines.
+/// Turns notices into lines, those of all threads together.
 pub(crate) struct Journal {
     log: Log,
-    told: RefCell<Vec<(Kind, Told)>>,
+    told: Mutex<Vec<(Kind, Told)>>,
 }
 
 /// What makes two failures equal.
@@ -111,12 +111,17 @@ impl Observer for Journal {
 
 impl Journal {
     pub(crate) fn new(log: Log) -> Self {
-        Self { log, told: RefCell::default() }
+        Self { log, told: Mutex::default() }
+    }
+
+    /// Held while a line is written, by who tells a failure; success never waits for it.
+    fn told(&self) -> MutexGuard<'_, Vec<(Kind, Told)>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells a new failure at once and counts a known one.
     fn failed(&self, kind: Kind, fields: impl FnOnce() -> Fields) {
-        let mut told = self.told.borrow_mut();
+        let mut told = self.told();
         let is_known = |kind: &Kind| told.iter().any(|(known, _)| known == kind);
         let kind = if told.len() < MOST_KINDS || is_known(&kind) { kind } else { kind.topic.kind() };
         if let Some((_, known)) = told.iter_mut().find(|(known, _)| *known == kind) {
@@ -132,7 +137,7 @@ impl Journal {
     /// One line for each topic on which something came again: how often, how many failures those are, and the one that
     /// came most often as it was first told.
     fn sum_up(&self) {
-        let mut told = self.told.borrow_mut();
+        let mut told = self.told();
         for topic in Topic::ALL {
             let again =
                 || told.iter().filter(|(kind, told)| kind.topic == topic && told.again > 0).map(|(_, told)| told);

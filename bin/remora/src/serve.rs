@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use remora_smol::config::Config;
 use remora_smol::{About, StartError, Stopped, Trust};
@@ -23,7 +24,7 @@ pub(crate) fn serve(config: &Config, about: About, log: Log) -> ExitCode {
     if trust.unusable > 0 {
         log.line(Level::Warn, "CA certificates passed over", &[("count", &trust.unusable)]);
     }
-    match remora_smol::run(config, trust, about, Box::new(Journal::new(log))) {
+    match remora_smol::run(config, trust, about, Arc::new(Journal::new(log))) {
         Ok(stopped) => stop(log, stopped),
         Err(error @ StartError::Bind(..)) => {
             let fix = "free the port, or set LISTENING_PORT (or ADMIN_PORT) to another one";

@@ -1,5 +1,5 @@
 //! Standard error, written to only while that does not wait: a reader of the log that stands still must not hold up the
-//! samples, which one thread forwards. What finds no room is lost, and counted.
+//! samples, which the same thread forwards. What finds no room is lost, and counted.
 
 use std::io::Write as _;
 use std::os::fd::AsFd;
@@ -12,7 +12,8 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 
 /// Writes a line.
 pub(crate) fn write(line: &str) {
-    let mut outlet = std::io::stderr();
+    // No other thread takes the room between the question and the write.
+    let mut outlet = std::io::stderr().lock();
     if has_room(&outlet) {
         // Nothing is left to tell anyone when standard error fails, and forwarding goes on without it.
         let _ = outlet.write_all(line.as_bytes());

@@ -14,7 +14,7 @@ use families::{CODES, DATA, ERRORS, FRAMES, OUTCOMES, REJECTIONS, REPAIRS, STATU
 pub use families::ALL;
 
 /// The counters. One thread owns them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Counters {
     requests: Tally<{ CODES.len() }>,
     durations: Histogram,
@@ -43,6 +43,24 @@ pub(super) enum Repair {
 }
 
 impl Counters {
+    /// Adds what another thread counted.
+    pub fn include(&self, other: &Self) {
+        self.requests.include(&other.requests);
+        self.durations.include(&other.durations);
+        self.request_bytes.include(&other.request_bytes);
+        self.response_bytes.include(&other.response_bytes);
+        self.rejected.include(&other.rejected);
+        self.authorization.include(&other.authorization);
+        self.upstream_responses.include(&other.upstream_responses);
+        self.upstream_errors.include(&other.upstream_errors);
+        self.repairs.include(&other.repairs);
+        self.opened.include(&other.opened);
+        self.held.include(&other.held);
+        self.frames.include(&other.frames);
+        self.data.iter().zip(&other.data).for_each(|(tally, more)| tally.include(more));
+        self.too_old.include(&other.too_old);
+    }
+
     /// Hands everything over, in the order of [`ALL`].
     pub fn report(&self, to: &mut dyn Sink) {
         self.requests.report(&families::REQUESTS, to);
@@ -162,4 +180,65 @@ fn code(status: u16) -> usize {
 
 fn wide(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{Family, Value};
+
+    /// The sum of every family, in the order of the page; of a distribution, its count and its sum.
+    #[derive(Default)]
+    struct Sums(heapless::Vec<u64, 32>);
+
+    impl Sink for Sums {
+        fn values(&mut self, _: &Family, values: &mut dyn Iterator<Item = Value>) {
+            let sum = values.map(|value| if let Value::Whole(number) = value { number } else { 0 }).sum();
+            self.0.push(sum).unwrap();
+        }
+
+        fn histogram(&mut self, _: &Family, histogram: &Histogram) {
+            self.0.push(histogram.count().wrapping_add(histogram.sum_ms())).unwrap();
+        }
+
+        fn info(&mut self, _: &Family, _: &[(&str, &str)]) {}
+    }
+
+    fn sums(counters: &Counters) -> heapless::Vec<u64, 32> {
+        let mut sums = Sums::default();
+        counters.report(&mut sums);
+        sums.0
+    }
+
+    /// Every family counts something, each another number.
+    fn counted() -> Counters {
+        let counters = Counters::default();
+        let Counters { requests, request_bytes, response_bytes, rejected, authorization, .. } = &counters;
+        let Counters { upstream_responses, upstream_errors, repairs, opened, held, frames, too_old, .. } = &counters;
+        requests.add(0, 1);
+        counters.durations.observe(core::time::Duration::from_millis(2));
+        request_bytes.add(0, 4);
+        response_bytes.add(0, 5);
+        rejected.add(1, 6);
+        authorization.add(0, 7);
+        upstream_responses.add(1, 8);
+        upstream_errors.add(1, 9);
+        repairs.add(1, 10);
+        opened.add(0, 11);
+        held.add(0, 12);
+        frames.add(1, 13);
+        counters.data.iter().zip(14..).for_each(|(tally, n)| tally.add(2, n));
+        too_old.add(0, 30);
+        counters
+    }
+
+    #[test]
+    fn no_family_is_left_out_of_a_sum() {
+        let (one, all) = (counted(), counted());
+        all.include(&one);
+        let (one, all) = (sums(&one), sums(&all));
+        assert_eq!(one.len(), ALL.len());
+        assert!(one.iter().all(|&sum| sum > 0), "{one:?}");
+        assert!(one.iter().zip(&all).all(|(&one, &both)| both == one.wrapping_mul(2)), "{one:?} {all:?}");
+    }
 }

@@ -1,4 +1,5 @@
-//! What all exchanges of a process share: the policy, the counters, readiness, and the hold on refusals.
+//! What all exchanges of a thread share: the policy, the counters, readiness, and the hold on refusals. Where there are
+//! several threads, the driver tells each what the others learned.
 
 use core::cell::Cell;
 use core::time::Duration;
@@ -88,6 +89,11 @@ impl Gateway {
     /// Azure accepted a request.
     pub(super) fn accepted(&self, now: Instant) {
         self.last_success.set(Some(now));
+    }
+
+    /// Azure accepted a request of another thread's at `at`.
+    pub fn learn_success(&self, at: Instant) {
+        self.last_success.set(self.last_success.get().max(Some(at)));
     }
 
     /// Whether refusals of the credential are still held back.

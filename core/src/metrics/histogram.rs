@@ -20,7 +20,7 @@ pub const BOUNDS: [(u64, &str); 12] = [
 ];
 
 /// How many durations fell between which bounds. One thread owns it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Histogram {
     /// Each without the buckets below it; the last one has no bound.
     buckets: [Cell<u64>; BOUNDS.len() + 1],
@@ -41,6 +41,14 @@ impl Histogram {
             bucket.set(bucket.get().wrapping_add(1));
         }
         self.sum_ms.set(self.sum_ms.get().wrapping_add(ms));
+    }
+
+    /// Adds those that another thread counted.
+    pub fn include(&self, other: &Self) {
+        for (bucket, more) in self.buckets.iter().zip(&other.buckets) {
+            bucket.set(bucket.get().wrapping_add(more.get()));
+        }
+        self.sum_ms.set(self.sum_ms.get().wrapping_add(other.sum_ms.get()));
     }
 
     /// How many there were.
@@ -75,6 +83,19 @@ mod tests {
         let counts: heapless::Vec<u64, 12> = histogram.cumulative().map(|(_, count)| count).collect();
         assert_eq!(counts, [2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4]);
         assert_eq!((histogram.count(), histogram.sum_ms()), (5, 60_012));
+    }
+
+    #[test]
+    fn what_two_threads_counted_adds_up_bucket_by_bucket() {
+        let (all, other) = (Histogram::new(), Histogram::new());
+        all.observe(Duration::from_millis(4));
+        for ms in [5, 400, 60_000] {
+            other.observe(Duration::from_millis(ms));
+        }
+        all.include(&other);
+        let counts: heapless::Vec<u64, 12> = all.cumulative().map(|(_, count)| count).collect();
+        assert_eq!(counts, [2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3]);
+        assert_eq!((all.count(), all.sum_ms()), (4, 60_409));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::*;
 use crate::config::CheckLevel;
 use crate::fixture;
 use crate::identity::Grant;
+use crate::secret::Bearer;
 use crate::tls::server;
 use crate::trust::Trust;
 

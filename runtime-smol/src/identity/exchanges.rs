@@ -26,7 +26,7 @@ const DURATION: Family =
 pub(crate) const ALL: &[Family] = &[REQUESTS, FAILURES, DURATION];
 
 /// The counters. One thread owns them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Exchanges {
     requests: Tally<1>,
     failures: Tally<{ REASONS.len() }>,
@@ -41,6 +41,13 @@ impl Exchanges {
         if let Err(failure) = exchanged {
             self.failures.add(reason(failure.status), 1);
         }
+    }
+
+    /// Adds what another thread counted.
+    pub(crate) fn include(&self, other: &Self) {
+        self.requests.include(&other.requests);
+        self.failures.include(&other.failures);
+        self.durations.include(&other.durations);
     }
 
     pub(crate) fn report(&self, to: &mut dyn Sink) {

@@ -8,10 +8,11 @@ use remora_core::metrics::{Family, Histogram, Sink, Value};
 use remora_core::time::Instant;
 use serde::{Serialize, Serializer};
 
-use super::{assertion_expiry, report};
+use super::{Census, assertion_expiry, report};
 use crate::body::Body;
 use crate::hub::Hub;
 use crate::identity::Failure;
+use crate::traffic;
 
 /// Times are in RFC 3339.
 #[derive(Serialize)]
@@ -60,14 +61,14 @@ struct Refused {
 }
 
 /// Writes the document behind what is in `body`.
-pub(super) fn write(hub: &Hub, body: &mut Body) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *body, &document(hub))?;
+pub(super) fn write(hub: &Hub, census: &Census, body: &mut Body) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *body, &document(hub, census))?;
     body.write_all(b"\n")
 }
 
-fn document(hub: &Hub) -> Document<'_> {
+fn document<'h>(hub: &'h Hub, census: &Census) -> Document<'h> {
     let mut counters = Counters(Vec::new());
-    report(hub, &mut counters);
+    report(hub, census, &mut counters);
     Document {
         version: hub.about.version,
         target: &hub.about.target,
@@ -77,8 +78,8 @@ fn document(hub: &Hub) -> Document<'_> {
         identity: Pairs(&hub.about.identity),
         configuration: Pairs(&hub.about.settings),
         token: token(hub),
-        last_success: hub.gateway.last_success().map(|at| time(hub, at)),
-        last_failure: last_failure(hub),
+        last_success: census.last_success.map(|at| time(hub, at)),
+        last_failure: census.last_refused.clone().map(|refused| last_failure(hub, refused)),
         counters,
     }
 }
@@ -108,10 +109,9 @@ fn failed(failure: Failure) -> Failed {
     Failed { message, hint, code, status, trace_id, correlation_id }
 }
 
-fn last_failure(hub: &Hub) -> Option<Refused> {
-    let refused = hub.traffic.last_refused()?;
+fn last_failure(hub: &Hub, refused: traffic::Refused) -> Refused {
     let time = time(hub, refused.at);
-    Some(Refused { time, status: refused.status, azure_status: refused.upstream_status, answer: refused.text })
+    Refused { time, status: refused.status, azure_status: refused.upstream_status, answer: refused.text }
 }
 
 fn time(hub: &Hub, at: Instant) -> String {

@@ -32,7 +32,7 @@ fn hub(token_file: &Path) -> &'static Hub {
 
 fn page(hub: &Hub, page: Page) -> String {
     let mut body = Body::new(&hub.pages);
-    let length = write(hub, page, &mut body).unwrap();
+    let length = write(hub, &[], page, &mut body).unwrap();
     let bytes: Vec<u8> = body.slices(0).flatten().copied().collect();
     assert_eq!(bytes.len(), length);
     String::from_utf8(bytes).unwrap()
@@ -65,11 +65,11 @@ fn a_page_is_written_without_an_allocation() {
     let hub = hub(&file.0);
     let mut body = Body::new(&hub.pages);
     // The list of a connection's segments is made once.
-    assert!(write(hub, Page::Metrics(Format::Text), &mut body).is_some());
+    assert!(write(hub, &[], Page::Metrics(Format::Text), &mut body).is_some());
     for format in [Format::Text, Format::OpenMetrics] {
         let measured = allocation_counter::measure(|| {
             body.clear();
-            assert!(write(hub, Page::Metrics(format), &mut body).is_some());
+            assert!(write(hub, &[], Page::Metrics(format), &mut body).is_some());
         });
         assert_eq!(measured.count_total, 0, "{format:?}");
     }
@@ -81,12 +81,12 @@ fn a_full_store_holds_no_page_and_loses_nothing() {
     let others: Vec<_> = std::iter::from_fn(|| hub.pages.try_take()).collect();
     let mut body = Body::new(&hub.pages);
     for page in [Page::Metrics(Format::Text), Page::Status] {
-        assert!(write(hub, page, &mut body).is_none());
+        assert!(write(hub, &[], page, &mut body).is_none());
     }
     hub.pages.give(others);
     let small: Rc<_> = Pool::new(buffers(1, SEGMENT).unwrap());
     let mut body = Body::new(&small);
-    let pages = std::iter::repeat_with(|| write(hub, Page::Metrics(Format::Text), &mut body)).take(3);
+    let pages = std::iter::repeat_with(|| write(hub, &[], Page::Metrics(Format::Text), &mut body)).take(3);
     assert!(pages.last().unwrap().is_none(), "three pages in one segment");
     body.clear();
     assert_eq!((small.free(), hub.pages.lent()), (1, 0));

@@ -119,6 +119,7 @@ fn limits(loaded: &Loaded) -> Vec<(&'static str, String)> {
         ("max_body_bytes", size_text(limits.max_body_bytes)),
         ("max_connections", limits.max_connections.to_string()),
         ("max_in_flight", limits.max_in_flight.to_string()),
+        ("threads", limits.threads.to_string()),
     ]
 }
 

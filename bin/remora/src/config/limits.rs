@@ -5,9 +5,9 @@ use remora_smol::config::Limits;
 use super::fault::Reject;
 use super::quantity::{self, GIB, KIB, size_text};
 use super::reader::Reader;
-use super::settings::{BODY_MEMORY, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_IN_FLIGHT, Setting};
+use super::settings::{BODY_MEMORY, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_IN_FLIGHT, Setting, THREADS};
 
-/// What one body must leave of `BODY_MEMORY`, so that the largest one does not stop every other.
+/// What one body must leave of a thread's part of `BODY_MEMORY`, so that the largest one does not stop every other.
 const RESERVE: usize = 128 * KIB;
 
 /// Reads all bounds.
@@ -16,28 +16,51 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Limits> {
     let max_body_bytes = reader.value(&MAX_BODY_BYTES, |text| quantity::size(text, &(KIB..=GIB)));
     let max_connections = reader.value(&MAX_CONNECTIONS, |text| quantity::count(text, &(1..=4096)));
     let max_in_flight = reader.value(&MAX_IN_FLIGHT, |text| quantity::count(text, &(1..=1024)));
-    let (body_memory, max_body_bytes) = (body_memory?, max_body_bytes?);
-    if max_body_bytes > body_memory.saturating_sub(RESERVE) {
-        refuse_body(reader, body_memory, max_body_bytes);
-        return None;
-    }
-    Some(Limits { body_memory, max_body_bytes, max_connections: max_connections?, max_in_flight: max_in_flight? })
+    let threads = reader.value(&THREADS, |text| quantity::count(text, &(1..=64)));
+    let (body_memory, max_body_bytes, threads) = (body_memory?, max_body_bytes?, threads?);
+    let (max_connections, max_in_flight) = (max_connections?, max_in_flight?);
+    let limits = Limits { body_memory, max_body_bytes, max_connections, max_in_flight, threads };
+    // Each of them, so that no fault hides another.
+    let fit = [
+        fits_body(reader, &limits),
+        fits_threads(reader, &MAX_CONNECTIONS, max_connections, threads),
+        fits_threads(reader, &MAX_IN_FLIGHT, max_in_flight, threads),
+    ];
+    (fit == [true; 3]).then_some(limits)
 }
 
-/// Blames the one that was given; the preset values fit each other.
-fn refuse_body(reader: &mut Reader<'_>, body_memory: usize, max_body_bytes: usize) {
-    let blamed: &Setting = if reader.given(&MAX_BODY_BYTES).is_some() { &MAX_BODY_BYTES } else { &BODY_MEMORY };
-    let value = reader.given(blamed);
+/// Whether each thread's part of the memory holds the longest body. Blames the one that was given; the preset values fit
+/// each other.
+fn fits_body(reader: &mut Reader<'_>, limits: &Limits) -> bool {
+    let Limits { body_memory, max_body_bytes, threads, .. } = *limits;
+    let most = (body_memory / threads).saturating_sub(RESERVE);
+    if max_body_bytes <= most {
+        return true;
+    }
+    let given = |setting: &&&Setting| reader.given(setting).is_some();
+    let blamed = [&MAX_BODY_BYTES, &BODY_MEMORY, &THREADS].iter().find(given).copied().unwrap_or(&BODY_MEMORY);
+    let part = if threads > 1 { format!(" divided by {threads} (THREADS)") } else { String::new() };
     let wrong = format!(
-        "a body of {} (MAX_BODY_BYTES) does not fit into {} (BODY_MEMORY) less {}",
+        "a body of {} (MAX_BODY_BYTES) does not fit into {} (BODY_MEMORY){part} less {}",
         size_text(max_body_bytes),
         size_text(body_memory),
         size_text(RESERVE)
     );
-    let fix = format!(
-        "set BODY_MEMORY to {} or more, or MAX_BODY_BYTES to {} or less",
-        size_text(max_body_bytes.saturating_add(RESERVE)),
-        size_text(body_memory.saturating_sub(RESERVE))
-    );
+    let enough = max_body_bytes.saturating_add(RESERVE).saturating_mul(threads);
+    let fix =
+        format!("set BODY_MEMORY to {} or more, or MAX_BODY_BYTES to {} or less", size_text(enough), size_text(most));
+    let value = reader.given(blamed);
     reader.fault(blamed.name, value.as_deref(), Reject::new(wrong, fix));
+    false
+}
+
+/// Whether each thread gets one of what a limit counts.
+fn fits_threads(reader: &mut Reader<'_>, setting: &Setting, count: usize, threads: usize) -> bool {
+    if count < threads {
+        let value = reader.given(setting);
+        let wrong = format!("is less than {threads} (THREADS), among which it is divided");
+        let fix = format!("set {} to {threads} or more, or THREADS to {count} or less", setting.name);
+        reader.fault(setting.name, value.as_deref(), Reject::new(wrong, fix));
+    }
+    count >= threads
 }

@@ -167,11 +167,13 @@ settings! {
         BODY_MEMORY "SIZE" Value("8MiB"),
             "Memory for all bodies together, allocated once.";
         MAX_BODY_BYTES "SIZE" Value("4MiB"),
-            "Longest body taken; at most BODY_MEMORY less 128KiB.";
+            "Longest body taken; at most a thread's part of BODY_MEMORY less 128KiB.";
         MAX_CONNECTIONS "COUNT" Value("256"),
             "Sender connections open at once.";
         MAX_IN_FLIGHT "COUNT" Value("64"),
             "Requests forwarded at once.";
+        THREADS "COUNT" Value("1"),
+            "Threads that forward. The limits on the process are divided among them.";
     }
     Forwarding {
         UPSTREAM_TIMEOUT "DURATION" Value("25s"),

@@ -54,7 +54,7 @@ fn the_webhooks_environment_and_a_url_are_enough() {
     assert_eq!(config.ingestion.to_string(), INGESTION);
     assert_eq!((config.listen.port, config.listen.admin_port), (8081, None));
     assert_eq!((config.limits.body_memory, config.limits.max_body_bytes), (8 << 20, 4 << 20));
-    assert_eq!((config.limits.max_connections, config.limits.max_in_flight), (256, 64));
+    assert_eq!((config.limits.max_connections, config.limits.max_in_flight, config.limits.threads), (256, 64, 1));
     assert_eq!(config.upstream_timeout, Duration::from_secs(25));
     assert_eq!(config.refusal_hold, Duration::from_secs(1800));
     assert_eq!(config.shutdown_grace, Duration::from_secs(20));
@@ -99,6 +99,7 @@ fn one_bad_value_does_not_hide_another() {
         ("MAX_BODY_BYTES", "1"),
         ("MAX_CONNECTIONS", "0"),
         ("MAX_IN_FLIGHT", "+5"),
+        ("THREADS", "65"),
         ("UPSTREAM_TIMEOUT", "25"),
         ("REFUSAL_HOLD", "2days"),
         ("RATE_LIMIT_STATUS", "500"),
@@ -215,6 +216,21 @@ fn a_body_leaves_room_for_others() {
     let small = faults(&[("BODY_MEMORY", "2MiB")]);
     assert_eq!(small[0].name, "BODY_MEMORY");
     assert!(small[0].reject.fix.contains("4224KiB or more") && small[0].reject.fix.contains("1920KiB or less"));
+}
+
+#[test]
+fn every_thread_gets_its_part_of_the_limits() {
+    let two = [("THREADS", "2"), ("BODY_MEMORY", "8448KiB"), ("MAX_CONNECTIONS", "2"), ("MAX_IN_FLIGHT", "2")];
+    assert_eq!(loaded(&two).config.limits.threads, 2);
+    let alone = faults(&[("THREADS", "2")]);
+    assert_eq!((alone.len(), alone[0].name.as_str()), (1, "THREADS"));
+    assert!(alone[0].reject.wrong.contains("8MiB (BODY_MEMORY) divided by 2 (THREADS)"), "{}", alone[0]);
+    assert!(alone[0].reject.fix.contains("BODY_MEMORY to 8448KiB or more"), "{}", alone[0]);
+    let few = [("THREADS", "3"), ("BODY_MEMORY", "16MiB"), ("MAX_CONNECTIONS", "2"), ("MAX_IN_FLIGHT", "1")];
+    let faults = faults(&few);
+    let names: Vec<_> = faults.iter().map(|fault| fault.name.as_str()).collect();
+    assert_eq!(names, ["MAX_CONNECTIONS", "MAX_IN_FLIGHT"]);
+    assert!(faults[1].reject.fix.contains("MAX_IN_FLIGHT to 3 or more, or THREADS to 1 or less"), "{}", faults[1]);
 }
 
 #[test]

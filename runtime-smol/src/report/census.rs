@@ -1,0 +1,103 @@
+//! What one thread counts, as it goes to the thread that writes a page. Sums are the process's.
+
+use std::time::Duration;
+
+use remora_core::forward::Page;
+use remora_core::forward::counters::Counters;
+use remora_core::time::Instant;
+
+use crate::hub::Hub;
+use crate::identity::exchanges::Exchanges;
+use crate::pool::Pool;
+use crate::traffic::Refused;
+
+/// The numbers of one thread, or of several together.
+#[derive(Debug)]
+pub(crate) struct Census {
+    pub(super) counters: Counters,
+    pub(super) exchanges: Exchanges,
+    pub(super) last_success: Option<Instant>,
+    /// When a write was last answered, and how old its oldest sample was.
+    pub(super) oldest: (Instant, Duration),
+    pub(super) open: usize,
+    pub(super) connections: usize,
+    pub(super) turned_away: u64,
+    pub(super) idle: usize,
+    pub(super) slots: Things,
+    pub(super) responses: Things,
+    pub(super) segments: Things,
+    /// The last request that was not accepted, for the page that tells it.
+    pub(super) last_refused: Option<Refused>,
+}
+
+/// Things of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Things {
+    pub(super) all: usize,
+    pub(super) lent: usize,
+}
+
+impl Things {
+    fn of<T>(pool: &Pool<T>) -> Self {
+        Self { all: pool.size(), lent: pool.lent() }
+    }
+
+    fn include(&mut self, other: Self) {
+        self.all += other.all;
+        self.lent += other.lent;
+    }
+}
+
+impl Census {
+    /// What the hub's thread counted so far.
+    pub(crate) fn of(hub: &Hub, page: Page) -> Self {
+        let traffic = &hub.traffic;
+        Self {
+            counters: hub.gateway.counters.clone(),
+            exchanges: hub.tokens.exchanges.clone(),
+            last_success: hub.gateway.last_success(),
+            oldest: (traffic.last_write(), traffic.oldest()),
+            open: traffic.open(),
+            connections: traffic.connections(),
+            turned_away: traffic.turned_away(),
+            idle: hub.idle.len(),
+            slots: Things::of(&hub.slots),
+            responses: Things::of(&hub.responses),
+            segments: Things::of(&hub.arena),
+            last_refused: if page == Page::Status { traffic.last_refused() } else { None },
+        }
+    }
+
+    /// What it counted together with other threads.
+    pub(super) fn with(hub: &Hub, others: &[Self], page: Page) -> Self {
+        let mut all = Self::of(hub, page);
+        for other in others {
+            all.include(other);
+        }
+        all
+    }
+
+    /// Numbers add up; of what was last, the later one counts.
+    fn include(&mut self, other: &Self) {
+        self.counters.include(&other.counters);
+        self.exchanges.include(&other.exchanges);
+        self.last_success = self.last_success.max(other.last_success);
+        if other.oldest.0 > self.oldest.0 {
+            self.oldest = other.oldest;
+        }
+        self.open += other.open;
+        self.connections += other.connections;
+        self.turned_away += other.turned_away;
+        self.idle += other.idle;
+        self.slots.include(other.slots);
+        self.responses.include(other.responses);
+        self.segments.include(other.segments);
+        let refused = |census: &Self| census.last_refused.as_ref().map(|refused| refused.at);
+        if refused(other) > refused(self) {
+            self.last_refused.clone_from(&other.last_refused);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

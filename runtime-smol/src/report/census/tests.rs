@@ -1,0 +1,58 @@
+use std::path::Path;
+
+use remora_core::forward::{Outcome, Purpose};
+
+use super::*;
+use crate::fixture;
+use crate::trust::Trust;
+
+fn census(page: Page, count: impl FnOnce(&Hub)) -> Census {
+    let config = fixture::config("https://h.example/write", Path::new("/none"));
+    let hub = fixture::hub(&config, &Trust::load(&config.trust).unwrap());
+    count(hub);
+    Census::of(hub, page)
+}
+
+fn refuse(hub: &Hub, at: u64, status: u16) {
+    let at = Instant::from_millis(at);
+    let purpose = Purpose::Write;
+    let outcome = Outcome { status, upstream_status: None, purpose, body_bytes: 0, counts: None, began: at };
+    hub.traffic.refused(at, &outcome, "remora: cause; repair");
+    hub.traffic.wrote(at, &outcome);
+}
+
+#[test]
+fn numbers_add_up_and_of_what_was_last_the_later_counts() {
+    let one = census(Page::Status, |hub| {
+        hub.traffic.turned(true);
+        hub.traffic.turn_away();
+        refuse(hub, 500, 418);
+        hub.traffic.note_oldest(Duration::from_secs(3));
+        hub.gateway.learn_success(Instant::from_millis(70));
+        // It is not given back.
+        let _ = hub.responses.try_take();
+    });
+    let mut all = census(Page::Status, |hub| {
+        hub.traffic.turned(true);
+        hub.traffic.connected();
+        refuse(hub, 400, 419);
+        hub.traffic.note_oldest(Duration::from_secs(9));
+        hub.gateway.learn_success(Instant::from_millis(90));
+    });
+    all.include(&one);
+    assert_eq!((all.open, all.connections, all.turned_away, all.idle), (2, 1, 1, 0));
+    assert_eq!((all.slots, all.responses), (Things { all: 14, lent: 0 }, Things { all: 6, lent: 1 }));
+    assert_eq!(all.segments, Things { all: 8, lent: 0 });
+    assert_eq!(all.last_success, Some(Instant::from_millis(90)));
+    assert_eq!(all.oldest.1, Duration::from_secs(3), "of the later write");
+    assert_eq!(all.last_refused.map(|refused| refused.status), Some(418));
+}
+
+#[test]
+fn an_earlier_refusal_does_not_hide_a_later_one() {
+    let (none, one) = (census(Page::Status, |_| {}), census(Page::Status, |hub| refuse(hub, 5, 418)));
+    let mut all = census(Page::Status, |hub| refuse(hub, 6, 419));
+    all.include(&none);
+    all.include(&one);
+    assert_eq!(all.last_refused.map(|refused| refused.status), Some(419));
+}

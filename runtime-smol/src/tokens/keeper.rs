@@ -1,0 +1,161 @@
+//! Keeps the process in a token: runs the core's lifecycle against the clock and the exchange, on the first thread.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use event_listener::Event as Changed;
+use remora_core::token::{Action, Event, FetchId, GrantId, Lifecycle, Policy};
+use smol::LocalExecutor;
+use smol::channel::{self, Receiver, Sender};
+use smol::future;
+
+use super::{Granted, Known, Rejection};
+use crate::clock::Clock;
+use crate::hub::Hub;
+use crate::identity::{Exchanged, Exchanger, Failure, Grant};
+use crate::notice::Notice;
+
+/// The token's life, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    clock: Clock,
+    lifecycle: RefCell<Lifecycle>,
+    known: RefCell<Known>,
+    failed: Cell<u64>,
+    forced: (Sender<FetchId>, Receiver<FetchId>),
+    changed: Changed,
+}
+
+impl Keeper {
+    /// Without a token. `seed` spreads refreshes.
+    pub(crate) fn new(clock: Clock, seed: u32) -> Self {
+        Self {
+            clock,
+            lifecycle: RefCell::new(Lifecycle::new(Policy::DEFAULT, seed)),
+            known: RefCell::default(),
+            failed: Cell::new(0),
+            forced: channel::unbounded(),
+            changed: Changed::new(),
+        }
+    }
+
+    /// Fetches and refreshes for ever, and tells every thread what came of it.
+    pub(crate) async fn keep(&self, exchanger: &Exchanger, hub: &'static Hub) {
+        let mut action = self.handle(Event::Wake);
+        loop {
+            action = match action {
+                Action::Fetch(fetch) => self.fetch(fetch, exchanger, hub).await,
+                Action::WaitUntil(at) => {
+                    let wake = async {
+                        self.clock.until(at).await;
+                        None
+                    };
+                    let forced = async { self.forced.1.recv().await.ok() };
+                    future::or(forced, wake).await.map_or_else(|| self.handle(Event::Wake), Action::Fetch)
+                }
+            };
+        }
+    }
+
+    /// Answers those whose token was refused, for ever. They wait side by side for one fetch.
+    pub(crate) async fn replace_all(&'static self, executor: &LocalExecutor<'static>, rejections: Receiver<Rejection>) {
+        while let Ok(Rejection { grant, answer }) = rejections.recv().await {
+            // Who asked may have gone.
+            let replace = async move { drop(answer.try_send(self.replace(grant).await)) };
+            executor.spawn(replace).detach();
+        }
+    }
+
+    /// Azure refused this token: waits for another one; what is known when it is there, or when there will be none now.
+    async fn replace(&self, rejected: GrantId) -> Known {
+        let failed = self.failed.get();
+        let action = self.handle(Event::Rejected { grant: rejected });
+        if let Action::Fetch(fetch) = action {
+            // The receiver lives as long as this.
+            let _ = self.forced.0.try_send(fetch);
+        }
+        loop {
+            let changed = self.changed.listen();
+            let replaced = self.usable().is_some_and(|grant| grant != rejected);
+            if replaced || self.failed.get() != failed || !self.lifecycle.borrow().is_fetching() {
+                return self.known.borrow().clone();
+            }
+            changed.await;
+        }
+    }
+
+    /// The token to send now.
+    fn usable(&self) -> Option<GrantId> {
+        let usable = self.lifecycle.borrow().usable(self.clock.now())?;
+        self.known.borrow().granted.as_ref().map(|granted| granted.id).filter(|&held| held == usable)
+    }
+
+    async fn fetch(&self, fetch: FetchId, exchanger: &Exchanger, hub: &'static Hub) -> Action {
+        let began = self.clock.now();
+        let outcome = exchanger.exchange().await;
+        hub.tokens.exchanges.ended(self.clock.now().since(began), &outcome);
+        let lifetime = outcome.as_ref().map(|grant| grant.lifetime).unwrap_or_default();
+        let action = self.settle(fetch, outcome);
+        let known = self.known.borrow().clone();
+        match &known.failure {
+            None => hub.notice(&Notice::TokenGranted { lifetime }),
+            Some(failure) => hub.notice(&Notice::TokenFailed { failure, serving: self.usable().is_some() }),
+        }
+        // The others first: who is told here that there is a token finds it everywhere.
+        hub.crew.tell(|| crate::crew::Mail::Token(known.clone()));
+        hub.learn(known);
+        self.changed.notify(usize::MAX);
+        action
+    }
+
+    /// Keeps the token, or why there is none.
+    fn settle(&self, fetch: FetchId, exchanged: Exchanged) -> Action {
+        self.known.borrow_mut().version += 1;
+        match exchanged {
+            Ok(grant) => self.granted(fetch, grant),
+            Err(failure) => {
+                let throttled = failure.is_throttled();
+                let event = Event::Failed { fetch, retry_after: failure.retry_after, throttled };
+                self.failed(failure);
+                self.handle(event)
+            }
+        }
+    }
+
+    /// Only a token that the machine has a new id for is kept: under the old id it would outlive itself.
+    fn granted(&self, fetch: FetchId, grant: Grant) -> Action {
+        let action = self.handle(Event::Granted { fetch, lifetime: grant.lifetime, refresh_in: grant.refresh_in });
+        let lifecycle = self.lifecycle.borrow();
+        let old = self.known.borrow().granted.as_ref().map(|granted| granted.id);
+        match lifecycle.usable(self.clock.now()).filter(|&id| Some(id) != old).zip(lifecycle.expires()) {
+            Some((id, expires)) => {
+                let mut known = self.known.borrow_mut();
+                known.granted = Some(Granted { id, bearer: Arc::new(grant.bearer), expires });
+                known.failure = None;
+            }
+            None => self.failed(Failure::new("the token was over when it came")),
+        }
+        action
+    }
+
+    fn failed(&self, failure: Failure) {
+        self.known.borrow_mut().failure = Some(failure);
+        self.failed.set(self.failed.get().wrapping_add(1));
+    }
+
+    fn handle(&self, event: Event) -> Action {
+        self.lifecycle.borrow_mut().handle(self.clock.now(), event)
+    }
+
+    /// What is known once this token or failure has come in, without an exchange.
+    #[cfg(test)]
+    pub(super) fn receive(&self, exchanged: Exchanged) -> Known {
+        let action = match self.usable() {
+            None => self.handle(Event::Wake),
+            Some(grant) => self.handle(Event::Rejected { grant }),
+        };
+        let Action::Fetch(fetch) = action else { panic!("a fetch was due") };
+        let _next = self.settle(fetch, exchanged);
+        self.known.borrow().clone()
+    }
+}

@@ -1,0 +1,55 @@
+use std::time::Duration;
+
+use super::keeper::Keeper;
+use super::*;
+use crate::identity::Grant;
+
+impl Tokens {
+    /// Holds a token without an exchange.
+    pub(crate) fn hold(&self, grant: Grant) {
+        self.learn(Keeper::new(self.clock, 7).receive(Ok(grant)));
+    }
+}
+
+fn tokens() -> Tokens {
+    Tokens::new(Clock::start(), channel::unbounded().0)
+}
+
+/// A token of this text and life.
+fn grant(text: &str, life: Duration) -> Grant {
+    Grant { bearer: Bearer::new(text).unwrap(), lifetime: life, refresh_in: None }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn a_token_without_life_is_a_failure_and_replaces_none() {
+    let tokens = tokens();
+    let keeper = Keeper::new(tokens.clock, 7);
+    tokens.learn(keeper.receive(Ok(grant("good", HOUR))));
+    let (first, bearer) = tokens.usable().expect("a token");
+    assert!(tokens.failure().is_none());
+
+    tokens.learn(keeper.receive(Ok(grant("over", Duration::ZERO))));
+    let usable = tokens.usable().map(|(grant, held)| (grant, Arc::ptr_eq(&held, &bearer)));
+    assert_eq!(usable, Some((first, true)));
+    assert!(tokens.cause().contains("was over when it came"), "{}", tokens.cause());
+}
+
+#[test]
+fn a_first_token_without_life_is_none() {
+    let tokens = tokens();
+    tokens.learn(Keeper::new(tokens.clock, 7).receive(Ok(grant("over", Duration::ZERO))));
+    assert!(tokens.usable().is_none() && tokens.failure().is_some());
+}
+
+#[test]
+fn what_comes_late_does_not_undo_what_came_after_it() {
+    let tokens = tokens();
+    let keeper = Keeper::new(tokens.clock, 7);
+    let old = keeper.receive(Ok(grant("old", HOUR)));
+    let new = keeper.receive(Ok(grant("new", HOUR)));
+    tokens.learn(new);
+    tokens.learn(old);
+    assert_eq!(tokens.usable().expect("a token").1.as_bytes(), b"Bearer new");
+}
