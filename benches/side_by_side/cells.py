@@ -71,7 +71,7 @@ QUICK = Plan(
     seconds=1,
     paces=(Pace(30_000),),
     pace_turns=1,
-    pace_seconds=4,
-    idle_seconds=10,
+    pace_seconds=3,
+    idle_seconds=8,
     starts=3,
 )

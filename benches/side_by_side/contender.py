@@ -61,14 +61,14 @@ class Contender:
     authorizes = True
     bodies_survive = True
 
-    def start(self, folder, upstream, connections=None):
+    def start(self, folder, upstream, connections=None, process=Process):
         """Starts it towards `upstream`; `connections` is how many senders there may be, where that needs saying."""
         port = free_port()
         own = folder / f"{self.name}-{port}"
         own.mkdir()
         command = self.command(own, port, upstream)
         env = {"PATH": os.environ["PATH"], "HOME": str(own), **self.environment(port, upstream, connections)}
-        return Running(self, Process(self.name, command, own / "log", env).start(), port)
+        return Running(self, process(self.name, command, own / "log", env).start(), port)
 
     def command(self, folder, port, upstream):
         """The words that start it; files of its own go to `folder`."""

@@ -38,7 +38,7 @@ class Load(NamedTuple):
 def read(text):
     """What wrk printed, as a Load."""
     done = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m)\b", text)
-    middle = re.search(r"^\s+50%\s+([\d.]+)(us|ms|s|m)$", text, re.MULTILINE)
+    middle = re.search(r"^\s+50%\s+([\d.]+)(us|ms|s|m)\s*$", text, re.MULTILINE)
     if not done or not middle:
         raise Failure(f"expected wrk's figures; saw: {text}")
     refused = _refused(text)

@@ -12,7 +12,7 @@ from starting import start_times
 from turns import fits
 
 PEAK = Cell(4_000_000, 64)
-PEAK_SECONDS = 3
+PEAK_SECONDS = 2
 
 
 class Rest(NamedTuple):

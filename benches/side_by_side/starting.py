@@ -1,12 +1,32 @@
 """How long a contender takes from its start to listening, and to the first request that came through."""
 
+import os
 import socket
+import struct
 import time
 
 from figures import median
-from process import Failure
+from process import Failure, Process
 
 LONGEST = 30
+
+
+class Stamped(Process):
+    """A process that says when its program was executed; the call that starts it may return a good while after that."""
+
+    def start(self):
+        self._reader, self._writer = os.pipe()
+        return super().start()
+
+    def _before_exec(self):
+        super()._before_exec()
+        os.write(self._writer, struct.pack("d", time.monotonic()))
+
+    def executed(self):
+        """When, on the clock of `time.monotonic`; to be asked once."""
+        os.close(self._writer)
+        with open(self._reader, "rb") as stamp:
+            return struct.unpack("d", stamp.read())[0]
 
 
 def start_times(contender, folder, upstream, body, count):
@@ -16,9 +36,8 @@ def start_times(contender, folder, upstream, body, count):
 
 
 def _once(contender, folder, upstream, body):
-    running = contender.start(folder, upstream)
-    # The start returns once the program is executed.
-    began = time.monotonic()
+    running = contender.start(folder, upstream, process=Stamped)
+    began = running.process.executed()
     try:
         listening = _until(lambda: _is_listening(running.port), began, 0.0002, running)
         return listening, _until(lambda: running.is_forwarding(body), began, 0.001, running)

@@ -117,11 +117,15 @@ class Process:
                 self.command,
                 env=self.env,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=self._before_exec,
                 **self._streams(log),
             )
         _running.append(self)
         return self
+
+    def _before_exec(self):
+        """Runs in the child, at last before the program."""
+        _die_with_parent()
 
     def _streams(self, log):
         return {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
