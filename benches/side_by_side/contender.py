@@ -122,6 +122,26 @@ class Remora(Contender):
         return {**self._emulator.remora_environment(), **own, **many, **self._settings}
 
 
+class Hyper(Contender):
+    """What one would write with hyper and rustls in an afternoon."""
+
+    def __init__(self, name, about):
+        self.name = name
+        self.about = f"hyper and rustls, one thread, {about}; no check, no limit, no retry"
+
+    def command(self, _folder, port, upstream):
+        binary = Path(os.environ["BENCH_BIN_DIR"]) / self.name
+        way = ("--port", port, "--to", upstream.tls_port)
+        return [binary, *way, "--authority", upstream.roots, "--authorization", AUTHORIZATION]
+
+
+HYPER = (
+    ("hyper-musl", "musl, ring"),
+    ("hyper-glibc", "glibc, ring"),
+    ("hyper-aws-lc", "glibc, aws-lc"),
+)
+
+
 class Vmagent(Contender):
     """Accepts, then decodes, queues, encodes and posts: another thing than a proxy, and shown as that."""
 

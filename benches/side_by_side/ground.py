@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from cells import SIZES
-from contender import Floor, Remora, Vmagent
+from contender import HYPER, Floor, Hyper, Remora, Vmagent
 from emulator import Emulator
 from figures import YARDSTICK
 from process import Failure
@@ -30,7 +30,8 @@ class Ground:
         self.roots = folder / "roots.pem"
         self.roots.write_text(self._emulators_roots() + certificate.read_text())
         self.sink = Sink(folder, certificate, self.roots).start()
-        self.contenders = [*self._builds(builds), Nginx(), HaproxyHttp(), HaproxyTcp(), Caddy(), Floor(), Vmagent()]
+        proxies = [Nginx(), HaproxyHttp(), HaproxyTcp(), Caddy(), *(Hyper(*build) for build in HYPER)]
+        self.contenders = [*self._builds(builds), *proxies, Floor(), Vmagent()]
 
     def _emulators_roots(self):
         return Path(self.emulator.remora_environment()["SSL_CERT_FILE"]).read_text()
