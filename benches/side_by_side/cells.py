@@ -22,6 +22,11 @@ class Cell(NamedTuple):
         plural = "s" if self.connections > 1 else ""
         return f"{size(self.bytes)}, {self.connections} connection{plural}, {_SHORT[self.suite]}"
 
+    @property
+    def stretch(self):
+        """How many times as long its turns are: what is under way when a turn ends was worked on and is not counted."""
+        return min(4, 1 + self.bytes * self.connections // 8_000_000)
+
 
 class Pace(NamedTuple):
     """A body posted at a sidecar's real rate."""

@@ -3,6 +3,7 @@
 import statistics
 
 YARDSTICK = "nginx"
+FLOOR = "floor"
 
 
 def median(values):

@@ -38,7 +38,7 @@ def markdown(results, facts, about, pictures):
 
 def saturated_table(rows):
     """A cell."""
-    titles = ["contender", "CPU µs a request", "x nginx", "requests/s", "median latency µs", "refused"]
+    titles = ["contender", "CPU µs a request", "x nginx", "x floor", "requests/s", "median latency µs", "refused"]
     return table(
         titles,
         [
@@ -46,6 +46,7 @@ def saturated_table(rows):
                 row.name,
                 figure(row.cpu_us, 1),
                 figure(row.cpu_ratio, 2),
+                figure(row.floor_ratio, 2),
                 figure(row.rate),
                 figure(row.median_us),
                 figure(row.refused or None),
@@ -57,7 +58,7 @@ def saturated_table(rows):
 
 def paced_table(rows):
     """A cell at a fixed rate."""
-    titles = ["contender", "CPU µs a request", "x nginx", "added median µs", "x nginx", "median µs", "p99 µs"]
+    titles = ["contender", "CPU µs a request", "x nginx", "x floor", "added median µs", "x nginx", "median µs", "p99 µs"]
     return table(
         titles,
         [
@@ -65,6 +66,7 @@ def paced_table(rows):
                 row.name,
                 figure(row.cpu_us, 1),
                 figure(row.cpu_ratio, 2),
+                figure(row.floor_ratio, 2),
                 figure(row.added_us),
                 figure(row.added_ratio, 2),
                 figure(row.median_us),

@@ -10,8 +10,8 @@ from resting import Rest
 from turns import PacedRow, Row
 
 RESULTS = Results(
-    {"30 KB": [Row("remora", 20.04, 0.5, 5000.0, 800.0, 0), Row("nginx", 40.0, 1.0, 4000.0, 900.0, 3)]},
-    {"30 KB, 50 requests/s": [PacedRow("remora", 100.0, 0.7, 150.0, 0.8, 400.0, 900.0)]},
+    {"30 KB": [Row("remora", 20.04, 0.5, 1.2, 5000.0, 800.0, 0), Row("nginx", 40.0, 1.0, None, 4000.0, 900.0, 3)]},
+    {"30 KB, 50 requests/s": [PacedRow("remora", 100.0, 0.7, 1.3, 150.0, 0.8, 400.0, 900.0)]},
     [Rest("vmagent", 15 << 20, 30 << 20, 60.0, 61.0, None, None, 8.25, 9.0, 12.0)],
 )
 
@@ -27,9 +27,9 @@ class Report(unittest.TestCase):
         self.assertIn("- date: today\n", text)
         self.assertIn("| remora | ours |\n", text)
         self.assertIn("## 30 KB\n\n![x](x.svg)\n", text)
-        self.assertIn("| remora | 20.0 | 0.50 | 5,000 | 800 |  |\n", text)
-        self.assertIn("| nginx | 40.0 | 1.00 | 4,000 | 900 | 3 |\n", text)
-        self.assertIn("| remora | 100.0 | 0.70 | 150 | 0.80 | 400 | 900 |\n", text)
+        self.assertIn("| remora | 20.0 | 0.50 | 1.20 | 5,000 | 800 |  |\n", text)
+        self.assertIn("| nginx | 40.0 | 1.00 |  | 4,000 | 900 | 3 |\n", text)
+        self.assertIn("| remora | 100.0 | 0.70 | 1.30 | 150 | 0.80 | 400 | 900 |\n", text)
         self.assertIn("| vmagent | 15.0 | 30.0 |  |  | 60 | 61 | 8.2 | 9.0 | 12.0 |\n", text)
 
     def test_one_line_for_each_number(self):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import load
 from accounting import processor_us
-from figures import median_of, median_ratio
+from figures import FLOOR, median_of, median_ratio
 
 # vmagent holds what it has accepted, which takes gigabytes beyond this many bytes under way.
 VMAGENT_BYTES = 100_000_000
@@ -30,6 +30,7 @@ class Row(NamedTuple):
     name: str
     cpu_us: float
     cpu_ratio: float
+    floor_ratio: float
     rate: float
     median_us: float
     refused: int
@@ -41,6 +42,7 @@ class PacedRow(NamedTuple):
     name: str
     cpu_us: float
     cpu_ratio: float
+    floor_ratio: float
     added_us: float
     added_ratio: float
     median_us: float
@@ -68,7 +70,7 @@ def of_process(running, drive):
 def saturated(running, cell, body, plan):
     """Rows of a cell, in the contenders' order."""
 
-    def once(one, seconds=plan.seconds):
+    def once(one, seconds=plan.seconds * cell.stretch):
         spent, seen = of_process(one, lambda: load.saturate(one.port, body, cell.connections, seconds))
         return Measured(spent / seen.accepted if seen.accepted else None, seen)
 
@@ -84,6 +86,7 @@ def saturated_row(name, turns):
         name,
         median_of(turns, name, lambda turn: turn.cpu_us),
         median_ratio(turns, name, lambda turn: turn.cpu_us),
+        median_ratio(turns, name, lambda turn: turn.cpu_us, FLOOR),
         median_of(turns, name, lambda turn: turn.seen.rate),
         median_of(turns, name, lambda turn: turn.seen.median_us),
         sum(turn[name].seen.refused for turn in turns),
@@ -118,6 +121,7 @@ def paced_row(name, turns):
         name,
         median_of(turns, name, lambda turn: turn.cpu_us),
         median_ratio(turns, name, lambda turn: turn.cpu_us),
+        median_ratio(turns, name, lambda turn: turn.cpu_us, FLOOR),
         median_of(turns, name, lambda turn: turn.added_us),
         median_ratio(turns, name, lambda turn: turn.added_us),
         median_of(turns, name, lambda turn: turn.seen.median_us),
