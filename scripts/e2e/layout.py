@@ -12,15 +12,17 @@ from stack import Stack
 
 RAN = re.compile(r"^IN: (\S+)$", re.MULTILINE)
 # What a compiler's version or a change elsewhere makes different: the hash at a name's end (Rust's old mangling), the
-# crates' disambiguators (its new one).
+# crates' disambiguators (its new one), the number of a function that was copied.
 HASH = re.compile(r"17h[0-9a-f]{16}E")
 DISAMBIGUATOR = re.compile(r"Cs[0-9A-Za-z]+_")
+COPY = re.compile(r"\.[0-9]+$")
 
-# Each has what those before it have not: an idle sidecar's functions stand first.
+# Each has what those before it have not: an idle sidecar's functions stand first. What is run: the identity, how this machine
+# is called, and the number of writes.
 RUNS = (
-    ("From the start to the first token", (None,), 0),
-    ("Writes, and a page of metrics", (None,), 3),
-    ("Other identities", ("imds-system", "secret", "certificate"), 0),
+    ("From the start to the first token", ((None, "localhost", 0), (None, "127.0.0.1", 0))),
+    ("Writes, and a page of metrics", ((None, "localhost", 3),)),
+    ("Other identities", tuple((identity, "localhost", 0) for identity in ("imds-system", "secret", "certificate"))),
 )
 
 HEAD = """\
@@ -46,12 +48,13 @@ INSERT BEFORE .text;
 """
 
 
-def traced(identity, writes):
+def traced(identity, host, writes):
     """The names of the functions that run until the sidecar has a token, and while it takes so many writes."""
     with Stack("layout", prometheus=False, identity=identity) as stack:
         log = stack.folder.path / "instructions"
         processor = ("qemu-x86_64-static", "-cpu", "max", "-d", "in_asm", "-D", str(log))
-        environment = stack.emulator.remora_environment(identity)
+        given = stack.emulator.remora_environment(identity)
+        environment = {name: value.replace("//localhost", f"//{host}") for name, value in given.items()}
         remora = Remora(stack.folder.path, environment, processor, log="traced.log").start()
         bodies = frames.LargeBodies(200_000)
         for number in range(writes):
@@ -63,15 +66,15 @@ def traced(identity, writes):
 
 def pattern(name):
     """The sections that hold a function of this name, whatever its hash is."""
-    return DISAMBIGUATOR.sub("Cs*_", HASH.sub("17h*E", name))
+    return COPY.sub(".*", DISAMBIGUATOR.sub("Cs*_", HASH.sub("17h*E", name)))
 
 
 def main():
     """Prints the whole script."""
     print(HEAD, end="")
     listed = set()
-    for what, identities, writes in RUNS:
-        ran = set().union(*(traced(identity, writes) for identity in identities))
+    for what, runs in RUNS:
+        ran = set().union(*(traced(*run) for run in runs))
         found = {pattern(name) for name in ran} - listed
         listed |= found
         print(f"    /* {what} */")
