@@ -160,6 +160,9 @@ need_cross() {
     export "CARGO_TARGET_${name^^}_LINKER=rust-lld"
 }
 
+# What scripts/layout tells the compiler in addition.
+more_flags=()
+
 # build_release TRIPLE...: the shipped binary, the same bytes from whatever folder it is built in: target/TRIPLE/release/remora.
 build_release() {
     local triple flags
@@ -168,7 +171,11 @@ build_release() {
         flags=(-Clink-self-contained=yes)
         flags+=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=crates")
         flags+=("--remap-path-prefix=$PWD=remora" "--remap-path-prefix=$(realpath -m "$target_dir")=target")
-        ! musl_reads_relr || flags+=("-Clink-arg=$(relr_argument "$triple")")
+        ! musl_reads_relr || flags+=("$(to_linker "$triple" -z,pack-relative-relocs --pack-dyn-relocs=relr)")
+        flags+=(-Clink-arg=-Tscripts/layout.ld "$(to_linker "$triple" --no-eh-frame-hdr)")
+        flags+=("${more_flags[@]}")
+        # Cargo does not know of the linker's script.
+        [ scripts/layout.ld -ot "$target_dir/$triple/release/remora" ] || touch bin/remora/src/main.rs
         CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}") \
             cargo build "${quiet[@]}" --locked --release -p remora --target "$triple" || return 1
     done
@@ -182,12 +189,13 @@ musl_reads_relr() {
     [ "${version% *}" -gt 1 ] || [ "${version#* }" -ge 93 ]
 }
 
-# The linker is cc for this machine's architecture and rust-lld for the other (see need_cross).
-relr_argument() {
+# to_linker TRIPLE ARGUMENT [ARGUMENT-OF-LLD]: the linker is cc for this machine's architecture, which passes on what begins
+# with -Wl, and rust-lld for the other (see need_cross).
+to_linker() {
     if [ "$1" = "$(musl_target)" ]; then
-        echo -Wl,-z,pack-relative-relocs
+        echo "-Clink-arg=-Wl,$2"
     else
-        echo --pack-dyn-relocs=relr
+        echo "-Clink-arg=${3:-$2}"
     fi
 }
 

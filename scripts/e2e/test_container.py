@@ -12,7 +12,7 @@ from process import Failure, wait_for
 from remora import Remora, resident_bytes
 from stack import Stack
 
-IDLE_RESIDENT_BYTES = 2_621_440
+IDLE_RESIDENT_BYTES = 2_000_000
 IDLE_SECONDS = 20
 IDLE_SYSTEM_CALLS = 5
 

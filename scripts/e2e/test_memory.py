@@ -1,4 +1,4 @@
-"""Two hundred senders at once, each with the largest body there is: all are served, within the memory that was set."""
+"""Many senders at once, each with the largest body there is, and many that are idle: within the memory that was set."""
 
 import asyncio
 import collections
@@ -12,12 +12,17 @@ from process import Failure
 from remora import resident_bytes
 from stack import Stack
 
-SENDERS = 200
 BODY_BYTES = 4 * 1024 * 1024
 BODY_MEMORY = 8 * 1024 * 1024
-BESIDE_BODIES = 6_000_000
+# Senders, and what may be resident beside their bodies: all of a default's MAX_IN_FLIGHT, and as many as connect at most.
+CROWDS = ((64, 4_000_000), (200, 6_000_000))
 PIECE = 64 * 1024
 ATTEMPTS = 40
+
+IDLE_SENDERS = 1000
+# For all of them: when they have only connected, and when each has had an answer.
+CONNECTED_BYTES = 6_000_000
+ANSWERED_BYTES = 12_000_000
 
 FAR_DECODED = 24 * 1024 * 1024
 FAR_OFFSET = 100_000
@@ -76,33 +81,72 @@ async def deliver(port, body, statuses):
         await asyncio.sleep(1)
 
 
-async def deliver_all(port, bodies, first):
-    """All bodies at once, the timestamps apart by 1 ms; how often each status was answered."""
+async def deliver_all(port, bodies, count, first):
+    """So many bodies at once, the timestamps apart by 1 ms; how often each status was answered."""
     statuses = collections.Counter()
-    senders = [deliver(port, bodies.body(first + number), statuses) for number in range(SENDERS)]
+    senders = [deliver(port, bodies.body(first + number), statuses) for number in range(count)]
     await asyncio.wait_for(asyncio.gather(*senders), 240)
     return statuses
+
+
+async def with_idle_senders(remora, count):
+    """Bytes resident while so many connections are open: before their first request, and after its answer."""
+    senders = []
+    try:
+        for _sender in range(count):
+            senders.append(await asyncio.open_connection("127.0.0.1", remora.port))
+        connected = await settled(remora)
+        for reader, writer in senders:
+            writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            if b" 200 " not in head:
+                raise Failure(f"expected 200 on a connection that had been idle; saw {head!r}")
+        return connected, await settled(remora)
+    finally:
+        for _reader, writer in senders:
+            writer.close()
+
+
+async def settled(remora):
+    """Bytes resident a second after what was done last."""
+    await asyncio.sleep(1)
+    return remora.resident_bytes()
 
 
 @slow
 class Memory(Case):
     """The bound that the configuration sets holds for the whole process."""
 
-    def test_200_senders_with_4_mib_each_stay_within_the_memory_set(self):
+    def test_senders_with_4_mib_each_stay_within_the_memory_set(self):
+        for senders, beside in CROWDS:
+            with self.subTest(senders=senders):
+                self.deliver_within(senders, BODY_MEMORY + beside)
+
+    def deliver_within(self, senders, limit):
+        """As many writes of the largest body at once are all stored, and never is more than `limit` resident."""
         bodies = frames.LargeBodies(BODY_BYTES)
         with Stack("memory", environment={"BODY_MEMORY": "8MiB", "MAX_BODY_BYTES": "4MiB"}, prometheus=False) as stack:
             resident = Resident(stack.remora.process.pid)
             began = time.monotonic()
-            statuses = asyncio.run(deliver_all(stack.remora.port, bodies, frames.now_ms() - 60_000))
+            statuses = asyncio.run(deliver_all(stack.remora.port, bodies, senders, frames.now_ms() - 60_000))
             print(f"       answers {dict(statuses)} in {time.monotonic() - began:.1f} s, ", end="")
             highest = resident.finish()
             print(f"at most {highest:,} bytes resident", flush=True)
             unexpected = {status: count for status, count in statuses.items() if status not in (200, 204, 503)}
-            if unexpected or statuses[200] + statuses[204] != SENDERS:
-                raise Failure(f"expected {SENDERS} answers of 2xx; saw {dict(statuses)}\n{stack.remora.process.tail()}")
-            self.assertEqual(stack.stored(), SENDERS * bodies.samples, f"samples stored; {stack.where()}")
-            if highest > BODY_MEMORY + BESIDE_BODIES:
-                raise Failure(f"expected at most BODY_MEMORY + {BESIDE_BODIES:,} bytes resident; saw {highest:,}")
+            if unexpected or statuses[200] + statuses[204] != senders:
+                raise Failure(f"expected {senders} answers of 2xx; saw {dict(statuses)}\n{stack.remora.process.tail()}")
+            self.assertEqual(stack.stored(), senders * bodies.samples, f"samples stored; {stack.where()}")
+            self.assertLessEqual(highest, limit, "bytes resident")
+
+    def test_1000_idle_senders_cost_a_few_kilobytes_each(self):
+        with Stack("idle-senders", environment={"MAX_CONNECTIONS": "1100"}, prometheus=False) as stack:
+            self.assert_answer(stack.remora.post(frames.one_sample()), 204)
+            before = stack.remora.resident_bytes()
+            connected, answered = asyncio.run(with_idle_senders(stack.remora, IDLE_SENDERS))
+            print(f"       {before:,} bytes resident before {IDLE_SENDERS} senders connected, ", end="")
+            print(f"{connected:,} after, {answered:,} after an answer to each", flush=True)
+            self.assertLessEqual(connected, before + CONNECTED_BYTES, "bytes resident with senders that sent nothing")
+            self.assertLessEqual(answered, before + ANSWERED_BYTES, "bytes resident with senders that were answered")
 
     def test_the_window_of_a_body_that_reaches_far_back_is_given_back(self):
         unknown = frames.field(15, bytes(FAR_DECODED))

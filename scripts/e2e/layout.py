@@ -1,0 +1,87 @@
+"""Prints the linker script that puts functions side by side that run together; scripts/layout calls it.
+
+The kernel maps the sixteen pages around each one that a program touches. Functions in the order of the compiler make nearly
+all of a binary's code resident; what a sidecar runs is half of it.
+"""
+
+import re
+
+import frames
+from remora import Remora
+from stack import Stack
+
+RAN = re.compile(r"^IN: (\S+)$", re.MULTILINE)
+# What a compiler's version or a change elsewhere makes different: the hash at a name's end (Rust's old mangling), the
+# crates' disambiguators (its new one), the number of a function that was copied.
+HASH = re.compile(r"17h[0-9a-f]{16}E")
+DISAMBIGUATOR = re.compile(r"Cs[0-9A-Za-z]+_")
+COPY = re.compile(r"\.[0-9]+$")
+
+# Each has what those before it have not: an idle sidecar's functions stand first. What is run: the identity, how this machine
+# is called, and the number of writes.
+RUNS = (
+    ("From the start to the first token", ((None, "localhost", 0), (None, "127.0.0.1", 0))),
+    ("Writes, and a page of metrics", ((None, "localhost", 3),)),
+    ("Other identities", tuple((identity, "localhost", 0) for identity in ("imds-system", "secret", "certificate"))),
+)
+
+HEAD = """\
+/* Written by scripts/layout; see there. Code that a sidecar runs stands together, so that the rest is never resident.
+   Functions whose names are gone do no harm: what is not named here follows in the compiler's order. */
+SECTIONS
+{
+  .text.ran :
+  {
+"""
+
+# Assembly and C without a section for each function. crtbegin's and crtend's unwinding tables are referred to by their code.
+TAIL = """\
+    /* The entry, ring's assembly, and musl */
+    *crt1.o(.text)
+    *libring-*.rlib:*(.text)
+    *libc.a:*(.text .text.*)
+  }
+  /* Nothing unwinds: a panic aborts, and names of functions for a backtrace are stripped. */
+  /DISCARD/ : { *(EXCLUDE_FILE(*crtbegin*.o *crtend*.o) .eh_frame) *(.gcc_except_table .gcc_except_table.*) }
+}
+INSERT BEFORE .text;
+"""
+
+
+def traced(identity, host, writes):
+    """The names of the functions that run until the sidecar has a token, and while it takes so many writes."""
+    with Stack("layout", prometheus=False, identity=identity) as stack:
+        log = stack.folder.path / "instructions"
+        processor = ("qemu-x86_64-static", "-cpu", "max", "-d", "in_asm", "-D", str(log))
+        given = stack.emulator.remora_environment(identity)
+        environment = {name: value.replace("//localhost", f"//{host}") for name, value in given.items()}
+        remora = Remora(stack.folder.path, environment, processor, log="traced.log").start()
+        bodies = frames.LargeBodies(200_000)
+        for number in range(writes):
+            remora.post(bodies.body(frames.now_ms() - number))
+            remora.get("/metrics")
+        remora.stop()
+        return set(RAN.findall(log.read_text(errors="replace")))
+
+
+def pattern(name):
+    """The sections that hold a function of this name, whatever its hash is."""
+    return COPY.sub(".*", DISAMBIGUATOR.sub("Cs*_", HASH.sub("17h*E", name)))
+
+
+def main():
+    """Prints the whole script."""
+    print(HEAD, end="")
+    listed = set()
+    for what, runs in RUNS:
+        ran = set().union(*(traced(*run) for run in runs))
+        found = {pattern(name) for name in ran} - listed
+        listed |= found
+        print(f"    /* {what} */")
+        for name in sorted(found):
+            print(f"    *(.text*.{name})")
+    print(TAIL, end="")
+
+
+if __name__ == "__main__":
+    main()
