@@ -51,7 +51,8 @@ class Container(Case):
         print(f"       {seen:,} bytes resident when idle", flush=True)
         if not 0 < seen <= IDLE_RESIDENT_BYTES:
             raise Failure(
-                f"expected at most {IDLE_RESIDENT_BYTES:,} resident bytes when idle; saw {seen:,}\n"
+                f"expected at most {IDLE_RESIDENT_BYTES:,} resident bytes when idle; saw {seen:,}. "
+                f"Where functions are new, scripts/layout puts them beside the others.\n"
                 f"{remora.process.tail()}"
             )
 
