@@ -44,15 +44,28 @@ pub(crate) enum Mail {
     /// To the first thread: something was counted that the minute's end has to tell.
     Minute,
     /// What was counted since the last time?
-    EndMinute(Sender<Minute>),
+    EndMinute(Sender<Answer>),
     /// The process is stopping.
     Drain,
     /// Answer when nothing is open and no sender has more to say: whether that took time.
-    Settle(Sender<bool>),
+    Settle(Sender<Answer>),
     /// How many requests are open?
-    Open(Sender<usize>),
+    Open(Sender<Answer>),
     /// What was counted so far, for this page?
-    Census(Page, Sender<Census>),
+    Census(Page, Sender<Answer>),
+}
+
+/// What is answered. One type for all questions, for each type of a channel is code of its own.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The minute has ended.
+    Minute(Minute),
+    /// Whether settling took time.
+    Waited(bool),
+    /// So many requests are open.
+    Open(usize),
+    /// What was counted.
+    Census(Box<Census>),
 }
 
 /// A connection's place in the count of its thread, which ends with it.
@@ -126,7 +139,7 @@ impl Crew {
     }
 
     /// Asks all others.
-    pub(crate) async fn ask<T>(&self, question: impl Fn(Sender<T>) -> Mail) -> Vec<T> {
+    pub(crate) async fn ask(&self, question: &dyn Fn(Sender<Answer>) -> Mail) -> Vec<Answer> {
         let mut asked = Vec::with_capacity(self.others.len());
         for other in &self.others {
             let (answer, answered) = channel::bounded(1);
@@ -195,18 +208,18 @@ fn open(hub: &'static Hub, mail: Mail) {
             hub.gateway.learn_success(at);
         }
         Mail::Minute => hub.begin_minute(),
-        Mail::EndMinute(answer) => reply(&answer, hub.traffic.end_minute()),
+        Mail::EndMinute(answer) => reply(&answer, Answer::Minute(hub.traffic.end_minute())),
         Mail::Drain => hub.gateway.drain(),
         Mail::Settle(answer) => {
-            let settle = async move { reply(&answer, hub.traffic.settle(hub.clock).await) };
+            let settle = async move { reply(&answer, Answer::Waited(hub.traffic.settle(hub.clock).await)) };
             hub.executor.spawn(settle).detach();
         }
-        Mail::Open(answer) => reply(&answer, hub.traffic.open()),
-        Mail::Census(page, answer) => reply(&answer, Census::of(hub, page)),
+        Mail::Open(answer) => reply(&answer, Answer::Open(hub.traffic.open())),
+        Mail::Census(page, answer) => reply(&answer, Answer::Census(Box::new(Census::of(hub, page)))),
     }
 }
 
-fn reply<T>(answer: &Sender<T>, with: T) {
+fn reply(answer: &Sender<Answer>, with: Answer) {
     // Who asked may have stopped waiting.
     let _ = answer.try_send(with);
 }

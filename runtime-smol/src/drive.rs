@@ -130,7 +130,7 @@ impl Connection {
 
     /// The page tells of all threads.
     async fn write_page(&mut self, page: Page) {
-        let others = self.hub.crew.ask(|answer| Mail::Census(page, answer)).await;
+        let others = self.hub.crew.ask(&|answer| Mail::Census(page, answer)).await;
         match report::write(self.hub, &others, page, &mut self.page) {
             Some(length) => self.exchange.page_ready(self.hub.now(), length),
             None => self.exchange.exhausted(self.hub.now()),

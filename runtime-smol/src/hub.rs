@@ -20,7 +20,7 @@ use crate::body::{Arena, SEGMENT, Segment};
 use crate::clock::{self, Clock};
 use crate::config::{CheckLevel, Config};
 use crate::connect::Connector;
-use crate::crew::{Crew, Mail};
+use crate::crew::{Answer, Crew, Mail};
 use crate::listen::FAREWELLS;
 use crate::notice::{Minute, Notice, Observer};
 use crate::pool::{Pool, buffers};
@@ -248,7 +248,11 @@ impl Hub {
     /// The minute of all threads. This one's own ends first: who begins another one meanwhile is heard.
     async fn end_minute(&self) -> Minute {
         let mut minute = self.traffic.end_minute();
-        self.crew.ask(Mail::EndMinute).await.iter().for_each(|other| minute.include(other));
+        for answer in self.crew.ask(&Mail::EndMinute).await {
+            if let Answer::Minute(other) = answer {
+                minute.include(&other);
+            }
+        }
         minute
     }
 }

@@ -101,7 +101,7 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
     }
     let (end, ended) = channel::unbounded();
     for crew in crews {
-        crew::start(&plan, crew, rejections.clone(), end.clone())?;
+        crew::start(&plan, crew, rejections.clone(), end.clone()).map_err(StartError::System)?;
     }
     if config.limits.threads > 1 {
         hub.executor.spawn(crew::attend(hub, mailbox)).detach();
@@ -117,7 +117,7 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
     };
     hub.executor.spawn(stop).detach();
     let ended = hub.reactor.block_on(hub.executor.run(async { ended.recv().await })).map_err(StartError::System)?;
-    ended.unwrap_or(Ok(Stopped::Settled)).map_err(StartError::System)
+    ended.unwrap_or(Ok(Stopped::Settled))
 }
 
 /// Has the first thread see to the token of all.

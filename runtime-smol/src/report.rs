@@ -18,6 +18,7 @@ use remora_core::time::Instant;
 
 use crate::assertion;
 use crate::body::{Body, SEGMENT};
+use crate::crew::Answer;
 use crate::hub::Hub;
 use crate::identity::exchanges;
 
@@ -45,7 +46,7 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
 
 /// Writes a page behind what is in `body`, which is empty; gives its length, or nothing where there is no room for it.
 /// `others` are the numbers of the other threads.
-pub(crate) fn write(hub: &Hub, others: &[Census], page: Page, body: &mut Body) -> Option<usize> {
+pub(crate) fn write(hub: &Hub, others: &[Answer], page: Page, body: &mut Body) -> Option<usize> {
     let census = Census::with(hub, others, page);
     match page {
         Page::Metrics(format) => write_metrics(hub, &census, format, body).ok()?,

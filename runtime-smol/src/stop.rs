@@ -9,7 +9,7 @@ use async_signal::{Signal, Signals};
 use smol::future;
 use smol::stream::StreamExt as _;
 
-use crate::crew::Mail;
+use crate::crew::{Answer, Mail};
 use crate::hub::Hub;
 use crate::notice::Notice;
 
@@ -48,16 +48,17 @@ pub(crate) async fn wait(hub: &'static Hub, mut signals: Signals, grace: Duratio
 
 /// Requests that are open on any thread.
 async fn open(hub: &Hub) -> usize {
-    let others = hub.crew.ask(Mail::Open).await;
-    others.into_iter().fold(hub.traffic.open(), usize::saturating_add)
+    let others = hub.crew.ask(&Mail::Open).await;
+    let open = |answer| if let Answer::Open(open) = answer { open } else { 0 };
+    others.into_iter().map(open).fold(hub.traffic.open(), usize::saturating_add)
 }
 
 /// Completes when no thread had to wait for its senders: while one did, another may have been sent something.
 async fn settle(hub: &Hub) {
     loop {
-        let others = hub.crew.ask(Mail::Settle).await;
+        let others = hub.crew.ask(&Mail::Settle).await;
         let waited = hub.traffic.settle(hub.clock).await;
-        if !waited && !others.contains(&true) {
+        if !waited && !others.iter().any(|answer| matches!(answer, Answer::Waited(true))) {
             return;
         }
     }

@@ -99,14 +99,16 @@ class Threads(Case):
 
     def test_status_tells_the_last_failure_of_either(self):
         with self.stack(2) as (_, connections):
-            for refused, path, status in ((0, "/nowhere", 404), (1, "/api/v1/write", 405), (0, "/nowhere", 404)):
-                self.assert_answer(exchange(connections[refused], "GET", path), status)
+            zstd = {**FIELDS, "Content-Encoding": "zstd"}
+            for refused, fields, status in ((0, FIELDS, 400), (1, zstd, 415), (0, FIELDS, 400)):
+                answer = exchange(connections[refused], "POST", "/api/v1/write", b"no snappy", fields)
+                self.assert_answer(answer, status)
                 for connection in connections:
                     told = exchange(connection, "GET", "/status").json()
                     self.assertEqual(told["last_failure"]["status"], status)
                 # Which one was later is told by milliseconds.
                 time.sleep(0.01)
-            self.assertEqual(told["counters"]["remora_requests_total"]["404"], 2)
+            self.assertEqual(told["counters"]["remora_requests_total"]["400"], 2)
             self.assertEqual((told["readiness"], told["configuration"]["threads"]), ("ready", "2"))
 
     def test_what_both_refuse_is_one_line(self):

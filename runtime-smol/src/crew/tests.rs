@@ -53,12 +53,13 @@ fn all_others_are_asked_and_all_answers_come() {
         .map(|(mailbox, number)| {
             std::thread::spawn(move || {
                 if let Ok(Mail::Open(answer)) = mailbox.recv_blocking() {
-                    answer.send_blocking(number).unwrap();
+                    answer.send_blocking(Answer::Open(number)).unwrap();
                 }
             })
         })
         .collect();
-    assert_eq!(smol::block_on(crews[0].ask(Mail::Open)), [10, 20]);
+    let answers = smol::block_on(crews[0].ask(&Mail::Open));
+    assert!(matches!(answers[..], [Answer::Open(10), Answer::Open(20)]), "{answers:?}");
     for thread in answering {
         thread.join().unwrap();
     }
@@ -67,6 +68,6 @@ fn all_others_are_asked_and_all_answers_come() {
 #[test]
 fn alone_there_is_nobody_to_ask() {
     let (crews, _) = crew(1);
-    assert!(smol::block_on(crews[0].ask(Mail::Open)).is_empty());
+    assert!(smol::block_on(crews[0].ask(&Mail::Open)).is_empty());
     assert!(crews[0].deal().0.is_none());
 }

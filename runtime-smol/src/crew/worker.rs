@@ -1,44 +1,44 @@
 //! The threads beside the first.
 
+use std::convert::Infallible;
 use std::future;
 use std::io;
 use std::thread::Builder;
 
-use smol::channel::{self, Receiver, Sender};
+use smol::channel::{Receiver, Sender};
 
 use super::{Crew, Mail, attend};
 use crate::hub::{Hub, Plan};
 use crate::tokens::Rejection;
 use crate::{StartError, Stopped};
 
-/// Where it is told that the process has to end.
-pub(crate) type End = Sender<io::Result<Stopped>>;
+/// Where it is told how the process ends.
+pub(crate) type End = Sender<Result<Stopped, StartError>>;
 
-/// Starts a thread; returns when it is ready to serve. It ends with the process, or tells `end` why it could not go on.
+/// Starts a thread. It ends with the process, or tells `end` why it could not go on.
 pub(crate) fn start(
     plan: &Plan,
     (crew, mailbox): (Crew, Receiver<Mail>),
     rejections: Sender<Rejection>,
     end: End,
-) -> Result<(), StartError> {
-    let (ready, readied) = channel::bounded(1);
+) -> io::Result<()> {
     let plan = plan.clone();
     let thread = Builder::new().name(format!("worker-{}", crew.place()));
-    let work = move || {
-        let hub = match Hub::new(&plan, crew, rejections) {
-            Ok(hub) => Box::leak(Box::new(hub)),
-            Err(error) => return drop(ready.try_send(Err(error))),
-        };
-        let _ = ready.try_send(Ok(()));
-        if let Err(error) = run(hub, mailbox) {
-            let _ = end.try_send(Err(error));
-        }
-    };
-    thread.spawn(work).map_err(StartError::System)?;
-    readied.recv_blocking().unwrap_or_else(|_| Err(StartError::System(io::ErrorKind::BrokenPipe.into())))
+    // What comes before it is ready waits in the mailbox.
+    thread.spawn(move || {
+        let Err(error) = run(&plan, crew, mailbox, rejections);
+        let _ = end.try_send(Err(error));
+    })?;
+    Ok(())
 }
 
-fn run(hub: &'static Hub, mailbox: Receiver<Mail>) -> io::Result<()> {
+fn run(
+    plan: &Plan,
+    crew: Crew,
+    mailbox: Receiver<Mail>,
+    rejections: Sender<Rejection>,
+) -> Result<Infallible, StartError> {
+    let hub: &'static Hub = Box::leak(Box::new(Hub::new(plan, crew, rejections)?));
     hub.executor.spawn(attend(hub, mailbox)).detach();
-    hub.reactor.block_on(hub.executor.run(future::pending()))
+    hub.reactor.block_on(hub.executor.run(future::pending())).map_err(StartError::System)
 }

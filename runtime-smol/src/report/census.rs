@@ -6,6 +6,7 @@ use remora_core::forward::Page;
 use remora_core::forward::counters::Counters;
 use remora_core::time::Instant;
 
+use crate::crew::Answer;
 use crate::hub::Hub;
 use crate::identity::exchanges::Exchanges;
 use crate::pool::Pool;
@@ -69,10 +70,12 @@ impl Census {
     }
 
     /// What it counted together with other threads.
-    pub(super) fn with(hub: &Hub, others: &[Self], page: Page) -> Self {
+    pub(super) fn with(hub: &Hub, others: &[Answer], page: Page) -> Self {
         let mut all = Self::of(hub, page);
-        for other in others {
-            all.include(other);
+        for answer in others {
+            if let Answer::Census(other) = answer {
+                all.include(other);
+            }
         }
         all
     }

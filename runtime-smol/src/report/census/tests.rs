@@ -26,7 +26,7 @@ fn numbers_add_up_and_of_what_was_last_the_later_counts() {
     let one = census(Page::Status, |hub| {
         hub.traffic.turned(true);
         hub.traffic.turn_away();
-        refuse(hub, 500, 418);
+        refuse(hub, 50, 418);
         hub.traffic.note_oldest(Duration::from_secs(3));
         hub.gateway.learn_success(Instant::from_millis(70));
         // It is not given back.
@@ -35,7 +35,7 @@ fn numbers_add_up_and_of_what_was_last_the_later_counts() {
     let mut all = census(Page::Status, |hub| {
         hub.traffic.turned(true);
         hub.traffic.connected();
-        refuse(hub, 400, 419);
+        refuse(hub, 40, 419);
         hub.traffic.note_oldest(Duration::from_secs(9));
         hub.gateway.learn_success(Instant::from_millis(90));
     });
