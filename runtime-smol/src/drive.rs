@@ -137,16 +137,21 @@ impl Connection {
         }
     }
 
+    /// One check at a time: it holds the thread's window, also while it has a larger one.
     async fn check(&mut self) {
         let window = self.hub.windows.take_one().await;
-        let checked = self.check_within(window).await;
+        let mut verdict = None;
+        if let Some((first, larger)) = self.check_within(window).await {
+            let again = match larger {
+                Some(bytes) => self.check_again(bytes).await,
+                None => None,
+            };
+            verdict = Some(again.unwrap_or(first));
+        }
         self.hub.windows.give([window]);
-        let Some((verdict, larger)) = checked else { return };
-        let again = match larger {
-            Some(bytes) => self.check_again(bytes).await,
-            None => None,
-        };
-        self.exchange.checked(self.hub.now(), again.unwrap_or(verdict));
+        if let Some(verdict) = verdict {
+            self.exchange.checked(self.hub.now(), verdict);
+        }
     }
 
     /// The verdict, and how long a window would give a better one. Long checks let other tasks have their turns.
