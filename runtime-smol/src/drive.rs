@@ -60,7 +60,7 @@ struct Connection {
     alarm: Alarm,
     body: Body,
     page: Body,
-    upstream: Option<Upstream>,
+    upstream: Option<Box<Upstream>>,
     /// Azure sent more than its answer.
     excess: bool,
     /// The open request had a connection to Azure.
@@ -189,7 +189,7 @@ impl Connection {
             Some(upstream) => Some(upstream),
             // Seldom, and its future is larger than all else here.
             None => match Box::pin(hub.connector.connect(hub.clock, self.exchange.deadline())).await {
-                Ok(upstream) => Some(upstream),
+                Ok(upstream) => Some(Box::new(upstream)),
                 Err(error) => {
                     hub.responses.give([buffer]);
                     return self.exchange.refuse(hub.now(), error.refusal(), &error.to_string());

@@ -37,6 +37,9 @@ use crate::upstream::{Idle, Upstream};
 const OUTBOX: usize = 2 * 1024;
 const INBOX: usize = 8 * 1024;
 
+/// From one connection's buffers to the next one's: whole pages, so that an answer and a head of the usual length touch one.
+const SLOT: usize = 12 * 1024;
+
 /// Segments for pages, apart from those for bodies: neither do bodies crowd out what tells of them, nor can readers take
 /// the room of writers. A page has one or two.
 const PAGES: usize = 16;
@@ -130,9 +133,9 @@ impl Hub {
         let reactor = Reactor::new(clock).map_err(StartError::System)?;
         let limits = config.limits.part(crew.place());
         let buffers = |count, length| buffers(count, length).map_err(StartError::System);
-        let slots = buffers(limits.max_connections, OUTBOX + INBOX)?.map(|slot| {
+        let slots = buffers(limits.max_connections, SLOT)?.map(|slot| {
             let (outbox, inbox) = slot.split_at_mut(OUTBOX);
-            (inbox, outbox)
+            (inbox.split_at_mut(INBOX).0, outbox)
         });
         Ok(Self {
             crew,
@@ -165,7 +168,7 @@ impl Hub {
     }
 
     /// Keeps a connection for the next request. A task closes those that nobody wants, and ends with the last of them.
-    pub(crate) fn keep(&'static self, upstream: Upstream) {
+    pub(crate) fn keep(&'static self, upstream: Box<Upstream>) {
         if self.idle.keep(self.now(), upstream) {
             let sweep = async {
                 while let Some(at) = self.idle.sweep(self.now()) {

@@ -183,7 +183,7 @@ impl Upstream {
 #[derive(Debug, Default)]
 pub(crate) struct Idle {
     /// With the time when each is closed, the earliest first.
-    connections: RefCell<Vec<(Upstream, Instant)>>,
+    connections: RefCell<Vec<(Box<Upstream>, Instant)>>,
     /// Somebody sees to their end.
     swept: Cell<bool>,
 }
@@ -195,7 +195,7 @@ impl Idle {
     }
 
     /// One that is still alive.
-    pub(crate) fn take(&self) -> Option<Upstream> {
+    pub(crate) fn take(&self) -> Option<Box<Upstream>> {
         loop {
             let (mut upstream, _) = self.connections.borrow_mut().pop()?;
             if upstream.is_alive() {
@@ -206,7 +206,7 @@ impl Idle {
     }
 
     /// Keeps one; true when nobody sees to their end yet: call [`Idle::sweep`] until it says nothing.
-    pub(crate) fn keep(&self, now: Instant, upstream: Upstream) -> bool {
+    pub(crate) fn keep(&self, now: Instant, upstream: Box<Upstream>) -> bool {
         let mut idle = self.connections.borrow_mut();
         if idle.len() >= MOST_IDLE {
             drop(idle);

@@ -66,7 +66,9 @@ fn arguments() -> Result<(u16, Route), Failure> {
 
 fn client(authority: &Path) -> Result<Client<HttpsConnector<HttpConnector>, Incoming>, Failure> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(authority)?)?;
+    for certificate in CertificateDer::pem_file_iter(authority)? {
+        roots.add(certificate?)?;
+    }
     let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_root_certificates(roots)
