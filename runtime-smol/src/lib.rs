@@ -2,8 +2,9 @@
 //! what the bytes mean and what follows from them is decided in `remora-core`.
 //!
 //! One thread runs everything on one [`smol::LocalExecutor`]; where more are asked for, each of them does, and they share
-//! nothing while requests are forwarded. Two kinds of work block and have threads of their own: the token exchange, on a
-//! thread that sleeps in between, and name resolution, on a thread that ends with it.
+//! nothing while requests are forwarded. The sockets of that path are watched by a reactor of the thread's own; what is
+//! seldom, such as connection attempts, signals and pauses, is async-io's. Two kinds of work block and have threads of
+//! their own: the token exchange, on a thread that sleeps in between, and name resolution, on a thread that ends with it.
 
 mod assertion;
 mod body;
