@@ -44,6 +44,7 @@ pub(super) enum Repair {
 
 impl Counters {
     /// Adds what another thread counted.
+    #[inline]
     pub fn include(&self, other: &Self) {
         self.requests.include(&other.requests);
         self.durations.include(&other.durations);

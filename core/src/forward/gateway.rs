@@ -92,6 +92,7 @@ impl Gateway {
     }
 
     /// Azure accepted a request of another thread's at `at`.
+    #[inline]
     pub fn learn_success(&self, at: Instant) {
         self.last_success.set(self.last_success.get().max(Some(at)));
     }

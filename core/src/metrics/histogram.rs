@@ -1,6 +1,7 @@
 //! Durations by how long they took.
 
 use core::cell::Cell;
+use core::slice::from_ref;
 use core::time::Duration;
 
 /// Upper bounds of the buckets: in milliseconds, and in seconds as they are written. `+Inf` follows.
@@ -44,11 +45,10 @@ impl Histogram {
     }
 
     /// Adds those that another thread counted.
+    #[inline]
     pub fn include(&self, other: &Self) {
-        for (bucket, more) in self.buckets.iter().zip(&other.buckets) {
-            bucket.set(bucket.get().wrapping_add(more.get()));
-        }
-        self.sum_ms.set(self.sum_ms.get().wrapping_add(other.sum_ms.get()));
+        super::include(&self.buckets, &other.buckets);
+        super::include(from_ref(&self.sum_ms), from_ref(&other.sum_ms));
     }
 
     /// How many there were.
