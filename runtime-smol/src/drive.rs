@@ -15,7 +15,7 @@ use smol::future;
 use crate::body::Body;
 use crate::clock;
 use crate::crew::Mail;
-use crate::hub::{HEAD, Hub, SEALED_AT_ONCE, Slot};
+use crate::hub::{HEAD, Hub, SEALED_AT_ONCE};
 use crate::pool;
 use crate::reactor::{Alarm, Socket};
 use crate::report;
@@ -28,10 +28,9 @@ const CHECKED_AT_ONCE: usize = 8;
 /// Passes over the connections before other tasks have their turn.
 const PASSES: u32 = 16;
 
-/// Serves `stream` until it is closed and gives the slot back.
-pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Peer, slot: Slot) -> Slot {
-    let (inbox, outbox) = slot;
-    let exchange = Exchange::new(hub.now(), &hub.gateway, peer, inbox, outbox);
+/// Serves `stream` until it is closed.
+pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Peer) {
+    let exchange = Exchange::new(hub.now(), &hub.gateway, peer, &mut [], &mut []);
     let mut connection = Connection {
         hub,
         stream,
@@ -48,7 +47,9 @@ pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Pe
     };
     connection.run().await;
     connection.note_open(false);
-    connection.exchange.into_buffers()
+    if !connection.exchange.is_parked() {
+        hub.buffers.give([connection.exchange.into_buffers()]);
+    }
 }
 
 struct Connection {
@@ -87,6 +88,7 @@ impl Connection {
                     future::yield_now().await;
                 }
             } else if !self.exchange.is_done() {
+                self.park();
                 self.wait().await;
                 self.exchange.wake(self.hub.now());
             }
@@ -237,13 +239,28 @@ impl Connection {
         let Interest { client_read, client_write, upstream_read, upstream_write } = self.exchange.interest();
         let wrote = client_write && self.stream.is_writable() && self.write_client();
         let stored = self.store();
-        let read = client_read && self.stream.is_readable() && self.read_client();
+        let read = client_read && self.stream.is_readable() && self.resume() && self.read_client();
         let upstream = self.upstream.as_ref();
         let writing = upstream.is_some_and(|up| (upstream_write || !up.is_flushed()) && up.stream.is_writable());
         let reading = upstream.is_some_and(|up| upstream_read && up.stream.is_readable());
         let sent = writing && self.write_upstream();
         let received = reading && self.read_upstream();
         wrote || stored || read || sent || received
+    }
+
+    /// Gives the buffers to others while no request is open.
+    fn park(&mut self) {
+        self.hub.buffers.give(self.exchange.park());
+    }
+
+    /// Gets buffers, of which there are as many as connections; true when they are here.
+    fn resume(&mut self) -> bool {
+        if self.exchange.is_parked()
+            && let Some((inbox, outbox)) = self.hub.buffers.try_take()
+        {
+            self.exchange.resume(inbox, outbox);
+        }
+        !self.exchange.is_parked()
     }
 
     fn write_client(&mut self) -> bool {

@@ -38,7 +38,7 @@ const OUTBOX: usize = 2 * 1024;
 const INBOX: usize = 8 * 1024;
 
 /// From one connection's buffers to the next one's: whole pages, so that an answer and a head of the usual length touch one.
-const SLOT: usize = 12 * 1024;
+const STRIDE: usize = 12 * 1024;
 
 /// Segments for pages, apart from those for bodies: neither do bodies crowd out what tells of them, nor can readers take
 /// the room of writers. A page has one or two.
@@ -63,7 +63,7 @@ pub(crate) const SEALED_AT_ONCE: usize = 8;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The buffers of one sender connection: inbox and outbox.
-pub(crate) type Slot = (Segment, Segment);
+pub(crate) type Buffers = (Segment, Segment);
 
 /// What the hubs of all threads are made of.
 #[derive(Clone)]
@@ -96,7 +96,10 @@ pub(crate) struct Hub {
     pub(crate) gateway: Gateway,
     pub(crate) arena: Rc<Arena>,
     pub(crate) pages: Rc<Arena>,
-    pub(crate) slots: Rc<Pool<Slot>>,
+    /// One for each connection that may be open.
+    pub(crate) slots: Rc<Pool<()>>,
+    /// As many as slots. A connection has them only while a request is open, so that few are ever touched.
+    pub(crate) buffers: Rc<Pool<Buffers>>,
     /// One for each connection that is turned away at a time.
     pub(crate) farewells: Rc<Pool<()>>,
     /// One for each request that is forwarded at a time.
@@ -133,8 +136,8 @@ impl Hub {
         let reactor = Reactor::new(clock).map_err(StartError::System)?;
         let limits = config.limits.part(crew.place());
         let buffers = |count, length| buffers(count, length).map_err(StartError::System);
-        let slots = buffers(limits.max_connections, SLOT)?.map(|slot| {
-            let (outbox, inbox) = slot.split_at_mut(OUTBOX);
+        let pairs = buffers(limits.max_connections, STRIDE)?.map(|pair| {
+            let (outbox, inbox) = pair.split_at_mut(OUTBOX);
             (inbox.split_at_mut(INBOX).0, outbox)
         });
         Ok(Self {
@@ -145,7 +148,8 @@ impl Hub {
             gateway: Gateway::new(clock.now(), policy(config)),
             arena: Pool::new(buffers(limits.body_memory / SEGMENT, SEGMENT)?),
             pages: Pool::new(buffers(PAGES, SEGMENT)?),
-            slots: Pool::new(slots),
+            slots: Pool::new(std::iter::repeat_n((), limits.max_connections)),
+            buffers: Pool::new(pairs),
             farewells: Pool::new(std::iter::repeat_n((), FAREWELLS)),
             responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)?),
             tokens: Tokens::new(clock, rejections),

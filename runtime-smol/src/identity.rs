@@ -1,7 +1,7 @@
 //! The exchange: whatever identity the process has, an access token comes of it. One module for each kind of identity,
 //! one path for all their requests ([`http`]), one reading of all answers ([`answer`]).
 //!
-//! It runs on a thread of its own that sleeps between exchanges. Nothing here decides when the next one is due; files
+//! Each runs on a thread of its own that ends with it. Nothing here decides when the next one is due; files
 //! are read again at each exchange, so that what was replaced meanwhile counts.
 
 mod answer;
@@ -25,8 +25,9 @@ mod signer;
 mod workload;
 pub(crate) mod x509;
 
+use std::fmt;
 use std::io;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use smol::channel;
@@ -41,6 +42,9 @@ use failure::Retry;
 
 /// Status of an answer with a token (RFC 6749 §5.1).
 const OK: u16 = 200;
+
+/// Bytes of stack for a handshake.
+const STACK: usize = 256 * 1024;
 
 /// The result of one exchange.
 pub(crate) type Exchanged = Result<Grant, Failure>;
@@ -102,31 +106,36 @@ pub fn exchange_once(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) 
     exchange(&mut *source).map(Granted::new)
 }
 
-/// The thread that exchanges.
-#[derive(Debug)]
-pub(crate) struct Exchanger(mpsc::Sender<channel::Sender<Exchanged>>);
+/// Exchanges, each on a thread of its own: a handshake takes stack and heap that an hour of sleep has no use for.
+pub(crate) struct Exchanger(Arc<Mutex<Box<dyn Exchange>>>);
+
+impl fmt::Debug for Exchanger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Exchanger").finish_non_exhaustive()
+    }
+}
 
 impl Exchanger {
-    /// Starts the thread.
-    pub(crate) fn start(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Self> {
-        let (asking, asked) = mpsc::channel::<channel::Sender<Exchanged>>();
-        let mut source = prepare(identity, trust, proxy)?;
-        let thread = std::thread::Builder::new().name("identity".to_owned()).stack_size(256 * 1024);
-        thread.spawn(move || {
-            for reply in asked {
-                // Whoever asked may have gone.
-                let _ = reply.send_blocking(exchange(&mut *source));
-            }
-        })?;
-        Ok(Self(asking))
+    /// Nothing is read and nobody is asked yet.
+    pub(crate) fn new(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Self> {
+        Ok(Self(Arc::new(Mutex::new(prepare(identity, trust, proxy)?))))
     }
 
-    /// Exchanges once.
+    /// Exchanges once. Two at a time take turns.
     pub(crate) async fn exchange(&self) -> Exchanged {
         let (reply, answer) = channel::bounded(1);
-        let gone = || Failure::new("the identity thread has ended; restart the container");
-        self.0.send(reply).map_err(|_| gone())?;
-        answer.recv().await.unwrap_or_else(|_| Err(gone()))
+        let source = Arc::clone(&self.0);
+        let thread = std::thread::Builder::new().name("identity".to_owned()).stack_size(STACK);
+        let spawned = thread.spawn(move || {
+            let exchanged = exchange(&mut **source.lock().unwrap_or_else(PoisonError::into_inner));
+            // Whoever asked may have gone.
+            let _ = reply.send_blocking(exchanged);
+        });
+        spawned.map_err(|error| Failure::new(format!("no thread to ask on: {error}")))?;
+        answer
+            .recv()
+            .await
+            .unwrap_or_else(|_| Err(Failure::new("the thread that asked has ended; restart the container")))
     }
 }
 

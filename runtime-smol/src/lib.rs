@@ -3,8 +3,8 @@
 //!
 //! One thread runs everything on one [`smol::LocalExecutor`]; where more are asked for, each of them does, and they share
 //! nothing while requests are forwarded. The sockets of that path are watched by a reactor of the thread's own; what is
-//! seldom, such as connection attempts, signals and pauses, is async-io's. Two kinds of work block and have threads of
-//! their own: the token exchange, on a thread that sleeps in between, and name resolution, on a thread that ends with it.
+//! seldom, such as connection attempts, signals and pauses, is async-io's. Two kinds of work block and get a thread that
+//! ends with them: the token exchange and name resolution.
 
 mod assertion;
 mod body;
@@ -89,7 +89,7 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
     let mut crews = Crew::muster(config.limits.threads).into_iter();
     let (crew, mailbox) = crews.next().ok_or_else(|| StartError::System(io::ErrorKind::InvalidInput.into()))?;
     let hub: &'static Hub = Box::leak(Box::new(Hub::new(&plan, crew, rejections.clone())?));
-    let exchanger = Exchanger::start(&config.identity, &trust, config.proxy.as_ref()).map_err(StartError::System)?;
+    let exchanger = Exchanger::new(&config.identity, &trust, config.proxy.as_ref()).map_err(StartError::System)?;
     // Both stores of roots are built: the certificates are not needed twice.
     drop(trust);
     let signals = stop::signals().map_err(StartError::System)?;

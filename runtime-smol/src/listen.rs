@@ -12,7 +12,7 @@ use smol::future;
 
 use crate::crew::{self, Seat};
 use crate::drive;
-use crate::hub::{Hub, Slot};
+use crate::hub::Hub;
 use crate::notice::Notice;
 use crate::pool::Pool;
 use crate::reactor::{Reactor, Socket};
@@ -94,7 +94,7 @@ pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, seat: Seat
         let _ = stream.get_ref().set_nodelay(true);
         hub.traffic.connected();
         let serve = async move {
-            let slot = drive::serve(hub, stream, peer, slot).await;
+            drive::serve(hub, stream, peer).await;
             hub.slots.give([slot]);
             hub.traffic.disconnected();
             drop(seat);
@@ -118,7 +118,7 @@ pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, seat: Seat
 }
 
 /// A slot for a sender that sits there. Those who may not write never get the last quarter.
-fn slot(slots: &Pool<Slot>, peer: Peer) -> Option<Slot> {
+fn slot(slots: &Pool<()>, peer: Peer) -> Option<()> {
     let kept = if peer.may_write() { 0 } else { slots.size() / 4 };
     if slots.free() > kept { slots.try_take() } else { None }
 }
@@ -156,7 +156,6 @@ fn peer(from: IpAddr, allowed: Option<&[IpNet]>) -> Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::buffers;
 
     #[test]
     fn where_a_sender_sits_follows_from_its_address_and_the_port() {
@@ -176,7 +175,7 @@ mod tests {
 
     #[test]
     fn who_may_not_write_cannot_take_the_last_slots() {
-        let slots = Pool::new(buffers(8, 2).unwrap().map(|slot| slot.split_at_mut(1)));
+        let slots = Pool::new(std::iter::repeat_n((), 8));
         let foreign: Vec<_> = std::iter::from_fn(|| slot(&slots, Peer::Foreign)).collect();
         assert_eq!(foreign.len(), 6);
         let own: Vec<_> = std::iter::from_fn(|| slot(&slots, Peer::Loopback)).collect();

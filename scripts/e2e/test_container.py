@@ -1,10 +1,13 @@
 """What an image without an operating system asks of the binary: PID 1 in an empty root, small, and still when idle."""
 
+import contextlib
 import os
 import signal
+import socket
 import time
 import unittest
 
+import frames
 from case import Case, alone, beside, slow
 from empty_root import furnish
 from namespaces import children, unshare
@@ -15,6 +18,7 @@ from stack import Stack
 IDLE_RESIDENT_BYTES = 2_000_000
 IDLE_SECONDS = 20
 IDLE_SYSTEM_CALLS = 5
+IDLE_SENDERS = 8
 
 
 class Container(Case):
@@ -59,11 +63,34 @@ class Container(Case):
     @beside
     @slow
     def test_idle_costs_nothing(self):
+        self.assert_still(lambda _remora: None)
+
+    @beside
+    @slow
+    def test_idle_costs_nothing_with_idle_connections(self):
+        with contextlib.ExitStack() as kept:
+
+            def leave_idle(remora):
+                """A connection to Azure, senders that sent nothing, and senders that had an answer."""
+                self.assert_answer(remora.post(frames.one_sample()), 204)
+                for number in range(2 * IDLE_SENDERS):
+                    sender = kept.enter_context(socket.create_connection(("127.0.0.1", remora.port), timeout=10))
+                    if number < IDLE_SENDERS:
+                        sender.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                        self.assertIn(b" 200 ", sender.recv(4096))
+                page = remora.get("/metrics").text
+                self.assertIn('remora_upstream_connections{state="idle"} 1', page)
+
+            self.assert_still(leave_idle)
+
+    def assert_still(self, prepare):
+        """Hardly a system call of a process that has nothing to do, from three seconds after `prepare` on."""
         with Stack("idle", prometheus=False) as stack:
             trace = stack.folder.path / "system-calls"
             wrapper = ("strace", "-f", "-ttt", "-o", str(trace))
             environment = {**stack.emulator.remora_environment(), "PATH": os.environ["PATH"]}
             remora = Remora(stack.folder.path, environment, wrapper, log="idle.log").start()
+            prepare(remora)
             time.sleep(3)
             began = time.time()
             time.sleep(IDLE_SECONDS)

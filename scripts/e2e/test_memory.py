@@ -22,7 +22,7 @@ ATTEMPTS = 40
 IDLE_SENDERS = 1000
 # For all of them: when they have only connected, and when each has had an answer.
 CONNECTED_BYTES = 6_000_000
-ANSWERED_BYTES = 12_000_000
+ANSWERED_BYTES = 6_000_000
 
 FAR_DECODED = 24 * 1024 * 1024
 FAR_OFFSET = 100_000

@@ -169,6 +169,25 @@ impl<'m> Exchange<'m> {
         }
     }
 
+    /// Gives the buffers away between two requests, inbox first, when nothing is in them: a silent connection needs none.
+    /// Until [`Exchange::resume`] brings others, nothing may be read from the sender.
+    pub fn park(&mut self) -> Option<(&'m mut [u8], &'m mut [u8])> {
+        let empty = self.inbox.is_empty() && self.outbox.pending().is_empty();
+        let silent = self.phase == Phase::Idle && empty && !self.is_parked();
+        silent.then(|| (self.inbox.lend(), core::mem::replace(&mut self.outbox, Outbox::new(&mut [])).into_buffer()))
+    }
+
+    /// Whether there are no buffers: after [`Exchange::park`], and after [`Exchange::new`] with empty ones.
+    pub const fn is_parked(&self) -> bool {
+        self.inbox.is_lent()
+    }
+
+    /// Buffers again, as [`Exchange::new`] takes them.
+    pub fn resume(&mut self, inbox: &'m mut [u8], outbox: &'m mut [u8]) {
+        self.inbox.resume(inbox);
+        self.outbox = Outbox::new(outbox);
+    }
+
     /// Gives the buffers back, inbox first, for the next connection.
     pub fn into_buffers(self) -> (&'m mut [u8], &'m mut [u8]) {
         (self.inbox.into_buffer(), self.outbox.into_buffer())

@@ -42,6 +42,21 @@ impl<'m> Inbox<'m> {
         }
     }
 
+    /// Gives the buffer away while nothing is in it.
+    pub(super) fn lend(&mut self) -> &'m mut [u8] {
+        core::mem::take(&mut self.buffer)
+    }
+
+    /// Whether there is no buffer.
+    pub(super) const fn is_lent(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// The next buffer.
+    pub(super) fn resume(&mut self, buffer: &'m mut [u8]) {
+        self.buffer = buffer;
+    }
+
     /// Gives the buffer back.
     pub(super) fn into_buffer(self) -> &'m mut [u8] {
         self.buffer

@@ -207,6 +207,30 @@ fn buffers_come_back_at_their_full_length() {
 }
 
 #[test]
+fn buffers_are_given_away_between_requests_only() {
+    let mut bench = Bench::new();
+    bench.submit(&write(BODY));
+    assert!(bench.exchange.park().is_none(), "a request is open");
+    bench.forward(&answer(204, "", ""));
+    assert_eq!(bench.answer().status(), 204);
+
+    let (inbox, outbox) = bench.exchange.park().expect("nothing is open");
+    assert!(bench.exchange.is_parked() && bench.exchange.park().is_none());
+    assert_eq!(bench.exchange.answer_text(), "", "nothing of what others put there");
+    bench.exchange.resume(inbox, outbox);
+    bench.send(b"POST");
+    assert!(bench.exchange.park().is_none(), "part of a head is here");
+}
+
+#[test]
+fn a_silent_connection_ends_without_buffers() {
+    let mut bench = Bench::new();
+    assert!(bench.exchange.park().is_some());
+    bench.pass_deadline();
+    assert!(bench.exchange.is_done());
+}
+
+#[test]
 fn who_may_not_write_is_not_kept_idle() {
     let (inbox, outbox) = (vec![0; 4096].leak(), vec![0; 2048].leak());
     let bench = Bench::new();
