@@ -171,6 +171,8 @@ impl<'m> Exchange<'m> {
 
     /// Gives the buffers away between two requests, inbox first, when nothing is in them: a silent connection needs none.
     /// Until [`Exchange::resume`] brings others, nothing may be read from the sender.
+    // Inline, as the next two: only a driver that parks carries it.
+    #[inline]
     pub fn park(&mut self) -> Option<(&'m mut [u8], &'m mut [u8])> {
         let empty = self.inbox.is_empty() && self.outbox.pending().is_empty();
         let silent = self.phase == Phase::Idle && empty && !self.is_parked();
@@ -178,11 +180,13 @@ impl<'m> Exchange<'m> {
     }
 
     /// Whether there are no buffers: after [`Exchange::park`], and after [`Exchange::new`] with empty ones.
+    #[inline]
     pub const fn is_parked(&self) -> bool {
         self.inbox.is_lent()
     }
 
     /// Buffers again, as [`Exchange::new`] takes them.
+    #[inline]
     pub fn resume(&mut self, inbox: &'m mut [u8], outbox: &'m mut [u8]) {
         self.inbox.resume(inbox);
         self.outbox = Outbox::new(outbox);
