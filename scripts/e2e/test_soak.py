@@ -99,6 +99,8 @@ class Soak(Case):
         """As many connections as there are slots are served, and then a body that needs nearly the whole arena."""
         request = wire.with_length(frames.one_sample())
         address = ("127.0.0.1", stack.remora.port)
+        # The end of the connection that asked for the gauges is to be seen, too.
+        time.sleep(0.5)
         connections = [socket.create_connection(address, timeout=10) for _ in range(MAX_CONNECTIONS)]
         statuses = []
         for connection in connections:
