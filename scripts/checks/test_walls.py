@@ -36,6 +36,11 @@ class Walls(CopiedTree):
         status, output = self.check()
         self.assertEqual((status, output), (0, ""))
 
+    def test_a_module_of_the_product_is_not_taken_for_a_tests(self):
+        path = self.tree / "runtime-smol/src/drive.rs"
+        path.write_text(path.read_text().replace("#[cfg(test)]\nmod tests;", "mod tests;"))
+        self.assert_breach("runtime-smol/src/drive/tests.rs")
+
     def test_std_in_core(self):
         self.append("core/src/time.rs", "\nfn now() -> std::time::Instant { std::time::Instant::now() }\n")
         self.assert_breach("`std::` has no place in core")
