@@ -42,6 +42,12 @@ pub struct Policy {
     pub timeouts: Timeouts,
 }
 
+/// Milliseconds of [`Timeouts::body`] that a body does not have from the start: it holds room that others wait for.
+pub const EARNED: usize = 25_000;
+
+/// Bytes of a body that earn it a millisecond more.
+pub const PACE: usize = 16;
+
 /// One time limit for each phase of an exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
@@ -51,7 +57,7 @@ pub struct Timeouts {
     pub head: Duration,
     /// From the end of the head until storage for the body is there.
     pub admission: Duration,
-    /// For the body to arrive.
+    /// For the body to arrive. [`EARNED`] of it a body has only as it comes.
     pub body: Duration,
     /// From the whole body to Azure's whole answer: token, connection, both directions, repairs.
     pub upstream: Duration,

@@ -5,6 +5,8 @@ use std::io::{self, IoSliceMut};
 use std::net::TcpStream;
 use std::rc::Rc;
 
+use smol::future;
+
 use crate::pool::Pool;
 use crate::reactor::Socket;
 
@@ -20,17 +22,19 @@ pub(crate) type Segment = &'static mut [u8];
 /// The arena: every buffered body byte of the process lies in it.
 pub(crate) type Arena = Pool<Segment>;
 
-/// One body. Its segments go back to the arena when it is dropped.
+/// One body. Its segments go back to the arena they came from when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Body {
     arena: Rc<Arena>,
+    /// The other arena, while the segments are from there.
+    other: Option<Rc<Arena>>,
     segments: Vec<Segment>,
     len: usize,
 }
 
 impl Body {
     pub(crate) fn new(arena: &Rc<Arena>) -> Self {
-        Self { arena: Rc::clone(arena), segments: Vec::new(), len: 0 }
+        Self { arena: Rc::clone(arena), other: None, segments: Vec::new(), len: 0 }
     }
 
     /// Bytes that are stored.
@@ -40,13 +44,24 @@ impl Body {
 
     /// Forgets what is stored and gives the segments back. The list that named them stays, for the next body.
     pub(crate) fn clear(&mut self) {
-        self.arena.give(self.segments.drain(..));
+        self.other.take().as_ref().unwrap_or(&self.arena).give(self.segments.drain(..));
         self.len = 0;
     }
 
-    /// Waits until there is room for `bytes` more.
-    pub(crate) async fn reserve(&mut self, bytes: usize) {
-        self.arena.take(bytes.div_ceil(SEGMENT), &mut self.segments).await;
+    /// Waits until there is room for a body of that many bytes; where it fits into `other`, in that arena too. To be
+    /// asked of an empty body.
+    pub(crate) async fn reserve(&mut self, bytes: usize, other: &Rc<Arena>) {
+        let wanted = bytes.div_ceil(SEGMENT);
+        let here = self.arena.take(wanted, &mut self.segments);
+        if wanted > other.size() {
+            return here.await;
+        }
+        let mut segments = Vec::new();
+        let there = other.take(wanted, &mut segments);
+        if future::or(async { (here.await, false).1 }, async { (there.await, true).1 }).await {
+            self.segments.append(&mut segments);
+            self.other = Some(Rc::clone(other));
+        }
     }
 
     /// Stores what there is room for, taking a segment more if one is free; returns how much that was.
@@ -159,6 +174,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::pool::buffers;
     use crate::reactor::Reactor;
+    use smol::future::poll_once;
     use std::io::Write as _;
     use std::net::TcpListener;
 
@@ -197,6 +213,29 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_fits_into_the_other_arena_takes_room_where_it_is() {
+        smol::block_on(async {
+            let (usual, other) = (arena(3), arena(2));
+            let mut bodies = [3, 3, 2, 2].map(|segments| (segments * SEGMENT, Body::new(&usual)));
+            let [(large, first), (_, second), (small, third), (_, fourth)] = &mut bodies;
+            first.reserve(*large, &other).await;
+            assert!(poll_once(second.reserve(*large, &other)).await.is_none(), "the other is too small for it");
+            third.reserve(*small, &other).await;
+            assert_eq!((usual.lent(), other.lent()), (3, 2));
+            assert!(poll_once(fourth.reserve(*small, &other)).await.is_none(), "neither has room");
+            assert_eq!(third.append(&[1; SEGMENT]), SEGMENT);
+            third.clear();
+            fourth.reserve(*small, &other).await;
+            assert_eq!((usual.lent(), other.lent()), (3, 2));
+            first.clear();
+            third.reserve(*small, &other).await;
+            assert_eq!((usual.lent(), other.lent()), (2, 2));
+            drop(bodies);
+            assert_eq!((usual.lent(), other.lent()), (0, 0));
+        });
+    }
+
+    #[test]
     fn a_socket_is_read_into_many_segments_and_what_comes_after_the_body_apart() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -211,7 +250,7 @@ mod tests {
         reactor
             .block_on(async {
                 let mut body = Body::new(&arena(2));
-                body.reserve(bytes.len() - 3).await;
+                body.reserve(bytes.len() - 3, &arena(0)).await;
                 assert_eq!(body.append(&bytes[..10]), 10);
                 let (mut beyond, mut after) = ([0; 5], 0);
                 while body.len < bytes.len() - 3 {

@@ -54,12 +54,16 @@ pub struct Listen {
     pub allowed_sources: Vec<IpNet>,
 }
 
+/// Bytes of each thread's part of the arena that no longer body gets, so that a few large ones, or slow ones, do not stop
+/// all others.
+pub const RESERVE: usize = 128 * 1024;
+
 /// Bounds on memory and concurrency; each is at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the arena that holds all bodies, whole and in progress.
     pub body_memory: usize,
-    /// Bytes of the longest body taken; smaller than `body_memory`.
+    /// Bytes of the longest body taken; at most a thread's part of `body_memory` less [`RESERVE`].
     pub max_body_bytes: usize,
     /// Sender connections open at once.
     pub max_connections: usize,

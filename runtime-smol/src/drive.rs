@@ -108,7 +108,7 @@ impl Connection {
     async fn handle(&mut self, event: Event) {
         match event {
             Event::Reserve(bytes) => {
-                let reserve = self.body.reserve(bytes);
+                let reserve = self.body.reserve(bytes, &self.hub.reserve);
                 let in_time = within(self.hub, &self.exchange, reserve).await;
                 match in_time {
                     Some(()) => self.exchange.reserved(self.hub.now()),

@@ -38,7 +38,7 @@ pub(crate) fn config(ingestion: &str, token_file: &Path) -> Config {
         ingestion,
         identity: Identity::Workload(identity),
         limits: Limits {
-            body_memory: 64 << 10,
+            body_memory: 192 << 10,
             max_body_bytes: 1 << 15,
             max_connections: 7,
             max_in_flight: 3,

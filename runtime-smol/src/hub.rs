@@ -18,7 +18,7 @@ use smol::channel::Sender;
 use crate::StartError;
 use crate::body::{Arena, SEGMENT, Segment};
 use crate::clock::{self, Clock};
-use crate::config::{CheckLevel, Config};
+use crate::config::{CheckLevel, Config, RESERVE};
 use crate::connect::Connector;
 use crate::crew::{Answer, Crew, Mail};
 use crate::listen::FAREWELLS;
@@ -95,6 +95,8 @@ pub(crate) struct Hub {
     pub(crate) clock: Clock,
     pub(crate) gateway: Gateway,
     pub(crate) arena: Rc<Arena>,
+    /// [`RESERVE`]: room for bodies that fit into it.
+    pub(crate) reserve: Rc<Arena>,
     pub(crate) pages: Rc<Arena>,
     /// One for each connection that may be open.
     pub(crate) slots: Rc<Pool<()>>,
@@ -146,7 +148,8 @@ impl Hub {
             reactor,
             clock,
             gateway: Gateway::new(clock.now(), policy(config)),
-            arena: Pool::new(buffers(limits.body_memory / SEGMENT, SEGMENT)?),
+            arena: Pool::new(buffers(limits.body_memory.saturating_sub(RESERVE) / SEGMENT, SEGMENT)?),
+            reserve: Pool::new(buffers(RESERVE / SEGMENT, SEGMENT)?),
             pages: Pool::new(buffers(PAGES, SEGMENT)?),
             slots: Pool::new(std::iter::repeat_n((), limits.max_connections)),
             buffers: Pool::new(pairs),

@@ -103,6 +103,8 @@ pub struct Exchange<'m> {
     stored: usize,
     counts: Option<Counts>,
     began: Instant,
+    /// When the body has to be whole, however fast it comes.
+    latest: Instant,
     close_after: bool,
     /// Bytes that the sender has of a page, which is `stored` bytes long.
     sent: usize,
@@ -138,6 +140,7 @@ impl<'m> Exchange<'m> {
             stored: 0,
             counts: None,
             began: now,
+            latest: now,
             close_after: false,
             sent: 0,
             link: None,
@@ -214,7 +217,7 @@ impl<'m> Exchange<'m> {
 
     /// The body of the last answer, for a log. Empty where it is not text.
     pub fn answer_text(&self) -> &str {
-        core::str::from_utf8(self.outbox.text()).unwrap_or_default().trim_end()
+        core::str::from_utf8(self.outbox.text().trim_ascii_end()).unwrap_or_default()
     }
 
     /// Time has passed. Whether the deadline has passed is decided here, not by the timer that woke the driver.
@@ -226,7 +229,7 @@ impl<'m> Exchange<'m> {
             Phase::Idle | Phase::Head | Phase::Answer | Phase::Send | Phase::Drain => self.close(),
             Phase::Reserve => self.refuse_full(now),
             Phase::Page => self.refuse_page(now),
-            Phase::Body => self.reject(now, Verdict::SlowBody),
+            Phase::Body => self.judge_pace(now),
             Phase::Connect => self.refuse_now(now, Refusal::Connect, "no connection in time"),
             Phase::Refresh => self.refuse_now(now, Refusal::Rejected, "no other one came in time"),
             Phase::Forward => {

@@ -2,13 +2,16 @@
 
 use core::time::Duration;
 
-use remora_core::forward::{Event, Exchange, Peer, Purpose};
+use remora_core::forward::{EARNED, Event, Exchange, PACE, Peer, Policy, Purpose};
 use remora_core::time::Instant;
 
 use crate::bench::{Bench, POLICY, TIMEOUTS};
 use crate::message::{BODY, SMALL_BODY, answer, write};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// What a body has of which nothing comes.
+const STALL: Duration = TIMEOUTS.body.saturating_sub(Duration::from_millis(EARNED as u64));
 
 /// The present phase ends `after` from now, not earlier and not later.
 fn expect_deadline(bench: &mut Bench, after: Duration) {
@@ -65,13 +68,39 @@ fn a_body_that_finds_no_room_is_told_to_come_again() {
 fn a_body_has_its_time() {
     let mut bench = Bench::new();
     let request = write(BODY);
-    bench.send(&request[..request.len() - 1]);
-    expect_deadline(&mut bench, TIMEOUTS.body);
+    bench.send(&request[..request.len() - BODY.len()]);
+    expect_deadline(&mut bench, STALL);
     let told = bench.answer();
     assert_eq!((told.status(), told.field("retry-after"), told.field("connection")), (503, Some("1"), Some("close")));
     assert_eq!(bench.take_events().last(), Some(&Event::HalfClose));
     expect_deadline(&mut bench, TIMEOUTS.drain);
     assert_eq!(bench.take_events(), [Event::Close]);
+}
+
+/// When a body is given up that comes at so many bytes a second and has no end.
+fn time_at(pace: usize) -> Duration {
+    let mut bench = Bench::with(Policy { max_body_bytes: usize::MAX, ..POLICY }, Peer::Loopback);
+    let head = String::from_utf8(write(b"")).unwrap();
+    bench.send(head.replace("Length: 0", "Length: 1000000000").as_bytes());
+    let began = bench.now;
+    while bench.outcomes().is_empty() {
+        bench.pass(Duration::from_millis(100));
+        if bench.exchange.body_room() > 0 {
+            bench.exchange.body_filled(bench.now, pace / 10);
+        }
+    }
+    bench.now.since(began)
+}
+
+#[test]
+fn a_body_that_comes_faster_has_more_time() {
+    assert_eq!(time_at(0), STALL);
+    // Half the pace earns half a second each second.
+    let half = time_at(PACE * 1000 / 2);
+    let nearly = (STALL * 2).saturating_sub(Duration::from_millis(200));
+    assert!((nearly..=STALL * 2).contains(&half), "{half:?}");
+    assert_eq!(time_at(PACE * 1000 * 9 / 10), TIMEOUTS.body);
+    assert_eq!(time_at(1_000_000), TIMEOUTS.body);
 }
 
 #[test]

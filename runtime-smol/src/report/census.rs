@@ -53,6 +53,8 @@ impl Census {
     /// What the hub's thread counted so far.
     pub(crate) fn of(hub: &Hub, page: Page) -> Self {
         let traffic = &hub.traffic;
+        let mut segments = Things::of(&hub.arena);
+        segments.include(Things::of(&hub.reserve));
         Self {
             counters: hub.gateway.counters.clone(),
             exchanges: hub.tokens.exchanges.clone(),
@@ -64,7 +66,7 @@ impl Census {
             idle: hub.idle.len(),
             slots: Things::of(&hub.slots),
             responses: Things::of(&hub.responses),
-            segments: Things::of(&hub.arena),
+            segments,
             last_refused: if page == Page::Status { traffic.last_refused() } else { None },
         }
     }

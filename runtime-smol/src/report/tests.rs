@@ -51,7 +51,7 @@ fn a_page_has_every_family_of_the_tables_in_their_order() {
         "remora_federated_token_expiry_timestamp_seconds 0",
         "remora_connections_limit 7",
         "remora_requests_forwarded_limit 3",
-        "remora_body_memory_bytes 65536",
+        "remora_body_memory_bytes 196608",
         "remora_body_memory_used_bytes 0",
         "remora_token_request_failures_total{reason=\"unanswered\"} 0",
     ] {
@@ -123,7 +123,7 @@ fn status_tells_what_is_and_what_was() {
         ("/last_failure/answer", "remora: cause; repair".into()),
         ("/counters/remora_requests_total/other", 0.into()),
         ("/counters/remora_token_request_duration_seconds/count", 0.into()),
-        ("/counters/remora_body_memory_bytes", 65536.into()),
+        ("/counters/remora_body_memory_bytes", 196_608.into()),
     ] {
         assert_eq!(*at(pointer), value, "{pointer}");
     }

@@ -1,14 +1,11 @@
 //! Bounds on memory and concurrency.
 
-use remora_smol::config::Limits;
+use remora_smol::config::{Limits, RESERVE};
 
 use super::fault::Reject;
 use super::quantity::{self, GIB, KIB, size_text};
 use super::reader::Reader;
 use super::settings::{BODY_MEMORY, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_IN_FLIGHT, Setting, THREADS};
-
-/// What one body must leave of a thread's part of `BODY_MEMORY`, so that the largest one does not stop every other.
-const RESERVE: usize = 128 * KIB;
 
 /// Reads all bounds.
 pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Limits> {

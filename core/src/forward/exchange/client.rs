@@ -1,5 +1,6 @@
 //! The sender's side: head, body, answer, drain.
 
+use super::super::{EARNED, PACE};
 use super::{
     Event, Exchange, Framing, Instant, Line, Outgoing, Phase, Readiness, Reply, Request, Route, Verdict, idle,
     remote_write,
@@ -237,10 +238,22 @@ impl Exchange<'_> {
     }
 
     fn begin_body(&mut self, now: Instant) {
-        self.enter(Phase::Body, now.saturating_add(self.gateway.policy.timeouts.body));
+        self.latest = now.saturating_add(self.gateway.policy.timeouts.body);
+        self.phase = Phase::Body;
+        self.judge_pace(now);
         self.pump(now);
         if self.phase == Phase::Body && self.request.expect_continue && self.inbox.piece().is_empty() {
             self.outbox.invite();
+        }
+    }
+
+    /// Finds the time that the body has if nothing more of it comes. Done at the start and when that time has passed, so
+    /// that a body in time costs nothing.
+    pub(super) fn judge_pace(&mut self, now: Instant) {
+        let unearned = EARNED.saturating_sub(self.stored / PACE);
+        self.deadline = Instant::from_millis(self.latest.as_millis().saturating_sub(unearned as u64));
+        if self.deadline <= now {
+            self.reject(now, Verdict::SlowBody);
         }
     }
 

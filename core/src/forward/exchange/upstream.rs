@@ -150,7 +150,7 @@ impl<'m> Exchange<'m> {
             Ok(Progress::Complete { status, keep_alive }) => self.conclude(now, status, keep_alive),
             Err(error) => {
                 let line = Line::plain(format_args!("{error}"));
-                let detail = core::str::from_utf8(line.as_bytes()).unwrap_or_default().trim_end();
+                let detail = core::str::from_utf8(line.as_bytes().trim_ascii_end()).unwrap_or_default();
                 self.release(false);
                 self.refuse_now(now, Refusal::Broken, detail);
             }

@@ -42,7 +42,7 @@ fn numbers_add_up_and_of_what_was_last_the_later_counts() {
     all.include(&one);
     assert_eq!((all.open, all.connections, all.turned_away, all.idle), (2, 1, 1, 0));
     assert_eq!((all.slots, all.responses), (Things { all: 14, lent: 0 }, Things { all: 6, lent: 1 }));
-    assert_eq!(all.segments, Things { all: 8, lent: 0 });
+    assert_eq!(all.segments, Things { all: 24, lent: 0 });
     assert_eq!(all.last_success, Some(Instant::from_millis(90)));
     assert_eq!(all.oldest.1, Duration::from_secs(3), "of the later write");
     assert_eq!(all.last_refused.map(|refused| refused.status), Some(418));
