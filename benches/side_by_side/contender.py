@@ -1,6 +1,7 @@
 """What is compared: a program with one configuration, started on a port of its own."""
 
 import os
+import time
 from pathlib import Path
 
 from load import PATH
@@ -148,6 +149,8 @@ class Vmagent(Contender):
     name = "vmagent"
     about = "no proxy: acknowledges before it sends, decodes, queues and encodes again; counted by what it accepted"
     bodies_survive = False
+    # The preset of -remoteWrite.flushInterval.
+    flush_seconds = 1
 
     def command(self, folder, port, upstream):
         token = folder / "token"
@@ -165,6 +168,8 @@ class Vmagent(Contender):
         return {"GOMAXPROCS": "1"}
 
     def settle(self, running):
+        # What is not flushed yet is not counted as pending.
+        time.sleep(1.5 * self.flush_seconds)
         wait_for("vmagent to empty its queue", lambda: pending_bytes(running) == 0, 60, process=running.process)
 
 
