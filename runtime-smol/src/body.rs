@@ -22,19 +22,29 @@ pub(crate) type Segment = &'static mut [u8];
 /// The arena: every buffered body byte of the process lies in it.
 pub(crate) type Arena = Pool<Segment>;
 
-/// One body. Its segments go back to the arena they came from when it is dropped.
+/// One body. Its segments are from one arena, and go back there when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Body {
     arena: Rc<Arena>,
-    /// The other arena, while the segments are from there.
-    other: Option<Rc<Arena>>,
+    /// A smaller arena, for a body that fits into it and finds no room in the other.
+    reserve: Option<Rc<Arena>>,
+    /// The segments are from the reserve.
+    reserved: bool,
     segments: Vec<Segment>,
     len: usize,
 }
 
 impl Body {
     pub(crate) fn new(arena: &Rc<Arena>) -> Self {
-        Self { arena: Rc::clone(arena), other: None, segments: Vec::new(), len: 0 }
+        Self::of(arena, None)
+    }
+
+    pub(crate) fn with_reserve(arena: &Rc<Arena>, reserve: &Rc<Arena>) -> Self {
+        Self::of(arena, Some(Rc::clone(reserve)))
+    }
+
+    fn of(arena: &Rc<Arena>, reserve: Option<Rc<Arena>>) -> Self {
+        Self { arena: Rc::clone(arena), reserve, reserved: false, segments: Vec::new(), len: 0 }
     }
 
     /// Bytes that are stored.
@@ -44,30 +54,30 @@ impl Body {
 
     /// Forgets what is stored and gives the segments back. The list that named them stays, for the next body.
     pub(crate) fn clear(&mut self) {
-        self.other.take().as_ref().unwrap_or(&self.arena).give(self.segments.drain(..));
+        self.reserve.as_ref().filter(|_| self.reserved).unwrap_or(&self.arena).give(self.segments.drain(..));
+        self.reserved = false;
         self.len = 0;
     }
 
-    /// Waits until there is room for a body of that many bytes; where it fits into `other`, in that arena too. To be
-    /// asked of an empty body.
-    pub(crate) async fn reserve(&mut self, bytes: usize, other: &Rc<Arena>) {
+    /// Waits until there is room for a body of that many bytes, which is empty so far.
+    pub(crate) async fn reserve(&mut self, bytes: usize) {
         let wanted = bytes.div_ceil(SEGMENT);
-        let here = self.arena.take(wanted, &mut self.segments);
-        if wanted > other.size() {
-            return here.await;
-        }
+        let usual = self.arena.take(wanted, &mut self.segments);
+        let Some(reserve) = self.reserve.as_ref().filter(|reserve| wanted <= reserve.size()) else {
+            return usual.await;
+        };
         let mut segments = Vec::new();
-        let there = other.take(wanted, &mut segments);
-        if future::or(async { (here.await, false).1 }, async { (there.await, true).1 }).await {
+        let reserved = reserve.take(wanted, &mut segments);
+        if future::or(async { (usual.await, false).1 }, async { (reserved.await, true).1 }).await {
             self.segments.append(&mut segments);
-            self.other = Some(Rc::clone(other));
+            self.reserved = true;
         }
     }
 
     /// Stores what there is room for, taking a segment more if one is free; returns how much that was.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> usize {
         if self.room() == 0 {
-            self.segments.extend(self.arena.try_take());
+            self.grow();
         }
         let (segment, at) = (self.len / SEGMENT, self.len % SEGMENT);
         let Some(space) = self.segments.get_mut(segment).and_then(|segment| segment.get_mut(at..)) else { return 0 };
@@ -132,6 +142,17 @@ impl Body {
             space = rest;
         }
         self.len
+    }
+
+    /// A body that begins where only the reserve has room stays there.
+    fn grow(&mut self) {
+        let usual = if self.reserved { None } else { self.arena.try_take() };
+        if let Some(segment) = usual {
+            self.segments.push(segment);
+        } else if let Some(reserve) = self.reserve.as_ref().filter(|_| self.reserved || self.segments.is_empty()) {
+            self.segments.extend(reserve.try_take());
+            self.reserved = !self.segments.is_empty();
+        }
     }
 
     fn room(&self) -> usize {
@@ -213,26 +234,48 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_fits_into_the_other_arena_takes_room_where_it_is() {
+    fn a_body_that_fits_into_the_reserve_takes_room_where_it_is() {
         smol::block_on(async {
-            let (usual, other) = (arena(3), arena(2));
-            let mut bodies = [3, 3, 2, 2].map(|segments| (segments * SEGMENT, Body::new(&usual)));
-            let [(large, first), (_, second), (small, third), (_, fourth)] = &mut bodies;
-            first.reserve(*large, &other).await;
-            assert!(poll_once(second.reserve(*large, &other)).await.is_none(), "the other is too small for it");
-            third.reserve(*small, &other).await;
-            assert_eq!((usual.lent(), other.lent()), (3, 2));
-            assert!(poll_once(fourth.reserve(*small, &other)).await.is_none(), "neither has room");
-            assert_eq!(third.append(&[1; SEGMENT]), SEGMENT);
+            let (usual, reserve) = (arena(3), arena(2));
+            let lent = || (usual.lent(), reserve.lent());
+            let mut bodies = [(); 4].map(|()| Body::with_reserve(&usual, &reserve));
+            let [first, second, third, fourth] = &mut bodies;
+            let (large, small) = (3 * SEGMENT, 2 * SEGMENT);
+            first.reserve(large).await;
+            assert!(poll_once(second.reserve(large)).await.is_none(), "the reserve is too small for it");
+            third.reserve(small).await;
+            assert_eq!(lent(), (3, 2));
+            assert!(poll_once(fourth.reserve(small)).await.is_none(), "neither has room");
             third.clear();
-            fourth.reserve(*small, &other).await;
-            assert_eq!((usual.lent(), other.lent()), (3, 2));
+            fourth.reserve(small).await;
+            assert_eq!(lent(), (3, 2));
             first.clear();
-            third.reserve(*small, &other).await;
-            assert_eq!((usual.lent(), other.lent()), (2, 2));
+            third.reserve(small).await;
+            assert_eq!(lent(), (2, 2));
             drop(bodies);
-            assert_eq!((usual.lent(), other.lent()), (0, 0));
+            assert_eq!(lent(), (0, 0));
         });
+    }
+
+    #[test]
+    fn a_body_that_grows_begins_in_the_reserve_where_nothing_else_is_free() {
+        let (usual, reserve) = (arena(2), arena(2));
+        let mut bodies = [(); 3].map(|()| Body::with_reserve(&usual, &reserve));
+        let [first, second, third] = &mut bodies;
+        let full = [1; SEGMENT];
+        assert_eq!([first.append(&full), first.append(&full)], [SEGMENT; 2]);
+        assert_eq!(first.append(b"x"), 0, "a body that began elsewhere gets nothing of the reserve");
+        assert_eq!(second.append(&full), SEGMENT);
+        first.clear();
+        assert_eq!(second.append(&full), SEGMENT);
+        assert_eq!((usual.lent(), reserve.lent()), (0, 2));
+        assert_eq!(second.append(b"x"), 0, "it stays in the reserve");
+        assert_eq!(third.append(&full), SEGMENT);
+        assert_eq!((usual.lent(), reserve.lent()), (1, 2));
+        second.clear();
+        assert_eq!([second.append(&full), second.append(b"x")], [SEGMENT, 0], "it begins anew in the usual one");
+        drop(bodies);
+        assert_eq!((usual.lent(), reserve.lent()), (0, 0));
     }
 
     #[test]
@@ -250,7 +293,7 @@ mod tests {
         reactor
             .block_on(async {
                 let mut body = Body::new(&arena(2));
-                body.reserve(bytes.len() - 3, &arena(0)).await;
+                body.reserve(bytes.len() - 3).await;
                 assert_eq!(body.append(&bytes[..10]), 10);
                 let (mut beyond, mut after) = ([0; 5], 0);
                 while body.len < bytes.len() - 3 {

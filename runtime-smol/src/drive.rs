@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::mem;
 use std::net::{Shutdown, TcpStream};
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use remora_core::forward::{Event, Exchange, Interest, Outcome, Outgoing, Page, Peer, Refusal};
@@ -15,6 +16,7 @@ use smol::future;
 use crate::body::Body;
 use crate::clock;
 use crate::crew::Mail;
+use crate::guests::Guest;
 use crate::hub::{HEAD, Hub, SEALED_AT_ONCE};
 use crate::pool;
 use crate::reactor::{Alarm, Socket};
@@ -28,16 +30,17 @@ const CHECKED_AT_ONCE: usize = 8;
 /// Passes over the connections before other tasks have their turn.
 const PASSES: u32 = 16;
 
-/// Serves `stream` until it is closed.
-pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Peer) {
+/// Serves `stream` until it is closed, or until its guest is told to leave.
+pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Peer, guest: Option<Rc<Guest>>) {
     let exchange = Exchange::new(hub.now(), &hub.gateway, peer, &mut [], &mut []);
     let mut connection = Connection {
         hub,
         stream,
+        guest,
         exchange,
         now: hub.now(),
         alarm: Alarm::new(hub.reactor),
-        body: Body::new(&hub.arena),
+        body: Body::with_reserve(&hub.arena, &hub.reserve),
         page: Body::new(&hub.pages),
         upstream: None,
         excess: false,
@@ -55,6 +58,7 @@ pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Pe
 struct Connection {
     hub: &'static Hub,
     stream: Socket<TcpStream>,
+    guest: Option<Rc<Guest>>,
     exchange: Exchange<'static>,
     /// When the current pass began.
     now: Instant,
@@ -80,7 +84,9 @@ impl Connection {
             }
             self.note_open(self.exchange.is_open());
             self.now = self.hub.now();
-            if self.pass() {
+            if self.guest.as_ref().is_some_and(|guest| guest.is_dismissed()) {
+                self.exchange.client_broken(self.now);
+            } else if self.pass() {
                 passes += 1;
                 if passes % PASSES == 0 {
                     // A peer that never pauses does not outlast a deadline.
@@ -108,7 +114,7 @@ impl Connection {
     async fn handle(&mut self, event: Event) {
         match event {
             Event::Reserve(bytes) => {
-                let reserve = self.body.reserve(bytes, &self.hub.reserve);
+                let reserve = self.body.reserve(bytes);
                 let in_time = within(self.hub, &self.exchange, reserve).await;
                 match in_time {
                     Some(()) => self.exchange.reserved(self.hub.now()),
@@ -377,6 +383,7 @@ impl Connection {
             let writing = interest.upstream_write || !upstream.is_flushed();
             ready |= writing && upstream.stream.poll_writable(cx).is_ready();
         }
+        ready |= self.guest.as_ref().is_some_and(|guest| guest.poll_dismissed(cx).is_ready());
         ready |= self.alarm.poll(self.exchange.deadline(), cx).is_ready();
         if ready { Poll::Ready(()) } else { Poll::Pending }
     }

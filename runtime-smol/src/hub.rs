@@ -21,6 +21,7 @@ use crate::clock::{self, Clock};
 use crate::config::{CheckLevel, Config, RESERVE};
 use crate::connect::Connector;
 use crate::crew::{Answer, Crew, Mail};
+use crate::guests::Guests;
 use crate::listen::FAREWELLS;
 use crate::notice::{Minute, Notice, Observer};
 use crate::pool::{Pool, buffers};
@@ -100,6 +101,8 @@ pub(crate) struct Hub {
     pub(crate) pages: Rc<Arena>,
     /// One for each connection that may be open.
     pub(crate) slots: Rc<Pool<()>>,
+    /// Those of the slots that are taken by who may not write.
+    pub(crate) guests: Guests,
     /// As many as slots. A connection has them only while a request is open, so that few are ever touched.
     pub(crate) buffers: Rc<Pool<Buffers>>,
     /// One for each connection that is turned away at a time.
@@ -152,6 +155,7 @@ impl Hub {
             reserve: Pool::new(buffers(RESERVE / SEGMENT, SEGMENT)?),
             pages: Pool::new(buffers(PAGES, SEGMENT)?),
             slots: Pool::new(std::iter::repeat_n((), limits.max_connections)),
+            guests: Guests::default(),
             buffers: Pool::new(pairs),
             farewells: Pool::new(std::iter::repeat_n((), FAREWELLS)),
             responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)?),

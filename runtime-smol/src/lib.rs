@@ -17,6 +17,7 @@ pub mod endpoint;
 mod file;
 #[cfg(test)]
 mod fixture;
+mod guests;
 pub mod hint;
 mod hub;
 mod identity;

@@ -12,6 +12,7 @@ use smol::future;
 
 use crate::crew::{self, Seat};
 use crate::drive;
+use crate::guests::Guests;
 use crate::hub::Hub;
 use crate::notice::Notice;
 use crate::pool::Pool;
@@ -90,37 +91,46 @@ async fn next(listener: &Socket<TcpListener>) -> io::Result<(TcpStream, SocketAd
 /// Serves a connection on this thread, or turns it away.
 pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, seat: Seat) -> io::Result<()> {
     let stream = Socket::new(hub.reactor, stream)?;
-    if let Some(slot) = slot(&hub.slots, peer) {
+    let kept = kept(&hub.slots, peer);
+    if hub.slots.free() <= kept {
+        hub.traffic.turn_away();
+        hub.notice(&Notice::Crowded);
+    }
+    if let Some(slot) = slot(&hub.slots, &hub.guests, kept) {
         let _ = stream.get_ref().set_nodelay(true);
         hub.traffic.connected();
+        let guest = if peer.may_write() { None } else { Some(hub.guests.enter()) };
         let serve = async move {
-            drive::serve(hub, stream, peer).await;
+            drive::serve(hub, stream, peer, guest.clone()).await;
+            if let Some(guest) = &guest {
+                hub.guests.leave(guest);
+            }
             hub.slots.give([slot]);
             hub.traffic.disconnected();
             drop(seat);
         };
         hub.executor.spawn(serve).detach();
-    } else {
-        hub.traffic.turn_away();
-        hub.notice(&Notice::Crowded);
-        if let Some(leave) = hub.farewells.try_take() {
-            let turn_away = async move {
-                future::or(farewell(&stream), async {
-                    Timer::after(FAREWELL).await;
-                })
-                .await;
-                hub.farewells.give([leave]);
-            };
-            hub.executor.spawn(turn_away).detach();
-        }
+    } else if let Some(leave) = hub.farewells.try_take() {
+        let turn_away = async move {
+            future::or(farewell(&stream), async {
+                Timer::after(FAREWELL).await;
+            })
+            .await;
+            hub.farewells.give([leave]);
+        };
+        hub.executor.spawn(turn_away).detach();
     }
     Ok(())
 }
 
-/// A slot for a sender that sits there. Those who may not write never get the last quarter.
-fn slot(slots: &Pool<()>, peer: Peer) -> Option<()> {
-    let kept = if peer.may_write() { 0 } else { slots.size() / 4 };
-    if slots.free() > kept { slots.try_take() } else { None }
+/// How many slots are not for a peer: those who may not write have three quarters.
+fn kept(slots: &Pool<()>, peer: Peer) -> usize {
+    if peer.may_write() { 0 } else { slots.size() / 4 }
+}
+
+/// A slot that is not among the kept ones; or one of those, for the moment until the first of the guests has left for it.
+fn slot(slots: &Pool<()>, guests: &Guests, kept: usize) -> Option<()> {
+    if slots.free() > kept || kept > 0 && slots.free() > 0 && guests.dismiss_first() { slots.try_take() } else { None }
 }
 
 /// Answers at once, then reads what still comes: closing earlier would turn the answer into a network error.
@@ -174,11 +184,21 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_write_cannot_take_the_last_slots() {
-        let slots = Pool::new(std::iter::repeat_n((), 8));
-        let foreign: Vec<_> = std::iter::from_fn(|| slot(&slots, Peer::Foreign)).collect();
-        assert_eq!(foreign.len(), 6);
-        let own: Vec<_> = std::iter::from_fn(|| slot(&slots, Peer::Loopback)).collect();
+    fn who_may_not_write_cannot_take_the_last_slots_and_makes_place_for_the_next() {
+        let (slots, guests) = (Pool::new(std::iter::repeat_n((), 8)), Guests::default());
+        let take = |peer| slot(&slots, &guests, kept(&slots, peer));
+        let foreign: Vec<_> = std::iter::from_fn(|| take(Peer::Foreign)).collect();
+        assert_eq!(foreign.len(), 6, "of guests that have not entered none can be dismissed");
+        let first = guests.enter();
+        assert_eq!(take(Peer::Foreign), Some(()));
+        assert!(first.is_dismissed());
+        guests.leave(&first);
+        slots.give([()]);
+        let own: Vec<_> = std::iter::from_fn(|| take(Peer::Loopback)).collect();
         assert_eq!(own.len(), 2);
+        let second = guests.enter();
+        assert_eq!(take(Peer::Foreign), None, "no slot at all is free");
+        assert_eq!(take(Peer::Loopback), None);
+        assert!(!second.is_dismissed());
     }
 }

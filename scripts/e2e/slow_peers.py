@@ -17,6 +17,7 @@ from web import fetch
 STRANGER = "192.0.2.1"
 SENDERS = Path(__file__).resolve().parent / "slow_senders.py"
 PROBED = "emulator_workload"
+PROBES = 20
 POLL = 0.1
 LATEST = 15
 
@@ -63,6 +64,11 @@ def slow_senders(stack, host, count):
     wait_for(f"{count} slow connections", lambda: "open" in process.output(), 60, process=process)
 
 
+def probe(port):
+    """What a kubelet is answered, which is a stranger too."""
+    return fetch(f"http://{STRANGER}:{port}/health").status
+
+
 def main():
     stop_on_signals()
     seconds, strangers, neighbours, most = map(int, sys.argv[1:])
@@ -76,11 +82,12 @@ def main():
         before = delays.measure(seconds)
         for host, count in ((STRANGER, strangers), ("127.0.0.1", neighbours)):
             slow_senders(stack, host, count)
+        probes = {probe(stack.remora.port) for _ in range(PROBES)}
         beside = delays.measure(seconds)
         stack.drain()
         equal, numbers, differences = stack.compare()
         seen = {"before": percentile_99(before), "beside": percentile_99(beside), "samples": len(beside)}
-        print(json.dumps({**seen, **numbers, "equal": equal, "differences": differences}))
+        print(json.dumps({**seen, **numbers, "probes": sorted(probes), "equal": equal, "differences": differences}))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ MOST_DELAY = 1.0
 @alone
 @slow
 class SlowPeers(Case):
-    """What it takes to hold a slot is not enough to hold up the others."""
+    """What it takes to hold a slot is not enough to hold up the others, or to keep a probe out."""
 
     def test_1000_slow_connections_nearly_all_from_strangers(self):
         self.assert_not_delayed(strangers=950, neighbours=50, most=256)
@@ -34,6 +34,7 @@ class SlowPeers(Case):
         )
         if seen["beside"] > seen["before"] + MOST_DELAY or not seen["equal"]:
             raise Failure(f"expected no delay of more than {MOST_DELAY} s and no loss; saw {seen}")
+        self.assertEqual(seen["probes"], [200], "answers to probes from a stranger's address")
 
 
 if __name__ == "__main__":

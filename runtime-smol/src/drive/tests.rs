@@ -48,7 +48,7 @@ fn allocations(hub: &'static Hub, requests: usize) -> u64 {
     stream.set_nonblocking(true).unwrap();
     let stream = Socket::new(hub.reactor, stream).unwrap();
     let counted = allocation_counter::measure(|| {
-        let serve = serve(hub, stream, Peer::Loopback);
+        let serve = serve(hub, stream, Peer::Loopback, None);
         hub.reactor.block_on(hub.executor.run(serve)).unwrap();
     });
     assert_eq!(hub.buffers.lent(), 0);
