@@ -129,7 +129,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
 /// The rest of a command line that began with this word.
 fn command(word: &str, mut parser: lexopt::Parser) -> Result<Command, UsageError> {
     match word {
-        "help" => alone(&mut parser, Command::Help),
+        "help" => match next(&mut parser)? {
+            Some(Given::Word(word)) if word == "check" => Ok(Command::CheckHelp),
+            _ => Ok(Command::Help),
+        },
         "version" => alone(&mut parser, Command::Version),
         "check" => check::parse(parser),
         "explain" => match next(&mut parser)? {

@@ -88,7 +88,7 @@ pub(crate) fn load(source: &dyn Source) -> Result<Loaded, Faults> {
 
 /// Reads every part before it gives up on one, so that no fault hides another.
 fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Config> {
-    let ingestion = ingestion::read(reader);
+    let ingestion = ingestion::read(reader, cloud);
     let identity = identity::read(reader, cloud);
     let listen = listen::read(reader);
     let limits = limits::read(reader);

@@ -15,9 +15,9 @@ pub(crate) fn explain(code: &str) -> Result<String, Option<String>> {
     }
     hint::find(code).map(of_hint).ok_or_else(|| {
         let words = hint::ALL.iter().map(|hint| hint.word.to_owned());
-        let codes =
-            pages::all().flat_map(|page| [page.code.to_ascii_lowercase(), page.to_string().to_ascii_lowercase()]);
-        arguments::nearest(&code.to_ascii_lowercase(), codes.chain(words))
+        let codes = pages::all().flat_map(|page| [page.code.to_owned(), page.to_string()]);
+        arguments::nearest(&code.to_ascii_uppercase(), codes)
+            .or_else(|| arguments::nearest(&code.to_ascii_lowercase(), words))
     })
 }
 
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_mistyped_code_is_guessed() {
-        assert_eq!(explain("tok-1O"), Err(Some("tok-10".to_owned())));
+        assert_eq!(explain("tok-1O"), Err(Some("TOK-10".to_owned())));
         assert_eq!(explain("something else"), Err(None));
     }
 

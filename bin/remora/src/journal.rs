@@ -201,12 +201,16 @@ fn token_kind(failure: &Failure) -> Kind {
     Kind { status, code, cause, ..Topic::Token.kind() }
 }
 
-/// What Azure says is told apart by its status, for its words hold ids; what is refused here, by the cause.
+/// What Azure says is told apart by its status, for its words hold ids; what is not forwarded, by the cause; and what is
+/// wrong with a request, by all words but their numbers.
 fn request_kind(status: u16, upstream_status: Option<u16>, text: &str) -> Kind {
     let cause = text.strip_prefix("remora: ").filter(|_| upstream_status.is_none()).unwrap_or_default();
-    let cause = cause.split_once(": ").map_or(cause, |(cause, _)| cause);
+    let cause = match status {
+        400..=499 => beginning(cause).replace(|c: char| c.is_ascii_digit(), ""),
+        _ => beginning(cause.split_once(": ").map_or(cause, |(cause, _)| cause)),
+    };
     let code = upstream_status.unwrap_or_default().into();
-    Kind { status, code, cause: beginning(cause), ..Topic::Request.kind() }
+    Kind { status, code, cause, ..Topic::Request.kind() }
 }
 
 /// As many whole characters as are looked at.

@@ -156,7 +156,8 @@ hints! {
     /// The node's metadata service does not answer.
     IMDS_UNREACHABLE "imds-unreachable" []
         "the instance metadata service does not answer: this is no Azure machine, or pods are kept from it"
-        => "set IDENTITY_TYPE=workloadIdentity and add a federated credential to the identity";
+        => "let this pod reach 169.254.169.254 port 80 (network policies, a mesh's egress, AKS' restriction of the \
+            metadata service), or use workload identity, which needs none";
     /// The node has no such identity.
     IDENTITY_MISSING "identity-missing" []
         "no such identity is assigned to this machine"

@@ -33,6 +33,8 @@ fn help_and_version_win_over_what_follows() {
     assert!(matches!(run(&["--help", "--nonsense"]), Ok(Command::Help)));
     assert!(matches!(run(&["-h"]), Ok(Command::Help)));
     assert!(matches!(run(&["help"]), Ok(Command::Help)));
+    assert!(matches!(run(&["help", "explain"]), Ok(Command::Help)));
+    assert!(matches!(run(&["help", "check"]), Ok(Command::CheckHelp)));
     assert!(matches!(run(&["version"]), Ok(Command::Version)));
     assert!(matches!(run(&["-V"]), Ok(Command::Version)));
     assert!(matches!(run(&["--version"]), Ok(Command::Version)));

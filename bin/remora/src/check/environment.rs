@@ -38,15 +38,15 @@ fn examined(cx: &Context<'_>, page: &'static Page) -> Result<(), Outcome> {
 
 /// ENV-04.
 pub(super) fn one_cloud(cx: &mut Context<'_>) -> Checked {
-    faultless(cx, &pages::ENV_04)?;
-    let config = cx.config()?;
-    let own = cx.loaded.as_ref().map_or(Cloud::Custom, |loaded| loaded.cloud);
-    match Cloud::of_ingestion(config.ingestion.host()) {
-        Some(other) if other != own && own != Cloud::Custom => {
-            let (host, name) = (config.ingestion.host(), other.name());
-            let seen = format!("CLOUD is {}, but {host} belongs to {name}", own.name());
-            Err(Outcome::Fail(Finding::new(seen).repaired(format!("set CLOUD={name}\n{}", pages::ENV_04.repair))))
-        }
-        _ => Ok(own.name().to_owned()),
+    if let Ok(loaded) = &cx.loaded
+        && let Some(other) = loaded.cloud.contradicted_by(&loaded.config.ingestion)
+    {
+        let (own, host, name) = (loaded.cloud.name(), loaded.config.ingestion.host(), other.name());
+        let seen = format!("CLOUD is {own}, but {host} belongs to {name}");
+        return Err(Outcome::Fail(Finding::new(seen).repaired(format!("set CLOUD={name}\n{}", pages::ENV_04.repair))));
     }
+    faultless(cx, &pages::ENV_04)?;
+    cx.config()?;
+    let own = cx.loaded.as_ref().map_or(Cloud::Custom, |loaded| loaded.cloud);
+    Ok(own.name().to_owned())
 }

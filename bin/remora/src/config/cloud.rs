@@ -1,5 +1,7 @@
 //! The Azure clouds: which authority issues tokens and what they are asked for.
 
+use remora_smol::endpoint::Endpoint;
+
 use super::fault::Reject;
 
 /// One of Azure's clouds, or one that the settings describe.
@@ -66,8 +68,13 @@ impl Cloud {
         }
     }
 
+    /// The other cloud that an ingestion endpoint belongs to.
+    pub(crate) fn contradicted_by(self, ingestion: &Endpoint) -> Option<Self> {
+        Self::of_ingestion(ingestion.host()).filter(|other| *other != self && self != Self::Custom)
+    }
+
     /// The cloud that an ingestion host of Azure Monitor belongs to.
-    pub(crate) fn of_ingestion(host: &str) -> Option<Self> {
+    fn of_ingestion(host: &str) -> Option<Self> {
         let (_, suffix) = host.split_once(".ingest.monitor.azure.")?;
         match suffix {
             "com" => Some(Self::Public),

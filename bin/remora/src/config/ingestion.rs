@@ -2,17 +2,18 @@
 
 use remora_smol::endpoint::Endpoint;
 
+use super::cloud::Cloud;
 use super::fault::Reject;
 use super::reader::Reader;
-use super::settings::INGESTION_URL;
+use super::settings::{CLOUD, INGESTION_URL};
 use super::url;
-use crate::pages::{CFG_02, CFG_03};
+use crate::pages::{CFG_02, CFG_03, ENV_04};
 
 const WHERE_TO_FIND: &str = "copy \"Metrics ingestion endpoint\" from the workspace's Overview page in the portal";
 const SHAPE: &str = "https://<endpoint>.metrics.ingest.monitor.azure.com/dataCollectionRules/<dcr>/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
 
 /// Reads the URL and warns about what Azure will probably refuse.
-pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Endpoint> {
+pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Endpoint> {
     let Some(text) = reader.given(&INGESTION_URL) else {
         reader.missing(&INGESTION_URL, &format!("{WHERE_TO_FIND}; it looks like\n{SHAPE}"));
         return None;
@@ -25,6 +26,13 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Endpoint> {
     if !names_api_version(&endpoint) {
         let text = "no api-version in the query; Azure wants ?api-version=2023-04-24 at the end";
         reader.warn_on(&CFG_03, &INGESTION_URL, text);
+    }
+    if let Some(cloud) = cloud
+        && let Some(other) = cloud.contradicted_by(&endpoint)
+    {
+        let (own, host, name) = (cloud.name(), endpoint.host(), other.name());
+        let text = format!("is {own}, but {host} in INGESTION_URL belongs to {name}; set CLOUD={name}");
+        reader.warn_on(&ENV_04, &CLOUD, text);
     }
     Some(endpoint)
 }

@@ -8,12 +8,12 @@ use remora_smol::config::Listen;
 use super::fault::Reject;
 use super::quantity;
 use super::reader::Reader;
-use super::settings::{ADMIN_PORT, ALLOWED_SOURCES, LISTENING_PORT};
+use super::settings::{ADMIN_PORT, ALLOWED_SOURCES, LISTENING_PORT, Setting};
 
 /// Reads both ports and the networks.
 pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Listen> {
-    let port = reader.value(&LISTENING_PORT, quantity::port);
-    let admin_port = reader.value(&ADMIN_PORT, |text| {
+    let port = read_port(reader, &LISTENING_PORT, quantity::port);
+    let admin_port = read_port(reader, &ADMIN_PORT, |text| {
         let admin = quantity::port(text)?;
         if Some(admin) == port {
             return Err(Reject::new("is LISTENING_PORT as well", "give it another port, or unset it"));
@@ -28,6 +28,20 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Listen> {
         );
     }
     Some(Listen { port: port?, admin_port, allowed_sources })
+}
+
+/// A port, unless the variable is Kubernetes': in a namespace with a Service `admin`, every container has an `ADMIN_PORT`
+/// like `tcp://10.0.0.1:80`.
+fn read_port(
+    reader: &mut Reader<'_>,
+    setting: &Setting,
+    parse: impl FnOnce(&str) -> Result<u16, Reject>,
+) -> Option<u16> {
+    let is_link = |text: &String| ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme));
+    let Some(link) = reader.given(setting).filter(is_link) else { return reader.value(setting, parse) };
+    let odd = format!("is {link}, which Kubernetes sets for a Service of that name; it is taken as unset");
+    reader.warn(setting, odd);
+    reader.preset(setting, parse)
 }
 
 fn parse_networks(text: &str) -> Result<Vec<IpNet>, Reject> {

@@ -49,11 +49,18 @@ impl<'s> Reader<'s> {
 
     /// The value that was given, else the preset one, taken apart by `parse`.
     pub(crate) fn value<T>(&mut self, setting: &Setting, parse: impl FnOnce(&str) -> Result<T, Reject>) -> Option<T> {
-        let text = self.given(setting).or_else(|| match setting.preset {
-            Preset::Value(value) => Some(value.to_owned()),
+        match self.given(setting) {
+            Some(text) => self.parsed(setting, &text, parse),
+            None => self.preset(setting, parse),
+        }
+    }
+
+    /// The preset value, taken apart by `parse`.
+    pub(crate) fn preset<T>(&mut self, setting: &Setting, parse: impl FnOnce(&str) -> Result<T, Reject>) -> Option<T> {
+        match setting.preset {
+            Preset::Value(text) => self.parsed(setting, text, parse),
             Preset::Unset(_) => None,
-        })?;
-        self.parsed(setting, &text, parse)
+        }
     }
 
     /// `text` taken apart by `parse`; a refusal becomes a fault of `setting`.

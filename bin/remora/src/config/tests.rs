@@ -15,6 +15,8 @@ use super::*;
 
 const TOKEN_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
 const INGESTION: &str = "https://x-1.eastus-1.metrics.ingest.monitor.azure.com/dataCollectionRules/dcr-0/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
+const IN_CHINA: &str =
+    "https://a.chinaeast2-1.metrics.ingest.monitor.azure.cn/dataCollectionRules/d/x?api-version=2023-04-24";
 const CLIENT: &str = "3913510d-42f4-4e42-8a64-420c390055eb";
 const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 
@@ -168,7 +170,11 @@ fn a_cloud_brings_its_authority_and_scope() {
 
 #[test]
 fn the_webhooks_authority_wins_over_the_clouds() {
-    let loaded = loaded(&[("CLOUD", "AZURECHINA"), ("AZURE_AUTHORITY_HOST", "https://login.chinacloudapi.cn/")]);
+    let loaded = loaded(&[
+        ("CLOUD", "AZURECHINA"),
+        ("AZURE_AUTHORITY_HOST", "https://login.chinacloudapi.cn/"),
+        ("INGESTION_URL", IN_CHINA),
+    ]);
     assert_eq!(workload(&loaded).client.authority.host(), "login.chinacloudapi.cn");
     assert!(!warned(&loaded, "CLOUD"));
 }
@@ -177,6 +183,11 @@ fn the_webhooks_authority_wins_over_the_clouds() {
 fn an_authority_of_another_cloud_is_warned_of() {
     assert!(warned(&loaded(&[("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")]), "CLOUD"));
     assert!(!warned(&loaded(&[("AZURE_AUTHORITY_HOST", "https://localhost:8443/")]), "CLOUD"));
+}
+
+#[test]
+fn an_ingestion_host_of_another_cloud_is_warned_of() {
+    assert!(warned(&loaded(&[("INGESTION_URL", IN_CHINA)]), "CLOUD"));
 }
 
 #[test]
@@ -237,6 +248,10 @@ fn every_thread_gets_its_part_of_the_limits() {
 fn the_admin_port_is_another_port() {
     assert_eq!(loaded(&[("ADMIN_PORT", "9090")]).config.listen.admin_port, Some(9090));
     assert_eq!(faults(&[("ADMIN_PORT", "8081")])[0].name, "ADMIN_PORT");
+    let links = loaded(&[("ADMIN_PORT", "tcp://10.0.0.1:80"), ("LISTENING_PORT", "udp://10.0.0.1:53")]);
+    assert_eq!((links.config.listen.port, links.config.listen.admin_port), (8081, None));
+    let odd: Vec<_> = links.warnings.iter().map(|warning| warning.name).collect();
+    assert_eq!(odd, ["LISTENING_PORT", "ADMIN_PORT"]);
 }
 
 #[test]

@@ -98,6 +98,17 @@ fn failures_are_told_apart_by_what_repairs_them() {
 }
 
 #[test]
+fn what_is_wrong_with_a_request_is_told_in_its_own_words() {
+    let journal = journal();
+    let refused = |text| journal.notice(&Notice::Refused { status: 400, upstream_status: None, text });
+    refused("remora: remote write: snappy: copy offset 882 at byte 12");
+    refused("remora: remote write: snappy: body ends before its length");
+    assert_eq!(lines().len(), 2);
+    refused("remora: remote write: snappy: copy offset 7 at byte 1234");
+    assert!(lines().is_empty());
+}
+
+#[test]
 fn no_number_of_different_failures_fills_the_log() {
     let journal = journal();
     for number in 0..10_000 {
