@@ -31,8 +31,10 @@ pub(super) const CONNECTIONS: Family = gauge("remora_connections", "Connections 
 pub(super) const CONNECTIONS_LIMIT: Family =
     gauge("remora_connections_limit", "Connections that may be open at once: MAX_CONNECTIONS.");
 
-pub(super) const CONNECTIONS_REJECTED: Family =
-    counter("remora_connections_rejected_total", "Connections turned away because all slots were taken, or closed to make place.");
+pub(super) const CONNECTIONS_REJECTED: Family = counter(
+    "remora_connections_rejected_total",
+    "Connections turned away because all slots were taken, or closed to make place.",
+);
 
 pub(super) const BODY_MEMORY: Family =
     gauge("remora_body_memory_bytes", "Memory for all bodies together: BODY_MEMORY.");

@@ -237,7 +237,7 @@ impl<'m> Exchange<'m> {
                 self.answer(now, Reply { retry_after, ..Reply::text(503) }, text.as_bytes());
             }
             Relay::BadGateway => {
-                let text = Line::azure(status, ", which is no answer to a remote-write request", &[]);
+                let text = Line::azure(status, ", which is no answer to remote write; check INGESTION_URL", &[]);
                 self.answer(now, Reply::text(502), text.as_bytes());
             }
         }
