@@ -57,7 +57,7 @@ pub struct Timeouts {
     pub head: Duration,
     /// From the end of the head until storage for the body is there.
     pub admission: Duration,
-    /// For the body to arrive. [`EARNED`] of it a body has only as it comes.
+    /// For the body to arrive. Longer than [`EARNED`], which of it a body has only as it comes.
     pub body: Duration,
     /// From the whole body to Azure's whole answer: token, connection, both directions, repairs.
     pub upstream: Duration,
