@@ -144,13 +144,19 @@ impl Body {
         self.len
     }
 
-    /// A body that begins where only the reserve has room stays there.
+    /// A body that begins where only the reserve has room stays there. One that has begun need not queue with those that
+    /// have not.
     fn grow(&mut self) {
-        let usual = if self.reserved { None } else { self.arena.try_take() };
+        let begun = !self.segments.is_empty();
+        let usual = match (self.reserved, begun) {
+            (true, _) => None,
+            (false, true) => self.arena.take_free(),
+            (false, false) => self.arena.try_take(),
+        };
         if let Some(segment) = usual {
             self.segments.push(segment);
-        } else if let Some(reserve) = self.reserve.as_ref().filter(|_| self.reserved || self.segments.is_empty()) {
-            self.segments.extend(reserve.try_take());
+        } else if let Some(reserve) = self.reserve.as_ref().filter(|_| self.reserved || !begun) {
+            self.segments.extend(reserve.take_free());
             self.reserved = !self.segments.is_empty();
         }
     }

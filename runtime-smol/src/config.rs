@@ -84,6 +84,11 @@ impl Limits {
         }
     }
 
+    /// How many segments of that length hold what longer bodies get. Rounded up, so that the longest one fits.
+    pub(crate) const fn segments(self, length: usize) -> usize {
+        self.body_memory.saturating_sub(RESERVE).div_ceil(length)
+    }
+
     const fn share(self, whole: usize, place: usize) -> usize {
         let left_over = whole % self.threads;
         whole / self.threads + if place < left_over { 1 } else { 0 }
@@ -145,5 +150,14 @@ mod tests {
         assert_eq!((of(|part| part.max_connections), of(|part| part.max_in_flight)), (vec![3, 3, 2], vec![2, 1, 1]));
         let one = Limits { threads: 1, ..whole };
         assert_eq!(one.part(0), one);
+    }
+
+    #[test]
+    fn the_longest_body_fits_into_the_segments() {
+        for (body_memory, threads) in [(8 << 20, 3), (1_131_072, 1), (256 << 10, 1), (8 << 20, 1)] {
+            let max_body_bytes = body_memory / threads - RESERVE;
+            let part = Limits { body_memory, max_body_bytes, max_connections: 64, max_in_flight: 64, threads }.part(0);
+            assert!(max_body_bytes.div_ceil(16_384) <= part.segments(16_384), "{body_memory} for {threads}");
+        }
     }
 }

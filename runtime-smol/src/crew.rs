@@ -20,6 +20,7 @@ use std::time::Duration;
 use remora_core::forward::{Page, Peer};
 use remora_core::time::Instant;
 use smol::channel::{self, Receiver, Sender};
+use smol::future;
 
 use crate::hub::Hub;
 use crate::listen;
@@ -192,6 +193,8 @@ pub(crate) fn deal(hub: &'static Hub, stream: TcpStream, peer: Peer) -> std::io:
 pub(crate) async fn attend(hub: &'static Hub, mailbox: Receiver<Mail>) {
     while let Ok(mail) = mailbox.recv().await {
         open(hub, mail);
+        // Who was told to make place has its turn before the next one comes.
+        future::yield_now().await;
     }
 }
 

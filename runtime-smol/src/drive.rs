@@ -93,10 +93,12 @@ impl Connection {
                     self.exchange.wake(self.now);
                     future::yield_now().await;
                 }
+            } else if self.now >= self.exchange.deadline() {
+                // Not before what is here was read: the time may have passed because this thread had none.
+                self.exchange.wake(self.now);
             } else if !self.exchange.is_done() {
                 self.park();
                 self.wait().await;
-                self.exchange.wake(self.hub.now());
             }
         }
         while let Some(event) = self.exchange.poll_event() {
@@ -214,7 +216,7 @@ impl Connection {
         let hub = self.hub;
         match within(hub, &self.exchange, hub.tokens.replace(*grant)).await {
             Some(true) => self.exchange.refreshed(hub.now()),
-            Some(false) => self.exchange.unrefreshed(hub.now(), &hub.tokens.cause()),
+            Some(false) => self.exchange.unrefreshed(hub.now(), &hub.tokens.cause_of_refusal()),
             None => self.exchange.wake(hub.now()),
         }
     }

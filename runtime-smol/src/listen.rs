@@ -123,9 +123,9 @@ pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, seat: Seat
     Ok(())
 }
 
-/// How many slots are not for a peer: those who may not write have three quarters.
+/// How many slots are not for a peer: those who may not write have three quarters, where there is more than one.
 fn kept(slots: &Pool<()>, peer: Peer) -> usize {
-    if peer.may_write() { 0 } else { slots.size() / 4 }
+    if peer.may_write() { 0 } else { slots.size().div_ceil(4).min(slots.size().saturating_sub(1)) }
 }
 
 /// A slot that is not among the kept ones; or one of those, for the moment until the first of the guests has left for it.
@@ -200,5 +200,13 @@ mod tests {
         assert_eq!(take(Peer::Foreign), None, "no slot at all is free");
         assert_eq!(take(Peer::Loopback), None);
         assert!(!second.is_dismissed());
+    }
+
+    #[test]
+    fn of_few_slots_too_some_are_kept() {
+        for (size, kept_ones) in [(1, 0), (2, 1), (3, 1), (4, 1), (5, 2), (8, 2)] {
+            let slots = Pool::new(std::iter::repeat_n((), size));
+            assert_eq!((kept(&slots, Peer::Foreign), kept(&slots, Peer::Loopback)), (kept_ones, 0), "{size}");
+        }
     }
 }

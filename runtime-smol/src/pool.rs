@@ -1,7 +1,7 @@
 //! A pool of equal things that are made once and lent in the order in which they were asked for.
 //!
 //! Body segments, connection slots and response buffers are all kept this way: what is lent out bounds what the
-//! process holds, and who waits is served first come, first served.
+//! process holds, and who waits is served first come, first served, except where a pool is made to serve whom it can.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -21,6 +21,8 @@ pub(crate) struct Pool<T> {
 }
 
 struct State<T> {
+    /// Who wants less than the first that waits need not wait for it.
+    unordered: bool,
     /// The one that was given back last is lent first, so that few are ever touched.
     free: Vec<T>,
     waiting: VecDeque<Waiting>,
@@ -41,9 +43,19 @@ impl<T> fmt::Debug for Pool<T> {
 
 impl<T> Pool<T> {
     pub(crate) fn new(things: impl Iterator<Item = T>) -> Rc<Self> {
+        Self::of(things, false)
+    }
+
+    /// A pool that serves whoever wants no more than is free. Who wants much may wait for ever.
+    pub(crate) fn unordered(things: impl Iterator<Item = T>) -> Rc<Self> {
+        Self::of(things, true)
+    }
+
+    fn of(things: impl Iterator<Item = T>, unordered: bool) -> Rc<Self> {
         let free: Vec<T> = things.collect();
         let size = free.len();
-        Rc::new(Self { state: RefCell::new(State { free, waiting: VecDeque::new(), last_ticket: 0 }), size })
+        let state = State { unordered, free, waiting: VecDeque::new(), last_ticket: 0 };
+        Rc::new(Self { state: RefCell::new(state), size })
     }
 
     /// How many there are in all.
@@ -65,6 +77,11 @@ impl<T> Pool<T> {
     pub(crate) fn try_take(&self) -> Option<T> {
         let mut state = self.state.borrow_mut();
         if state.waiting.is_empty() { state.free.pop() } else { None }
+    }
+
+    /// One, if there is one, before those who wait.
+    pub(crate) fn take_free(&self) -> Option<T> {
+        self.state.borrow_mut().free.pop()
     }
 
     /// Puts `wanted` of them into `lent`, after all who asked before. Never completes when that is more than the pool has.
@@ -90,16 +107,17 @@ impl<T> Pool<T> {
     pub(crate) fn give(&self, things: impl IntoIterator<Item = T>) {
         let mut state = self.state.borrow_mut();
         state.free.extend(things);
-        state.wake_first();
+        state.wake_next();
     }
 }
 
 impl<T> State<T> {
-    fn wake_first(&self) {
-        if let Some(first) = self.waiting.front()
-            && first.wanted <= self.free.len()
-        {
-            first.waker.wake_by_ref();
+    /// Wakes the one that is served next.
+    fn wake_next(&self) {
+        let fits = |waiting: &&Waiting| waiting.wanted <= self.free.len();
+        let next = if self.unordered { self.waiting.iter().find(fits) } else { self.waiting.front().filter(fits) };
+        if let Some(next) = next {
+            next.waker.wake_by_ref();
         }
     }
 }
@@ -118,17 +136,18 @@ impl<T> Future for Take<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { pool, wanted, lent, ticket } = &mut *self;
         let mut state = pool.state.borrow_mut();
-        let first = match ticket {
+        let next = match ticket {
+            _ if state.unordered => true,
             None => state.waiting.is_empty(),
             Some(ticket) => state.waiting.front().is_some_and(|first| first.ticket == *ticket),
         };
-        if first && *wanted <= state.free.len() {
-            if ticket.take().is_some() {
-                state.waiting.pop_front();
+        if next && *wanted <= state.free.len() {
+            if let Some(ticket) = ticket.take() {
+                state.waiting.retain(|waiting| waiting.ticket != ticket);
             }
             let from = state.free.len().saturating_sub(*wanted);
             lent.extend(state.free.drain(from..));
-            state.wake_first();
+            state.wake_next();
             return Poll::Ready(());
         }
         if let Some(place) = state.waiting.iter_mut().find(|waiting| Some(waiting.ticket) == *ticket) {
@@ -148,7 +167,7 @@ impl<T> Drop for Take<'_, T> {
         if let Some(ticket) = self.ticket {
             let mut state = self.pool.state.borrow_mut();
             state.waiting.retain(|waiting| waiting.ticket != ticket);
-            state.wake_first();
+            state.wake_next();
         }
     }
 }
@@ -217,6 +236,26 @@ mod tests {
             drop(small);
             pool.give(one.into_iter().chain([held]));
             assert_eq!(pool.free(), 2);
+        });
+    }
+
+    #[test]
+    fn an_unordered_pool_serves_whom_it_can() {
+        smol::block_on(async {
+            let pool = Pool::unordered(0..4);
+            let (mut held, mut four, mut two, mut one) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            pool.take(3, &mut held).await;
+            let mut large = Box::pin(pool.take(4, &mut four));
+            let mut middle = Box::pin(pool.take(2, &mut two));
+            assert!(poll_once(&mut large).await.is_none());
+            assert!(poll_once(&mut middle).await.is_none());
+            pool.take(1, &mut one).await;
+            pool.give(held.drain(..1).chain(one.drain(..)));
+            assert!(poll_once(&mut middle).await.is_some(), "what it wants is free");
+            drop(middle);
+            pool.give(held.into_iter().chain(two));
+            large.await;
+            assert_eq!(four.len(), 4);
         });
     }
 

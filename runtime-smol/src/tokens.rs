@@ -95,6 +95,14 @@ impl Tokens {
         }
     }
 
+    /// Why a token that Azure refused was not replaced, for the sender.
+    pub(crate) fn cause_of_refusal(&self) -> String {
+        match &*self.failure.borrow() {
+            Some(failure) => failure.to_string(),
+            None => "it was new; check INGESTION_AAD_AUDIENCE and CLOUD".to_owned(),
+        }
+    }
+
     /// Takes note of a change. What is older than what is known already comes too late.
     pub(crate) fn learn(&self, known: Known) {
         if known.version > self.version.replace(known.version.max(self.version.get())) {

@@ -82,7 +82,9 @@ impl fmt::Display for Verdict {
                 write!(f, "body larger than {limit} bytes; lower the sender's batch size or raise MAX_BODY_BYTES")
             }
             Self::Frame(fault) => write!(f, "not forwarded: {fault}"),
-            Self::SlowBody => f.write_str("the body did not arrive in time: 5 s, and one more for each 16 kB of it"),
+            Self::SlowBody => {
+                f.write_str("the body did not arrive in time: 5 s, and one more for each 16 kB, 30 s at most")
+            }
         }
     }
 }
