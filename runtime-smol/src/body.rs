@@ -285,6 +285,22 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_has_begun_grows_past_those_that_wait() {
+        smol::block_on(async {
+            let (usual, reserve) = (arena(3), arena(1));
+            let mut bodies = [(); 3].map(|()| Body::with_reserve(&usual, &reserve));
+            let [begun, waiting, new] = &mut bodies;
+            let full = [1; SEGMENT];
+            assert_eq!(begun.append(&full), SEGMENT);
+            let mut large = Box::pin(waiting.reserve(3 * SEGMENT));
+            assert!(poll_once(&mut large).await.is_none());
+            assert_eq!(begun.append(&full), SEGMENT);
+            assert_eq!(new.append(&full), SEGMENT);
+            assert_eq!((usual.lent(), reserve.lent()), (2, 1), "a new one takes nothing from who waits");
+        });
+    }
+
+    #[test]
     fn a_socket_is_read_into_many_segments_and_what_comes_after_the_body_apart() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

@@ -125,7 +125,9 @@ impl Reactor {
         let waited = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), timeout.as_ref());
         self.bell.end_sleep();
         match waited {
-            Err(rustix::io::Errno::INTR) | Ok(_) => {}
+            Ok(_) => {}
+            // What happened meanwhile is heard next, and before deadlines that are over by now.
+            Err(rustix::io::Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
         let mut sources = self.sources.borrow_mut();

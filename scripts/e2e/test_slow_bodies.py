@@ -1,5 +1,7 @@
 """Senders that announce large bodies, send a byte a second, and come again at once when they are sent away."""
 
+import os
+import signal
 import socket
 import threading
 import time
@@ -68,6 +70,20 @@ class SlowBodies(Case):
             self.assertEqual(stack.stored(), SMALL_WRITES + 1, stack.where())
             longest = max(took for _, took in small)
             print(f"       small writes within {longest:.2f} s, a large one after {large_took:.0f} s", flush=True)
+
+    def test_a_body_that_came_while_the_sidecar_was_frozen_is_taken(self):
+        with Stack("frozen-body", prometheus=False) as stack:
+            head, body = wire.with_length(one_sample()).split(b"\r\n\r\n", 1)
+            with socket.create_connection(("127.0.0.1", stack.remora.port), timeout=10) as connection:
+                connection.sendall(head + b"\r\n\r\n")
+                wait_for("room for the body", lambda: used(stack.remora) > 0, 5)
+                os.kill(stack.remora.process.pid, signal.SIGSTOP)
+                connection.sendall(body)
+                time.sleep(STALL + 1)
+                os.kill(stack.remora.process.pid, signal.SIGCONT)
+                answer = connection.recv(4096)
+            self.assertEqual(answer[:12], b"HTTP/1.1 204", stack.where())
+            self.assertEqual(stack.stored(), 1, stack.where())
 
 
 def post(remora, body):

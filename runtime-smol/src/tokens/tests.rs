@@ -29,11 +29,14 @@ fn a_token_without_life_is_a_failure_and_replaces_none() {
     tokens.learn(keeper.receive(Ok(grant("good", HOUR))));
     let (first, bearer) = tokens.usable().expect("a token");
     assert!(tokens.failure().is_none());
+    assert!(tokens.cause_of_refusal().contains("INGESTION_AAD_AUDIENCE"), "{}", tokens.cause_of_refusal());
 
     tokens.learn(keeper.receive(Ok(grant("over", Duration::ZERO))));
     let usable = tokens.usable().map(|(grant, held)| (grant, Arc::ptr_eq(&held, &bearer)));
     assert_eq!(usable, Some((first, true)));
-    assert!(tokens.cause().contains("was over when it came"), "{}", tokens.cause());
+    for cause in [tokens.cause(), tokens.cause_of_refusal()] {
+        assert!(cause.contains("was over when it came"), "{cause}");
+    }
 }
 
 #[test]
