@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use remora_core::forward::{Event, Exchange, Gateway, Outgoing, Peer, Policy, Timeouts, Upstream};
+use remora_core::forward::{Event, Exchange, Gateway, Outgoing, Peer, Policy, Timeouts, Upstream, UpstreamHead};
 use remora_core::time::Instant;
 
 const NOW: Instant = Instant::from_millis(1_000_000);
@@ -84,7 +84,7 @@ fn reserve(exchange: &mut Exchange<'_>) -> Option<()> {
 
 /// Sends the request upstream, its head from `buffer`, and hands over Azure's answer.
 fn forward(exchange: &mut Exchange<'_>, buffer: &mut [u8]) -> Option<()> {
-    exchange.encode_head(&AZURE, buffer).ok()?;
+    exchange.encode_head(&mut UpstreamHead::new(buffer, &AZURE).ok()?).ok()?;
     exchange.head_sent(NOW);
     while let Outgoing::Body { .. } = exchange.outgoing() {
         exchange.body_sent(NOW, SEGMENT);

@@ -10,6 +10,7 @@ mod buffer;
 pub mod counters;
 mod exchange;
 mod gateway;
+mod head;
 mod inbox;
 mod outbox;
 pub mod reply;
@@ -20,7 +21,8 @@ use core::time::Duration;
 
 pub use exchange::{Exchange, Outcome};
 pub use gateway::{Gateway, Readiness};
-pub use request::{Peer, Purpose, Upstream};
+pub use head::{Upstream, UpstreamHead};
+pub use request::{Peer, Purpose};
 
 use crate::metrics::Format;
 use crate::remote_write::{Level, Version};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::TcpStream;
+use std::ops::Range;
 use std::rc::Rc;
 
 use smol::future;
@@ -16,6 +17,9 @@ pub(crate) const SEGMENT: usize = 16 * 1024;
 /// Segments read into by one system call.
 const VECTORED: usize = 16;
 
+/// Segments that are read into before a head tells how long the body is.
+const AHEAD: usize = 8;
+
 /// A segment. The arena it comes from lives as long as the process.
 pub(crate) type Segment = &'static mut [u8];
 
@@ -23,6 +27,11 @@ pub(crate) type Segment = &'static mut [u8];
 pub(crate) type Arena = Pool<Segment>;
 
 /// One body. Its segments are from one arena, and go back there when it is dropped.
+///
+/// Bytes that were read ahead of it lie in the same segments: as far from their beginning as they are from that of the
+/// request, so that what precedes them of the body fits in between and nothing has to be moved. Where that does not come
+/// true, as with chunks and pipelined requests, they are read from there as from a socket. What is stored never reaches
+/// them, for it has been taken from before them.
 #[derive(Debug)]
 pub(crate) struct Body {
     arena: Rc<Arena>,
@@ -31,7 +40,13 @@ pub(crate) struct Body {
     /// The segments are from the reserve.
     reserved: bool,
     segments: Vec<Segment>,
+    /// Where the body begins in the first segment.
+    start: usize,
     len: usize,
+    /// Where in the segments the bytes are that were read ahead.
+    ahead: Range<usize>,
+    /// They are as far from the first segment's beginning as from their request's.
+    aligned: bool,
 }
 
 impl Body {
@@ -44,7 +59,8 @@ impl Body {
     }
 
     fn of(arena: &Rc<Arena>, reserve: Option<Rc<Arena>>) -> Self {
-        Self { arena: Rc::clone(arena), reserve, reserved: false, segments: Vec::new(), len: 0 }
+        let (arena, segments) = (Rc::clone(arena), Vec::new());
+        Self { arena, reserve, reserved: false, segments, start: 0, len: 0, ahead: 0..0, aligned: false }
     }
 
     /// Bytes that are stored.
@@ -52,25 +68,46 @@ impl Body {
         self.len
     }
 
-    /// Forgets what is stored and gives the segments back. The list that named them stays, for the next body.
+    /// Forgets what is stored and gives the segments back, except those with bytes that were read ahead. The list that
+    /// named them stays, for the next body.
     pub(crate) fn clear(&mut self) {
-        self.reserve.as_ref().filter(|_| self.reserved).unwrap_or(&self.arena).give(self.segments.drain(..));
-        self.reserved = false;
+        let kept = if self.ahead.is_empty() { self.segments.len() } else { self.ahead.start / SEGMENT };
+        self.give_back(0..kept);
+        self.ahead = self.ahead.start.saturating_sub(kept * SEGMENT)..self.ahead.end.saturating_sub(kept * SEGMENT);
+        self.aligned = false;
+        self.reserved &= !self.segments.is_empty();
+        self.start = 0;
         self.len = 0;
     }
 
-    /// Waits until there is room for a body of that many bytes, which is empty so far.
-    pub(crate) async fn reserve(&mut self, bytes: usize) {
-        let wanted = bytes.div_ceil(SEGMENT);
-        let usual = self.arena.take(wanted, &mut self.segments);
-        let Some(reserve) = self.reserve.as_ref().filter(|reserve| wanted <= reserve.size()) else {
-            return usual.await;
+    /// Waits until there is room for a body of that many bytes, which is empty so far and begins `after` bytes of its
+    /// request.
+    pub(crate) async fn reserve(&mut self, bytes: usize, after: usize) {
+        self.start = if self.aligned && self.has_ahead() { after } else { 0 };
+        let end = self.start.saturating_add(bytes).max(self.ahead.end);
+        let wanted = end.div_ceil(SEGMENT);
+        let missing = wanted.saturating_sub(self.segments.len());
+        if missing == 0 {
+            return;
+        }
+        let usual = Rc::clone(&self.arena);
+        let (here, other) = match self.reserve.clone() {
+            Some(reserve) if self.reserved => (reserve, Some(usual)),
+            reserve => (usual, reserve),
+        };
+        let stay = here.take(missing, &mut self.segments);
+        let Some(other) = other.filter(|other| wanted <= other.size()) else {
+            return stay.await;
         };
         let mut segments = Vec::new();
-        let reserved = reserve.take(wanted, &mut segments);
-        if future::or(async { (usual.await, false).1 }, async { (reserved.await, true).1 }).await {
+        let move_over = other.take(wanted, &mut segments);
+        if future::or(async { (stay.await, false).1 }, async { (move_over.await, true).1 }).await {
+            for (to, from) in segments.iter_mut().zip(&self.segments) {
+                to.copy_from_slice(from);
+            }
+            self.give_back(0..self.segments.len());
             self.segments.append(&mut segments);
-            self.reserved = true;
+            self.reserved = !self.reserved;
         }
     }
 
@@ -79,8 +116,9 @@ impl Body {
         if self.room() == 0 {
             self.grow();
         }
-        let (segment, at) = (self.len / SEGMENT, self.len % SEGMENT);
-        let Some(space) = self.segments.get_mut(segment).and_then(|segment| segment.get_mut(at..)) else { return 0 };
+        let (segment, at) = (self.end() / SEGMENT, self.end() % SEGMENT);
+        let to = if self.has_ahead() { SEGMENT.min(at + self.ahead.start.saturating_sub(self.end())) } else { SEGMENT };
+        let Some(space) = self.segments.get_mut(segment).and_then(|segment| segment.get_mut(at..to)) else { return 0 };
         let n = bytes.len().min(space.len());
         if let (Some(space), Some(bytes)) = (space.get_mut(..n), bytes.get(..n)) {
             space.copy_from_slice(bytes);
@@ -97,20 +135,9 @@ impl Body {
         most: usize,
         beyond: &mut [u8],
     ) -> io::Result<usize> {
-        let (first, at) = (self.len / SEGMENT, self.len % SEGMENT);
-        let mut left = most.min(self.room());
-        let mut room = 0;
-        let mut slices = heapless::Vec::<IoSliceMut<'_>, VECTORED>::new();
-        for (i, segment) in self.segments.iter_mut().skip(first).enumerate() {
-            let from = if i == 0 { at } else { 0 };
-            let to = SEGMENT.min(from.saturating_add(left));
-            let Some(space) = segment.get_mut(from..to).filter(|space| !space.is_empty()) else { break };
-            if slices.push(IoSliceMut::new(space)).is_err() {
-                break;
-            }
-            left -= to - from;
-            room += to - from;
-        }
+        let end = self.end();
+        let mut slices = heapless::Vec::new();
+        let mut room = spaces(&mut self.segments, end..end.saturating_add(most), &mut slices);
         let stored = room;
         let beyond_length = beyond.len();
         if room == most && slices.push(IoSliceMut::new(beyond)).is_ok() {
@@ -121,12 +148,65 @@ impl Body {
         Ok(n)
     }
 
+    /// Reads from a socket into `first`, which is empty and where the next request begins, and as far ahead as fits into
+    /// segments that nobody will miss: `remainder` of them stay in the arena. Returns how much of it is in `first`.
+    pub(crate) fn read_ahead(
+        &mut self,
+        socket: &Socket<TcpStream>,
+        first: &mut [u8],
+        remainder: usize,
+    ) -> io::Result<usize> {
+        let from = first.len();
+        let mut slices = heapless::Vec::new();
+        let _ = slices.push(IoSliceMut::new(first));
+        self.arena.take_spare(AHEAD, remainder, &mut self.segments);
+        let room = spaces(&mut self.segments, from..AHEAD * SEGMENT, &mut slices);
+        let read = socket.read_vectored(&mut slices, from + room);
+        drop(slices);
+        let n = read.as_ref().map_or(0, |n| *n);
+        self.ahead = from..from.max(n);
+        self.aligned = true;
+        let used = if self.has_ahead() { n.div_ceil(SEGMENT) } else { 0 };
+        self.give_back(used..self.segments.len());
+        read.map(|n| n.min(from))
+    }
+
+    /// Whether there are bytes that were read ahead.
+    pub(crate) fn has_ahead(&self) -> bool {
+        !self.ahead.is_empty()
+    }
+
+    /// Stores up to `most` of the bytes that were read ahead by leaving them where they are; returns how much that was:
+    /// nothing unless they follow what is stored.
+    pub(crate) fn claim(&mut self, most: usize) -> usize {
+        let n = if self.ahead.start == self.end() { self.ahead.len().min(most) } else { 0 };
+        self.len += n;
+        self.ahead.start += n;
+        n
+    }
+
+    /// Moves bytes that were read ahead into `space`; returns how much that was.
+    pub(crate) fn take_ahead(&mut self, space: &mut [u8]) -> usize {
+        let (segment, at) = (self.ahead.start / SEGMENT, self.ahead.start % SEGMENT);
+        let there = self.segments.get(segment).and_then(|segment| segment.get(at..)).unwrap_or_default();
+        let n = there.len().min(self.ahead.len()).min(space.len());
+        if let (Some(space), Some(bytes)) = (space.get_mut(..n), there.get(..n)) {
+            space.copy_from_slice(bytes);
+        }
+        self.ahead.start += n;
+        if !self.has_ahead() && self.len == 0 {
+            self.clear();
+        }
+        n
+    }
+
     /// The stored bytes from `from` on, segment by segment.
     pub(crate) fn slices(&self, from: usize) -> impl Iterator<Item = &[u8]> {
+        let from = self.start.saturating_add(from);
         let first = from / SEGMENT;
         self.segments.iter().enumerate().skip(first).map_while(move |(i, segment)| {
             let start = if i == first { from % SEGMENT } else { 0 };
-            let end = self.len.saturating_sub(i * SEGMENT).min(SEGMENT);
+            let end = self.end().saturating_sub(i * SEGMENT).min(SEGMENT);
             segment.get(start..end).filter(|slice| !slice.is_empty())
         })
     }
@@ -161,14 +241,48 @@ impl Body {
         }
     }
 
-    fn room(&self) -> usize {
-        (self.segments.len() * SEGMENT).saturating_sub(self.len)
+    /// Behind the last byte that is stored.
+    const fn end(&self) -> usize {
+        self.start.saturating_add(self.len)
     }
+
+    fn room(&self) -> usize {
+        (self.segments.len() * SEGMENT).saturating_sub(self.end())
+    }
+
+    /// The one that was taken first is the last to go back, and so the next to be taken.
+    fn give_back(&mut self, which: Range<usize>) {
+        let arena = self.reserve.as_ref().filter(|_| self.reserved).unwrap_or(&self.arena);
+        arena.give(self.segments.drain(which).rev());
+    }
+}
+
+/// Adds the parts of `segments` that are at `places`, counted from the beginning of the first, to `slices`, as far as
+/// there are such; returns their length.
+fn spaces<'s>(
+    segments: &'s mut [Segment],
+    places: Range<usize>,
+    slices: &mut heapless::Vec<IoSliceMut<'s>, VECTORED>,
+) -> usize {
+    let (first, at) = (places.start / SEGMENT, places.start % SEGMENT);
+    let mut left = places.len();
+    let mut room = 0;
+    for (i, segment) in segments.iter_mut().skip(first).enumerate() {
+        let from = if i == 0 { at } else { 0 };
+        let to = SEGMENT.min(from.saturating_add(left));
+        let Some(space) = segment.get_mut(from..to).filter(|space| !space.is_empty()) else { break };
+        if slices.push(IoSliceMut::new(space)).is_err() {
+            break;
+        }
+        left -= to - from;
+        room += to - from;
+    }
+    room
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
-        self.clear();
+        self.give_back(0..self.segments.len());
     }
 }
 
@@ -196,140 +310,4 @@ impl io::Write for Body {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Clock;
-    use crate::pool::buffers;
-    use crate::reactor::Reactor;
-    use smol::future::poll_once;
-    use std::io::Write as _;
-    use std::net::TcpListener;
-
-    fn arena(segments: usize) -> Rc<Arena> {
-        Pool::new(buffers(segments, SEGMENT).unwrap())
-    }
-
-    fn content(body: &Body, from: usize) -> Vec<u8> {
-        body.slices(from).flatten().copied().collect()
-    }
-
-    #[test]
-    fn what_is_appended_stands_in_order_across_segments() {
-        let arena = arena(3);
-        let mut body = Body::new(&arena);
-        let bytes: Vec<u8> = (0..251).cycle().take(SEGMENT * 2 + 5).collect();
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            rest = &rest[body.append(rest)..];
-        }
-        assert_eq!(content(&body, 0), bytes);
-        for from in [1, SEGMENT - 1, SEGMENT, SEGMENT + 1, bytes.len() - 1] {
-            assert_eq!(content(&body, from), bytes[from..]);
-        }
-        assert!(content(&body, bytes.len()).is_empty());
-    }
-
-    #[test]
-    fn an_empty_arena_takes_nothing_and_gets_everything_back() {
-        let arena = arena(1);
-        let mut body = Body::new(&arena);
-        assert_eq!(body.append(&[1; SEGMENT]), SEGMENT);
-        assert_eq!(body.append(b"x"), 0);
-        drop(body);
-        assert_eq!(arena.free(), 1);
-    }
-
-    #[test]
-    fn a_body_that_fits_into_the_reserve_takes_room_where_it_is() {
-        smol::block_on(async {
-            let (usual, reserve) = (arena(3), arena(2));
-            let lent = || (usual.lent(), reserve.lent());
-            let mut bodies = [(); 4].map(|()| Body::with_reserve(&usual, &reserve));
-            let [first, second, third, fourth] = &mut bodies;
-            let (large, small) = (3 * SEGMENT, 2 * SEGMENT);
-            first.reserve(large).await;
-            assert!(poll_once(second.reserve(large)).await.is_none(), "the reserve is too small for it");
-            third.reserve(small).await;
-            assert_eq!(lent(), (3, 2));
-            assert!(poll_once(fourth.reserve(small)).await.is_none(), "neither has room");
-            third.clear();
-            fourth.reserve(small).await;
-            assert_eq!(lent(), (3, 2));
-            first.clear();
-            third.reserve(small).await;
-            assert_eq!(lent(), (2, 2));
-            drop(bodies);
-            assert_eq!(lent(), (0, 0));
-        });
-    }
-
-    #[test]
-    fn a_body_that_grows_begins_in_the_reserve_where_nothing_else_is_free() {
-        let (usual, reserve) = (arena(2), arena(2));
-        let mut bodies = [(); 3].map(|()| Body::with_reserve(&usual, &reserve));
-        let [first, second, third] = &mut bodies;
-        let full = [1; SEGMENT];
-        assert_eq!([first.append(&full), first.append(&full)], [SEGMENT; 2]);
-        assert_eq!(first.append(b"x"), 0, "a body that began elsewhere gets nothing of the reserve");
-        assert_eq!(second.append(&full), SEGMENT);
-        first.clear();
-        assert_eq!(second.append(&full), SEGMENT);
-        assert_eq!((usual.lent(), reserve.lent()), (0, 2));
-        assert_eq!(second.append(b"x"), 0, "it stays in the reserve");
-        assert_eq!(third.append(&full), SEGMENT);
-        assert_eq!((usual.lent(), reserve.lent()), (1, 2));
-        second.clear();
-        assert_eq!([second.append(&full), second.append(b"x")], [SEGMENT, 0], "it begins anew in the usual one");
-        drop(bodies);
-        assert_eq!((usual.lent(), reserve.lent()), (0, 0));
-    }
-
-    #[test]
-    fn a_body_that_has_begun_grows_past_those_that_wait() {
-        smol::block_on(async {
-            let (usual, reserve) = (arena(3), arena(1));
-            let mut bodies = [(); 3].map(|()| Body::with_reserve(&usual, &reserve));
-            let [begun, waiting, new] = &mut bodies;
-            let full = [1; SEGMENT];
-            assert_eq!(begun.append(&full), SEGMENT);
-            let mut large = Box::pin(waiting.reserve(3 * SEGMENT));
-            assert!(poll_once(&mut large).await.is_none());
-            assert_eq!(begun.append(&full), SEGMENT);
-            assert_eq!(new.append(&full), SEGMENT);
-            assert_eq!((usual.lent(), reserve.lent()), (2, 1), "a new one takes nothing from who waits");
-        });
-    }
-
-    #[test]
-    fn a_socket_is_read_into_many_segments_and_what_comes_after_the_body_apart() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (receiver, _) = listener.accept().unwrap();
-        let bytes: Vec<u8> = (0..253).cycle().take(SEGMENT * 2).collect();
-        sender.write_all(&bytes).unwrap();
-        sender.write_all(b"next request").unwrap();
-        receiver.set_nonblocking(true).unwrap();
-        let reactor = Reactor::new(Clock::start()).unwrap();
-        let receiver = Socket::new(reactor, receiver).unwrap();
-
-        reactor
-            .block_on(async {
-                let mut body = Body::new(&arena(2));
-                body.reserve(bytes.len() - 3).await;
-                assert_eq!(body.append(&bytes[..10]), 10);
-                let (mut beyond, mut after) = ([0; 5], 0);
-                while body.len < bytes.len() - 3 {
-                    let from = body.len;
-                    // The test's own stand-in for the bytes that came with the head.
-                    receiver.readable().await;
-                    let n = body.read_from(&receiver, bytes.len() - 3 - from, &mut beyond[..]).unwrap();
-                    assert!(n > 0);
-                    after += (from + n).saturating_sub(bytes.len() - 3);
-                }
-                assert_eq!(body.len, bytes.len() - 3);
-                assert_eq!(content(&body, 10)[..], bytes[..bytes.len() - 13]);
-                assert_eq!(beyond[..after], bytes[bytes.len() - 13..][..after]);
-            })
-            .unwrap();
-    }
-}
+mod tests;

@@ -17,7 +17,7 @@ use crate::body::Body;
 use crate::clock;
 use crate::crew::Mail;
 use crate::guests::Guest;
-use crate::hub::{HEAD, Hub, SEALED_AT_ONCE};
+use crate::hub::{Hub, SEALED_AT_ONCE};
 use crate::pool;
 use crate::reactor::{Alarm, Socket};
 use crate::report;
@@ -60,7 +60,7 @@ struct Connection {
     stream: Socket<TcpStream>,
     guest: Option<Rc<Guest>>,
     exchange: Exchange<'static>,
-    /// When the current pass began.
+    /// The time when this connection had its turn, which is read anew when others may have had theirs meanwhile.
     now: Instant,
     alarm: Alarm,
     body: Body,
@@ -83,7 +83,6 @@ impl Connection {
                 self.handle(event).await;
             }
             self.note_open(self.exchange.is_open());
-            self.now = self.hub.now();
             if self.guest.as_ref().is_some_and(|guest| guest.is_dismissed()) {
                 self.exchange.client_broken(self.now);
             } else if self.pass() {
@@ -92,6 +91,7 @@ impl Connection {
                     // A peer that never pauses does not outlast a deadline.
                     self.exchange.wake(self.now);
                     future::yield_now().await;
+                    self.look_at_clock();
                 }
             } else if self.now >= self.exchange.deadline() {
                 // Not before what is here was read: the time may have passed because this thread had none.
@@ -99,11 +99,16 @@ impl Connection {
             } else if !self.exchange.is_done() {
                 self.park();
                 self.wait().await;
+                self.look_at_clock();
             }
         }
         while let Some(event) = self.exchange.poll_event() {
             self.handle(event).await;
         }
+    }
+
+    fn look_at_clock(&mut self) {
+        self.now = self.hub.now();
     }
 
     fn note_open(&mut self, open: bool) {
@@ -116,11 +121,12 @@ impl Connection {
     async fn handle(&mut self, event: Event) {
         match event {
             Event::Reserve(bytes) => {
-                let reserve = self.body.reserve(bytes);
+                let reserve = self.body.reserve(bytes, self.exchange.head_length());
                 let in_time = within(self.hub, &self.exchange, reserve).await;
+                self.look_at_clock();
                 match in_time {
-                    Some(()) => self.exchange.reserved(self.hub.now()),
-                    None => self.exchange.wake(self.hub.now()),
+                    Some(()) => self.exchange.reserved(self.now),
+                    None => self.exchange.wake(self.now),
                 }
             }
             Event::Check(_) => self.check().await,
@@ -130,7 +136,7 @@ impl Connection {
             Event::Page(page) => self.write_page(page).await,
             Event::Report => {
                 let cause = self.hub.tokens.cause();
-                self.exchange.report(self.hub.now(), &cause);
+                self.exchange.report(self.now, &cause);
             }
             Event::Answered(outcome) => self.answered(&outcome),
             Event::HalfClose => drop(self.stream.get_ref().shutdown(Shutdown::Write)),
@@ -141,9 +147,11 @@ impl Connection {
     /// The page tells of all threads.
     async fn write_page(&mut self, page: Page) {
         let others = self.hub.crew.ask(&|answer| Mail::Census(page, answer)).await;
-        match report::write(self.hub, &others, page, &mut self.page) {
-            Some(length) => self.exchange.page_ready(self.hub.now(), length),
-            None => self.exchange.exhausted(self.hub.now()),
+        let written = report::write(self.hub, &others, page, &mut self.page);
+        self.look_at_clock();
+        match written {
+            Some(length) => self.exchange.page_ready(self.now, length),
+            None => self.exchange.exhausted(self.now),
         }
     }
 
@@ -159,8 +167,9 @@ impl Connection {
             verdict = Some(again.unwrap_or(first));
         }
         self.hub.windows.give([window]);
+        self.look_at_clock();
         if let Some(verdict) = verdict {
-            self.exchange.checked(self.hub.now(), verdict);
+            self.exchange.checked(self.now, verdict);
         }
     }
 
@@ -185,39 +194,46 @@ impl Connection {
 
     async fn connect(&mut self, fresh: bool) {
         let hub = self.hub;
-        self.credential = hub.tokens.usable();
+        self.credential = hub.tokens.usable_at(self.now);
         if self.credential.is_none() {
-            return self.exchange.refuse(hub.now(), Refusal::NoToken, &hub.tokens.cause());
+            return self.exchange.refuse(self.now, Refusal::NoToken, &hub.tokens.cause());
         }
-        let Some(buffer) = within(hub, &self.exchange, hub.responses.take_one()).await else {
+        let buffer = within(hub, &self.exchange, hub.responses.take_one()).await;
+        self.look_at_clock();
+        let Some(buffer) = buffer else {
             let detail = "MAX_IN_FLIGHT requests are on their way already";
-            return self.exchange.refuse(hub.now(), Refusal::Capacity, detail);
+            return self.exchange.refuse(self.now, Refusal::Capacity, detail);
         };
         let idle = if fresh { None } else { hub.idle.take() };
         let reused = idle.is_some();
-        self.upstream = match idle {
-            Some(upstream) => Some(upstream),
+        self.upstream = if let Some(upstream) = idle {
+            Some(upstream)
+        } else {
             // Seldom, and its future is larger than all else here.
-            None => match Box::pin(hub.connector.connect(hub.clock, self.exchange.deadline())).await {
+            let connected = Box::pin(hub.connector.connect(hub.clock, self.exchange.deadline())).await;
+            self.look_at_clock();
+            match connected {
                 Ok(upstream) => Some(Box::new(upstream)),
                 Err(error) => {
                     hub.responses.give([buffer]);
-                    return self.exchange.refuse(hub.now(), error.refusal(), &error.to_string());
+                    return self.exchange.refuse(self.now, error.refusal(), &error.to_string());
                 }
-            },
+            }
         };
         self.excess = false;
         self.attached = true;
-        self.exchange.attach(hub.now(), buffer, reused);
+        self.exchange.attach(self.now, buffer, reused);
     }
 
     async fn refresh(&mut self) {
         let Some((grant, _)) = &self.credential else { return };
         let hub = self.hub;
-        match within(hub, &self.exchange, hub.tokens.replace(*grant)).await {
-            Some(true) => self.exchange.refreshed(hub.now()),
-            Some(false) => self.exchange.unrefreshed(hub.now(), &hub.tokens.cause_of_refusal()),
-            None => self.exchange.wake(hub.now()),
+        let replaced = within(hub, &self.exchange, hub.tokens.replace(*grant)).await;
+        self.look_at_clock();
+        match replaced {
+            Some(true) => self.exchange.refreshed(self.now),
+            Some(false) => self.exchange.unrefreshed(self.now, &hub.tokens.cause_of_refusal()),
+            None => self.exchange.wake(self.now),
         }
     }
 
@@ -225,7 +241,7 @@ impl Connection {
         self.hub.responses.give(self.exchange.detach());
         if let Some(upstream) = self.upstream.take() {
             if reusable && upstream.is_clear() && !self.excess {
-                self.hub.keep(upstream);
+                self.hub.keep(self.now, upstream);
             } else {
                 upstream.close();
             }
@@ -239,7 +255,7 @@ impl Connection {
         if mem::take(&mut self.attached) && outcome.upstream_status.is_none() {
             self.hub.doubt();
         }
-        self.hub.answered(outcome, self.exchange.answer_text());
+        self.hub.answered(self.now, outcome, self.exchange.answer_text());
     }
 
     /// Tries every operation that is wanted and may succeed; true when one made progress.
@@ -247,7 +263,8 @@ impl Connection {
         let Interest { client_read, client_write, upstream_read, upstream_write } = self.exchange.interest();
         let wrote = client_write && self.stream.is_writable() && self.write_client();
         let stored = self.store();
-        let read = client_read && self.stream.is_readable() && self.resume() && self.read_client();
+        let readable = client_read && (self.body.has_ahead() || self.stream.is_readable());
+        let read = readable && self.resume() && self.read_client();
         let upstream = self.upstream.as_ref();
         let writing = upstream.is_some_and(|up| (upstream_write || !up.is_flushed()) && up.stream.is_writable());
         let reading = upstream.is_some_and(|up| upstream_read && up.stream.is_readable());
@@ -296,8 +313,20 @@ impl Connection {
     fn read_client(&mut self) -> bool {
         let now = self.now;
         let room = self.exchange.body_room();
+        if self.body.has_ahead() {
+            match self.body.claim(room) {
+                0 => {
+                    let n = self.body.take_ahead(self.exchange.client_space());
+                    self.exchange.client_filled(now, n);
+                }
+                n => self.exchange.body_filled(now, n),
+            }
+            return true;
+        }
         let read = if room > 0 {
             self.body.read_from(&self.stream, room, self.exchange.client_space())
+        } else if self.exchange.may_read_ahead() {
+            self.body.read_ahead(&self.stream, self.exchange.client_space(), self.hub.longest_body)
         } else {
             self.stream.read(self.exchange.client_space())
         };
@@ -321,7 +350,7 @@ impl Connection {
 
     fn try_write_upstream(&mut self) -> Result<bool, LinkError> {
         let Self { hub, now, exchange, upstream, body, excess, credential, .. } = self;
-        let (Some(upstream), Some((_, bearer))) = (upstream, credential) else { return Ok(false) };
+        let (Some(upstream), Some(credential)) = (upstream, credential) else { return Ok(false) };
         if upstream.flush().map_err(LinkError::Io)? {
             return Ok(false);
         }
@@ -329,22 +358,19 @@ impl Connection {
         let mut sealed = hub.sealed.borrow_mut();
         sealed.clear();
         if exchange.outgoing() == Outgoing::Head {
-            let mut head = hub.head.borrow_mut();
-            head.resize(HEAD, 0);
-            let to = hub.connector.destination(bearer.as_bytes());
-            let Ok(length) = exchange.encode_head(&to, &mut head) else {
-                head.fill(0);
+            let mut heads = hub.heads.borrow_mut();
+            let head = heads.with(credential, &hub.connector);
+            let Ok((head, length)) = head.and_then(|head| exchange.encode_head(head).map(|length| (head, length)))
+            else {
                 exchange.refuse(now, Refusal::NoToken, "the token does not fit into a request head");
                 return Ok(true);
             };
             exchange.head_sent(now);
             // A small body shares the head's record.
-            let shared = body.copy_to(head.get_mut(length..).unwrap_or_default());
+            let shared = body.copy_to(head.behind(length));
             exchange.body_sent(now, shared);
-            let record = head.get_mut(..length + shared).unwrap_or_default();
-            let sealing = upstream.seal(record, &mut sealed, &mut |bytes| feed(exchange, now, excess, bytes));
-            record.fill(0);
-            sealing?;
+            let record = head.as_bytes().get(..length + shared).unwrap_or_default();
+            upstream.seal(record, &mut sealed, &mut |bytes| feed(exchange, now, excess, bytes))?;
         }
         if let Outgoing::Body { from } = exchange.outgoing() {
             for slice in body.slices(from).take(SEALED_AT_ONCE) {
@@ -378,7 +404,7 @@ impl Connection {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let interest = self.exchange.interest();
-        let mut ready = interest.client_read && self.stream.poll_readable(cx).is_ready();
+        let mut ready = interest.client_read && (self.body.has_ahead() || self.stream.poll_readable(cx).is_ready());
         ready |= interest.client_write && self.stream.poll_writable(cx).is_ready();
         if let Some(upstream) = &self.upstream {
             ready |= interest.upstream_read && upstream.stream.poll_readable(cx).is_ready();

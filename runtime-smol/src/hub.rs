@@ -22,6 +22,7 @@ use crate::config::{CheckLevel, Config, RESERVE};
 use crate::connect::Connector;
 use crate::crew::{Answer, Crew, Mail};
 use crate::guests::Guests;
+use crate::heads::Heads;
 use crate::listen::FAREWELLS;
 use crate::notice::{Minute, Notice, Observer};
 use crate::pool::{Pool, buffers};
@@ -44,9 +45,6 @@ const STRIDE: usize = 12 * 1024;
 /// Segments for pages, apart from those for bodies: neither do bodies crowd out what tells of them, nor can readers take
 /// the room of writers. A page has one or two.
 const PAGES: usize = 16;
-
-/// Longest upstream head: our fields and a token of several KiB. One record.
-pub(crate) const HEAD: usize = SEGMENT;
 
 /// Bytes for Azure's answer.
 const RESPONSE: usize = 8 * 1024;
@@ -96,6 +94,8 @@ pub(crate) struct Hub {
     pub(crate) clock: Clock,
     pub(crate) gateway: Gateway,
     pub(crate) arena: Rc<Arena>,
+    /// Segments that the longest body takes, where it begins behind the longest head.
+    pub(crate) longest_body: usize,
     /// [`RESERVE`]: room for bodies that fit into it.
     pub(crate) reserve: Rc<Arena>,
     pub(crate) pages: Rc<Arena>,
@@ -114,8 +114,7 @@ pub(crate) struct Hub {
     pub(crate) idle: Idle,
     pub(crate) traffic: Traffic,
     pub(crate) sealed: RefCell<Records>,
-    /// Where the head for Azure is put together. It holds a token no longer than that.
-    pub(crate) head: RefCell<Vec<u8>>,
+    pub(crate) heads: RefCell<Heads>,
     /// The one snappy window.
     pub(crate) windows: Rc<Pool<&'static mut [u8]>>,
     pub(crate) allowed_sources: Vec<IpNet>,
@@ -152,6 +151,7 @@ impl Hub {
             clock,
             gateway: Gateway::new(clock.now(), policy(config)),
             arena: Pool::new(buffers(limits.segments(SEGMENT), SEGMENT)?),
+            longest_body: (INBOX + limits.max_body_bytes).div_ceil(SEGMENT),
             reserve: Pool::unordered(buffers(RESERVE / SEGMENT, SEGMENT)?),
             pages: Pool::new(buffers(PAGES, SEGMENT)?),
             slots: Pool::new(std::iter::repeat_n((), limits.max_connections)),
@@ -164,7 +164,7 @@ impl Hub {
             idle: Idle::default(),
             traffic: Traffic::default(),
             sealed: RefCell::default(),
-            head: RefCell::default(),
+            heads: RefCell::default(),
             windows: Pool::new(buffers(1, WINDOW)?),
             allowed_sources: config.listen.allowed_sources.clone(),
             observer: Arc::clone(observer),
@@ -179,8 +179,8 @@ impl Hub {
     }
 
     /// Keeps a connection for the next request. A task closes those that nobody wants, and ends with the last of them.
-    pub(crate) fn keep(&'static self, upstream: Box<Upstream>) {
-        if self.idle.keep(self.now(), upstream) {
+    pub(crate) fn keep(&'static self, now: Instant, upstream: Box<Upstream>) {
+        if self.idle.keep(now, upstream) {
             let sweep = async {
                 while let Some(at) = self.idle.sweep(self.now()) {
                     self.clock.until(at).await;
@@ -211,21 +211,21 @@ impl Hub {
     }
 
     /// Takes note of an answer.
-    pub(crate) fn answered(&'static self, outcome: &Outcome, text: &str) {
+    pub(crate) fn answered(&'static self, now: Instant, outcome: &Outcome, text: &str) {
         let Outcome { status, upstream_status, purpose, body_bytes: bytes, counts, began } = *outcome;
         if purpose != Purpose::Probe {
-            let (samples, took) = (counts.map(|counts| counts.samples), self.now().since(began));
+            let (samples, took) = (counts.map(|counts| counts.samples), now.since(began));
             // Not through `Hub::notice`: this one is never summed up.
             self.observer.notice(&Notice::Answered { status, upstream_status, bytes, samples, took });
         }
         if outcome.is_failed_write() {
-            self.traffic.refused(self.now(), outcome, text);
+            self.traffic.refused(now, outcome, text);
         }
         if purpose != Purpose::Probe && !outcome.is_success() {
             self.notice(&Notice::Refused { status, upstream_status, text });
         }
         if purpose == Purpose::Write {
-            self.traffic.wrote(self.now(), outcome);
+            self.traffic.wrote(now, outcome);
             self.note_ages(outcome);
             self.begin_minute();
             self.crew.tell_success(self.gateway.last_success());

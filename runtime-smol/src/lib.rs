@@ -18,6 +18,7 @@ mod file;
 #[cfg(test)]
 mod fixture;
 mod guests;
+mod heads;
 pub mod hint;
 mod hub;
 mod identity;

@@ -84,6 +84,14 @@ impl<T> Pool<T> {
         self.state.borrow_mut().free.pop()
     }
 
+    /// Puts up to `most` of them into `lent`, so that at least `remainder` stay here, and unless somebody waits.
+    pub(crate) fn take_spare(&self, most: usize, remainder: usize, lent: &mut Vec<T>) {
+        let mut state = self.state.borrow_mut();
+        let spare = if state.waiting.is_empty() { state.free.len().saturating_sub(remainder) } else { 0 };
+        let kept = state.free.len().saturating_sub(spare.min(most));
+        lent.extend(state.free.drain(kept..).rev());
+    }
+
     /// Puts `wanted` of them into `lent`, after all who asked before. Never completes when that is more than the pool has.
     pub(crate) const fn take<'a>(&'a self, wanted: usize, lent: &'a mut Vec<T>) -> Take<'a, T> {
         Take { pool: self, wanted, lent, ticket: None }
@@ -146,7 +154,7 @@ impl<T> Future for Take<'_, T> {
                 state.waiting.retain(|waiting| waiting.ticket != ticket);
             }
             let from = state.free.len().saturating_sub(*wanted);
-            lent.extend(state.free.drain(from..));
+            lent.extend(state.free.drain(from..).rev());
             state.wake_next();
             return Poll::Ready(());
         }

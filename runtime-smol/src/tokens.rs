@@ -73,8 +73,13 @@ impl Tokens {
 
     /// The token to send now.
     pub(crate) fn usable(&self) -> Option<Usable> {
+        self.usable_at(self.clock.now())
+    }
+
+    /// The token to send at a time that was just read.
+    pub(crate) fn usable_at(&self, now: Instant) -> Option<Usable> {
         let held = self.held.borrow();
-        held.as_ref().filter(|(_, expires)| self.clock.now() < *expires).map(|(usable, _)| usable.clone())
+        held.as_ref().filter(|(_, expires)| now < *expires).map(|(usable, _)| usable.clone())
     }
 
     /// When the newest token expires.

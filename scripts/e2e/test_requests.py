@@ -1,6 +1,7 @@
 """What a sender is told, and what reaches Azure."""
 
 import json
+import random
 import socket
 import subprocess
 import unittest
@@ -109,6 +110,26 @@ class Requests(Case):
         seen = wire.statuses(self.remora.port, requests, 50)
         self.assertEqual({status // 100 for status in seen}, {2}, f"statuses {seen}")
         self.assert_stored(50)
+
+    def test_requests_of_all_kinds_in_one_go(self):
+        health = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+        ways = [wire.with_length, lambda body: wire.chunked(body, 777), lambda body: wire.chunked(body, 16_384)]
+        for seed in range(6):
+            with self.subTest(seed=seed):
+                chance = random.Random(seed)
+                requests = [
+                    way(frames.one_sample(name=f"go_{seed}_{size}_{number}", text="x" * size))
+                    for size in (60_000, 30_000, 1, 140_000)
+                    for number, way in enumerate(ways)
+                ]
+                mixed = requests + [health] * 3
+                chance.shuffle(mixed)
+                # What is refused before its body was read ends the connection.
+                last = requests[0].replace(b"/api/v1/write", b"/nowhere", 1)
+                stored = self.stack.stored()
+                seen = wire.statuses(self.remora.port, b"".join(mixed) + last, len(mixed) + 1)
+                self.assertEqual(seen, [200 if request is health else 204 for request in mixed] + [404])
+                self.assertEqual(self.stack.stored() - stored, len(requests), "samples added")
 
     def test_length_and_chunked_together_is_400(self):
         body = frames.one_sample()

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use remora_core::forward::{Event, Exchange, Gateway, Outgoing, Page, Refusal};
+use remora_core::forward::{Event, Exchange, Gateway, Outgoing, Page, Refusal, UpstreamHead};
 use remora_core::metrics;
 use remora_core::time::Instant;
 
@@ -169,9 +169,9 @@ impl<'m> Connection<'m> {
         let (now, exchange) = (azure.now(), &mut self.exchange);
         match exchange.outgoing() {
             Outgoing::Head => {
-                let mut head = [0; RECORD];
-                let length = exchange.encode_head(&azure.destination(), &mut head).map_err(io::Error::other)?;
-                match upstream.write_all(head.get(..length).unwrap_or_default()) {
+                let mut head = UpstreamHead::new([0; RECORD], &azure.destination()).map_err(io::Error::other)?;
+                let length = exchange.encode_head(&mut head).map_err(io::Error::other)?;
+                match upstream.write_all(head.as_bytes().get(..length).unwrap_or_default()) {
                     Ok(()) => exchange.head_sent(now),
                     Err(_) => exchange.upstream_unwritable(now),
                 }

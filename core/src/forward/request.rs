@@ -136,53 +136,27 @@ impl Request {
         }
     }
 
-    /// Writes the upstream request's head into `out` and returns its length. `head` is the buffer that was decoded.
+    /// Completes the upstream request's head and returns its length. `head` is the buffer that was decoded.
     pub(super) fn encode_upstream(
         &self,
         head: &[u8],
         version: Version,
         body_bytes: usize,
-        to: &Upstream<'_>,
-        out: &mut [u8],
+        mut writer: HeadWriter<'_>,
     ) -> Result<usize, EncodeError> {
         let value = |place: &Range<usize>| head.get(place.clone()).filter(|value| !value.is_empty());
         let (sender, space) = value(&self.user_agent).map_or((&b""[..], &b""[..]), |sender| (sender, b" "));
 
-        let mut writer = HeadWriter::request(out, to.target);
-        writer.field("Host", to.authority.as_bytes());
         writer.field_parts("User-Agent", &[sender, space, PRODUCT.as_bytes()]);
         writer.field_decimal("Content-Length", u64::try_from(body_bytes).unwrap_or(u64::MAX));
         writer.field("Content-Type", version.content_type().as_bytes());
-        writer.field("Content-Encoding", b"snappy");
         writer.field("X-Prometheus-Remote-Write-Version", version.protocol().as_bytes());
         for (name, place) in PASSED_ON.iter().zip(&self.passed_on) {
             if let Some(value) = value(place) {
                 writer.field(name, value);
             }
         }
-        writer.field("Via", b"1.1 remora");
-        writer.field("Authorization", to.authorization);
         writer.finish()
-    }
-}
-
-/// Where a request goes, and with what credential.
-#[derive(Clone, Copy)]
-pub struct Upstream<'a> {
-    /// Host, and port where it is not 443.
-    pub authority: &'a str,
-    /// Path and query.
-    pub target: &'a str,
-    /// The whole value of the `Authorization` field.
-    pub authorization: &'a [u8],
-}
-
-impl core::fmt::Debug for Upstream<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Upstream")
-            .field("authority", &self.authority)
-            .field("target", &self.target)
-            .finish_non_exhaustive()
     }
 }
 

@@ -54,6 +54,11 @@ impl<'a> HeadWriter<'a> {
         head
     }
 
+    /// Goes on behind the first `len` bytes, which [`HeadWriter::pause`] told of.
+    pub(crate) const fn resume(buf: &'a mut [u8], len: usize) -> Self {
+        Self { buf, len, error: None }
+    }
+
     /// Starts a response: `HTTP/1.1 status reason`.
     pub fn response(buf: &'a mut [u8], status: u16) -> Self {
         let mut head = Self { buf, len: 0, error: None };
@@ -81,11 +86,16 @@ impl<'a> HeadWriter<'a> {
         self.field(name, Decimal::new(value).as_bytes())
     }
 
+    /// Ends the work on a head that is not complete yet. The number is as that of [`HeadWriter::finish`].
+    pub(crate) fn pause(self) -> Result<usize, EncodeError> {
+        self.error.map_or(Ok(self.len), Err)
+    }
+
     /// Ends the head with its empty line. The number is how many bytes of the buffer the head has; after an error what is
     /// in the buffer means nothing.
     pub fn finish(mut self) -> Result<usize, EncodeError> {
         self.put(b"\r\n");
-        self.error.map_or(Ok(self.len), Err)
+        self.pause()
     }
 
     fn check(&mut self, legal: bool) -> &mut Self {

@@ -38,8 +38,14 @@ impl HeadScan {
     pub fn scan(&mut self, filled: &[u8]) -> Result<Option<usize>, HeadError> {
         while self.at != At::HeadEnd {
             if self.at == At::Line {
-                let plain = plain_prefix(filled.get(self.scanned..).unwrap_or_default());
+                let rest = filled.get(self.scanned..).unwrap_or_default();
+                let plain = plain_prefix(rest);
                 self.scanned = self.scanned.saturating_add(plain);
+                // What follows a line as a rule, the next one, without a step for each byte.
+                if let Some([b'\r', b'\n', b'!'..=b'~', ..]) = rest.get(plain..) {
+                    self.scanned = self.scanned.saturating_add(3);
+                    continue;
+                }
             }
             let Some(&byte) = filled.get(self.scanned) else { return Ok(None) };
             self.at = self.after(byte)?;

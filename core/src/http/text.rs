@@ -8,10 +8,16 @@ const WORD: usize = size_of::<usize>();
 
 /// How many bytes at the start of `bytes` are no control characters.
 pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
-    let (words, _) = bytes.as_chunks::<WORD>();
-    let whole = words.iter().take_while(|word| is_plain(usize::from_ne_bytes(**word))).count().saturating_mul(WORD);
-    let rest = bytes.get(whole..).unwrap_or_default();
-    whole.saturating_add(rest.iter().take_while(|byte| !byte.is_ascii_control()).count())
+    let (words, rest) = bytes.as_chunks::<WORD>();
+    let mut plain = 0_usize;
+    for word in words {
+        let controls = controls(usize::from_le_bytes(*word));
+        if controls != 0 {
+            return plain.saturating_add(controls.trailing_zeros() as usize / 8);
+        }
+        plain = plain.saturating_add(WORD);
+    }
+    plain.saturating_add(rest.iter().take_while(|byte| !byte.is_ascii_control()).count())
 }
 
 /// Whether a line may hold all of `bytes`: the one control character that may stand there is the tab (RFC 9110 §5.5).
@@ -20,13 +26,13 @@ pub(super) fn is_text(bytes: &[u8]) -> bool {
     rest.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control())
 }
 
-/// Whether no byte of `word` is below 0x20 or equal to 0x7f. A borrow may spill over from a byte that is, so only the
-/// whole answer counts.
-const fn is_plain(word: usize) -> bool {
+/// The high bits of the bytes in `word` that are below 0x20 or equal to 0x7f. A borrow may spill over from such a byte to
+/// higher ones, so only the lowest of them counts, and that there is none.
+const fn controls(word: usize) -> usize {
     let below_space = word.wrapping_sub(ONES * 0x20) & !word;
     let delete = word ^ (ONES * 0x7f);
     let is_delete = delete.wrapping_sub(ONES) & !delete;
-    (below_space | is_delete) & HIGH == 0
+    (below_space | is_delete) & HIGH
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use remora_core::forward::{Event, Exchange, Gateway, Outcome, Outgoing, Peer, Policy, Timeouts, Upstream};
+use remora_core::forward::{
+    Event, Exchange, Gateway, Outcome, Outgoing, Peer, Policy, Timeouts, Upstream, UpstreamHead,
+};
 use remora_core::remote_write::Level;
 use remora_core::time::Instant;
 
@@ -193,10 +195,10 @@ impl Bench {
             target: "/dataCollectionRules/dcr-0?api-version=1",
             authorization: TOKENS[self.refreshes].as_bytes(),
         };
-        let mut head = [0; 4096];
-        let length = self.exchange.encode_head(&to, &mut head).expect("room for the head");
+        let mut head = UpstreamHead::new([0; 4096], &to).expect("room for what heads have in common");
+        let length = self.exchange.encode_head(&mut head).expect("room for the head");
         self.exchange.head_sent(self.now);
-        head[..length].to_vec()
+        head.as_bytes()[..length].to_vec()
     }
 
     /// Takes the request that is to be sent to Azure.

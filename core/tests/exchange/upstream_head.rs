@@ -8,10 +8,10 @@ use crate::message::{BODY, SMALL_BODY, answer, chunked_write, write, write_with}
 /// What stands before and behind the fields that a sender has a say in.
 fn expected(user_agent: &str, length: usize, passed_on: &str) -> String {
     format!(
-        "POST /dataCollectionRules/dcr-0?api-version=1 HTTP/1.1\r\nHost: x.example\r\nUser-Agent: \
-         {user_agent}remora/{}\r\nContent-Length: {length}\r\nContent-Type: application/x-protobuf\r\nContent-Encoding: \
-         snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n{passed_on}Via: 1.1 remora\r\nAuthorization: Bearer \
-         secret-one\r\n\r\n",
+        "POST /dataCollectionRules/dcr-0?api-version=1 HTTP/1.1\r\nHost: x.example\r\nContent-Encoding: snappy\r\nVia: 1.1 \
+         remora\r\nAuthorization: Bearer secret-one\r\nUser-Agent: {user_agent}remora/{}\r\nContent-Length: \
+         {length}\r\nContent-Type: application/x-protobuf\r\nX-Prometheus-Remote-Write-Version: \
+         0.1.0\r\n{passed_on}\r\n",
         env!("CARGO_PKG_VERSION")
     )
 }

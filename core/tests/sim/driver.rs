@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use remora_core::forward::{Event, Exchange, Outcome, Outgoing, Refusal, Upstream};
+use remora_core::forward::{Event, Exchange, Outcome, Outgoing, Refusal, Upstream, UpstreamHead};
 use remora_core::time::Instant;
 
 use crate::azure::Azure;
@@ -313,9 +313,9 @@ impl<'m> Driver<'m> {
                 Outgoing::Head => {
                     let authorization = format!("Bearer secret-{}", self.token);
                     let to = Upstream { authority: "azure", target: "/x", authorization: authorization.as_bytes() };
-                    let mut head = [0; 2048];
-                    let n = self.exchange.encode_head(&to, &mut head).expect("room for a head");
-                    self.unsent.extend_from_slice(&head[..n]);
+                    let mut head = UpstreamHead::new([0; 2048], &to).expect("room for what heads have in common");
+                    let n = self.exchange.encode_head(&mut head).expect("room for a head");
+                    self.unsent.extend_from_slice(&head.as_bytes()[..n]);
                     self.exchange.head_sent(at);
                 }
                 Outgoing::Body { from } => {

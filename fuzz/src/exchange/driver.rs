@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use remora_core::forward::{Event, Exchange, Gateway, Outcome, Outgoing, Refusal, Upstream};
+use remora_core::forward::{Event, Exchange, Gateway, Outcome, Outgoing, Refusal, Upstream, UpstreamHead};
 use remora_core::remote_write::{Verdict, Why};
 use remora_core::time::Instant;
 
@@ -236,9 +236,9 @@ impl<'m> Driver<'m> {
             match self.exchange.outgoing() {
                 Outgoing::Head => {
                     let to = Upstream { authority: "azure", target: "/x", authorization: b"Bearer secret" };
-                    let mut head = [0; 2048];
-                    let n = self.exchange.encode_head(&to, &mut head).expect("room for a head");
-                    attempt.unsent.extend_from_slice(&head[..n]);
+                    let mut head = UpstreamHead::new([0; 2048], &to).expect("room for what heads have in common");
+                    let n = self.exchange.encode_head(&mut head).expect("room for a head");
+                    attempt.unsent.extend_from_slice(&head.as_bytes()[..n]);
                     self.exchange.head_sent(self.now);
                 }
                 Outgoing::Body { from } => {

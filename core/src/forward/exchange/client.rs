@@ -21,6 +21,21 @@ impl Exchange<'_> {
         self.inbox.space()
     }
 
+    /// Whether a request is about to begin in [`Exchange::client_space`]. A driver may then read more than fits in there,
+    /// which is body as a rule, and keep what it has: it follows what was read into the space, and goes where the rest
+    /// that is read from the sender goes, before anything else does.
+    // Inline, as the next: only a driver that reads ahead carries it.
+    #[inline]
+    pub fn may_read_ahead(&self) -> bool {
+        self.phase == Phase::Idle && self.inbox.is_empty() && self.peer.may_write()
+    }
+
+    /// Bytes of the open request's head, behind which its body begins.
+    #[inline]
+    pub fn head_length(&self) -> usize {
+        self.inbox.head().len()
+    }
+
     /// `n` bytes from the sender were put into [`Exchange::client_space`].
     pub fn client_filled(&mut self, now: Instant, n: usize) {
         match self.phase {

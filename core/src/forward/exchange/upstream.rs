@@ -2,9 +2,10 @@
 
 use super::{Event, Exchange, Instant, Line, Link, Outgoing, Phase, Refusal, Reply};
 use crate::forward::counters::Repair;
+use crate::forward::head::UpstreamHead;
 use crate::forward::reply::{self, Relay, WRITTEN};
-use crate::forward::request::Upstream;
 use crate::forward::response::{Progress, Response, ResponseError};
+use crate::http::HeadWriter;
 use crate::http::{self, EncodeError, digits};
 
 /// Longest value of a field of Azure's that is passed on, so that every answer fits its buffer.
@@ -60,9 +61,13 @@ impl<'m> Exchange<'m> {
         }
     }
 
-    /// Writes the head of the upstream request into `out` and returns its length.
-    pub fn encode_head(&self, to: &Upstream<'_>, out: &mut [u8]) -> Result<usize, EncodeError> {
-        self.request.encode_upstream(self.inbox.head(), self.version(), self.stored, to, out)
+    /// Completes the head of the upstream request in `head`, from whose beginning it is that many bytes long.
+    pub fn encode_head<B: AsRef<[u8]> + AsMut<[u8]>>(&self, head: &mut UpstreamHead<B>) -> Result<usize, EncodeError> {
+        self.complete_head(head.writer())
+    }
+
+    fn complete_head(&self, writer: HeadWriter<'_>) -> Result<usize, EncodeError> {
+        self.request.encode_upstream(self.inbox.head(), self.version(), self.stored, writer)
     }
 
     /// The head was handed to the connection.

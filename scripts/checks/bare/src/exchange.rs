@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 use remora_core::forward::reply::crowded;
-use remora_core::forward::{Exchange, Gateway, Outgoing, Peer, Refusal, Upstream};
+use remora_core::forward::{Exchange, Gateway, Outgoing, Peer, Refusal, Upstream, UpstreamHead};
 
 use crate::outside::{count, fill, flag, look, look_at, number, text};
 use crate::token::now;
@@ -112,8 +112,11 @@ fn upload(exchange: &mut Exchange<'_>, words: &str) {
         Outgoing::Head => {
             let mut head = [0; 2048];
             let to = Upstream { authority: words, target: words, authorization: words.as_bytes() };
-            let length = exchange.encode_head(&to, cut(&mut head));
-            black_box(&length);
+            if let Ok(mut head) = UpstreamHead::new(cut(&mut head), &to) {
+                black_box(exchange.encode_head(&mut head).ok());
+                look(head.behind(count()));
+                look(head.as_bytes());
+            }
             black_box(&to);
             look(&head);
             exchange.head_sent(now());

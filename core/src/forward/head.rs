@@ -1,0 +1,69 @@
+//! The head of an upstream request, put together behind what all heads with the same credential have in common.
+
+use core::fmt;
+
+use crate::http::{EncodeError, HeadWriter};
+
+/// Where a request goes, and with what credential.
+#[derive(Clone, Copy)]
+pub struct Upstream<'a> {
+    /// Host, and port where it is not 443.
+    pub authority: &'a str,
+    /// Path and query.
+    pub target: &'a str,
+    /// The whole value of the `Authorization` field.
+    pub authorization: &'a [u8],
+}
+
+impl fmt::Debug for Upstream<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("authority", &self.authority)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A buffer that begins with the lines that do not change while the credential does not: a token is long, and is looked
+/// through once. It serves one request after the other, as [`super::Exchange::encode_head`] completes it for each.
+pub struct UpstreamHead<B> {
+    buffer: B,
+    common: usize,
+}
+
+impl<B> fmt::Debug for UpstreamHead<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamHead").field("common", &self.common).finish_non_exhaustive()
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> UpstreamHead<B> {
+    /// Writes the lines in common into `buffer`, which has to hold whole heads: 2 KiB and the credential are ample.
+    pub fn new(mut buffer: B, to: &Upstream<'_>) -> Result<Self, EncodeError> {
+        let common = common(to, buffer.as_mut())?;
+        Ok(Self { buffer, common })
+    }
+
+    /// The buffer: the head that was completed last, and what stands behind it.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.buffer.as_ref()
+    }
+
+    /// The buffer's bytes behind a head of this length.
+    pub fn behind(&mut self, length: usize) -> &mut [u8] {
+        self.buffer.as_mut().get_mut(length.max(self.common)..).unwrap_or_default()
+    }
+
+    pub(super) fn writer(&mut self) -> HeadWriter<'_> {
+        HeadWriter::resume(self.buffer.as_mut(), self.common)
+    }
+}
+
+fn common(to: &Upstream<'_>, out: &mut [u8]) -> Result<usize, EncodeError> {
+    let mut writer = HeadWriter::request(out, to.target);
+    writer.field("Host", to.authority.as_bytes());
+    writer.field("Content-Encoding", b"snappy");
+    writer.field("Via", b"1.1 remora");
+    writer.field("Authorization", to.authorization);
+    writer.pause()
+}
