@@ -15,13 +15,13 @@ use smol::future;
 
 use crate::body::Body;
 use crate::clock;
+use crate::credential::Credential;
 use crate::crew::Mail;
 use crate::guests::Guest;
 use crate::hub::{Hub, SEALED_AT_ONCE};
 use crate::pool;
 use crate::reactor::{Alarm, Socket};
 use crate::report;
-use crate::tokens::Usable;
 use crate::upstream::{LinkError, Read, Upstream};
 
 /// Segments that are checked before other tasks have their turn: about a third of a millisecond.
@@ -70,7 +70,7 @@ struct Connection {
     excess: bool,
     /// The open request had a connection to Azure.
     attached: bool,
-    credential: Option<Usable>,
+    credential: Option<Rc<Credential>>,
     /// The traffic counters know of an open request.
     open: bool,
 }
@@ -226,9 +226,9 @@ impl Connection {
     }
 
     async fn refresh(&mut self) {
-        let Some((grant, _)) = &self.credential else { return };
+        let Some(credential) = &self.credential else { return };
         let hub = self.hub;
-        let replaced = within(hub, &self.exchange, hub.tokens.replace(*grant)).await;
+        let replaced = within(hub, &self.exchange, hub.tokens.replace(credential.grant)).await;
         self.look_at_clock();
         match replaced {
             Some(true) => self.exchange.refreshed(self.now),
@@ -358,10 +358,11 @@ impl Connection {
         let mut sealed = hub.sealed.borrow_mut();
         sealed.clear();
         if exchange.outgoing() == Outgoing::Head {
-            let mut heads = hub.heads.borrow_mut();
-            let head = heads.with(credential, &hub.connector);
-            let Ok((head, length)) = head.and_then(|head| exchange.encode_head(head).map(|length| (head, length)))
-            else {
+            let encoded = credential.head(&hub.connector).and_then(|mut head| {
+                let length = exchange.encode_head(&mut head)?;
+                Ok((head, length))
+            });
+            let Ok((mut head, length)) = encoded else {
                 exchange.refuse(now, Refusal::NoToken, "the token does not fit into a request head");
                 return Ok(true);
             };

@@ -22,7 +22,6 @@ use crate::config::{CheckLevel, Config, RESERVE};
 use crate::connect::Connector;
 use crate::crew::{Answer, Crew, Mail};
 use crate::guests::Guests;
-use crate::heads::Heads;
 use crate::listen::FAREWELLS;
 use crate::notice::{Minute, Notice, Observer};
 use crate::pool::{Pool, buffers};
@@ -114,7 +113,6 @@ pub(crate) struct Hub {
     pub(crate) idle: Idle,
     pub(crate) traffic: Traffic,
     pub(crate) sealed: RefCell<Records>,
-    pub(crate) heads: RefCell<Heads>,
     /// The one snappy window.
     pub(crate) windows: Rc<Pool<&'static mut [u8]>>,
     pub(crate) allowed_sources: Vec<IpNet>,
@@ -164,7 +162,6 @@ impl Hub {
             idle: Idle::default(),
             traffic: Traffic::default(),
             sealed: RefCell::default(),
-            heads: RefCell::default(),
             windows: Pool::new(buffers(1, WINDOW)?),
             allowed_sources: config.listen.allowed_sources.clone(),
             observer: Arc::clone(observer),

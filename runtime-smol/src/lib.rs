@@ -11,6 +11,7 @@ mod body;
 mod clock;
 pub mod config;
 mod connect;
+mod credential;
 mod crew;
 mod drive;
 pub mod endpoint;
@@ -18,7 +19,6 @@ mod file;
 #[cfg(test)]
 mod fixture;
 mod guests;
-mod heads;
 pub mod hint;
 mod hub;
 mod identity;

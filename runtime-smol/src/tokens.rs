@@ -12,13 +12,10 @@ use remora_core::token::GrantId;
 use smol::channel::{self, Sender};
 
 use crate::clock::Clock;
+use crate::credential::Credential;
 use crate::identity::Failure;
 use crate::identity::exchanges::Exchanges;
 use crate::secret::Bearer;
-
-/// A token that serves, to be held while it is sent. The count of its holders is the thread's own, the token is the
-/// process's.
-pub(crate) type Usable = (GrantId, Rc<Arc<Bearer>>);
 
 /// A token as it goes from thread to thread.
 #[derive(Clone, Debug)]
@@ -57,7 +54,7 @@ pub(crate) struct Tokens {
     clock: Clock,
     version: Cell<u64>,
     /// With the time when it expires.
-    held: RefCell<Option<(Usable, Instant)>>,
+    held: RefCell<Option<(Rc<Credential>, Instant)>>,
     failure: RefCell<Option<Failure>>,
     rejections: Sender<Rejection>,
     /// What became of the exchanges, where this is the first thread.
@@ -71,15 +68,15 @@ impl Tokens {
         Self { clock, version, held, failure, rejections, exchanges: Exchanges::default() }
     }
 
-    /// The token to send now.
-    pub(crate) fn usable(&self) -> Option<Usable> {
+    /// The token to send now, to be held while it is sent.
+    pub(crate) fn usable(&self) -> Option<Rc<Credential>> {
         self.usable_at(self.clock.now())
     }
 
     /// The token to send at a time that was just read.
-    pub(crate) fn usable_at(&self, now: Instant) -> Option<Usable> {
+    pub(crate) fn usable_at(&self, now: Instant) -> Option<Rc<Credential>> {
         let held = self.held.borrow();
-        held.as_ref().filter(|(_, expires)| now < *expires).map(|(usable, _)| usable.clone())
+        held.as_ref().filter(|(_, expires)| now < *expires).map(|(usable, _)| Rc::clone(usable))
     }
 
     /// When the newest token expires.
@@ -111,7 +108,8 @@ impl Tokens {
     /// Takes note of a change. What is older than what is known already comes too late.
     pub(crate) fn learn(&self, known: Known) {
         if known.version > self.version.replace(known.version.max(self.version.get())) {
-            let held = known.granted.map(|granted| ((granted.id, Rc::new(granted.bearer)), granted.expires));
+            let credential = |granted: Granted| (Rc::new(Credential::new(granted.id, granted.bearer)), granted.expires);
+            let held = known.granted.map(credential);
             *self.held.borrow_mut() = held;
             *self.failure.borrow_mut() = known.failure;
         }
@@ -125,7 +123,7 @@ impl Tokens {
         if let Ok(known) = answered.recv().await {
             self.learn(known);
         }
-        self.usable().is_some_and(|(grant, _)| grant != rejected)
+        self.usable().is_some_and(|credential| credential.grant != rejected)
     }
 }
 

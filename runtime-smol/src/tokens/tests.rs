@@ -27,13 +27,13 @@ fn a_token_without_life_is_a_failure_and_replaces_none() {
     let tokens = tokens();
     let keeper = Keeper::new(tokens.clock, 7);
     tokens.learn(keeper.receive(Ok(grant("good", HOUR))));
-    let (first, bearer) = tokens.usable().expect("a token");
+    let first = tokens.usable().expect("a token");
     assert!(tokens.failure().is_none());
     assert!(tokens.cause_of_refusal().contains("INGESTION_AAD_AUDIENCE"), "{}", tokens.cause_of_refusal());
 
     tokens.learn(keeper.receive(Ok(grant("over", Duration::ZERO))));
-    let usable = tokens.usable().map(|(grant, held)| (grant, Arc::ptr_eq(&held, &bearer)));
-    assert_eq!(usable, Some((first, true)));
+    let usable = tokens.usable().expect("the token from before");
+    assert!(usable.grant == first.grant && Arc::ptr_eq(usable.bearer(), first.bearer()));
     for cause in [tokens.cause(), tokens.cause_of_refusal()] {
         assert!(cause.contains("was over when it came"), "{cause}");
     }
@@ -54,5 +54,5 @@ fn what_comes_late_does_not_undo_what_came_after_it() {
     let new = keeper.receive(Ok(grant("new", HOUR)));
     tokens.learn(new);
     tokens.learn(old);
-    assert_eq!(tokens.usable().expect("a token").1.as_bytes(), b"Bearer new");
+    assert_eq!(tokens.usable().expect("a token").bearer().as_bytes(), b"Bearer new");
 }

@@ -1,0 +1,55 @@
+//! A token as one thread sends it: with the memory in which the heads that carry it are put together.
+
+use std::cell::{RefCell, RefMut};
+use std::fmt;
+use std::sync::Arc;
+
+use remora_core::forward::UpstreamHead;
+use remora_core::http::EncodeError;
+use remora_core::token::GrantId;
+use zeroize::Zeroizing;
+
+use crate::body::SEGMENT;
+use crate::connect::Connector;
+use crate::secret::Bearer;
+
+/// Longest head: our fields and a token of several KiB. One record.
+const LONGEST: usize = SEGMENT;
+
+/// A head in memory that is overwritten when it is no longer needed.
+pub(crate) type Head = UpstreamHead<Zeroizing<Vec<u8>>>;
+
+/// The token. The thread that sends it has this to itself, the token is the process's.
+pub(crate) struct Credential {
+    pub(crate) grant: GrantId,
+    bearer: Arc<Bearer>,
+    /// With the first request, and as long as the token.
+    head: RefCell<Option<Head>>,
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential").field("grant", &self.grant).finish_non_exhaustive()
+    }
+}
+
+impl Credential {
+    pub(crate) fn new(grant: GrantId, bearer: Arc<Bearer>) -> Self {
+        Self { grant, bearer, head: RefCell::default() }
+    }
+
+    /// The memory for heads with this token. The error is one of a token that does not fit.
+    pub(crate) fn head(&self, connector: &Connector) -> Result<RefMut<'_, Head>, EncodeError> {
+        let mut head = self.head.borrow_mut();
+        if head.is_none() {
+            let to = connector.destination(self.bearer.as_bytes());
+            *head = Some(UpstreamHead::new(Zeroizing::new(vec![0; LONGEST]), &to)?);
+        }
+        RefMut::filter_map(head, Option::as_mut).map_err(|_| EncodeError::NoRoom)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bearer(&self) -> &Arc<Bearer> {
+        &self.bearer
+    }
+}
