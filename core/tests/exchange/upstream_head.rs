@@ -1,6 +1,6 @@
 //! The head that goes to Azure, to the byte.
 
-use remora_core::forward::Outgoing;
+use remora_core::forward::{Outgoing, Upstream, UpstreamHead};
 
 use crate::bench::Bench;
 use crate::message::{BODY, SMALL_BODY, answer, chunked_write, write, write_with};
@@ -96,6 +96,23 @@ fn the_next_request_on_the_connection_has_a_head_of_its_own() {
     bench.attach(true);
     let head = String::from_utf8(bench.request_head()).unwrap();
     assert_eq!(head, expected("", SMALL_BODY.len(), ""));
+}
+
+#[test]
+fn one_buffer_serves_requests_of_any_length() {
+    let to = Upstream { authority: "x.example", target: "/", authorization: b"Bearer secret-one" };
+    let mut head = UpstreamHead::new([0; 1024], &to).unwrap();
+    for fields in ["User-Agent: a-long-name-of-a-sender\r\nRetry-Attempt: 1\r\n", "", "User-Agent: x\r\n"] {
+        let mut bench = Bench::new();
+        bench.submit(&write_with(fields, SMALL_BODY));
+        bench.attach(false);
+        let length = bench.exchange.encode_head(&mut head).unwrap();
+        let mut new = UpstreamHead::new([0; 1024], &to).unwrap();
+        let same = bench.exchange.encode_head(&mut new).unwrap();
+        assert_eq!(head.as_bytes()[..length], new.as_bytes()[..same], "{fields}");
+        // What a driver puts behind a head does not reach into the next.
+        head.behind(0).fill(b'x');
+    }
 }
 
 #[test]

@@ -101,11 +101,16 @@ fn a_body_that_has_begun_grows_past_those_that_wait() {
     });
 }
 
-/// Sends `bytes` and reads them ahead: the socket, and what came first.
-fn read_ahead(body: &mut Body, reactor: &'static Reactor, bytes: &[u8], remainder: usize) -> Vec<u8> {
+/// A connection: the sender's end and the receiver's.
+fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (receiver, _) = listener.accept().unwrap();
+    let sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (sender, listener.accept().unwrap().0)
+}
+
+/// Sends `bytes` and reads them ahead; what came first.
+fn read_ahead(body: &mut Body, reactor: &'static Reactor, bytes: &[u8], remainder: usize) -> Vec<u8> {
+    let (mut sender, receiver) = pair();
     sender.write_all(bytes).unwrap();
     // With all of them there, one read takes as much as there is room for.
     while receiver.peek(&mut vec![0; bytes.len()]).unwrap() < bytes.len() {}
@@ -228,9 +233,7 @@ fn nothing_is_read_ahead_into_what_others_need() {
 
 #[test]
 fn a_socket_is_read_into_many_segments_and_what_comes_after_the_body_apart() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (receiver, _) = listener.accept().unwrap();
+    let (mut sender, receiver) = pair();
     let bytes: Vec<u8> = (0..253).cycle().take(SEGMENT * 2).collect();
     sender.write_all(&bytes).unwrap();
     sender.write_all(b"next request").unwrap();
