@@ -211,19 +211,6 @@ impl Body {
         })
     }
 
-    /// Copies all that is stored if it fits, otherwise nothing; returns how much that was.
-    pub(crate) fn copy_to(&self, mut space: &mut [u8]) -> usize {
-        if self.len > space.len() {
-            return 0;
-        }
-        for slice in self.slices(0) {
-            let (to, rest) = space.split_at_mut(slice.len());
-            to.copy_from_slice(slice);
-            space = rest;
-        }
-        self.len
-    }
-
     /// A body that begins where only the reserve has room stays there. One that has begun need not queue with those that
     /// have not.
     fn grow(&mut self) {

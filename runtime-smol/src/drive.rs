@@ -2,7 +2,7 @@
 //! waits when nothing does. What any of it means is the exchange's business.
 
 use std::future::{Future, poll_fn};
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem;
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
@@ -349,39 +349,40 @@ impl Connection {
     }
 
     fn try_write_upstream(&mut self) -> Result<bool, LinkError> {
-        let Self { hub, now, exchange, upstream, body, excess, credential, .. } = self;
+        let Self { hub, now, exchange, upstream, body, credential, .. } = self;
         let (Some(upstream), Some(credential)) = (upstream, credential) else { return Ok(false) };
         if upstream.flush().map_err(LinkError::Io)? {
             return Ok(false);
         }
         let now = *now;
-        let mut sealed = hub.sealed.borrow_mut();
-        sealed.clear();
+        let mut head = None;
         if exchange.outgoing() == Outgoing::Head {
             let encoded = credential.head(&hub.connector).and_then(|mut head| {
                 let length = exchange.encode_head(&mut head)?;
                 Ok((head, length))
             });
-            let Ok((mut head, length)) = encoded else {
+            let Ok(encoded) = encoded else {
                 exchange.refuse(now, Refusal::NoToken, "the token does not fit into a request head");
                 return Ok(true);
             };
             exchange.head_sent(now);
-            // A small body shares the head's record.
-            let shared = body.copy_to(head.behind(length));
-            exchange.body_sent(now, shared);
-            let record = head.as_bytes().get(..length + shared).unwrap_or_default();
-            upstream.seal(record, &mut sealed, &mut |bytes| feed(exchange, now, excess, bytes))?;
+            head = Some(encoded);
+        }
+        // The head, and segments behind it.
+        let mut pieces = heapless::Vec::<_, { 1 + SEALED_AT_ONCE }>::new();
+        if let Some((head, length)) = &head {
+            pieces.extend(head.as_bytes().get(..*length).map(IoSlice::new));
         }
         if let Outgoing::Body { from } = exchange.outgoing() {
-            for slice in body.slices(from).take(SEALED_AT_ONCE) {
-                upstream.seal(slice, &mut sealed, &mut |bytes| feed(exchange, now, excess, bytes))?;
+            for slice in body.slices(from) {
+                if pieces.push(IoSlice::new(slice)).is_err() {
+                    break;
+                }
                 exchange.body_sent(now, slice.len());
             }
         }
-        let something = !sealed.as_bytes().is_empty();
-        upstream.send(sealed.as_bytes()).map_err(LinkError::Io)?;
-        Ok(something)
+        upstream.send(&pieces)?;
+        Ok(!pieces.is_empty())
     }
 
     fn read_upstream(&mut self) -> bool {

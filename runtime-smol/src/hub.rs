@@ -1,6 +1,5 @@
 //! What all connections of a thread share, made once at the start.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +27,7 @@ use crate::pool::{Pool, buffers};
 use crate::proxy::Detour;
 use crate::reactor::Reactor;
 use crate::report::About;
-use crate::tls::{Client, Records};
+use crate::tls::Client;
 use crate::tokens::{Known, Rejection, Tokens};
 use crate::traffic::Traffic;
 use crate::trust::Trust;
@@ -112,7 +111,6 @@ pub(crate) struct Hub {
     pub(crate) connector: Connector,
     pub(crate) idle: Idle,
     pub(crate) traffic: Traffic,
-    pub(crate) sealed: RefCell<Records>,
     /// The one snappy window.
     pub(crate) windows: Rc<Pool<&'static mut [u8]>>,
     pub(crate) allowed_sources: Vec<IpNet>,
@@ -161,7 +159,6 @@ impl Hub {
             connector: connector(reactor, plan).map_err(StartError::System)?,
             idle: Idle::default(),
             traffic: Traffic::default(),
-            sealed: RefCell::default(),
             windows: Pool::new(buffers(1, WINDOW)?),
             allowed_sources: config.listen.allowed_sources.clone(),
             observer: Arc::clone(observer),

@@ -6,7 +6,7 @@
 mod certificate;
 
 use std::fmt;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ pub use crate::proxy::Hop;
 pub use certificate::Presented;
 
 pub use crate::tls::Doubt;
-use crate::tls::{self, Records, Session, TlsError};
+use crate::tls::{self, Session, TlsError};
 use crate::trust::Trust;
 
 /// Addresses of `host`, in the resolver's order; [`io::ErrorKind::TimedOut`] when it has none within `limit`.
@@ -129,11 +129,8 @@ impl Link {
             self.stream.set_write_timeout(Some(remaining(self.deadline)?))?;
             return self.stream.write_all(bytes).map_err(timed_out);
         };
-        let mut sealed = Records::default();
-        let sent = session.seal(bytes, &mut sealed, &mut |_| {}).map_err(io::Error::other).and_then(|()| {
-            session.keep(sealed.as_bytes());
-            self.flush(&mut session)
-        });
+        let sealed = session.seal(&[IoSlice::new(bytes)]).map_err(io::Error::other);
+        let sent = sealed.and_then(|()| self.flush(&mut session));
         self.session = Some(session);
         sent
     }
@@ -161,17 +158,16 @@ impl Link {
     }
 
     fn flush(&mut self, session: &mut Session) -> io::Result<()> {
-        self.stream.set_write_timeout(Some(remaining(self.deadline)?))?;
-        let written = self.stream.write_all(session.outgoing()).map_err(timed_out);
-        session.sent(session.outgoing().len());
-        written
+        while session.has_outgoing() {
+            self.stream.set_write_timeout(Some(remaining(self.deadline)?))?;
+            session.write_to(&mut self.stream).map_err(timed_out)?;
+        }
+        Ok(())
     }
 
     fn fill(&mut self, session: &mut Session) -> io::Result<usize> {
         self.stream.set_read_timeout(Some(remaining(self.deadline)?))?;
-        let n = self.stream.read(session.space()).map_err(timed_out)?;
-        session.received(n);
-        Ok(n)
+        session.read_from(&mut self.stream).map_err(timed_out)
     }
 }
 

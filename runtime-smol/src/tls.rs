@@ -1,43 +1,30 @@
 //! TLS on the client side. The only module that names rustls.
 //!
-//! A [`Session`] owns no socket. Bytes from the peer go into [`Session::space`], bytes for the peer come out of
-//! [`Session::outgoing`]; [`Session::turn`] does what can be done in between, and [`Session::seal`] encrypts into a
-//! buffer that all sessions share. The same three calls fit an interface in which rustls reads from and writes to
-//! buffers of the caller's.
+//! A [`Session`] owns no socket. [`Session::read_from`] and [`Session::write_to`] move records, with one read or write
+//! each; [`Session::turn`] works through what came in, and [`Session::seal`] encrypts pieces of memory as one stream. The
+//! same four calls fit rustls' next interface, in which its input buffer is the caller's.
 //!
-//! Three things about the unbuffered interface are easy to get wrong, and are kept to here: it is always given all
-//! bytes that are not consumed yet, never a part of them; a record that it hands out for encoding is encoded before
-//! anything else is done; and after an error the alert is fetched from it, once, and sent.
+//! Two things about rustls are easy to get wrong, and are kept to here: what it decrypted is taken after each read, or it
+//! reads no more; and after an error the alert for the peer is still to be written.
 
 mod provider;
-mod records;
 #[cfg(test)]
 pub(crate) mod server;
 mod witness;
 
 use std::fmt;
+use std::io::{self, BufRead as _, IoSlice, Write as _};
 use std::sync::Arc;
 
-use rustls::client::{Resumption, UnbufferedClientConnection};
+use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
-use rustls::{ClientConfig, RootCertStore, crypto};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, crypto};
 
-pub(crate) use records::Records;
 pub use witness::Doubt;
 pub(crate) use witness::Witness;
 
-/// Room for incoming bytes at first, and after the handshake.
-const SMALL: usize = 4 * 1024;
-
-/// Longest handshake message rustls takes, with its header: a certificate chain may need it whole.
-const LARGEST: usize = 0x1_0005 + 5 * 64;
-
 /// Sessions that are remembered for resumption. There is one host.
 const TICKETS: usize = 4;
-
-/// What one record of 16 KiB grows by at most (RFC 8446 §5.2).
-const RECORD_OVERHEAD: usize = 256;
 
 /// Why TLS failed, in one line.
 #[derive(Debug)]
@@ -109,84 +96,52 @@ impl Client {
     /// A session with `host`, a DNS name or an address.
     pub(crate) fn open(&self, host: &str) -> Result<Session, TlsError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| TlsError(error.to_string()))?;
-        let connection = UnbufferedClientConnection::new(Arc::clone(&self.0), name)?;
-        Ok(Session {
-            connection,
-            incoming: vec![0; SMALL],
-            filled: 0,
-            outgoing: Records::default(),
-            sent: 0,
-            established: false,
-            peer_closed: false,
-            failure: None,
-        })
+        let mut connection = ClientConnection::new(Arc::clone(&self.0), name)?;
+        // What is sealed is bounded by who seals: no more than is written before the next.
+        connection.set_buffer_limit(None);
+        Ok(Session { connection, unwritten: 0, peer_closed: false })
     }
 }
 
 /// One connection's TLS.
 pub(crate) struct Session {
-    connection: UnbufferedClientConnection,
-    incoming: Vec<u8>,
-    filled: usize,
-    outgoing: Records,
-    sent: usize,
-    established: bool,
+    connection: ClientConnection,
+    /// Bytes that were sealed, less those that were written since: what they grew by counts as written.
+    unwritten: usize,
     peer_closed: bool,
-    failure: Option<String>,
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("established", &self.established).finish_non_exhaustive()
+        f.debug_struct("Session").field("established", &self.is_established()).finish_non_exhaustive()
     }
 }
 
-/// Takes decrypted bytes.
-type Sink<'s> = &'s mut dyn FnMut(&[u8]);
-
 impl Session {
-    /// Where bytes from the peer go; never empty.
-    pub(crate) fn space(&mut self) -> &mut [u8] {
-        if self.filled == self.incoming.len() {
-            let grown = (self.incoming.len() * 2).min(LARGEST);
-            self.incoming.resize(grown, 0);
+    /// Reads once; nothing was read at the end, which after the peer's goodbye is at once.
+    pub(crate) fn read_from(&mut self, from: &mut dyn io::Read) -> io::Result<usize> {
+        self.connection.read_tls(from)
+    }
+
+    /// Writes once, as much as is there; call it while there [is something](Session::has_outgoing).
+    pub(crate) fn write_to(&mut self, to: &mut dyn io::Write) -> io::Result<usize> {
+        let n = self.connection.write_tls(to)?;
+        self.unwritten = self.unwritten.saturating_sub(n);
+        if self.unwritten > 0 && !self.has_outgoing() {
+            // rustls says goodbye instead of sealing more than TLS 1.2 can with its keys (RFC 9325 §4.4).
+            return Err(io::Error::other("the keys of the TLS connection are used up"));
         }
-        self.incoming.get_mut(self.filled..).unwrap_or_default()
+        Ok(n)
     }
 
-    /// `n` bytes were put into the space.
-    pub(crate) fn received(&mut self, n: usize) {
-        self.filled = (self.filled + n).min(self.incoming.len());
-    }
-
-    /// Bytes to send to the peer.
-    pub(crate) fn outgoing(&self) -> &[u8] {
-        self.outgoing.as_bytes().get(self.sent..).unwrap_or_default()
-    }
-
-    /// The first `n` bytes of [`Session::outgoing`] were sent.
-    pub(crate) fn sent(&mut self, n: usize) {
-        self.sent += n;
-        if self.sent >= self.outgoing.as_bytes().len() {
-            // The memory goes too: an idle connection keeps nothing.
-            self.outgoing = Records::default();
-            self.sent = 0;
-        }
-    }
-
-    /// Keeps sealed bytes that a socket did not take.
-    pub(crate) fn keep(&mut self, sealed: &[u8]) {
-        self.outgoing.append(sealed);
+    /// Something is to be sent to the peer.
+    pub(crate) fn has_outgoing(&self) -> bool {
+        self.connection.wants_write()
     }
 
     /// The handshake is done.
-    pub(crate) const fn is_established(&self) -> bool {
-        self.established
-    }
-
-    /// No part of a record is waiting for its rest.
-    pub(crate) const fn is_between_records(&self) -> bool {
-        self.filled == 0
+    pub(crate) fn is_established(&self) -> bool {
+        !self.connection.is_handshaking()
     }
 
     /// The peer said that it will send no more.
@@ -194,127 +149,46 @@ impl Session {
         self.peer_closed
     }
 
-    /// Works through what came in: decrypted bytes go to `sink`, answers to [`Session::outgoing`]. After an error the
-    /// alert for the peer is in [`Session::outgoing`].
-    pub(crate) fn turn(&mut self, sink: Sink<'_>) -> Result<(), TlsError> {
-        let mut answers = std::mem::take(&mut self.outgoing);
-        let result = self.run(sink, &mut answers, None);
-        self.outgoing = answers;
-        result?;
-        if self.established && self.filled == 0 && self.incoming.len() > SMALL {
-            self.incoming = vec![0; SMALL];
+    /// Works through what came in: decrypted bytes go to `sink`; answers, or after an error the alert, are to be written.
+    pub(crate) fn turn(&mut self, sink: &mut dyn FnMut(&[u8])) -> Result<(), TlsError> {
+        let processed = self.connection.process_new_packets();
+        let mut reader = self.connection.reader();
+        while let Ok(bytes) = reader.fill_buf()
+            && !bytes.is_empty()
+        {
+            sink(bytes);
+            let n = bytes.len();
+            reader.consume(n);
+        }
+        self.peer_closed = processed?.peer_has_closed();
+        // Before it reads, rustls gives back what it needed for a long record: an idle connection keeps little.
+        let _ = self.connection.read_tls(&mut Nothing);
+        Ok(())
+    }
+
+    /// Encrypts `pieces`, one behind the other, in as few records as they fit into.
+    pub(crate) fn seal(&mut self, pieces: &[IoSlice<'_>]) -> Result<(), TlsError> {
+        let taken = self.connection.writer().write_vectored(pieces).map_err(|error| TlsError(error.to_string()))?;
+        self.unwritten += taken;
+        if taken < pieces.iter().map(|piece| piece.len()).sum() {
+            return Err(TlsError("a part was not sealed".to_owned()));
         }
         Ok(())
     }
 
-    /// Encrypts `plain`, behind what is already in `sealed`. The session must have nothing left to send.
-    pub(crate) fn seal(&mut self, plain: &[u8], sealed: &mut Records, sink: Sink<'_>) -> Result<(), TlsError> {
-        self.run(sink, sealed, Some(plain))
-    }
-
-    /// Says goodbye: the closing alert goes to [`Session::outgoing`].
+    /// Says goodbye: the closing alert is to be written.
     pub(crate) fn close(&mut self) {
-        if self.failure.is_some() {
-            return;
-        }
-        let UnbufferedStatus { state, .. } =
-            self.connection.process_tls_records(filled(&mut self.incoming, self.filled));
-        if let Ok(ConnectionState::WriteTraffic(mut writer)) = state {
-            let n = writer.queue_close_notify(self.outgoing.space(64)).unwrap_or(0);
-            self.outgoing.written(n);
-        }
-    }
-
-    /// Runs the connection until it needs bytes from the peer, or until `plain` is encrypted.
-    fn run(&mut self, sink: Sink<'_>, out: &mut Records, plain: Option<&[u8]>) -> Result<(), TlsError> {
-        if let Some(failure) = &self.failure {
-            return Err(TlsError(failure.clone()));
-        }
-        loop {
-            let UnbufferedStatus { mut discard, state } =
-                self.connection.process_tls_records(filled(&mut self.incoming, self.filled));
-            let mut done = false;
-            match state {
-                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                    while let Some(record) = traffic.next_record() {
-                        let record = record?;
-                        discard += record.discard;
-                        sink(record.payload);
-                    }
-                }
-                Ok(ConnectionState::EncodeTlsData(mut record)) => encode(&mut |room| record.encode(room), out)?,
-                Ok(ConnectionState::TransmitTlsData(record)) => record.done(),
-                Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
-                Ok(ConnectionState::WriteTraffic(mut writer)) => {
-                    self.established = true;
-                    done = true;
-                    if let Some(plain) = plain {
-                        encrypt(&mut |room| writer.encrypt(plain, room), plain.len(), out)?;
-                    }
-                }
-                Ok(ConnectionState::BlockedHandshake | ConnectionState::Closed) => done = true,
-                Ok(_) => return Err(TlsError("unexpected state".to_owned())),
-                Err(error) => {
-                    self.discard(discard);
-                    return Err(self.fail(&error, out));
-                }
-            }
-            self.discard(discard);
-            if done {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Fetches the alert that tells the peer. After that the connection is not touched any more: rustls takes a second
-    /// failure for a bug.
-    fn fail(&mut self, error: &rustls::Error, out: &mut Records) -> TlsError {
-        let UnbufferedStatus { state, .. } =
-            self.connection.process_tls_records(filled(&mut self.incoming, self.filled));
-        if let Ok(ConnectionState::EncodeTlsData(mut alert)) = state {
-            // Without the alert the peer sees the connection end.
-            let _ = encode(&mut |room| alert.encode(room), out);
-        }
-        let text = error.to_string();
-        self.failure = Some(text.clone());
-        TlsError(text)
-    }
-
-    fn discard(&mut self, n: usize) {
-        if n > 0 {
-            self.incoming.copy_within(n.min(self.filled)..self.filled, 0);
-            self.filled = self.filled.saturating_sub(n);
-        }
+        self.connection.send_close_notify();
     }
 }
 
-/// All bytes that are not consumed yet.
-fn filled(incoming: &mut [u8], filled: usize) -> &mut [u8] {
-    incoming.get_mut(..filled).unwrap_or_default()
-}
+/// A source that has nothing yet.
+struct Nothing;
 
-/// Appends a handshake record to `out`; asks for its length by offering no room.
-fn encode(record: &mut dyn FnMut(&mut [u8]) -> Result<usize, EncodeError>, out: &mut Records) -> Result<(), TlsError> {
-    let needed = match record(&mut []) {
-        Err(EncodeError::InsufficientSize(size)) => size.required_size,
-        Ok(_) => return Ok(()),
-        Err(error) => return Err(TlsError(error.to_string())),
-    };
-    let written = record(out.space(needed)).map_err(|error| TlsError(error.to_string()))?;
-    out.written(written);
-    Ok(())
-}
-
-/// Appends `length` encrypted bytes to `out`.
-fn encrypt(
-    plain: &mut dyn FnMut(&mut [u8]) -> Result<usize, EncryptError>,
-    length: usize,
-    out: &mut Records,
-) -> Result<(), TlsError> {
-    let records = length / (16 * 1024) + 1;
-    let written = plain(out.space(length + records * RECORD_OVERHEAD)).map_err(|error| TlsError(error.to_string()))?;
-    out.written(written);
-    Ok(())
+impl io::Read for Nothing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
 }
 
 #[cfg(test)]

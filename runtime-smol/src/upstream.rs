@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use remora_core::time::Instant;
 
 use crate::connect::ConnectError;
 use crate::reactor::Socket;
-use crate::tls::{Records, Session, TlsError};
+use crate::tls::{Session, TlsError};
 
 /// How long an idle connection is worth keeping. Front ends of this kind close theirs after two to four minutes.
 const IDLE: Duration = Duration::from_secs(90);
@@ -93,11 +93,13 @@ impl Upstream {
 
     /// Sends what is left over; true while something is left.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
-        while !self.session.outgoing().is_empty() {
-            match self.stream.write(self.session.outgoing()) {
-                Ok(n) => self.session.sent(n),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        while self.session.has_outgoing() {
+            if !self.stream.is_writable() {
+                return Ok(true);
+            }
+            match self.session.write_to(&mut &self.stream) {
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 Err(error) => {
                     self.unwritable = true;
                     return Err(error);
@@ -109,36 +111,20 @@ impl Upstream {
 
     /// Whether nothing is left to [`Upstream::flush`].
     pub(crate) fn is_flushed(&self) -> bool {
-        self.unwritable || self.session.outgoing().is_empty()
+        self.unwritable || !self.session.has_outgoing()
     }
 
-    /// Encrypts `plain` behind what is in `sealed`. Nothing may be left to [`Upstream::flush`].
-    pub(crate) fn seal(
-        &mut self,
-        plain: &[u8],
-        sealed: &mut Records,
-        sink: &mut dyn FnMut(&[u8]),
-    ) -> Result<(), LinkError> {
-        self.session.seal(plain, sealed, sink).map_err(LinkError::Tls)
+    /// Encrypts `pieces`, one behind the other, and sends what the socket takes with one write. Nothing may be left to
+    /// [`Upstream::flush`].
+    pub(crate) fn send(&mut self, pieces: &[IoSlice<'_>]) -> Result<(), LinkError> {
+        self.session.seal(pieces).map_err(LinkError::Tls)?;
+        self.flush().map_err(LinkError::Io)?;
+        Ok(())
     }
 
     /// Whether all that was handed over is with the kernel.
     pub(crate) fn is_clear(&self) -> bool {
-        !self.unwritable && self.session.outgoing().is_empty()
-    }
-
-    /// Sends sealed bytes with one write and keeps what the socket did not take.
-    pub(crate) fn send(&mut self, sealed: &[u8]) -> io::Result<()> {
-        let taken = match self.stream.write(sealed) {
-            Ok(n) => n,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
-            Err(error) => {
-                self.unwritable = true;
-                return Err(error);
-            }
-        };
-        self.session.keep(sealed.get(taken..).unwrap_or_default());
-        Ok(())
+        !self.unwritable && !self.session.has_outgoing()
     }
 
     /// Says goodbye as far as that is possible at once.
@@ -153,7 +139,7 @@ impl Upstream {
         let mut unasked = false;
         loop {
             match self.try_read(&mut |_| unasked = true) {
-                Ok(Read::Blocked) => return !unasked && self.is_clear() && self.session.is_between_records(),
+                Ok(Read::Blocked) => return !unasked && self.is_clear(),
                 Ok(Read::Some) if !unasked => {}
                 _ => return false,
             }
@@ -164,13 +150,9 @@ impl Upstream {
         if !self.stream.is_readable() {
             return Ok(Read::Blocked);
         }
-        let space = self.session.space();
-        match self.stream.read(space) {
+        match self.session.read_from(&mut &self.stream) {
             Ok(0) => Ok(Read::End),
-            Ok(n) => {
-                self.session.received(n);
-                Ok(Read::Some)
-            }
+            Ok(_) => Ok(Read::Some),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 Ok(Read::Blocked)
             }

@@ -44,14 +44,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> UpstreamHead<B> {
         Ok(Self { buffer, common })
     }
 
-    /// The buffer: the head that was completed last, and what stands behind it.
+    /// The buffer: the head that was completed last, and what stands behind it, which means nothing.
     pub fn as_bytes(&self) -> &[u8] {
         self.buffer.as_ref()
-    }
-
-    /// The buffer's bytes behind a head of this length.
-    pub fn behind(&mut self, length: usize) -> &mut [u8] {
-        self.buffer.as_mut().get_mut(length.max(self.common)..).unwrap_or_default()
     }
 
     pub(super) fn writer(&mut self) -> HeadWriter<'_> {

@@ -12,7 +12,7 @@ use crate::secret::Bearer;
 use crate::tls::server;
 use crate::trust::Trust;
 
-/// Two records.
+/// With the head two records.
 const BODY: usize = 30_000;
 
 fn hub(azure: SocketAddr, trust: &Trust) -> &'static Hub {
@@ -56,10 +56,10 @@ fn allocations(hub: &'static Hub, requests: usize) -> u64 {
     counted.count_total
 }
 
-/// rustls makes a buffer for each record that it seals or opens. There is one for the head, two for the body, and one for
-/// the answer.
+/// rustls makes a buffer for each record that it seals or opens: two for the request, whose head shares the first, and one
+/// for the answer. It also lists the pieces of what it seals.
 #[test]
-fn a_request_allocates_one_buffer_a_record_and_nothing_else() {
+fn a_request_allocates_one_buffer_a_record_a_list_and_nothing_else() {
     let (azure, certificate) = server::ingestion("localhost");
     let hub = hub(azure, &Trust { certificates: vec![certificate], unusable: 0 });
     // The connection to Azure, and lists that grow to their length.

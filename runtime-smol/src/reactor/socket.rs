@@ -1,7 +1,7 @@
 //! A socket that a reactor watches, with what is known of its readiness.
 
 use std::future::poll_fn;
-use std::io::{self, IoSliceMut, Read as _, Write as _};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
@@ -94,8 +94,11 @@ impl Socket<TcpStream> {
 
     /// Writes once; `WouldBlock` when there is no room.
     pub(crate) fn write(&self, from: &[u8]) -> io::Result<usize> {
-        let written = (&self.inner).write(from);
-        if is_short(from.len(), &written) {
+        self.note_written(from.len(), (&self.inner).write(from))
+    }
+
+    fn note_written(&self, offered: usize, written: io::Result<usize>) -> io::Result<usize> {
+        if is_short(offered, &written) {
             self.source(|source| source.writing.exhausted());
         }
         written
@@ -106,6 +109,27 @@ impl Socket<TcpStream> {
             self.drained();
         }
         read
+    }
+}
+
+/// For who reads and writes on behalf of a protocol.
+impl Read for &Socket<TcpStream> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        Socket::read(self, into)
+    }
+}
+
+impl Write for &Socket<TcpStream> {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        Socket::write(self, from)
+    }
+
+    fn write_vectored(&mut self, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.note_written(from.iter().map(|slice| slice.len()).sum(), (&self.inner).write_vectored(from))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

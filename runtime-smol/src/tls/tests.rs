@@ -50,13 +50,9 @@ impl Pair {
             moved |= !records.is_empty();
             for mut piece in records.chunks(step) {
                 while !piece.is_empty() {
-                    let space = self.client.space();
-                    let n = space.len().min(piece.len());
-                    space[..n].copy_from_slice(&piece[..n]);
-                    self.client.received(n);
-                    piece = &piece[n..];
+                    self.client.read_from(&mut piece).unwrap();
+                    self.client.turn(&mut |bytes| self.plain.extend_from_slice(bytes))?;
                 }
-                self.client.turn(&mut |bytes| self.plain.extend_from_slice(bytes))?;
             }
             if !moved {
                 return Ok(());
@@ -65,10 +61,17 @@ impl Pair {
     }
 
     fn send_to_server(&mut self) -> bool {
-        let bytes = self.client.outgoing().to_vec();
-        self.client.sent(bytes.len());
-        self.server_takes(&bytes);
-        !bytes.is_empty()
+        let mut records = Vec::new();
+        while self.client.has_outgoing() {
+            self.client.write_to(&mut records).unwrap();
+        }
+        self.server_takes(&records);
+        !records.is_empty()
+    }
+
+    fn seal(&mut self, pieces: &[&[u8]]) -> Result<(), TlsError> {
+        let pieces: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        self.client.seal(&pieces)
     }
 
     fn server_takes(&mut self, mut bytes: &[u8]) {
@@ -87,7 +90,7 @@ fn a_handshake_in_pieces_of_any_size() {
         let mut pair = Pair::new(|_| {});
         pair.settle(step).unwrap();
         assert!(pair.client.is_established(), "in steps of {step}");
-        assert!(pair.client.outgoing().is_empty());
+        assert!(!pair.client.has_outgoing());
     }
 }
 
@@ -101,18 +104,28 @@ fn fragmented_handshake_messages_are_put_together() {
     assert_eq!(pair.plain, [7; 1000]);
 }
 
+/// Lengths of the records in `bytes`, without their headers (RFC 8446 §5.1).
+fn records(mut bytes: &[u8]) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    while let [_, _, _, high, low, rest @ ..] = bytes {
+        lengths.push(usize::from(u16::from_be_bytes([*high, *low])));
+        bytes = &rest[*lengths.last().unwrap()..];
+    }
+    lengths
+}
+
 #[test]
-fn sealed_bytes_arrive_in_order_and_whole() {
+fn pieces_arrive_in_order_and_whole_in_as_few_records_as_they_fit_into() {
     let mut pair = Pair::new(|_| {});
     pair.settle(4096).unwrap();
     let body: Vec<u8> = (0..251).cycle().take(40_000).collect();
-    let mut sealed = Records::default();
-    pair.client.seal(b"head", &mut sealed, &mut |_| {}).unwrap();
-    for segment in body.chunks(16 * 1024) {
-        pair.client.seal(segment, &mut sealed, &mut |_| {}).unwrap();
-    }
-    assert!(pair.client.outgoing().is_empty(), "sealing fills the shared buffer only");
-    pair.server_takes(sealed.as_bytes());
+    pair.seal(&[b"head", &body[..100], &body[100..16_484], &body[16_484..]]).unwrap();
+    let mut sealed = Vec::new();
+    pair.client.write_to(&mut sealed).unwrap();
+    assert!(!pair.client.has_outgoing(), "one write takes them all");
+    // Each grows by its type and its tag.
+    assert_eq!(records(&sealed), [16_384 + 17, 16_384 + 17, 40_004 - 2 * 16_384 + 17]);
+    pair.server_takes(&sealed);
     assert_eq!(pair.plain_at_server, [b"head", &body[..]].concat());
 }
 
@@ -120,24 +133,22 @@ fn sealed_bytes_arrive_in_order_and_whole() {
 fn what_a_socket_did_not_take_is_kept_and_sent_later() {
     let mut pair = Pair::new(|_| {});
     pair.settle(4096).unwrap();
-    let mut sealed = Records::default();
-    pair.client.seal(&vec![9; 20_000], &mut sealed, &mut |_| {}).unwrap();
-    let (taken, left) = sealed.as_bytes().split_at(777);
-    pair.server_takes(taken);
-    pair.client.keep(left);
-    assert_eq!(pair.client.outgoing().len(), left.len());
+    pair.seal(&[&vec![9; 20_000]]).unwrap();
+    let mut socket = [0; 777];
+    assert_eq!(pair.client.write_to(&mut &mut socket[..]).unwrap(), 777);
+    assert!(pair.client.has_outgoing());
+    pair.server_takes(&socket);
     pair.send_to_server();
     assert_eq!(pair.plain_at_server, vec![9; 20_000]);
 }
 
 #[test]
-fn a_record_larger_than_the_buffer_grows_it_and_it_shrinks_again() {
+fn a_record_longer_than_one_read_arrives() {
     let mut pair = Pair::new(|_| {});
     pair.settle(1000).unwrap();
     pair.server.writer().write_all(&[5; 16 * 1024]).unwrap();
     pair.settle(1000).unwrap();
-    assert_eq!(pair.plain.len(), 16 * 1024);
-    assert_eq!(pair.client.incoming.len(), SMALL);
+    assert_eq!(pair.plain, [5; 16 * 1024]);
 }
 
 /// README's fourth guarantee counts idle connections with this.
@@ -145,14 +156,83 @@ fn a_record_larger_than_the_buffer_grows_it_and_it_shrinks_again() {
 fn an_idle_session_keeps_no_more_than_its_small_buffer_its_keys_and_the_peer_s_chain() {
     let mut pair = Pair::new(|_| {});
     pair.settle(4096).unwrap();
-    let mut sealed = Records::default();
-    pair.client.seal(&vec![9; 20_000], &mut sealed, &mut |_| {}).unwrap();
-    pair.server_takes(sealed.as_bytes());
+    pair.seal(&[&vec![9; 20_000]]).unwrap();
+    pair.send_to_server();
     pair.server.writer().write_all(&vec![7; 15_000]).unwrap();
     pair.settle(4096).unwrap();
     let client = pair.client;
     let dropped = allocation_counter::measure(|| drop(client));
     assert!(dropped.bytes_current > -12 * 1024, "{dropped:?}");
+}
+
+/// A pair whose client may seal 4 records with the same keys.
+fn short_lived(version: &'static rustls::SupportedProtocolVersion) -> Pair {
+    use rustls::crypto::CipherSuiteCommon;
+    use rustls::{SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
+    let common = |common: &CipherSuiteCommon| CipherSuiteCommon {
+        suite: common.suite,
+        hash_provider: common.hash_provider,
+        confidentiality_limit: 4,
+    };
+    let mut provider = (*provider()).clone();
+    for suite in &mut provider.cipher_suites {
+        *suite = match *suite {
+            SupportedCipherSuite::Tls12(suite) => {
+                let common = common(&suite.common);
+                SupportedCipherSuite::Tls12(Box::leak(Box::new(Tls12CipherSuite { common, ..*suite })))
+            }
+            SupportedCipherSuite::Tls13(suite) => {
+                let common = common(&suite.common);
+                SupportedCipherSuite::Tls13(Box::leak(Box::new(Tls13CipherSuite { common, ..*suite })))
+            }
+        };
+    }
+    let mut pair = Pair::new(|_| {});
+    let (certificate, key) = certificate();
+    let config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots(std::slice::from_ref(&certificate)))
+        .with_no_client_auth();
+    let server = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    pair.client = Client(Arc::new(config)).open("localhost").unwrap();
+    pair.server = ServerConnection::new(Arc::new(server)).unwrap();
+    pair.settle(4096).unwrap();
+    pair
+}
+
+#[test]
+fn keys_are_renewed_before_they_are_used_up() {
+    let mut pair = short_lived(&rustls::version::TLS13);
+    let mut sent = Vec::new();
+    for i in 0..20 {
+        let body = vec![i; 40_000];
+        pair.seal(&[b"head", &body]).unwrap();
+        pair.settle(4096).unwrap();
+        sent.extend(b"head");
+        sent.extend(body);
+    }
+    assert_eq!(pair.plain_at_server, sent);
+}
+
+/// rustls takes what it does not send any more.
+#[test]
+fn keys_that_cannot_be_renewed_and_are_used_up_are_an_error() {
+    let mut pair = short_lived(&rustls::version::TLS12);
+    let mut sealed = Vec::new();
+    let failed = (0..5).find_map(|_| {
+        pair.seal(&[&vec![7; 30_000]]).unwrap();
+        pair.client.write_to(&mut sealed).err()
+    });
+    assert!(failed.unwrap().to_string().contains("used up"));
+    pair.server_takes(&sealed);
+    assert!(!pair.plain_at_server.is_empty());
+    assert_eq!(pair.plain_at_server.len() % 30_000, 0, "nothing was sent in part");
 }
 
 #[test]
@@ -194,9 +274,8 @@ fn a_key_update_in_the_middle_changes_nothing() {
     pair.server.writer().write_all(b"after").unwrap();
     pair.settle(3).unwrap();
     assert_eq!(pair.plain, b"after");
-    let mut sealed = Records::default();
-    pair.client.seal(b"answer", &mut sealed, &mut |_| {}).unwrap();
-    pair.server_takes(sealed.as_bytes());
+    pair.seal(&[b"answer"]).unwrap();
+    pair.send_to_server();
     assert_eq!(pair.plain_at_server, b"answer");
 }
 
@@ -204,8 +283,7 @@ fn a_key_update_in_the_middle_changes_nothing() {
 fn garbage_is_an_error_and_stays_one() {
     let mut pair = Pair::new(|_| {});
     pair.client.turn(&mut |_| {}).unwrap();
-    pair.client.space()[..5].copy_from_slice(b"hello");
-    pair.client.received(5);
+    pair.client.read_from(&mut &b"hello"[..]).unwrap();
     assert!(pair.client.turn(&mut |_| {}).is_err());
     assert!(pair.client.turn(&mut |_| {}).is_err());
 }
