@@ -160,8 +160,9 @@ need_cross() {
     export "CARGO_TARGET_${name^^}_LINKER=rust-lld"
 }
 
-# What scripts/layout tells the compiler in addition.
+# What scripts/layout tells the compiler in addition, and scripts/bench cargo.
 more_flags=()
+more_features=()
 
 # build_release TRIPLE...: the shipped binary, the same bytes from whatever folder it is built in: target/TRIPLE/release/remora.
 build_release() {
@@ -177,7 +178,7 @@ build_release() {
         # Cargo does not know of the linker's script.
         [ scripts/layout.ld -ot "$target_dir/$triple/release/remora" ] || touch bin/remora/src/main.rs
         CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}") \
-            cargo build "${quiet[@]}" --locked --release -p remora --target "$triple" || return 1
+            cargo build "${quiet[@]}" --locked --release -p remora "${more_features[@]}" --target "$triple" || return 1
     done
 }
 

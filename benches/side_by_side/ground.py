@@ -45,9 +45,12 @@ class Ground:
 
 
 def builds(words):
-    """[(label, path, settings)] of LABEL=PATH[,NAME=VALUE…]; without any, REMORA_BIN with each extent of its check."""
+    """[(label, path, settings)] of LABEL=PATH[,NAME=VALUE…]; without any, REMORA_BIN with each extent of its check, and
+    the build with aws-lc."""
     if not words:
-        return [(f"remora-{extent}", os.environ["REMORA_BIN"], {"CHECK": extent}) for extent in ("off", "wire", "full")]
+        shipped, other = os.environ["REMORA_BIN"], Path(os.environ["BENCH_BIN_DIR"]) / "remora-aws-lc"
+        extents = [(f"remora-{extent}", shipped, {"CHECK": extent}) for extent in ("off", "wire", "full")]
+        return [*extents, ("remora-aws-lc", other, {"CHECK": "off"})]
     made = [build(word) for word in words]
     if len({label for label, _path, _settings in made}) < len(made):
         raise Failure("expected another LABEL for each --remora")

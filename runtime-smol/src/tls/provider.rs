@@ -2,10 +2,12 @@
 //! its parts, so that what nobody here negotiates is not linked: `ChaCha20` where the peer has AES, Ed25519 in certificates,
 //! keys of our own.
 
+mod records;
+
 use std::sync::{Arc, LazyLock};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
-use rustls::crypto::ring::{cipher_suite as suite, kx_group};
+use rustls::crypto::ring::kx_group;
 use rustls::crypto::{CryptoProvider, GetRandomFailed, KeyProvider, SecureRandom, WebPkiSupportedAlgorithms};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
@@ -16,14 +18,7 @@ use webpki::ring as algorithm;
 pub(super) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
         Arc::new(CryptoProvider {
-            cipher_suites: vec![
-                suite::TLS13_AES_256_GCM_SHA384,
-                suite::TLS13_AES_128_GCM_SHA256,
-                suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-                suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-                suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-                suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-            ],
+            cipher_suites: records::suites(),
             kx_groups: vec![kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1],
             signature_verification_algorithms: SIGNATURES,
             secure_random: &Random,
