@@ -99,7 +99,8 @@ impl Upstream {
             }
             match self.session.write_to(&mut &self.stream) {
                 Ok(_) => {}
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.unwritable = true;
                     return Err(error);

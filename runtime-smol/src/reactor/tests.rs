@@ -1,5 +1,5 @@
 use super::*;
-use std::io::{Read as _, Write as _};
+use std::io::{IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -77,6 +77,19 @@ fn an_end_behind_the_last_bytes_is_not_forgotten() {
         }
     });
     assert_eq!(seen.unwrap(), [4, 0]);
+}
+
+#[test]
+fn a_short_write_of_several_pieces_fills_the_socket() {
+    let (socket, _peer) = pair(reactor());
+    let block = vec![7; 1 << 20];
+    let pieces = [IoSlice::new(&block), IoSlice::new(&block)];
+    let mut tries = 0;
+    while socket.is_writable() && tries < 100 {
+        let _ = (&socket).write_vectored(&pieces);
+        tries += 1;
+    }
+    assert!(!socket.is_writable());
 }
 
 #[test]
