@@ -19,7 +19,7 @@ import picture  # noqa: E402
 import turns  # noqa: E402
 from cells import AES_128, FULL, QUICK, SIZES  # noqa: E402
 from contender import Remora  # noqa: E402
-from ground import Ground, builds, wanted  # noqa: E402
+from ground import Ground, builds, contenders, wanted  # noqa: E402
 from process import Failure, WorkFolder, stop_on_signals  # noqa: E402
 from programs import version  # noqa: E402
 from report import Results, comma_separated, markdown  # noqa: E402
@@ -40,6 +40,17 @@ def main():
     stop_on_signals()
     chosen = arguments()
     plan = QUICK if chosen.quick else FULL
+    try:
+        lines = listed(plan, contenders(builds(chosen.remora)), chosen.only)
+    except Failure as failure:
+        say(failure)
+        return 64
+    if not lines:
+        say(f"no line contains {' and '.join(chosen.only)}; see --list")
+        return 64
+    if chosen.list:
+        print(*lines, sep="\n")
+        return 0
     work = WorkFolder("bench")
     try:
         ground = Ground(work.path, builds(chosen.remora))
@@ -48,9 +59,6 @@ def main():
         work.keep()
         say(f"{failure}\nlogs: {work.path}")
         return 1
-    if not any(results):
-        say(f"no line contains {' and '.join(chosen.only)}; lines are `PART: CONTENDER`")
-        return 64
     write(results, ground, plan, chosen)
     return 0
 
@@ -61,8 +69,16 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="fewer cells and shorter turns")
     parser.add_argument("--remora", action="append", default=[], metavar="LABEL=PATH[,NAME=VALUE…]")
     parser.add_argument("--only", action="append", default=[], metavar="TEXT")
+    parser.add_argument("--list", action="store_true", help="the lines that would be measured, and nothing else")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     return parser.parse_args()
+
+
+def listed(plan, everybody, texts):
+    """The lines `PART: CONTENDER` that a run has."""
+    cells = [(cell.name, [one for one in everybody if turns.fits(one, cell)]) for cell in plan.cells]
+    others = [(part, everybody) for part in (*(pace.name for pace in plan.paces), REST)]
+    return [f"{part}: {one.name}" for part, those in cells + others for one in wanted(part, those, texts)]
 
 
 def measure(ground, plan, texts):

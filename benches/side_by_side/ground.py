@@ -30,25 +30,28 @@ class Ground:
         self.roots = folder / "roots.pem"
         self.roots.write_text(self._emulators_roots() + certificate.read_text())
         self.sink = Sink(folder, certificate, self.roots).start()
-        proxies = [Nginx(), HaproxyHttp(), HaproxyTcp(), Caddy(), *(Hyper(*build) for build in HYPER)]
-        self.contenders = [*self._builds(builds), *proxies, Floor(), Vmagent()]
+        self.contenders = contenders(builds, self.emulator)
 
     def _emulators_roots(self):
         return Path(self.emulator.remora_environment()["SSL_CERT_FILE"]).read_text()
-
-    def _builds(self, builds):
-        return [Remora(name, binary, self.emulator, settings) for name, binary, settings in builds]
 
     def body(self, size):
         """The content of the body of that length, or a little less."""
         return self.bodies[size].read_bytes()
 
 
+def contenders(builds, emulator=None):
+    """Everybody who may take part; without the emulator to be named only."""
+    proxies = [Nginx(), HaproxyHttp(), HaproxyTcp(), Caddy(), *(Hyper(*build) for build in HYPER)]
+    own = [Remora(name, binary, emulator, settings) for name, binary, settings in builds]
+    return [*own, *proxies, Floor(), Vmagent()]
+
+
 def builds(words):
     """[(label, path, settings)] of LABEL=PATH[,NAME=VALUE…]; without any, REMORA_BIN with each extent of its check, and
     the build with aws-lc."""
     if not words:
-        shipped, other = os.environ["REMORA_BIN"], Path(os.environ["BENCH_BIN_DIR"]) / "remora-aws-lc"
+        shipped, other = os.environ.get("REMORA_BIN", ""), Path(os.environ.get("BENCH_BIN_DIR", "")) / "remora-aws-lc"
         extents = [(f"remora-{extent}", shipped, {"CHECK": extent}) for extent in ("off", "wire", "full")]
         return [*extents, ("remora-aws-lc", other, {"CHECK": "off"})]
     made = [build(word) for word in words]

@@ -4,7 +4,9 @@ import unittest
 
 import load
 import system_calls
-from ground import build, wanted
+from cells import FULL, QUICK
+from compare import listed
+from ground import build, contenders, wanted
 from process import Failure
 from proxies import Caddy, Nginx
 
@@ -60,3 +62,12 @@ class Parsers(unittest.TestCase):
         self.assertEqual(wanted("30 KB", both, ["30 KB", "caddy"]), both)
         self.assertEqual(wanted("30 KB", both, ["nginx"]), both[:1])
         self.assertEqual(wanted("30 KB", both, ["1 MB"]), [])
+
+    def test_what_would_be_measured_is_told_before_anything_is_built(self):
+        named = contenders([build("new=/nowhere,CHECK=off")])
+        cell = "1 MB, 8 connections, AES-128"
+        self.assertEqual(listed(FULL, named, ["1 MB", "new"]), [f"{cell}: new", f"{cell}: nginx"])
+        self.assertEqual(listed(QUICK, named, ["rest: new"]), ["at rest: new", "at rest: nginx"])
+        self.assertEqual(listed(QUICK, named, ["1 MB"]), [])
+        # It does not take part where it would swap.
+        self.assertEqual(listed(FULL, named, ["64 connections", "4 MB", "vmagent"]), [])

@@ -1,4 +1,4 @@
-//! Files that others replace while the process runs.
+//! Files that others mount, and replace while the process runs.
 
 use std::fs::File;
 use std::io;
@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 
 /// Opens a regular file; links are followed, as projected volumes are made of them. Anything else is an error, found out
 /// on what is open: a pipe without a writer must not stop the thread that opens it.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
+pub fn open(path: &Path) -> io::Result<File> {
     let file = File::from(rustix::fs::open(path, OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?);
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
 }

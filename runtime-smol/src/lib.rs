@@ -15,7 +15,7 @@ mod credential;
 mod crew;
 mod drive;
 pub mod endpoint;
-mod file;
+pub mod file;
 #[cfg(test)]
 mod fixture;
 mod guests;

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject as _};
 
 use crate::config::TrustSource;
+use crate::file;
 use crate::tls;
 
 /// The roots of every connection, to Entra and to the ingestion endpoint alike.
@@ -81,7 +82,10 @@ pub(crate) const fn pem_fault(error: &pem::Error) -> &'static str {
 }
 
 fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let bytes = fs::read(path).map_err(|error| TrustError::Unreadable(path.to_owned(), error))?;
+    let mut bytes = Vec::new();
+    file::open(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(|error| TrustError::Unreadable(path.to_owned(), error))?;
     let parts = CertificateDer::pem_slice_iter(&bytes).enumerate();
     parts.map(|(i, part)| part.map_err(|error| TrustError::Pem(path.to_owned(), i + 1, error))).collect()
 }
@@ -95,8 +99,7 @@ fn read_dir(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(unreadable)?;
     names.sort();
-    let files = names.iter().filter(|name| name.is_file());
-    Ok(files.filter_map(|name| read_file(name).ok()).flatten().collect())
+    Ok(names.iter().filter_map(|name| read_file(name).ok()).flatten().collect())
 }
 
 #[cfg(test)]
@@ -139,5 +142,18 @@ mod tests {
         let error = load(&path).unwrap_err().to_string();
         assert!(error.contains("part 1"), "{error}");
         fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_pipe_is_refused_at_once_and_passed_over_in_a_folder() {
+        let folder = std::env::temp_dir().join(format!("remora-trust-{}-folder", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        let pipe = folder.join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+        let error = load(&pipe).unwrap_err().to_string();
+        assert!(error.ends_with("pipe: not a regular file"), "{error}");
+        let within = Trust::load(&TrustSource::Files { file: None, dir: Some(folder.clone()) });
+        assert!(matches!(within, Err(TrustError::Empty(_))), "{within:?}");
+        fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -1,9 +1,10 @@
 //! The service account's token in the pod: there, readable, fresh, and saying what Entra wants to read.
 
-use std::fs;
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use remora_smol::endpoint::Endpoint;
+use remora_smol::file;
 
 use super::claims::{Claims, ClaimsError};
 use super::configuration::faultless;
@@ -27,7 +28,7 @@ pub(super) fn readable(cx: &mut Context<'_>) -> Checked {
 /// TOK-02.
 pub(super) fn signed(cx: &mut Context<'_>) -> Checked {
     let path = cx.workload()?.token_file.clone();
-    let read = fs::read_to_string(&path).map_err(|error| format!("cannot be read: {error}"));
+    let read = file::open(&path).and_then(io::read_to_string).map_err(|error| format!("cannot be read: {error}"));
     let claims = read.and_then(|token| Claims::read(&token).map_err(ClaimsError::words));
     let claims = claims.map_err(|wrong| {
         let seen = format!("{} {wrong}", path.display());
