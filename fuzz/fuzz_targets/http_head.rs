@@ -37,7 +37,7 @@ fn scan(bytes: &[u8], cuts: Cuts) -> Result<Option<usize>, HeadError> {
 }
 
 fn judge_request(head: &[u8]) {
-    let (mut slots, mut theirs) = (field_slots(), field_slots());
+    let (mut slots, mut theirs) = (field_slots(), [httparse::EMPTY_HEADER; MAX_FIELDS]);
     let Ok(ours) = decode_request(head, &mut slots) else { return };
     let mut request = httparse::Request::new(&mut theirs);
     assert!(matches!(request.parse(head), Ok(Complete(length)) if length == head.len()), "only we take it");
@@ -56,7 +56,7 @@ fn judge_request(head: &[u8]) {
 }
 
 fn judge_response(head: &[u8]) {
-    let (mut slots, mut theirs) = (field_slots(), field_slots());
+    let (mut slots, mut theirs) = (field_slots(), [httparse::EMPTY_HEADER; MAX_FIELDS]);
     let Ok(ours) = decode_response(head, &mut slots) else { return };
     let mut response = httparse::Response::new(&mut theirs);
     assert!(matches!(response.parse(head), Ok(Complete(length)) if length == head.len()), "only we take it");

@@ -1,6 +1,32 @@
-//! The one move that lent buffers need. `copy_within` would do, but brings a panic along.
+//! What lent buffers need: a move, and places in them that outlive what is borrowed from them.
 
-/// Moves `length` bytes from `from` down to `to`, as far as both places are inside the buffer.
+/// Where something stands in a buffer; nothing and nowhere are the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    start: u32,
+    length: u32,
+}
+
+impl Place {
+    /// Where `part`, borrowed from `whole`, stands in it.
+    pub(super) fn of(whole: &[u8], part: &[u8]) -> Self {
+        let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
+        match (u32::try_from(start), u32::try_from(part.len())) {
+            (Ok(start), Ok(length)) => Self { start, length },
+            _ => Self::default(),
+        }
+    }
+
+    /// What stands there.
+    pub(super) fn within(self, buffer: &[u8]) -> Option<&[u8]> {
+        let start = usize::try_from(self.start).ok()?;
+        let end = start.saturating_add(usize::try_from(self.length).ok()?);
+        buffer.get(start..end).filter(|part| !part.is_empty())
+    }
+}
+
+/// Moves `length` bytes from `from` down to `to`, as far as both places are inside the buffer. `copy_within` would do, but
+/// brings a panic along.
 pub(super) fn move_down(buffer: &mut [u8], from: usize, length: usize, to: usize) {
     for i in 0..length {
         let Some(&byte) = buffer.get(from.saturating_add(i)) else { return };
@@ -21,5 +47,15 @@ mod tests {
         assert_eq!(&buffer, b"0145678789");
         move_down(&mut buffer, 8, 5, 0);
         assert_eq!(&buffer, b"8945678789", "what is not there is not moved");
+    }
+
+    #[test]
+    fn a_place_outlives_what_was_borrowed() {
+        let buffer = *b"name: value";
+        let place = Place::of(&buffer, &buffer[6..]);
+        assert_eq!(place.within(&buffer), Some(&b"value"[..]));
+        assert_eq!(place.within(&buffer[..10]), None, "what is not there whole");
+        assert_eq!(Place::of(&buffer, &buffer[3..3]).within(&buffer), None, "nothing");
+        assert_eq!(Place::default().within(&buffer), None, "nowhere");
     }
 }

@@ -1,8 +1,7 @@
 //! What an exchange keeps of a request's head: its route, and where the fields stand that go upstream.
 
-use core::ops::Range;
-
 use super::Page;
+use super::buffer::Place;
 use super::reply::Verdict;
 use crate::http::{self, EncodeError, Framing, HeadError, HeadWriter, RequestHead};
 use crate::metrics::Format;
@@ -91,8 +90,8 @@ pub(super) struct Request {
     pub(super) head_only: bool,
     /// The sender brought a credential of its own.
     pub(super) has_authorization: bool,
-    user_agent: Range<usize>,
-    passed_on: [Range<usize>; PASSED_ON.len()],
+    user_agent: Place,
+    passed_on: [Place; PASSED_ON.len()],
 }
 
 impl Request {
@@ -105,8 +104,8 @@ impl Request {
             expect_continue: false,
             head_only: false,
             has_authorization: false,
-            user_agent: 0..0,
-            passed_on: [const { 0..0 }; PASSED_ON.len()],
+            user_agent: Place::default(),
+            passed_on: [Place::default(); PASSED_ON.len()],
         }
     }
 
@@ -123,7 +122,7 @@ impl Request {
         // What Connection names is meant for us alone (RFC 9110 §7.6.1).
         let passes = |name| !decoded.fields.has_token("connection", name);
         let first = |name| decoded.fields.first(name).filter(|_| passes(name));
-        let place = |name| first(name).map_or(0..0, |value| position(head, value));
+        let place = |name| first(name).map(|value| Place::of(head, value)).unwrap_or_default();
         Self {
             route: route(decoded, peer, max_body_bytes),
             framing: decoded.framing,
@@ -144,26 +143,19 @@ impl Request {
         body_bytes: usize,
         mut writer: HeadWriter<'_>,
     ) -> Result<usize, EncodeError> {
-        let value = |place: &Range<usize>| head.get(place.clone()).filter(|value| !value.is_empty());
-        let (sender, space) = value(&self.user_agent).map_or((&b""[..], &b""[..]), |sender| (sender, b" "));
+        let (sender, space) = self.user_agent.within(head).map_or((&b""[..], &b""[..]), |sender| (sender, b" "));
 
         writer.field_parts("User-Agent", &[sender, space, PRODUCT.as_bytes()]);
         writer.field_decimal("Content-Length", u64::try_from(body_bytes).unwrap_or(u64::MAX));
         writer.field("Content-Type", version.content_type().as_bytes());
         writer.field("X-Prometheus-Remote-Write-Version", version.protocol().as_bytes());
-        for (name, place) in PASSED_ON.iter().zip(&self.passed_on) {
-            if let Some(value) = value(place) {
+        for (name, place) in PASSED_ON.iter().zip(self.passed_on) {
+            if let Some(value) = place.within(head) {
                 writer.field(name, value);
             }
         }
         writer.finish()
     }
-}
-
-/// Where `value`, a part of `head`, stands in it.
-fn position(head: &[u8], value: &[u8]) -> Range<usize> {
-    let start = value.as_ptr().addr().saturating_sub(head.as_ptr().addr());
-    start..start.saturating_add(value.len())
 }
 
 /// The order follows what senders make of a refusal: what can never work is told before what may.

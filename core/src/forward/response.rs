@@ -2,9 +2,12 @@
 //!
 //! The buffer holds, in this order, the head, the part of the body that is kept, and bytes not looked at yet.
 
-use super::buffer::move_down;
-use super::reply::MAX_TEXT;
-use crate::http::{self, BodyDecoder, BodyError, HeadError, HeadScan, Piece, ResponseHead};
+use super::buffer::{Place, move_down};
+use super::reply::{self, MAX_TEXT, WRITTEN};
+use crate::http::{self, BodyDecoder, BodyError, HeadError, HeadScan, Piece, ResponseHead, digits};
+
+/// Longest value of a field of Azure's that is looked at, so that every answer fits its buffer.
+const LONGEST_VALUE: usize = 128;
 
 /// Longest response body that is read to its end for the sake of the connection.
 const MAX_BODY: usize = 64 * 1024;
@@ -61,7 +64,25 @@ pub(super) struct Response<'m> {
 struct Body {
     status: u16,
     keep_alive: bool,
+    /// Where the values of [`TOLD`] stand in the buffer.
+    told: [Place; TOLD.len()],
     decoder: BodyDecoder,
+}
+
+/// Fields of a response that say something to the sender.
+const TOLD: [&str; 5] = ["retry-after", "content-type", WRITTEN[0], WRITTEN[1], WRITTEN[2]];
+
+/// A whole response, as far as it concerns the sender.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message<'r> {
+    /// Seconds, where there are any, in the bounds that we pass on.
+    pub(super) retry_after: Option<u64>,
+    /// The media type, unless it is too long or looks like a token.
+    pub(super) content_type: Option<&'r [u8]>,
+    /// The numbers of [`WRITTEN`].
+    pub(super) written: [Option<&'r [u8]>; WRITTEN.len()],
+    /// The part of the body that is kept.
+    pub(super) body: &'r [u8],
 }
 
 impl<'m> Response<'m> {
@@ -108,11 +129,18 @@ impl<'m> Response<'m> {
         hide_tokens(self.buffer.get_mut(kept).unwrap_or_default());
     }
 
-    /// The head and the kept part of the body, for the answer to the sender.
-    pub(super) fn parts(&self) -> (&[u8], &[u8]) {
+    /// What the answer to the sender is made of.
+    pub(super) fn message(&self) -> Message<'_> {
         let head = self.buffer.get(..self.head).unwrap_or_default();
-        let body = self.buffer.get(self.head..self.head.saturating_add(self.kept)).unwrap_or_default();
-        (head, body)
+        let told = |i: usize| self.body.as_ref()?.told.get(i)?.within(head);
+        let count = |i| told(i).filter(|value| digits::decimal(value).is_some());
+        let is_media = |value: &&[u8]| !value.windows(3).any(|bytes| bytes == b"eyJ");
+        Message {
+            retry_after: told(0).map(reply::retry_after),
+            content_type: told(1).filter(is_media),
+            written: [count(2), count(3), count(4)],
+            body: self.buffer.get(self.head..self.head.saturating_add(self.kept)).unwrap_or_default(),
+        }
     }
 
     /// Decodes a head if one is whole. Interim responses are swallowed (RFC 9110 §15.2).
@@ -127,8 +155,9 @@ impl<'m> Response<'m> {
             return Err(ResponseError::Head(HeadError::TooLarge));
         }
         let mut slots = http::field_slots();
-        let decoded = http::decode_response(bytes.get(..length).unwrap_or_default(), &mut slots);
-        let ResponseHead { status, framing, keep_alive, .. } = decoded.map_err(ResponseError::Head)?;
+        let head = bytes.get(..length).unwrap_or_default();
+        let decoded = http::decode_response(head, &mut slots);
+        let ResponseHead { status, framing, keep_alive, fields, .. } = decoded.map_err(ResponseError::Head)?;
         if (100..200).contains(&status) {
             self.filled = self.filled.saturating_sub(length);
             move_down(self.buffer, length, self.filled, 0);
@@ -137,7 +166,12 @@ impl<'m> Response<'m> {
             return Ok(true);
         }
         self.head = length;
-        self.body = Some(Body { status, keep_alive, decoder: BodyDecoder::new(framing) });
+        let short = |name| fields.first(name).filter(|value| value.len() <= LONGEST_VALUE);
+        let mut told = [Place::default(); TOLD.len()];
+        for (place, name) in told.iter_mut().zip(TOLD) {
+            *place = short(name).map(|value| Place::of(head, value)).unwrap_or_default();
+        }
+        self.body = Some(Body { status, keep_alive, told, decoder: BodyDecoder::new(framing) });
         Ok(true)
     }
 

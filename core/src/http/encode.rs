@@ -74,9 +74,10 @@ impl<'a> HeadWriter<'a> {
 
     /// Adds one field line whose value is the `parts` one after the other.
     pub fn field_parts(&mut self, name: &str, parts: &[&[u8]]) -> &mut Self {
-        self.check(is_token(name.as_bytes())).put(name.as_bytes()).put(b": ");
+        let legal = is_token(name.as_bytes()) && parts.iter().all(|part| is_text(part));
+        self.check(legal).put(name.as_bytes()).put(b": ");
         for part in parts {
-            self.check(is_text(part)).put(part);
+            self.put(part);
         }
         self.put(b"\r\n")
     }

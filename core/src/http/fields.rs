@@ -1,5 +1,7 @@
 //! Header fields of one head, borrowed from its bytes.
 
+use core::mem::MaybeUninit;
+
 use httparse::Header;
 
 use super::HeadError;
@@ -8,11 +10,11 @@ use super::HeadError;
 pub const MAX_FIELDS: usize = 64;
 
 /// Room for the decoded field lines of one head; borrows from the head, costs the caller two pointers and two lengths a line.
-pub type FieldSlots<'b> = [Header<'b>; MAX_FIELDS];
+pub type FieldSlots<'b> = [MaybeUninit<Header<'b>>; MAX_FIELDS];
 
 /// Empty slots to decode into.
 pub const fn field_slots<'b>() -> FieldSlots<'b> {
-    [httparse::EMPTY_HEADER; MAX_FIELDS]
+    [const { MaybeUninit::uninit() }; MAX_FIELDS]
 }
 
 /// The field lines of a head in the order of the wire. Names compare without case; values carry no whitespace at
@@ -72,13 +74,19 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().copied().all(is_token_byte)
 }
 
-/// tchar of RFC 9110 §5.6.2.
-pub(super) const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-        )
+/// tchar of RFC 9110 §5.6.2, a bit for each ASCII character: 32 to a word, from the lowest.
+const TCHARS: [u32; 4] = [
+    0,
+    // !#$%&'*+-. and digits.
+    0x03ff_6cfa,
+    // ^_ and capitals.
+    0xc7ff_fffe,
+    // `|~ and small letters.
+    0x57ff_ffff,
+];
+
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    TCHARS.get(usize::from(byte / 32)).is_some_and(|word| word >> (byte % 32) & 1 == 1)
 }
 
 #[cfg(test)]
@@ -131,6 +139,14 @@ mod tests {
         assert!(is_token(b"X-Prometheus-Remote-Write-Version"));
         for not in [&b""[..], b"a b", b"a:b", b"a\x00", b"(a)", b"a,b", b"\xc3\xa9"] {
             assert!(!is_token(not), "{not:?}");
+        }
+    }
+
+    #[test]
+    fn every_byte_is_a_tchar_or_not() {
+        for byte in 0..=u8::MAX {
+            let delimiter = b"\"(),/:;<=>?@[\\]{}".contains(&byte);
+            assert_eq!(is_token_byte(byte), byte.is_ascii_graphic() && !delimiter, "{byte}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The head of a message, read in place: start line, fields, and what they say about the body and the connection.
 
-use httparse::{Header, Status};
+use core::mem::MaybeUninit;
+
+use httparse::{Header, ParserConfig, Status};
 
 pub use super::fault::HeadError;
 pub use super::fields::{FieldSlots, Fields, MAX_FIELDS, field_slots};
@@ -54,11 +56,14 @@ pub struct ResponseHead<'h, 'b> {
 /// [`HeadError::TooManyFields`].
 ///
 /// The rules of [`HeadScan`] are checked again here: what this function accepts does not depend on who found the end.
-pub fn decode_request<'h, 'b>(head: &'b [u8], slots: &'h mut [Header<'b>]) -> Result<RequestHead<'h, 'b>, HeadError> {
+pub fn decode_request<'h, 'b>(
+    head: &'b [u8],
+    slots: &'h mut [MaybeUninit<Header<'b>>],
+) -> Result<RequestHead<'h, 'b>, HeadError> {
     check_lines(head)?;
     let head = head.strip_prefix(b"\r\n").unwrap_or(head);
-    let mut request = httparse::Request::new(slots);
-    check_parsed(request.parse(head), head)?;
+    let mut request = httparse::Request::new(&mut []);
+    check_parsed(request.parse_with_uninit_headers(head, slots), head)?;
     let (Some(method), Some(target), Some(minor_version)) = (request.method, request.path, request.version) else {
         return Err(HeadError::Malformed);
     };
@@ -82,14 +87,18 @@ pub fn decode_request<'h, 'b>(head: &'b [u8], slots: &'h mut [Header<'b>]) -> Re
 ///
 /// A 1xx, 204 or 304 has no body whatever its fields say (RFC 9112 §6.3); where they say otherwise the connection is not
 /// to be used again.
-pub fn decode_response<'h, 'b>(head: &'b [u8], slots: &'h mut [Header<'b>]) -> Result<ResponseHead<'h, 'b>, HeadError> {
+pub fn decode_response<'h, 'b>(
+    head: &'b [u8],
+    slots: &'h mut [MaybeUninit<Header<'b>>],
+) -> Result<ResponseHead<'h, 'b>, HeadError> {
     check_lines(head)?;
     // Only a server is told to skip an empty line (RFC 9112 §2.2). Here it would be a leftover of the response before.
     if head.starts_with(b"\r\n") {
         return Err(HeadError::Malformed);
     }
-    let mut response = httparse::Response::new(slots);
-    check_parsed(response.parse(head), head)?;
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, head, slots);
+    check_parsed(parsed, head)?;
     let (Some(status), Some(minor_version)) = (response.code, response.version) else {
         return Err(HeadError::Malformed);
     };

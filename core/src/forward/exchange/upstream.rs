@@ -3,13 +3,9 @@
 use super::{Event, Exchange, Instant, Line, Link, Outgoing, Phase, Refusal, Reply};
 use crate::forward::counters::Repair;
 use crate::forward::head::UpstreamHead;
-use crate::forward::reply::{self, Relay, WRITTEN};
-use crate::forward::response::{Progress, Response, ResponseError};
-use crate::http::HeadWriter;
-use crate::http::{self, EncodeError, digits};
-
-/// Longest value of a field of Azure's that is passed on, so that every answer fits its buffer.
-const LONGEST_VALUE: usize = 128;
+use crate::forward::reply::{self, Relay};
+use crate::forward::response::{Message, Progress, Response, ResponseError};
+use crate::http::{EncodeError, HeadWriter};
 
 impl<'m> Exchange<'m> {
     /// A connection and a token are there, as [`Event::Connect`] asked. `buffer` (8 KiB is ample) takes the response;
@@ -220,18 +216,11 @@ impl<'m> Exchange<'m> {
     /// Answers the sender with what Azure's answer means to it.
     fn relay(&mut self, now: Instant, status: u16, holds: bool) {
         let Some(link) = self.link.take() else { return };
-        let (head, body) = link.response.parts();
-        let mut slots = http::field_slots();
-        let fields = http::decode_response(head, &mut slots).ok().map(|head| head.fields);
-        let field = |name: &str| fields.as_ref().and_then(|fields| fields.first(name));
-        let asked = field("retry-after").map(reply::retry_after);
+        let Message { retry_after: asked, content_type, written, body } = link.response.message();
         match Relay::of(status, holds, self.gateway.policy.pass_rate_limit) {
             Relay::AsItIs => {
-                let short = |name| field(name).filter(|value| value.len() <= LONGEST_VALUE);
-                let written = WRITTEN.map(|name| short(name).filter(|value| digits::decimal(value).is_some()));
                 let plain = Reply::text(status);
-                let is_media = |value: &&[u8]| !value.windows(3).any(|bytes| bytes == b"eyJ");
-                let content_type = short("content-type").filter(is_media).unwrap_or(plain.content_type);
+                let content_type = content_type.unwrap_or(plain.content_type);
                 let reply = Reply { retry_after: asked, written, content_type, ..plain };
                 self.answer(now, reply, body);
             }
