@@ -20,6 +20,9 @@ const VECTORED: usize = 16;
 /// Segments that are read into before a head tells how long the body is.
 const AHEAD: usize = 8;
 
+/// Bytes that may have been taken of what was read ahead without being stored: as many as a connection's inbox holds.
+pub(crate) const TAKEN: usize = 8 * 1024;
+
 /// A segment. The arena it comes from lives as long as the process.
 pub(crate) type Segment = &'static mut [u8];
 
@@ -31,7 +34,7 @@ pub(crate) type Arena = Pool<Segment>;
 /// Bytes that were read ahead of it lie in the same segments: as far from their beginning as they are from that of the
 /// request, so that what precedes them of the body fits in between and nothing has to be moved. Where that does not come
 /// true, as with chunks and pipelined requests, they are read from there as from a socket. What is stored never reaches
-/// them, for it has been taken from before them.
+/// them, for it has been taken from before them, and room for what is taken and not stored yet stays before them.
 #[derive(Debug)]
 pub(crate) struct Body {
     arena: Rc<Arena>,
@@ -47,6 +50,8 @@ pub(crate) struct Body {
     ahead: Range<usize>,
     /// They are as far from the first segment's beginning as from their request's.
     aligned: bool,
+    /// The segments are those of a body that has begun, or for which room was reserved.
+    begun: bool,
 }
 
 impl Body {
@@ -60,7 +65,7 @@ impl Body {
 
     fn of(arena: &Rc<Arena>, reserve: Option<Rc<Arena>>) -> Self {
         let (arena, segments) = (Rc::clone(arena), Vec::new());
-        Self { arena, reserve, reserved: false, segments, start: 0, len: 0, ahead: 0..0, aligned: false }
+        Self { arena, reserve, reserved: false, segments, start: 0, len: 0, ahead: 0..0, aligned: false, begun: false }
     }
 
     /// Bytes that are stored.
@@ -68,13 +73,15 @@ impl Body {
         self.len
     }
 
-    /// Forgets what is stored and gives the segments back, except those with bytes that were read ahead. The list that
-    /// named them stays, for the next body.
+    /// Forgets what is stored and gives the segments back, except those with bytes that were read ahead, or that may have
+    /// been taken of them. The list that named them stays, for the next body.
     pub(crate) fn clear(&mut self) {
-        let kept = if self.ahead.is_empty() { self.segments.len() } else { self.ahead.start / SEGMENT };
-        self.give_back(0..kept);
-        self.ahead = self.ahead.start.saturating_sub(kept * SEGMENT)..self.ahead.end.saturating_sub(kept * SEGMENT);
+        let over = self.ahead.start.saturating_sub(TAKEN) / SEGMENT;
+        let over = if self.has_ahead() { over } else { self.segments.len() };
+        self.give_back(0..over);
+        self.ahead = self.ahead.start.saturating_sub(over * SEGMENT)..self.ahead.end.saturating_sub(over * SEGMENT);
         self.aligned = false;
+        self.begun = false;
         self.reserved &= !self.segments.is_empty();
         self.start = 0;
         self.len = 0;
@@ -83,6 +90,7 @@ impl Body {
     /// Waits until there is room for a body of that many bytes, which is empty so far and begins `after` bytes of its
     /// request.
     pub(crate) async fn reserve(&mut self, bytes: usize, after: usize) {
+        self.begun = true;
         self.start = if self.aligned && self.has_ahead() { after } else { 0 };
         let end = self.start.saturating_add(bytes).max(self.ahead.end);
         let wanted = end.div_ceil(SEGMENT);
@@ -124,6 +132,7 @@ impl Body {
             space.copy_from_slice(bytes);
         }
         self.len += n;
+        self.begun = true;
         n
     }
 
@@ -142,6 +151,10 @@ impl Body {
         let beyond_length = beyond.len();
         if room == most && slices.push(IoSliceMut::new(beyond)).is_ok() {
             room += beyond_length;
+        }
+        // Nothing that is read into no space would look like the sender's end.
+        if room == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
         }
         let n = socket.read_vectored(&mut slices, room)?;
         self.len += n.min(stored);
@@ -194,7 +207,7 @@ impl Body {
             space.copy_from_slice(bytes);
         }
         self.ahead.start += n;
-        if !self.has_ahead() && self.len == 0 {
+        if !self.has_ahead() && !self.begun {
             self.clear();
         }
         n

@@ -80,6 +80,8 @@ impl Connection {
         let mut passes = 0;
         while !self.exchange.is_done() {
             while let Some(event) = self.exchange.poll_event() {
+                // What follows may wait, and those who wait are open, too.
+                self.note_open(self.exchange.is_open());
                 self.handle(event).await;
             }
             self.note_open(self.exchange.is_open());
@@ -198,7 +200,7 @@ impl Connection {
         if self.credential.is_none() {
             return self.exchange.refuse(self.now, Refusal::NoToken, &hub.tokens.cause());
         }
-        let buffer = within(hub, &self.exchange, hub.responses.take_one()).await;
+        let buffer = hub.clock.before(self.exchange.begin_by(self.now), hub.responses.take_one()).await;
         self.look_at_clock();
         let Some(buffer) = buffer else {
             let detail = "MAX_IN_FLIGHT requests are on their way already";
@@ -240,7 +242,7 @@ impl Connection {
     fn release(&mut self, reusable: bool) {
         self.hub.responses.give(self.exchange.detach());
         if let Some(upstream) = self.upstream.take() {
-            if reusable && upstream.is_clear() && !self.excess {
+            if reusable && upstream.is_clear() && !upstream.is_worn() && !self.excess {
                 self.hub.keep(self.now, upstream);
             } else {
                 upstream.close();

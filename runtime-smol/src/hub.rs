@@ -15,7 +15,7 @@ use smol::LocalExecutor;
 use smol::channel::Sender;
 
 use crate::StartError;
-use crate::body::{Arena, SEGMENT, Segment};
+use crate::body::{Arena, SEGMENT, Segment, TAKEN};
 use crate::clock::{self, Clock};
 use crate::config::{CheckLevel, Config, RESERVE};
 use crate::connect::Connector;
@@ -35,7 +35,7 @@ use crate::upstream::{Idle, Upstream};
 
 /// Bytes of a sender connection's buffers: the answer's and the head's.
 const OUTBOX: usize = 2 * 1024;
-const INBOX: usize = 8 * 1024;
+const INBOX: usize = TAKEN;
 
 /// From one connection's buffers to the next one's: whole pages, so that an answer and a head of the usual length touch one.
 const STRIDE: usize = 12 * 1024;

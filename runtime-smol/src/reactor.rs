@@ -31,7 +31,7 @@ use bell::Bell;
 pub(crate) use alarm::Alarm;
 pub(crate) use socket::Socket;
 
-/// Events that one wait takes.
+/// Events that one wait takes at least.
 const EVENTS: usize = 64;
 
 /// Stands for the bell where a source's key stands otherwise.
@@ -107,7 +107,7 @@ impl Reactor {
         let waker = Waker::from(Arc::clone(&self.bell));
         let mut cx = Context::from_waker(&waker);
         let mut future = pin!(future);
-        let mut events = Vec::with_capacity(EVENTS);
+        let mut events = Vec::new();
         loop {
             self.bell.hush();
             if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
@@ -119,9 +119,11 @@ impl Reactor {
 
     /// Sleeps until something happens, unless the bell rang already; wakes whom it concerns.
     fn turn(&self, events: &mut Vec<Event>) -> io::Result<()> {
+        // All events there are: a deadline counts only when what came before it was seen.
+        events.clear();
+        events.reserve(EVENTS.max(self.sources.borrow().len() + 1));
         let awake = self.bell.begin_sleep();
         let timeout = if awake { Some(Timespec::default()) } else { self.until_next_alarm() };
-        events.clear();
         let waited = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), timeout.as_ref());
         self.bell.end_sleep();
         match waited {

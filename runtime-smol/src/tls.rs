@@ -26,6 +26,12 @@ pub(crate) use witness::Witness;
 /// Sessions that are remembered for resumption. There is one host.
 const TICKETS: usize = 4;
 
+/// Bytes that go into one record (RFC 8446 §5.1).
+const RECORD: usize = 16 * 1024;
+
+/// Records after which a session is worn: half of what rustls seals with one key, so that a request fits into the rest.
+const MOST_RECORDS: usize = 1 << 23;
+
 /// Why TLS failed, in one line.
 #[derive(Debug)]
 pub struct TlsError(String);
@@ -99,15 +105,15 @@ impl Client {
         let mut connection = ClientConnection::new(Arc::clone(&self.0), name)?;
         // What is sealed is bounded by who seals: no more than is written before the next.
         connection.set_buffer_limit(None);
-        Ok(Session { connection, unwritten: 0, peer_closed: false })
+        Ok(Session { connection, records: 0, peer_closed: false })
     }
 }
 
 /// One connection's TLS.
 pub(crate) struct Session {
     connection: ClientConnection,
-    /// Bytes that were sealed, less those that were written since: what they grew by counts as written.
-    unwritten: usize,
+    /// How many were sealed.
+    records: usize,
     peer_closed: bool,
 }
 
@@ -125,13 +131,13 @@ impl Session {
 
     /// Writes once, as much as is there; call it while there [is something](Session::has_outgoing).
     pub(crate) fn write_to(&mut self, to: &mut dyn io::Write) -> io::Result<usize> {
-        let n = self.connection.write_tls(to)?;
-        self.unwritten = self.unwritten.saturating_sub(n);
-        if self.unwritten > 0 && !self.has_outgoing() {
-            // rustls says goodbye instead of sealing more than TLS 1.2 can with its keys (RFC 9325 §4.4).
-            return Err(io::Error::other("the keys of the TLS connection are used up"));
-        }
-        Ok(n)
+        self.connection.write_tls(to)
+    }
+
+    /// Nothing new should be begun with it: before its keys are used up, which TLS 1.2 cannot renew (RFC 9325 §4.4), and
+    /// with which rustls takes what it never sends.
+    pub(crate) const fn is_worn(&self) -> bool {
+        self.records >= MOST_RECORDS
     }
 
     /// Something is to be sent to the peer.
@@ -169,11 +175,17 @@ impl Session {
     /// Encrypts `pieces`, one behind the other, in as few records as they fit into.
     pub(crate) fn seal(&mut self, pieces: &[IoSlice<'_>]) -> Result<(), TlsError> {
         let taken = self.connection.writer().write_vectored(pieces).map_err(|error| TlsError(error.to_string()))?;
-        self.unwritten += taken;
+        self.records += taken.div_ceil(RECORD);
         if taken < pieces.iter().map(|piece| piece.len()).sum() {
             return Err(TlsError("a part was not sealed".to_owned()));
         }
         Ok(())
+    }
+
+    /// Makes it as if it had sealed as much as it should.
+    #[cfg(test)]
+    pub(crate) const fn wear_out(&mut self) {
+        self.records = MOST_RECORDS;
     }
 
     /// Says goodbye: the closing alert is to be written.

@@ -63,10 +63,14 @@ impl Upstream {
         let lost = |error: io::Error| ConnectError::Connect(format!("during the TLS handshake: {error}"));
         loop {
             let turned = self.session.turn(&mut |_| {});
-            while self.flush().map_err(lost)? {
+            let mut flushed = self.flush();
+            while let Ok(true) = flushed {
                 self.stream.writable().await;
+                flushed = self.flush();
             }
+            // That the alert could not be sent says less than what it is about.
             turned.map_err(ConnectError::Tls)?;
+            flushed.map_err(lost)?;
             if self.session.is_established() {
                 return Ok(());
             }
@@ -126,6 +130,17 @@ impl Upstream {
     /// Whether all that was handed over is with the kernel.
     pub(crate) fn is_clear(&self) -> bool {
         !self.unwritable && !self.session.has_outgoing()
+    }
+
+    /// Nothing new should be sent on it.
+    pub(crate) const fn is_worn(&self) -> bool {
+        self.session.is_worn()
+    }
+
+    /// See [`Session::wear_out`].
+    #[cfg(test)]
+    pub(crate) const fn wear_out(&mut self) {
+        self.session.wear_out();
     }
 
     /// Says goodbye as far as that is possible at once.

@@ -205,6 +205,15 @@ impl<'m> Exchange<'m> {
         self.deadline
     }
 
+    /// Until when a request may wait for its turn to be forwarded, after [`Event::Connect`]: as long as it is left time
+    /// afterwards. One that waited to the end would be told of a fault of Azure's, or of the network's.
+    // Inline: only a driver that bounds what it forwards at once carries it.
+    #[inline]
+    pub const fn begin_by(&self, now: Instant) -> Instant {
+        let left = self.deadline.as_millis().saturating_sub(now.as_millis());
+        Instant::from_millis(now.as_millis().saturating_add(left / 2))
+    }
+
     /// Whether a request is open, from the first byte of its head to the last of its answer.
     pub fn is_open(&self) -> bool {
         !matches!(self.phase, Phase::Idle | Phase::Drain | Phase::Done)

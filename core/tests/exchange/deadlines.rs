@@ -266,3 +266,13 @@ fn who_may_not_write_is_not_kept_idle() {
     let exchange = Exchange::new(bench.now, bench.gateway, Peer::Foreign, inbox, outbox);
     assert_eq!(exchange.deadline(), bench.now.saturating_add(TIMEOUTS.head));
 }
+
+#[test]
+fn a_turn_that_comes_late_leaves_half_of_the_time() {
+    let mut bench = Bench::new();
+    bench.submit(&write(BODY));
+    let began = bench.now;
+    assert_eq!(bench.exchange.begin_by(began), began.saturating_add(TIMEOUTS.upstream / 2));
+    bench.pass(TIMEOUTS.upstream / 4);
+    assert_eq!(bench.exchange.begin_by(bench.now), began.saturating_add(TIMEOUTS.upstream * 5 / 8));
+}

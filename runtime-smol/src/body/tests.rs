@@ -153,7 +153,7 @@ fn a_body_that_was_read_ahead_stays_where_it_is() {
         assert_eq!(content(&body, 0), bytes[60..60 + length]);
         assert_eq!(content(&body, SEGMENT - 60), bytes[SEGMENT..60 + length]);
         body.clear();
-        assert_eq!((usual.lent(), reserve.lent()), (1, 0));
+        assert_eq!((usual.lent(), reserve.lent()), (2, 0), "the connection may have taken some of the one before");
         assert_eq!(taken(&mut body), bytes[60 + length..]);
         assert_eq!(usual.lent(), 0);
     };
@@ -258,4 +258,54 @@ fn a_socket_is_read_into_many_segments_and_what_comes_after_the_body_apart() {
             assert_eq!(beyond[..after], bytes[bytes.len() - 13..][..after]);
         })
         .unwrap();
+}
+
+#[test]
+fn what_was_taken_ahead_finds_room_after_another_body() {
+    let reactor = Reactor::new(Clock::start()).unwrap();
+    let whole = async {
+        let usual = arena(9);
+        let mut body = Body::new(&usual);
+        let bytes = pattern(3 * SEGMENT);
+        read_ahead(&mut body, reactor, &bytes, 1);
+        // A whole request, and as much of those behind it as a connection takes, up to the end of a segment.
+        while body.ahead.start < SEGMENT {
+            let most = TAKEN.min(SEGMENT - body.ahead.start);
+            body.take_ahead(&mut [0; TAKEN][..most]);
+        }
+        body.clear();
+        assert_eq!(body.append(&[7; TAKEN]), TAKEN);
+        assert_eq!(taken(&mut body), bytes[SEGMENT..]);
+        assert_eq!(content(&body, 0), [7; TAKEN]);
+    };
+    reactor.block_on(whole).unwrap();
+}
+
+#[test]
+fn reserved_room_stays_when_nothing_is_ahead_any_more() {
+    let reactor = Reactor::new(Clock::start()).unwrap();
+    let whole = async {
+        let usual = arena(9);
+        let mut body = Body::new(&usual);
+        read_ahead(&mut body, reactor, &pattern(150), 1);
+        body.clear();
+        body.reserve(3 * SEGMENT, 60).await;
+        assert_eq!(body.take_ahead(&mut [0; 100]), 50);
+        assert_eq!(usual.lent(), 3);
+        body.clear();
+        assert_eq!(usual.lent(), 0);
+    };
+    reactor.block_on(whole).unwrap();
+}
+
+#[test]
+fn no_room_is_not_the_end_of_a_sender() {
+    let reactor = Reactor::new(Clock::start()).unwrap();
+    let (mut sender, receiver) = pair();
+    receiver.set_nonblocking(true).unwrap();
+    let receiver = Socket::new(reactor, receiver).unwrap();
+    sender.write_all(b"more").unwrap();
+    let mut body = Body::new(&arena(1));
+    let error = body.read_from(&receiver, 10, &mut [0; 10]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
 }

@@ -1,11 +1,12 @@
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::*;
-use crate::config::CheckLevel;
+use crate::body::SEGMENT;
+use crate::config::{CheckLevel, Config};
 use crate::fixture;
 use crate::identity::Grant;
 use crate::secret::Bearer;
@@ -15,38 +16,102 @@ use crate::trust::Trust;
 /// With the head two records.
 const BODY: usize = 30_000;
 
-fn hub(azure: SocketAddr, trust: &Trust) -> &'static Hub {
+/// A hub with a token, towards a server that answers with what `answer` makes of a body.
+fn hub(answer: fn(&[u8]) -> String, adjust: impl FnOnce(&mut Config)) -> &'static Hub {
+    let (azure, certificate) = server::answering("localhost", answer);
     let mut config = fixture::config(&format!("https://localhost:{}/write", azure.port()), Path::new("/none"));
     config.check = CheckLevel::Off;
-    let hub = fixture::hub(&config, trust);
+    adjust(&mut config);
+    let hub = fixture::hub(&config, &Trust { certificates: vec![certificate], unusable: 0 });
     let lifetime = Duration::from_secs(3600);
     hub.tokens.hold(Grant { bearer: Bearer::new(&"t".repeat(1500)).unwrap(), lifetime, refresh_in: None });
     hub
 }
 
-/// Posts a body so many times, each after the answer to the one before, then closes.
-fn send(to: SocketAddr, times: usize) {
-    let mut socket = TcpStream::connect(to).unwrap();
+fn no_content(_: &[u8]) -> String {
+    "HTTP/1.1 204 No Content\r\n\r\n".to_owned()
+}
+
+/// A request with `body`, in chunks of a length where one is given, and `more` lines in its head.
+fn request(body: &[u8], chunk: Option<usize>, more: &str) -> Vec<u8> {
     let fields = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\nUser-Agent: Prometheus/2.42.0";
-    let mut request =
-        format!("POST /api/v1/write HTTP/1.1\r\nHost: x\r\n{fields}\r\nContent-Length: {BODY}\r\n\r\n").into_bytes();
-    request.extend(vec![7; BODY]);
-    let mut answer = [0; 256];
-    for _ in 0..times {
-        socket.write_all(&request).unwrap();
-        let n = socket.read(&mut answer).unwrap();
-        assert!(answer[..n].starts_with(b"HTTP/1.1 204"), "{}", String::from_utf8_lossy(&answer[..n]));
+    let framing = if chunk.is_some() {
+        "Transfer-Encoding: chunked".to_owned()
+    } else {
+        format!("Content-Length: {}", body.len())
+    };
+    let head = format!("POST /api/v1/write HTTP/1.1\r\nHost: x\r\n{fields}\r\n{framing}\r\n{more}\r\n");
+    let mut bytes = head.into_bytes();
+    let Some(chunk) = chunk else { return [bytes, body.to_vec()].concat() };
+    for piece in body.chunks(chunk) {
+        bytes.extend(format!("{:x}\r\n", piece.len()).bytes().chain(piece.iter().copied()).chain(*b"\r\n"));
     }
+    bytes.extend(b"0\r\n\r\n");
+    bytes
+}
+
+/// The status and the text of the next answer; nothing at the end.
+fn answer(reader: &mut impl BufRead) -> Option<(u16, String)> {
+    let (mut status, mut length) = (None, 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
+        if let Some(value) = line.strip_prefix("Content-Length: ") {
+            length = value.trim().parse().unwrap();
+        }
+        if line == "\r\n" {
+            break;
+        }
+        status = status.or_else(|| line.get(9..12)?.parse().ok());
+    }
+    let mut text = vec![0; length];
+    reader.read_exact(&mut text).unwrap();
+    Some((status?, String::from_utf8(text).unwrap()))
+}
+
+/// A connection whose other end is in the hands of `sender`.
+fn connection<T: Send + 'static>(
+    hub: &'static Hub,
+    sender: impl FnOnce(TcpStream) -> T + Send + 'static,
+) -> (Socket<TcpStream>, JoinHandle<T>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let sender = thread::spawn(move || sender(TcpStream::connect(address).unwrap()));
+    let (stream, _) = listener.accept().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    (Socket::new(hub.reactor, stream).unwrap(), sender)
+}
+
+/// What `sender` makes of a connection that is served to its end, after which nothing is lent.
+fn served<T: Send + 'static>(hub: &'static Hub, sender: impl FnOnce(TcpStream) -> T + Send + 'static) -> T {
+    let (stream, sender) = connection(hub, sender);
+    hub.reactor.block_on(hub.executor.run(serve(hub, stream, Peer::Loopback, None))).unwrap();
+    assert_eq!([hub.arena.lent(), hub.reserve.lent(), hub.buffers.lent(), hub.responses.lent()], [0; 4]);
+    assert_eq!(hub.traffic.open(), 0);
+    sender.join().unwrap()
+}
+
+/// The answers to requests that are sent one after the other, each after the answer to the one before.
+fn answers(mut socket: TcpStream, requests: &[Vec<u8>]) -> Vec<(u16, String)> {
+    let mut reader = BufReader::new(socket.try_clone().unwrap());
+    let each = requests.iter().map(|request| {
+        socket.write_all(request).unwrap();
+        answer(&mut reader).unwrap()
+    });
+    each.collect()
 }
 
 /// Allocations on the forwarding thread while one connection brings so many requests.
 fn allocations(hub: &'static Hub, requests: usize) -> u64 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let sender = thread::spawn(move || send(address, requests));
-    let (stream, _) = listener.accept().unwrap();
-    stream.set_nonblocking(true).unwrap();
-    let stream = Socket::new(hub.reactor, stream).unwrap();
+    let (stream, sender) = connection(hub, move |mut socket| {
+        let request = request(&vec![7; BODY], None, "");
+        let mut room = [0; 256];
+        for _ in 0..requests {
+            socket.write_all(&request).unwrap();
+            let n = socket.read(&mut room).unwrap();
+            assert!(room[..n].starts_with(b"HTTP/1.1 204"), "{}", String::from_utf8_lossy(&room[..n]));
+        }
+    });
     let counted = allocation_counter::measure(|| {
         let serve = serve(hub, stream, Peer::Loopback, None);
         hub.reactor.block_on(hub.executor.run(serve)).unwrap();
@@ -60,10 +125,130 @@ fn allocations(hub: &'static Hub, requests: usize) -> u64 {
 /// for the answer. It also lists the pieces of what it seals.
 #[test]
 fn a_request_allocates_one_buffer_a_record_a_list_and_nothing_else() {
-    let (azure, certificate) = server::ingestion("localhost");
-    let hub = hub(azure, &Trust { certificates: vec![certificate], unusable: 0 });
+    let hub = hub(no_content, |_| {});
     // The connection to Azure, and lists that grow to their length.
     allocations(hub, 10);
     let (few, many) = (allocations(hub, 100), allocations(hub, 10_100));
     assert_eq!(many - few, 10_000 * 4);
+}
+
+/// Numbers that look like chance, the same in each run (Marsaglia, "Xorshift RNGs", 2003).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 20).unwrap() % bound
+    }
+
+    fn bytes(&mut self, length: usize) -> Vec<u8> {
+        (0..length).map(|_| self.below(256).to_le_bytes()[0]).collect()
+    }
+}
+
+/// Length and hash (FNV-1a) of a body.
+fn digest(body: &[u8]) -> String {
+    let hash = body
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{} {hash:x}", body.len())
+}
+
+fn told(body: &[u8]) -> String {
+    let text = digest(body);
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len())
+}
+
+/// Whatever comes in one go, in whatever form: each body arrives as it was sent, and is answered in its turn.
+#[test]
+fn pipelined_requests_arrive_whole_and_in_order() {
+    let hub = hub(told, |config| (config.limits.body_memory, config.limits.max_body_bytes) = (4 << 20, 300_000));
+    for seed in 1..120 {
+        let mut chance = Chance(seed << 32 | 0x9e37_79b9);
+        let (mut wire, mut expected) = (Vec::new(), Vec::new());
+        for _ in 0..=chance.below(60) {
+            // Most are small, so that many come with one read; some end where a segment does.
+            let length = 1 + match chance.below(12) {
+                0 => chance.below(290_000),
+                1 => chance.below(40_000),
+                2 => (2 * SEGMENT).saturating_sub((wire.len() + 190) % SEGMENT),
+                _ => chance.below(1500),
+            };
+            let body = chance.bytes(length);
+            let chunk = (chance.below(3) == 0).then(|| 1 + chance.below(length.min(30_000)));
+            let more = if chance.below(8) == 0 {
+                format!("X-P: {}\r\n", "p".repeat(chance.below(7000)))
+            } else {
+                String::new()
+            };
+            wire.extend(request(&body, chunk, &more));
+            expected.push((200, digest(&body)));
+            if chance.below(6) == 0 {
+                wire.extend(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+                expected.push((200, "ok\n".to_owned()));
+            }
+        }
+        let count = expected.len();
+        let got: Vec<_> = served(hub, move |mut socket| {
+            let mut reader = BufReader::new(socket.try_clone().unwrap());
+            let writer = thread::spawn(move || socket.write_all(&wire));
+            let got = (0..count).map_while(|_| answer(&mut reader)).collect();
+            // One that was refused is not read to its end.
+            drop(reader);
+            let _ = writer.join();
+            got
+        });
+        let wrong = got.iter().zip(&expected).position(|(got, expected)| got != expected);
+        assert_eq!(wrong.map(|i| &got[i]), None, "answer {wrong:?} of {count}, seed {seed}");
+        assert_eq!(got.len(), count, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_worn_connection_to_azure_is_not_used_again() {
+    let hub = hub(no_content, |_| {});
+    let post = || served(hub, |socket| answers(socket, &[request(b"body", None, "")]));
+    assert_eq!(post()[0].0, 204);
+    let mut upstream = hub.idle.take().unwrap();
+    upstream.wear_out();
+    hub.idle.keep(hub.now(), upstream);
+    assert_eq!(post()[0].0, 204, "one more");
+    assert_eq!(hub.idle.len(), 0);
+    assert_eq!(post()[0].0, 204);
+    assert_eq!(hub.idle.len(), 1);
+}
+
+#[test]
+fn who_finds_no_place_is_told_so_while_there_is_time_left() {
+    let hub = hub(no_content, |config| config.upstream_timeout = Duration::from_secs(2));
+    let _held: Vec<_> = std::iter::from_fn(|| hub.responses.try_take()).collect();
+    let (stream, sender) = connection(hub, |socket| answers(socket, &[request(b"body", None, "")]));
+    let began = hub.now();
+    hub.reactor.block_on(hub.executor.run(serve(hub, stream, Peer::Loopback, None))).unwrap();
+    assert!(hub.now().since(began) < Duration::from_millis(1800));
+    let told = sender.join().unwrap();
+    assert_eq!(told[0].0, 503);
+    assert!(told[0].1.contains("over capacity, try again: MAX_IN_FLIGHT"), "{}", told[0].1);
+}
+
+#[test]
+fn a_request_that_waits_for_room_is_open() {
+    let hub = hub(no_content, |_| {});
+    let held: Vec<_> = std::iter::from_fn(|| hub.arena.try_take()).collect();
+    let reserve: Vec<_> = std::iter::from_fn(|| hub.reserve.try_take()).collect();
+    let (stream, sender) = connection(hub, |socket| answers(socket, &[request(&vec![7; BODY], None, "")]));
+    let serving = hub.executor.spawn(serve(hub, stream, Peer::Loopback, None));
+    let come = async {
+        while hub.traffic.open() == 0 {
+            future::yield_now().await;
+        }
+    };
+    let in_time = hub.clock.before(hub.now().saturating_add(Duration::from_secs(10)), come);
+    hub.reactor.block_on(hub.executor.run(in_time)).unwrap().expect("it is open");
+    hub.arena.give(held);
+    hub.reserve.give(reserve);
+    hub.reactor.block_on(hub.executor.run(serving)).unwrap();
+    assert_eq!(sender.join().unwrap()[0].0, 204);
 }

@@ -187,3 +187,17 @@ fn what_is_dropped_leaves_nothing_behind() {
     assert!(reactor.sources.borrow().is_empty());
     assert_eq!(reactor.alarms.borrow().next(), Instant::NEVER);
 }
+
+/// A thread that had no time for a while learns of all that came in it before it learns that time is over.
+#[test]
+fn a_deadline_counts_after_all_that_came_before() {
+    let reactor = reactor();
+    let mut pairs: Vec<_> = (0..3 * EVENTS).map(|_| pair(reactor)).collect();
+    let alarm = after(reactor, Duration::ZERO);
+    for (socket, peer) in &mut pairs {
+        assert_eq!(socket.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        peer.write_all(b"x").unwrap();
+    }
+    reactor.block_on(alarm).unwrap();
+    assert_eq!(pairs.iter().filter(|(socket, _)| socket.is_readable()).count(), pairs.len());
+}

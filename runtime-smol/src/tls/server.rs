@@ -28,8 +28,9 @@ pub(crate) fn echo(host: &str) -> (SocketAddr, CertificateDer<'static>) {
     (address, certificate)
 }
 
-/// A server that answers every request with 204 once its body is whole, on any number of connections, and its certificate.
-pub(crate) fn ingestion(host: &str) -> (SocketAddr, CertificateDer<'static>) {
+/// A server that answers every request, once its body is whole, with what `answer` makes of the body, on any number of
+/// connections, and its certificate.
+pub(crate) fn answering(host: &str, answer: fn(&[u8]) -> String) -> (SocketAddr, CertificateDer<'static>) {
     let (config, certificate) = config(host);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -38,8 +39,8 @@ pub(crate) fn ingestion(host: &str) -> (SocketAddr, CertificateDer<'static>) {
             let mut server = ServerConnection::new(Arc::clone(&config)).unwrap();
             thread::spawn(move || {
                 let mut reader = BufReader::with_capacity(1 << 17, Stream::new(&mut server, &mut socket));
-                while take_request(&mut reader).is_some() {
-                    reader.get_mut().write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+                while let Some(body) = take_request(&mut reader) {
+                    reader.get_mut().write_all(answer(&body).as_bytes()).unwrap();
                 }
             });
         }
@@ -47,8 +48,8 @@ pub(crate) fn ingestion(host: &str) -> (SocketAddr, CertificateDer<'static>) {
     (address, certificate)
 }
 
-/// Reads one request with a Content-Length; `None` at the end of the connection.
-fn take_request(reader: &mut impl BufRead) -> Option<()> {
+/// The body of one request with a Content-Length; `None` at the end of the connection.
+fn take_request(reader: &mut impl BufRead) -> Option<Vec<u8>> {
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -60,8 +61,9 @@ fn take_request(reader: &mut impl BufRead) -> Option<()> {
             break;
         }
     }
-    std::io::copy(&mut reader.take(length), &mut std::io::sink()).ok()?;
-    Some(())
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(body)
 }
 
 fn config(host: &str) -> (Arc<ServerConfig>, CertificateDer<'static>) {
