@@ -257,7 +257,8 @@ impl Connection {
         if mem::take(&mut self.attached) && outcome.upstream_status.is_none() {
             self.hub.doubt();
         }
-        self.hub.answered(self.now, outcome, self.exchange.answer_text());
+        let peer = || self.stream.get_ref().peer_addr().ok().map(|from| from.ip().to_canonical());
+        self.hub.answered(self.now, outcome, self.exchange.answer_text(), peer);
     }
 
     /// Tries every operation that is wanted and may succeed; true when one made progress.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -204,8 +205,14 @@ impl Hub {
         self.tokens.learn(known);
     }
 
-    /// Takes note of an answer.
-    pub(crate) fn answered(&'static self, now: Instant, outcome: &Outcome, text: &str) {
+    /// Takes note of an answer. `peer` finds out who was told.
+    pub(crate) fn answered(
+        &'static self,
+        now: Instant,
+        outcome: &Outcome,
+        text: &str,
+        peer: impl FnOnce() -> Option<IpAddr>,
+    ) {
         let Outcome { status, upstream_status, purpose, body_bytes: bytes, counts, began } = *outcome;
         if purpose != Purpose::Probe {
             let (samples, took) = (counts.map(|counts| counts.samples), now.since(began));
@@ -216,7 +223,8 @@ impl Hub {
             self.traffic.refused(now, outcome, text);
         }
         if purpose != Purpose::Probe && !outcome.is_success() {
-            self.notice(&Notice::Refused { status, upstream_status, text });
+            let peer = peer().filter(|peer| !peer.is_loopback());
+            self.notice(&Notice::Refused { status, upstream_status, text, peer });
         }
         if purpose == Purpose::Write {
             self.traffic.wrote(now, outcome);

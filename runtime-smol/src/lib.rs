@@ -42,6 +42,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::channel::{self, Receiver};
 
 pub use identity::{Claims, Failure, Granted, exchange_once};
@@ -52,7 +53,7 @@ pub use stop::Stopped;
 pub use tls::TlsError;
 pub use trust::{Trust, TrustError};
 
-use config::Config;
+use config::{Config, Limits};
 use crew::Crew;
 use hub::{Hub, Plan};
 use identity::Exchanger;
@@ -91,6 +92,10 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
     let mut crews = Crew::muster(config.limits.threads).into_iter();
     let (crew, mailbox) = crews.next().ok_or_else(|| StartError::System(io::ErrorKind::InvalidInput.into()))?;
     let hub: &'static Hub = Box::leak(Box::new(Hub::new(&plan, crew, rejections.clone())?));
+    let wanted = files(&config.limits);
+    if let Some(limit) = raise_files().filter(|limit| *limit < wanted) {
+        hub.observer.notice(&Notice::FewFiles { limit, wanted });
+    }
     let exchanger = Exchanger::new(&config.identity, &trust, config.proxy.as_ref()).map_err(StartError::System)?;
     // Both stores of roots are built: the certificates are not needed twice.
     drop(trust);
@@ -121,6 +126,24 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
     hub.executor.spawn(stop).detach();
     let ended = hub.reactor.block_on(hub.executor.run(async { ended.recv().await })).map_err(StartError::System)?;
     ended.unwrap_or(Ok(Stopped::Settled))
+}
+
+/// File descriptors that the limits may come to: those who send, those who are told that there is no place for them,
+/// connections to Azure that work and that are idle, and the process's own.
+fn files(limits: &Limits) -> u64 {
+    let threads = limits.threads.max(1);
+    let many = [limits.max_connections, limits.max_in_flight, threads * (listen::FAREWELLS + upstream::MOST_IDLE), 32];
+    many.into_iter().map(|many| many as u64).sum()
+}
+
+/// Allows the process as many file descriptors as it may have, and says how many that is: half of the systems start
+/// programs with 1,024, for the sake of those that still use select(2), and with more allowed.
+fn raise_files() -> Option<u64> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current < maximum.or(Some(u64::MAX)) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+    getrlimit(Resource::Nofile).current
 }
 
 /// Has the first thread see to the token of all.

@@ -1,5 +1,6 @@
 //! What happens, told to whoever prints it. Nothing here formats a line.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::identity::Failure;
@@ -39,6 +40,8 @@ pub enum Notice<'a> {
         upstream_status: Option<u16>,
         /// The text of the answer.
         text: &'a str,
+        /// Who was told, where that is not this pod.
+        peer: Option<IpAddr>,
     },
     /// A write, or a request that is not served here, was answered. Comes once for each: worth a line only to who asked
     /// for all of them.
@@ -65,6 +68,13 @@ pub enum Notice<'a> {
     Minute(Minute),
     /// A connection was turned away because all slots are taken.
     Crowded,
+    /// The process may have fewer file descriptors than its limits come to.
+    FewFiles {
+        /// How many it may have.
+        limit: u64,
+        /// How many it may need.
+        wanted: u64,
+    },
     /// Accepting a connection failed.
     AcceptFailed {
         /// The error.

@@ -1,6 +1,7 @@
-//! SIGTERM and SIGINT: the first asks to finish, the second ends at once. Without a handler, process 1 of a container
-//! would not even notice them.
+//! SIGTERM, SIGINT and SIGHUP: the first asks to finish, the second ends at once. Without a handler, process 1 of a
+//! container would not even notice them.
 
+use std::fs;
 use std::io;
 use std::time::Duration;
 
@@ -25,7 +26,15 @@ pub enum Stopped {
 }
 
 pub(crate) fn signals() -> io::Result<Signals> {
-    Signals::new([Signal::Term, Signal::Int])
+    let hangup = (!ignores(Signal::Hup)).then_some(Signal::Hup);
+    Signals::new([Signal::Term, Signal::Int].into_iter().chain(hangup))
+}
+
+/// Whether the process was started so that a signal passes it by, as nohup(1) does with SIGHUP.
+fn ignores(signal: Signal) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(str::trim);
+    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask >> (signal as i32 - 1) & 1 == 1)
 }
 
 /// Completes when the process is to end.

@@ -16,7 +16,7 @@ use crate::tls::{Session, TlsError};
 const IDLE: Duration = Duration::from_secs(90);
 
 /// Most idle connections that are kept: as many as Prometheus has shards by default.
-const MOST_IDLE: usize = 50;
+pub(crate) const MOST_IDLE: usize = 50;
 
 /// Why a connection cannot go on.
 #[derive(Debug)]

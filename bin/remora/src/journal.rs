@@ -5,10 +5,14 @@
 //! No time is read here: the minute's end is a notice like the others, and comes only when something happened.
 
 use std::fmt::Display;
+use std::io;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use remora_core::forward::reply;
 use remora_smol::{Failure, Minute, Notice, Observer};
+use rustix::io::Errno;
 
 use crate::log::{Level, Log};
 
@@ -43,6 +47,8 @@ struct Kind {
 enum Topic {
     Token,
     Request,
+    /// A request that Azure refused, and that nobody holds back any more.
+    Lost,
     TooOld,
     Crowded,
     Accept,
@@ -59,19 +65,27 @@ struct Told {
     fields: Fields,
 }
 
+/// What repairs a lack of file descriptors.
+const FILES: &str = "raise the hard limit of open files (ulimit -Hn, LimitNOFILE), or lower MAX_CONNECTIONS";
+
 type Fields = Vec<(&'static str, String)>;
 
 impl Topic {
-    const ALL: [Self; 5] = [Self::Token, Self::Request, Self::TooOld, Self::Crowded, Self::Accept];
+    const ALL: [Self; 6] = [Self::Token, Self::Request, Self::Lost, Self::TooOld, Self::Crowded, Self::Accept];
 
     const fn message(self) -> &'static str {
         match self {
             Self::Token => "token exchange failed",
             Self::Request => "request not accepted",
+            Self::Lost => "request refused by Azure, and told as that: senders drop its samples",
             Self::TooOld => "samples older than 20 minutes, which Azure takes no longer",
             Self::Crowded => "connection turned away, raise MAX_CONNECTIONS",
             Self::Accept => "accept failed",
         }
+    }
+
+    const fn level(self) -> Level {
+        if matches!(self, Self::Lost) { Level::Error } else { Level::Warn }
     }
 
     const fn kind(self) -> Kind {
@@ -87,9 +101,9 @@ impl Observer for Journal {
                 self.log.line(Level::Info, "token acquired", &[("expires_in_s", &lifetime.as_secs())]);
             }
             Notice::TokenFailed { failure, serving } => self.failed(token_kind(failure), || token(failure, *serving)),
-            Notice::Refused { status, upstream_status, text } => {
+            Notice::Refused { status, upstream_status, text, peer } => {
                 let kind = request_kind(*status, *upstream_status, text);
-                self.failed(kind, || request(*status, *upstream_status, text));
+                self.failed(kind, || request(*status, *upstream_status, text, *peer));
             }
             Notice::Answered { status, upstream_status, bytes, samples, took } if self.log.keeps(Level::Debug) => {
                 self.answered(*status, *upstream_status, *bytes, *samples, *took);
@@ -97,7 +111,11 @@ impl Observer for Journal {
             Notice::TooOld { samples, oldest } => self.failed(Topic::TooOld.kind(), || too_old(*samples, *oldest)),
             Notice::Crowded => self.failed(Topic::Crowded.kind(), Vec::new),
             Notice::AcceptFailed { error } => {
-                self.failed(Topic::Accept.kind(), || vec![("err", error.to_string())]);
+                self.failed(Topic::Accept.kind(), || accept(error));
+            }
+            Notice::FewFiles { limit, wanted } => {
+                let fields: [(_, &dyn Display); 3] = [("limit", limit), ("wanted", wanted), ("fix", &FILES)];
+                self.log.line(Level::Warn, "fewer open files are allowed than the limits come to", &fields);
             }
             Notice::Stopping { open } => self.log.line(Level::Info, "stopping", &[("open_requests", open)]),
             Notice::Minute(minute) => {
@@ -156,7 +174,7 @@ impl Journal {
     fn line(&self, topic: Topic, fields: &Fields, more: &[(&str, &dyn Display)]) {
         let mut all: Vec<_> = fields.iter().map(|(name, value)| (*name, value as &dyn Display)).collect();
         all.extend_from_slice(more);
-        self.log.line(Level::Warn, topic.message(), &all);
+        self.log.line(topic.level(), topic.message(), &all);
     }
 
     /// What is not known of a request has no field.
@@ -210,7 +228,15 @@ fn request_kind(status: u16, upstream_status: Option<u16>, text: &str) -> Kind {
         _ => beginning(cause.split_once(": ").map_or(cause, |(cause, _)| cause)),
     };
     let code = upstream_status.unwrap_or_default().into();
-    Kind { status, code, cause, ..Topic::Request.kind() }
+    Kind { status, code, cause, ..topic(status, upstream_status).kind() }
+}
+
+/// What Azure answers to a write and will answer again loses its samples: senders repeat no 4xx but 429.
+const fn topic(status: u16, upstream_status: Option<u16>) -> Topic {
+    match (status, upstream_status) {
+        (400..=428 | 430..=499, Some(_)) => Topic::Lost,
+        _ => Topic::Request,
+    }
 }
 
 /// As many whole characters as are looked at.
@@ -224,11 +250,21 @@ fn token(failure: &Failure, serving: bool) -> Fields {
     fields
 }
 
-fn request(status: u16, upstream_status: Option<u16>, text: &str) -> Fields {
+fn request(status: u16, upstream_status: Option<u16>, text: &str, peer: Option<IpAddr>) -> Fields {
     let mut fields = vec![("status", status.to_string())];
     fields.extend(upstream_status.map(|status| ("azure_status", status.to_string())));
     fields.push(("answer", text.to_owned()));
+    // Azure's own words name no page.
+    let code = upstream_status.map(reply::code).filter(|code| !code.is_empty() && !text.contains(code));
+    fields.extend(code.map(|code| ("see", format!("remora explain {code}"))));
+    fields.extend(peer.map(|peer| ("peer", peer.to_string())));
     fields
+}
+
+fn accept(error: &io::Error) -> Fields {
+    let few = matches!(Errno::from_io_error(error), Some(Errno::NFILE | Errno::MFILE));
+    let fix = few.then(|| ("fix", FILES.to_owned()));
+    [("err", error.to_string())].into_iter().chain(fix).collect()
 }
 
 fn too_old(samples: u32, oldest: Duration) -> Fields {

@@ -81,7 +81,9 @@ impl fmt::Display for Verdict {
             Self::TooLarge { limit } => {
                 write!(f, "body larger than {limit} bytes; lower the sender's batch size or raise MAX_BODY_BYTES")
             }
-            Self::Frame(fault) => write!(f, "not forwarded: {fault}"),
+            Self::Frame(fault) => {
+                write!(f, "not forwarded: {fault}; a body is one remote-write message in snappy's block format")
+            }
             Self::SlowBody => {
                 f.write_str("the body did not arrive in time: 5 s, and one more for each 16 kB, 30 s at most")
             }

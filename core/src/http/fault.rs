@@ -19,6 +19,8 @@ pub enum HeadError {
     BareCarriageReturn,
     /// A control character other than CRLF and the tab of a field value, NUL among them (RFC 9110 §5.5).
     ControlCharacter,
+    /// It begins as a TLS record does (RFC 8446 §5.1), on a port for plain HTTP.
+    Tls,
     /// A field line that starts with a space or tab: obsolete folding, or whitespace before the first field.
     Folded,
     /// Whitespace between a field's name and its colon (RFC 9112 §5.1).
@@ -79,10 +81,11 @@ impl fmt::Display for HeadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLarge => "http: head too large",
-            Self::TooManyFields => "http: too many header fields",
+            Self::TooManyFields => "http: more than 64 header fields",
             Self::BareLineFeed => "http: line feed without carriage return in the head",
             Self::BareCarriageReturn => "http: carriage return without line feed in the head",
             Self::ControlCharacter => "http: control character in the head",
+            Self::Tls => "http: TLS where plain http was expected",
             Self::Folded => "http: folded header line",
             Self::SpaceBeforeColon => "http: whitespace before the colon of a header field",
             Self::FieldName => "http: invalid header field name",

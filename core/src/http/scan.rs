@@ -64,7 +64,8 @@ impl HeadScan {
             (_, b'\n') => Err(HeadError::BareLineFeed),
             (At::LineStart, b' ' | b'\t') if self.started => Err(HeadError::Folded),
             (_, b'\t') => Ok(self.within_line()),
-            // A TLS hello on the plain port ends here instead of at the deadline.
+            // At once, not at the deadline.
+            (At::LineStart, 0x14..=0x17) if !self.started => Err(HeadError::Tls),
             (_, byte) if byte.is_ascii_control() => Err(HeadError::ControlCharacter),
             _ => Ok(self.within_line()),
         }
@@ -155,8 +156,17 @@ mod tests {
     }
 
     #[test]
+    fn tls() {
+        for bytes in [&b"\x16\x03\x01"[..], b"\x14", b"\x15\x03", b"\x17", b"\r\n\x16"] {
+            assert_eq!(scan(bytes), Err(HeadError::Tls), "{bytes:?}");
+        }
+        assert_eq!(scan(b"\x13\x03"), Err(HeadError::ControlCharacter));
+        assert_eq!(scan(b"\x18\x03"), Err(HeadError::ControlCharacter));
+    }
+
+    #[test]
     fn control_character() {
-        for bytes in [&b"\x16\x03\x01"[..], b"A\0", b"A\r\nB: \x7f", b"A\r\nB: \x0b", b"A\r\n\x0c"] {
+        for bytes in [&b"\x1b"[..], b"A\0", b"A\r\n\x16", b"A\r\nB: \x7f", b"A\r\nB: \x0b", b"A\r\n\x0c"] {
             assert_eq!(scan(bytes), Err(HeadError::ControlCharacter), "{bytes:?}");
         }
     }

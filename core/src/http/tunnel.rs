@@ -137,9 +137,9 @@ mod tests {
 
     #[test]
     fn head() {
-        assert_eq!(answer(b"\x15\x03\x01"), Err(TunnelError::Head(HeadError::ControlCharacter)));
-        let error = TunnelError::Head(HeadError::ControlCharacter);
-        assert_eq!(error.to_string(), "http: control character in the head");
+        assert_eq!(answer(b"\x15\x03\x01"), Err(TunnelError::Head(HeadError::Tls)));
+        let error = TunnelError::Head(HeadError::Tls);
+        assert_eq!(error.to_string(), "http: TLS where plain http was expected");
     }
 
     #[test]

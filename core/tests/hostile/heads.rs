@@ -289,7 +289,7 @@ const WHOLE_HEADS: &[Row] = &[
     ("LF throughout", b"POST / HTTP/1.1\nHost: h\n\n", Err(E::BareLineFeed)),
     ("CR throughout", b"POST / HTTP/1.1\rHost: h\r\r", Err(E::BareCarriageReturn)),
     ("response", b"HTTP/1.1 200 OK\r\n\r\n", Err(E::Malformed)),
-    ("TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", Err(E::ControlCharacter)),
+    ("TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", Err(E::Tls)),
     ("SSH greeting", b"SSH-2.0-OpenSSH_9.6\r\n\r\n", Err(E::Malformed)),
     ("byte order mark", b"\xef\xbb\xbfPOST / HTTP/1.1\r\nHost: h\r\n\r\n", Err(E::Malformed)),
 ];

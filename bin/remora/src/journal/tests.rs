@@ -32,8 +32,12 @@ fn failure(message: &str, code: Option<u32>) -> Failure {
     failure
 }
 
-const NO_TOKEN: Notice<'_> =
-    Notice::Refused { status: 503, upstream_status: None, text: "remora: no usable token: AADSTS700016: x" };
+const NO_TOKEN: Notice<'_> = Notice::Refused {
+    status: 503,
+    upstream_status: None,
+    text: "remora: no usable token: AADSTS700016: x",
+    peer: None,
+};
 
 const QUIET: Notice<'_> = Notice::Minute(Minute { succeeded: 0, failed: 0, bytes: 0, busy: Duration::ZERO });
 
@@ -75,7 +79,8 @@ fn every_answer_has_a_line_at_debug_and_none_above() {
 #[test]
 fn failures_are_told_apart_by_what_repairs_them() {
     let journal = journal();
-    let refused = |status, upstream_status, text| journal.notice(&Notice::Refused { status, upstream_status, text });
+    let refused =
+        |status, upstream_status, text| journal.notice(&Notice::Refused { status, upstream_status, text, peer: None });
     refused(503, None, "remora: name resolution failed: h: no address");
     refused(503, None, "remora: connection failed: h: refused");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 1");
@@ -100,7 +105,7 @@ fn failures_are_told_apart_by_what_repairs_them() {
 #[test]
 fn what_is_wrong_with_a_request_is_told_in_its_own_words() {
     let journal = journal();
-    let refused = |text| journal.notice(&Notice::Refused { status: 400, upstream_status: None, text });
+    let refused = |text| journal.notice(&Notice::Refused { status: 400, upstream_status: None, text, peer: None });
     refused("remora: remote write: snappy: copy offset 882 at byte 12");
     refused("remora: remote write: snappy: body ends before its length");
     assert_eq!(lines().len(), 2);
@@ -113,7 +118,7 @@ fn no_number_of_different_failures_fills_the_log() {
     let journal = journal();
     for number in 0..10_000 {
         let text = format!("remora: cause {number}: x");
-        journal.notice(&Notice::Refused { status: 503, upstream_status: None, text: &text });
+        journal.notice(&Notice::Refused { status: 503, upstream_status: None, text: &text, peer: None });
     }
     assert_eq!(lines().len(), MOST_KINDS + 1);
     journal.notice(&QUIET);
@@ -164,4 +169,50 @@ fn an_hour_of_a_dead_entra_under_a_thousand_requests_a_second_stays_below_200_li
     }
     assert!(exchanges > 120, "{exchanges}");
     assert_eq!(lines().len(), 182);
+}
+
+#[test]
+fn what_senders_will_not_repeat_is_an_error_that_names_its_page() {
+    let journal = journal();
+    let refused =
+        |status, upstream_status, text| journal.notice(&Notice::Refused { status, upstream_status, text, peer: None });
+    refused(503, Some(403), "remora: Azure answered 403; the identity needs a role [REMORA-RBAC-01]: no role");
+    refused(403, Some(403), "no role");
+    refused(400, Some(400), "out of order");
+    refused(429, Some(429), "slow down");
+    let told = lines();
+    assert!(told[0].starts_with("level=warn msg=\"request not accepted\" status=503"), "{told:?}");
+    assert!(!told[0].contains("see="), "its code is in the answer: {told:?}");
+    let lost = "level=error msg=\"request refused by Azure, and told as that: senders drop its samples\"";
+    assert_eq!(
+        told[1],
+        format!("{lost} status=403 azure_status=403 answer=\"no role\" see=\"remora explain REMORA-RBAC-01\"")
+    );
+    assert_eq!(told[2], format!("{lost} status=400 azure_status=400 answer=\"out of order\""));
+    assert!(
+        told[3].starts_with("level=warn") && told[3].ends_with("see=\"remora explain REMORA-RBAC-03\""),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn who_was_refused_stands_in_the_line_where_it_is_not_this_pod() {
+    let journal = journal();
+    let peer = Some([192, 0, 2, 7].into());
+    journal.notice(&Notice::Refused { status: 403, upstream_status: None, text: "remora: no", peer });
+    assert_eq!(lines(), ["level=warn msg=\"request not accepted\" status=403 answer=\"remora: no\" peer=192.0.2.7"]);
+}
+
+#[test]
+fn a_lack_of_open_files_is_told_with_what_repairs_it() {
+    let journal = journal();
+    journal.notice(&Notice::FewFiles { limit: 64, wanted: 540 });
+    journal.notice(&Notice::AcceptFailed { error: &Errno::MFILE.into() });
+    journal.notice(&Notice::AcceptFailed { error: &Errno::CONNABORTED.into() });
+    journal.notice(&QUIET);
+    let told = lines();
+    let fix = format!(" fix=\"{FILES}\"");
+    assert!(told[0].contains("limit=64 wanted=540") && told[0].ends_with(&fix), "{told:?}");
+    assert!(told[1].contains("msg=\"accept failed\"") && told[1].ends_with(&fix), "{told:?}");
+    assert_eq!(accept(&Errno::CONNABORTED.into()).len(), 1);
 }

@@ -6,14 +6,19 @@ use super::{
     remote_write,
 };
 
-const INDEX: &[u8] = concat!(
-    "remora ",
-    env!("CARGO_PKG_VERSION"),
-    "\nPOST /api/v1/write  remote-write, forwarded to Azure Monitor\nGET /health         200 while the process runs\nGET \
-     /ready          503 until the first token\nGET /metrics        Prometheus metrics\nGET /status         state and \
-     configuration as JSON, on loopback only\n"
-)
-.as_bytes();
+macro_rules! pages {
+    () => {
+        concat!(
+            "remora ",
+            env!("CARGO_PKG_VERSION"),
+            "\nGET /health         200 while the process runs\nGET /ready          503 until the first token\nGET \
+             /metrics        Prometheus metrics\nGET /status         state and configuration as JSON, on loopback only\n"
+        )
+    };
+}
+
+const PAGES: &[u8] = pages!().as_bytes();
+const INDEX: &[u8] = concat!(pages!(), "POST /api/v1/write  remote-write, forwarded to Azure Monitor\n").as_bytes();
 
 impl Exchange<'_> {
     /// Where bytes from the sender go while [`super::Interest::client_read`] is set and [`Exchange::body_room`] is 0.
@@ -223,7 +228,10 @@ impl Exchange<'_> {
         match self.request.route {
             Route::Write(_) => self.admit(now),
             Route::Health => self.answer(now, Reply::text(200), b"ok\n"),
-            Route::Index => self.answer(now, Reply::text(200), INDEX),
+            Route::Index => {
+                let text = if self.peer.may_write() { INDEX } else { PAGES };
+                self.answer(now, Reply::text(200), text);
+            }
             Route::Ready => {
                 self.enter(Phase::Report, Instant::NEVER);
                 self.push(Event::Report);
