@@ -93,11 +93,11 @@ impl Connector {
     /// Resolves, connects and shakes hands until `deadline`; what took too long is named in the error.
     pub(crate) async fn connect(&self, clock: Clock, deadline: Instant) -> Result<Upstream, ConnectError> {
         let resolved = clock.before(deadline, self.resolver.addresses()).await;
-        let unresolved = |error| ConnectError::Resolve(format!("{}: {error}", self.resolver.host()));
+        let unresolved = |error| ConnectError::Resolve(format!("{}: {error}", self.named(self.resolver.host())));
         let addresses = resolved.unwrap_or_else(|| Err("timed out".to_owned())).map_err(unresolved)?;
         let mut doubt = Doubt(Some(&self.resolver));
         let reached = clock.before(deadline, self.reach(&addresses)).await;
-        let unreached = |error| ConnectError::Connect(format!("{}: {error}", self.resolver.place()));
+        let unreached = |error| ConnectError::Connect(format!("{}: {error}", self.named(&self.resolver.place())));
         let stream = reached.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(unreached)?;
         let session = self.tls.open(self.endpoint.host()).map_err(ConnectError::Tls)?;
         let mut upstream = Upstream::new(stream, session);
@@ -105,6 +105,14 @@ impl Connector {
         clock.before(deadline, upstream.handshake()).await.unwrap_or_else(|| Err(late()))?;
         doubt.0 = None;
         Ok(upstream)
+    }
+
+    /// Who is connected to, as an error names it: `place`, which may be the proxy's.
+    fn named(&self, place: &str) -> String {
+        match &self.detour {
+            Some(_) => format!("the proxy {place}, on the way to {}", self.authority),
+            None => place.to_owned(),
+        }
     }
 
     /// A TCP connection, and through a proxy the tunnel.
@@ -215,6 +223,25 @@ mod tests {
         drop(listener);
         let gone = connect();
         assert!(gone.to_string().starts_with(&format!("{address}: Connection refused")), "{gone}");
+    }
+
+    #[test]
+    fn a_proxy_is_named_as_one() {
+        let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let endpoint = Endpoint::parse("https://ingestion.example/x").unwrap();
+        let clock = Clock::start();
+        let reactor = Reactor::new(clock).unwrap();
+        for (proxy, told) in [
+            (dead.to_string(), format!("the proxy {dead}, on the way to ingestion.example: Connection refused")),
+            ("no.invalid:1".to_owned(), "the proxy no.invalid, on the way to ingestion.example: ".to_owned()),
+        ] {
+            let proxy = crate::config::Proxy { url: format!("http://{proxy}"), no_proxy: None };
+            let detour = Detour::to(&endpoint, &proxy).unwrap();
+            let connector = Connector::new(reactor, endpoint.clone(), tls::Client::new(&[]).unwrap(), detour);
+            let deadline = clock.now().saturating_add(Duration::from_secs(20));
+            let error = reactor.block_on(connector.connect(clock, deadline)).unwrap().unwrap_err().to_string();
+            assert!(error.starts_with(&told), "{error}");
+        }
     }
 
     #[test]

@@ -46,6 +46,15 @@ impl fmt::Display for TrustError {
 
 impl std::error::Error for TrustError {}
 
+impl TrustError {
+    /// What was read.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Unreadable(path, _) | Self::Pem(path, ..) | Self::Empty(path) => path,
+        }
+    }
+}
+
 impl Trust {
     /// Reads the roots. Certificates that cannot serve are counted and passed over, as long as one can.
     pub fn load(source: &TrustSource) -> Result<Self, TrustError> {

@@ -26,6 +26,7 @@ mod tests;
 
 use std::fmt;
 
+use remora_smol::Trust;
 use remora_smol::config::Config;
 
 use self::cloud::Cloud;
@@ -83,6 +84,20 @@ pub(crate) fn load(source: &dyn Source) -> Result<Loaded, Faults> {
             Ok(Loaded { config, level, format, cloud, cluster, warnings })
         }
         _ => Err(Faults { faults, format }),
+    }
+}
+
+/// What [`load`] says, and the certificates that it names. Whoever starts needs both, and is told of all faults at once.
+pub(crate) fn load_with_trust(source: &dyn Source) -> Result<(Loaded, Trust), Faults> {
+    let trust = network::certificates(source);
+    match (load(source), trust) {
+        (Ok(loaded), Ok(trust)) => Ok((loaded, trust)),
+        (Ok(Loaded { format, .. }), Err(fault)) => Err(Faults { faults: vec![fault], format }),
+        (Err(faults), Ok(_)) => Err(faults),
+        (Err(Faults { mut faults, format }), Err(fault)) => {
+            faults.push(fault);
+            Err(Faults { faults, format })
+        }
     }
 }
 

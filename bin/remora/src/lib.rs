@@ -30,6 +30,7 @@ use config::fault::masked;
 use config::source::{Environment, Over};
 use config::{Faults, Loaded, effective};
 use log::{Format, Level, Log};
+use remora_smol::Trust;
 
 /// `EX_USAGE` of sysexits.h: the command line is wrong.
 const USAGE: u8 = 64;
@@ -44,8 +45,8 @@ pub fn main() -> ExitCode {
         Ok(Command::Version) => print(&format!("{}\n", help::version())),
         Ok(Command::Check(options, flags)) => check::check(&options, &Over(flags, Environment)),
         Ok(Command::Explain(code)) => explain_code(code.as_deref()),
-        Ok(Command::Run(flags)) => match config::load(&Over(flags, Environment)) {
-            Ok(loaded) => start(&loaded),
+        Ok(Command::Run(flags)) => match config::load_with_trust(&Over(flags, Environment)) {
+            Ok((loaded, trust)) => start(&loaded, trust),
             Err(faults) => refuse(&faults),
         },
         Err(error) => misused(&error),
@@ -80,7 +81,7 @@ fn explain_code(code: Option<&str>) -> ExitCode {
     )
 }
 
-fn start(loaded: &Loaded) -> ExitCode {
+fn start(loaded: &Loaded, trust: Trust) -> ExitCode {
     let log = Log::new(loaded.level, loaded.format);
     let version = env!("CARGO_PKG_VERSION");
     log.line(Level::Info, "remora", &[("version", &version), ("target", &help::target()), ("tls", &help::TLS)]);
@@ -95,7 +96,7 @@ fn start(loaded: &Loaded) -> ExitCode {
             &[("code", &warning.page), ("name", &warning.name), ("detail", &warning.text)],
         );
     }
-    serve::serve(&loaded.config, about, log)
+    serve::serve(&loaded.config, trust, about, log)
 }
 
 fn refuse(faults: &Faults) -> ExitCode {

@@ -9,18 +9,11 @@ use remora_smol::{About, StartError, Stopped, Trust};
 
 use crate::journal::Journal;
 use crate::log::{Level, Log};
-use crate::{CONFIGURATION, termination};
+use crate::termination;
 
 /// Runs until a signal ends it. Exit code 0 then; 1 when it could not start; 128 and the signal's number when a second
 /// signal cut it off.
-pub(crate) fn serve(config: &Config, about: About, log: Log) -> ExitCode {
-    let trust = match Trust::load(&config.trust) {
-        Ok(trust) => trust,
-        Err(error) => {
-            let fix = "name a PEM file with the CA certificates to trust in SSL_CERT_FILE, or unset it";
-            return fail(log, CONFIGURATION, "no CA certificates", &error, fix);
-        }
-    };
+pub(crate) fn serve(config: &Config, trust: Trust, about: About, log: Log) -> ExitCode {
     if trust.unusable > 0 {
         log.line(Level::Warn, "CA certificates passed over", &[("count", &trust.unusable)]);
     }
@@ -28,16 +21,16 @@ pub(crate) fn serve(config: &Config, about: About, log: Log) -> ExitCode {
         Ok(stopped) => stop(log, stopped),
         Err(error @ StartError::Bind(..)) => {
             let fix = "free the port, or set LISTENING_PORT (or ADMIN_PORT) to another one";
-            fail(log, 1, "cannot listen on LISTENING_PORT or ADMIN_PORT", &error, fix)
+            fail(log, "cannot listen on LISTENING_PORT or ADMIN_PORT", &error, fix)
         }
-        Err(error) => fail(log, 1, "cannot start", &error, "see the error"),
+        Err(error) => fail(log, "cannot start", &error, "see the error"),
     }
 }
 
-fn fail(log: Log, code: u8, what: &str, error: &dyn Display, fix: &str) -> ExitCode {
+fn fail(log: Log, what: &str, error: &dyn Display, fix: &str) -> ExitCode {
     log.line(Level::Error, what, &[("err", error), ("fix", &fix)]);
     termination::leave(&format!("remora: {what}: {error}\n  fix: {fix}\n"));
-    ExitCode::from(code)
+    ExitCode::FAILURE
 }
 
 fn stop(log: Log, stopped: Stopped) -> ExitCode {

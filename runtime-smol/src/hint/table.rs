@@ -210,6 +210,10 @@ hints! {
     UNREACHABLE "unreachable" []
         "the host could not be reached"
         => "let this pod reach {authority}, or set HTTPS_PROXY";
+    /// The network of a proxy.
+    PROXY "proxy" []
+        "the proxy could not be reached, or opened no way to the host"
+        => "let this pod reach the proxy, correct HTTPS_PROXY, or name in NO_PROXY what is reached without it: {authority}";
     /// TLS.
     UNTRUSTED "untrusted-certificate" []
         "the host's certificate is not trusted; a proxy that opens TLS has a certificate authority of its own"

@@ -33,7 +33,10 @@ const ADDRESSES: usize = 4;
 const MAX_ANSWER: u64 = 64 * 1024;
 
 /// A client for one kind of endpoint.
-pub(super) struct Http(Agent);
+pub(super) struct Http {
+    agent: Agent,
+    proxy: Option<Proxy>,
+}
 
 /// An answer of any status.
 #[derive(Debug, Default)]
@@ -88,27 +91,32 @@ impl Http {
             .output_buffer_size(16 * 1024)
             .timeout_global(Some(TIMEOUT))
             .timeout_connect(Some(CONNECT_TIMEOUT))
-            .proxy(proxy)
+            .proxy(proxy.clone())
             .user_agent(concat!("remora/", env!("CARGO_PKG_VERSION")))
             .build();
-        Self(Agent::with_parts(config, DefaultConnector::new(), names))
+        Self { agent: Agent::with_parts(config, DefaultConnector::new(), names), proxy }
     }
 
     /// POSTs a form; `host` is the Host header.
     pub(super) fn post(&self, url: &str, host: &str, form: Pairs<'_>) -> Result<Answer, Failure> {
         let request =
-            self.0.post(url).header(http::header::HOST, host).header(http::header::ACCEPT, "application/json");
+            self.agent.post(url).header(http::header::HOST, host).header(http::header::ACCEPT, "application/json");
         let sent = request.send_form(form.iter().copied());
-        sent.and_then(receive).map_err(|error| failed(host, &error))
+        sent.and_then(receive).map_err(|error| failed(host, self.proxy_towards(url), &error))
     }
 
     /// GETs; `host` is the Host header.
     pub(super) fn get(&self, url: &str, host: &str, query: Pairs<'_>, fields: Pairs<'_>) -> Result<Answer, Failure> {
-        let mut request = self.0.get(url).query_pairs(query.iter().copied()).header(http::header::HOST, host);
+        let mut request = self.agent.get(url).query_pairs(query.iter().copied()).header(http::header::HOST, host);
         for &(name, value) in fields {
             request = request.header(name, value);
         }
-        request.call().and_then(receive).map_err(|error| failed(host, &error))
+        request.call().and_then(receive).map_err(|error| failed(host, self.proxy_towards(url), &error))
+    }
+
+    /// The proxy that a request goes through.
+    fn proxy_towards(&self, url: &str) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|proxy| url.parse().is_ok_and(|url| !proxy.is_no_proxy(&url)))
     }
 }
 
@@ -135,14 +143,16 @@ pub(super) fn pause(text: &str) -> Option<Duration> {
     Some(until.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-/// What a connection without an answer means.
-fn failed(host: &str, error: &ureq::Error) -> Failure {
+/// What a connection without an answer means. Through a proxy nothing else is connected to, and no other name is asked
+/// for.
+fn failed(host: &str, proxy: Option<&Proxy>, error: &ureq::Error) -> Failure {
     use ureq::Error::{ConnectProxyFailed, Io, Rustls, Timeout};
     let hint = match error {
         Rustls(_) => &hint::UNTRUSTED,
         // The handshake's own errors come as errors of the socket.
         Io(error) if error.kind() == io::ErrorKind::InvalidData => &hint::UNTRUSTED,
         ConnectProxyFailed(answer) if answer.contains("407") => &hint::PROXY_LOGIN,
+        _ if proxy.is_some() => &hint::PROXY,
         _ => &hint::UNREACHABLE,
     };
     let text = match error {
@@ -150,7 +160,8 @@ fn failed(host: &str, error: &ureq::Error) -> Failure {
         Timeout(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
         _ => error.to_string(),
     };
-    Failure::new(format!("{host}: {text}")).with_hint(hint)
+    let way = proxy.map(|proxy| format!(", through the proxy {}:{}", proxy.host(), proxy.port())).unwrap_or_default();
+    Failure::new(format!("{host}{way}: {text}")).with_hint(hint)
 }
 
 fn roots(trust: &Trust) -> RootCerts {
@@ -210,5 +221,22 @@ mod tests {
         for text in ["", "+5", "soon", "-1", "1.5"] {
             assert_eq!(pause(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_proxy_that_is_not_there_is_named() {
+        let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let ask = |no_proxy: &str| {
+            let proxy = config::Proxy { url: format!("http://{dead}"), no_proxy: Some(no_proxy.to_owned()) };
+            let http = Http::abroad(&Trust::default(), Some(&proxy)).unwrap();
+            http.get(&format!("https://{dead}/"), "entra.example", &[], &[]).unwrap_err()
+        };
+        let through = ask("");
+        let told = format!("entra.example, through the proxy {dead}: ");
+        assert!(through.message.starts_with(&told), "{}", through.message);
+        assert_eq!(through.hint, Some(&hint::PROXY));
+        let direct = ask("127.0.0.1");
+        assert!(direct.message.starts_with("entra.example: "), "{}", direct.message);
+        assert_eq!(direct.hint, Some(&hint::UNREACHABLE));
     }
 }

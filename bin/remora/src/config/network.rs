@@ -4,12 +4,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use remora_smol::config::{Proxy, TrustSource};
-use remora_smol::proxy;
+use remora_smol::{Trust, proxy};
 
-use super::fault::Reject;
+use super::fault::{Fault, Reject};
 use super::readable::first_byte;
 use super::reader::Reader;
 use super::settings::{HTTPS_PROXY, NO_PROXY, SSL_CERT_DIR, SSL_CERT_FILE};
+use super::source::Source;
 
 /// Reads the proxy, and says so where it is not for samples.
 pub(crate) fn proxy(reader: &mut Reader<'_>) -> Option<Proxy> {
@@ -49,6 +50,25 @@ pub(crate) fn trust(reader: &mut Reader<'_>) -> TrustSource {
     if file.is_none() && dir.is_none() { TrustSource::BuiltIn } else { TrustSource::Files { file, dir } }
 }
 
+/// The certificates themselves; none where the variables have faults already.
+pub(super) fn certificates(source: &dyn Source) -> Result<Trust, Fault> {
+    let mut reader = Reader::new(source);
+    let trust = trust(&mut reader);
+    if !reader.finish().0.is_empty() {
+        return Ok(Trust::default());
+    }
+    Trust::load(&trust).map_err(|error| {
+        let of_folder = matches!(&trust, TrustSource::Files { dir: Some(dir), .. } if dir == error.path());
+        let (setting, what) =
+            if of_folder { (&SSL_CERT_DIR, "folder of PEM files") } else { (&SSL_CERT_FILE, "PEM file") };
+        let path = error.path().display().to_string();
+        let told = error.to_string();
+        let wrong = told.strip_prefix(&format!("{path}: ")).unwrap_or(&told);
+        let fix = format!("name a {what} with the CA certificates to trust, or unset it for the built-in ones");
+        Fault::new(setting.name, Some(&path), Reject::new(format!("cannot be used: {wrong}"), fix))
+    })
+}
+
 fn readable_file(text: &str) -> Result<PathBuf, Reject> {
     let path = PathBuf::from(text);
     match first_byte(&path) {
@@ -71,6 +91,8 @@ fn unreadable(error: &std::io::Error, what: &str) -> Reject {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -107,5 +129,23 @@ mod tests {
         assert!(readable_file("/nowhere.pem").expect_err("no such file").wrong.contains("No such file"));
         assert!(readable_file(env!("CARGO_MANIFEST_DIR")).is_err());
         assert!(readable_folder(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).is_err());
+    }
+
+    #[test]
+    fn what_holds_no_certificate_is_a_fault_of_the_variable_that_names_it() {
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let fault = |variables: &[(&'static str, &str)]| {
+            let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
+            certificates(&variables.collect::<BTreeMap<_, _>>()).map(drop).map_err(|fault| fault.to_string())
+        };
+        let file = fault(&[("SSL_CERT_FILE", manifest)]).expect_err("no PEM in it");
+        assert!(file.starts_with(&format!("SSL_CERT_FILE={manifest}")), "{file}");
+        assert!(file.contains("cannot be used: no usable CA certificate in it"), "{file}");
+        assert!(file.contains("REMORA-CFG-07") && file.contains("name a PEM file"), "{file}");
+        let folder = fault(&[("SSL_CERT_DIR", env!("CARGO_MANIFEST_DIR"))]).expect_err("no PEM in it");
+        assert!(folder.starts_with("SSL_CERT_DIR=") && folder.contains("name a folder of PEM files"), "{folder}");
+        assert!(fault(&[]).is_ok());
+        // That it is not there is told where the variable is read.
+        assert!(fault(&[("SSL_CERT_FILE", "/nowhere.pem")]).is_ok());
     }
 }
