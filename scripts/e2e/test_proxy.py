@@ -47,7 +47,7 @@ class Proxy(Case):
         self.proxy.refuse_after(1, b"")
         answer, _ = self.post_with({"HTTPS_PROXY": self.proxy.url()})
         self.assert_answer(answer, 503, "the proxy closed the connection before it answered CONNECT")
-        self.assertIn(f"127.0.0.1:{self.proxy.port}", answer.text)
+        self.assertIn(f"the proxy 127.0.0.1:{self.proxy.port}, on the way to localhost:", answer.text)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""SIGTERM: open requests are finished, and a second signal waits for nothing."""
+"""SIGTERM and SIGHUP: open requests are finished, and a second signal waits for nothing."""
 
 import signal
 import unittest
+from contextlib import contextmanager
 
 import frames
 from case import Background, Case, alone
 from process import wait_for
+from remora import Remora
 from stack import Stack
 from web import fetch
 
@@ -38,6 +40,31 @@ class Shutdown(Case):
             self.assertEqual(answer.status // 100, 2, f"the open request: {answer}; {stack.where()}")
             self.assertEqual(stack.remora.process.wait(5), 0, f"exit status; {stack.where()}")
             self.assertEqual(stack.stored(), 1, f"samples stored; {stack.where()}")
+
+    def test_a_hangup_asks_for_the_same(self):
+        with Stack("hangup", prometheus=False) as stack:
+            request = self.with_an_open_request(stack, DELAY_MS)
+            stack.remora.process.signal(signal.SIGHUP)
+            answer = request.result()
+            self.assertEqual(answer.status // 100, 2, f"the open request: {answer}; {stack.where()}")
+            self.assertEqual(stack.remora.process.wait(5), 0, f"exit status; {stack.where()}")
+
+    def test_a_hangup_passes_by_what_was_started_with_nohup(self):
+        with Stack("nohup", prometheus=False) as stack:
+            stack.remora.stop()
+            env = stack.emulator.remora_environment()
+            with self.running(Remora(stack.folder.path, env, ("nohup",), log="nohup.log")) as remora:
+                remora.process.signal(signal.SIGHUP)
+                self.assertEqual(remora.post(frames.one_sample()).status // 100, 2, stack.where())
+                self.assertEqual(remora.stop(), 0)
+
+    @contextmanager
+    def running(self, remora):
+        """Started, and ended whatever happens."""
+        try:
+            yield remora.start()
+        finally:
+            remora.process.kill()
 
     def test_a_second_signal_ends_it_at_once(self):
         with Stack("second-signal", prometheus=False) as stack:

@@ -1,0 +1,53 @@
+"""The limits on open files, which systems set low for the sake of old programs."""
+
+import re
+import socket
+import unittest
+
+import frames
+from case import Case
+from process import wait_for
+from remora import Remora
+from stack import Stack
+
+# More than are allowed in the second test; what is not accepted finds room in the listener's queue.
+CONNECTIONS = 150
+
+
+class OpenFiles(Case):
+    """Remora under prlimit(1)."""
+
+    def start(self, stack, soft, hard, **environment):
+        """A second Remora, whose process may have so many files."""
+        env = {**stack.emulator.remora_environment(), **environment}
+        wrapper = ("prlimit", f"--nofile={soft}:{hard}")
+        remora = Remora(stack.folder.path, env, wrapper, log=f"{soft}-{hard}.log")
+        self.addCleanup(remora.process.kill)
+        return remora.start()
+
+    def connect(self, remora):
+        """Senders that say nothing; they are there until the test ends."""
+        for _ in range(CONNECTIONS):
+            sender = socket.create_connection(("127.0.0.1", remora.port), 5)
+            self.addCleanup(sender.close)
+
+    def test_what_is_allowed_is_used(self):
+        with Stack("files", prometheus=False) as stack:
+            remora = self.start(stack, 64, 2048, MAX_CONNECTIONS=str(2 * CONNECTIONS))
+            self.connect(remora)
+            metrics = remora.get("/metrics").text
+            self.assertEqual(re.search(r"^process_max_fds (\d+)", metrics, re.MULTILINE)[1], "2048")
+            self.assertEqual(remora.post(frames.one_sample()).status // 100, 2, stack.where())
+            self.assertNotIn("open files", remora.process.output())
+
+    def test_what_is_not_enough_is_told_with_what_repairs_it(self):
+        with Stack("few-files", prometheus=False) as stack:
+            remora = self.start(stack, 64, 128, MAX_CONNECTIONS=str(2 * CONNECTIONS))
+            self.assertRegex(remora.process.output(), 'msg="fewer open files are allowed.*limit=128 .*fix="raise the hard')
+            self.connect(remora)
+            failed = 'msg="accept failed" err="Too many open files.* fix="raise the hard limit'
+            wait_for("the line", lambda: re.search(failed, remora.process.output()), 10, process=remora.process)
+
+
+if __name__ == "__main__":
+    unittest.main()
