@@ -1,5 +1,6 @@
 """The alerts of scripts/deploy, under promtool."""
 
+import re
 import shutil
 import textwrap
 import unittest
@@ -10,6 +11,7 @@ from process import WorkFolder
 from promtool import promtool
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
+FAMILIES = DEPLOY.parents[1] / "core/src/forward/counters/families.rs"
 
 
 class Alerts(Case):
@@ -34,6 +36,19 @@ class Alerts(Case):
             if "- alert:" in line:
                 name = line.split()[-1]
                 self.assertIn(f"alertname: {name}\n        exp_alerts:\n          -", tests, f"{name} is never expected")
+
+    def test_each_status_that_loses_samples_is_told_and_each_reason_has_its_line(self):
+        families = FAMILIES.read_text()
+        codes = re.search(r"^codes!\((.*)\);$", families, re.MULTILINE)[1].split()
+        told = re.search(r'remora_requests_total\{code=~"(40.*?)"\}', self.rules)[1]
+        lost = [code for code in codes if re.fullmatch(told, code)]
+        # 408 is never answered, and on 429 senders send again.
+        self.assertEqual(lost, [code for code in codes if code[0] == "4" and code not in ("408", "429")])
+        runbook = (DEPLOY / "RUNBOOK.md").read_text()
+        page = runbook.split("### RemoraSamplesRefused\n", 1)[1].split("\n## ", 1)[0]
+        reasons = re.search(r"REJECTIONS: &\[&str\] = &\[(.*?)\];", families, re.DOTALL)[1]
+        for reason in re.findall(r'"(\w+)"', reasons):
+            self.assertIn(f"`{reason}`", page)
 
 
 if __name__ == "__main__":

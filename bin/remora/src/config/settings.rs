@@ -171,13 +171,13 @@ settings! {
         MAX_CONNECTIONS "COUNT" Value("256"),
             "Sender connections open at once.";
         MAX_IN_FLIGHT "COUNT" Value("64"),
-            "Requests forwarded at once.";
+            "Requests forwarded at once; others wait for their turn, within UPSTREAM_TIMEOUT.";
         THREADS "COUNT" Value("1"),
             "Threads that forward. The limits on the process are divided among them.";
     }
     Forwarding {
         UPSTREAM_TIMEOUT "DURATION" Value("25s"),
-            "Longest time for one forwarded request and its response.";
+            "Longest time for Azure's answer once a request is whole, the wait for a place in MAX_IN_FLIGHT included.";
         REFUSAL_HOLD "DURATION" Value("30m"),
             "How long a 4xx that is no verdict on the data, such as 403, is told as 503, from start or last success.";
         RATE_LIMIT_STATUS "STATUS" Value("503"),
@@ -193,9 +193,9 @@ settings! {
         NO_PROXY "HOST,…" Unset("none"),
             "Hosts and domains reached without the proxy, ports ignored. no_proxy counts too.";
         SSL_CERT_FILE "PATH" Unset("built-in roots"),
-            "PEM file of certificate authorities in place of the built-in ones.";
+            "PEM file of certificate authorities in place of the built-in ones; read at the start only.";
         SSL_CERT_DIR "PATH" Unset("built-in roots"),
-            "Folder of PEM files in place of the built-in ones.";
+            "Folder of PEM files in place of the built-in ones; read at the start only.";
     }
     Logging {
         LOG_LEVEL "LEVEL" Value("info"),
