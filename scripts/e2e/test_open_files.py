@@ -45,7 +45,7 @@ class OpenFiles(Case):
             remora = self.start(stack, 64, 128, MAX_CONNECTIONS=str(2 * CONNECTIONS))
             self.assertRegex(remora.process.output(), 'msg="fewer open files are allowed.*limit=128 .*fix="raise the hard')
             self.connect(remora)
-            failed = 'msg="accept failed" err="Too many open files.* fix="raise the hard limit'
+            failed = 'msg="accept failed" err=.*os error 24.* fix="raise the hard limit'
             wait_for("the line", lambda: re.search(failed, remora.process.output()), 10, process=remora.process)
 
 

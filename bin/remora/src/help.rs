@@ -43,7 +43,7 @@ Other flags:
   -V, --version    print the version and exit
 
 Endpoints: POST /api/v1/write, GET /health, /ready, /metrics, /status.
-Exit codes: 0 after SIGTERM or SIGINT, 130 or 143 when a second SIGINT or SIGTERM cut it off, 1 failure while running,
+Exit codes: 0 after SIGTERM, SIGINT or SIGHUP, 143, 130 or 129 when a second one cut it off, 1 failure while running,
 64 wrong usage, 78 wrong configuration.
 
 Examples:

@@ -77,7 +77,7 @@ impl Topic {
         match self {
             Self::Token => "token exchange failed",
             Self::Request => "request not accepted",
-            Self::Lost => "request refused by Azure, and told as that: senders drop its samples",
+            Self::Lost => "request not accepted by Azure for good: senders drop its samples",
             Self::TooOld => "samples older than 20 minutes, which Azure takes no longer",
             Self::Crowded => "connection turned away, raise MAX_CONNECTIONS",
             Self::Accept => "accept failed",

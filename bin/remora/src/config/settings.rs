@@ -171,7 +171,7 @@ settings! {
         MAX_CONNECTIONS "COUNT" Value("256"),
             "Sender connections open at once.";
         MAX_IN_FLIGHT "COUNT" Value("64"),
-            "Requests forwarded at once; others wait for their turn, within UPSTREAM_TIMEOUT.";
+            "Requests forwarded at once; others wait for their turn, for half of UPSTREAM_TIMEOUT at most.";
         THREADS "COUNT" Value("1"),
             "Threads that forward. The limits on the process are divided among them.";
     }
