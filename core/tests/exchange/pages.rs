@@ -140,3 +140,15 @@ fn pages_and_writes_on_one_connection_keep_their_order() {
     bench.deliver(PAGE);
     assert_eq!(bench.answers().iter().map(Message::status).collect::<Vec<_>>(), [200, 204, 200]);
 }
+
+#[test]
+fn the_index_lists_writes_to_those_who_may_write() {
+    for (peer, writes) in [(Peer::Loopback, 1), (Peer::Allowed, 1), (Peer::Watcher, 0), (Peer::Foreign, 0)] {
+        let mut bench = Bench::with(POLICY, peer);
+        bench.send(&get("/"));
+        let told = bench.answer();
+        let lines = told.text().lines().filter(|line| line.starts_with("POST /api/v1/write")).count();
+        assert_eq!((told.status(), lines), (200, writes), "{peer:?}");
+        assert_eq!(told.text().lines().filter(|line| line.starts_with("GET /")).count(), 4);
+    }
+}
