@@ -60,6 +60,8 @@ pub(crate) struct Faults {
     pub(crate) faults: Vec<Fault>,
     /// How to report them.
     pub(crate) format: Format,
+    /// Whether the identity is the one whose variables the webhook sets.
+    pub(crate) is_workload: bool,
 }
 
 impl fmt::Display for Faults {
@@ -77,12 +79,13 @@ pub(crate) fn load(source: &dyn Source) -> Result<Loaded, Faults> {
     let cloud = reader.value(&settings::CLOUD, Cloud::parse);
     let cluster = reader.given(&settings::CLUSTER);
     let config = read(&mut reader, cloud);
+    let is_workload = identity::is_workload(&reader);
     let (faults, warnings) = reader.finish();
     match (config, cloud) {
         (Some(config), Some(cloud)) if faults.is_empty() => {
             Ok(Loaded { config, level, format, cloud, cluster, warnings })
         }
-        _ => Err(Faults { faults, format }),
+        _ => Err(Faults { faults, format, is_workload }),
     }
 }
 

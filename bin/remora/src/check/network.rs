@@ -148,7 +148,10 @@ mod tests {
     fn hosts_that_fail_alike_are_all_named_in_the_repair() {
         let findings = ["a", "b"].map(|host| Finding::new(host).repaired(format!("allow {host}\nkubectl get x")));
         let finding = together(findings.to_vec());
-        assert_eq!((finding.seen.as_str(), finding.repair.as_deref()), ("a; b", Some("allow a\nallow b\nkubectl get x")));
+        assert_eq!(
+            (finding.seen.as_str(), finding.repair.as_deref()),
+            ("a; b", Some("allow a\nallow b\nkubectl get x"))
+        );
         assert_eq!(together(vec![Finding::new("a"), Finding::new("a")]).repair, None);
     }
 

@@ -99,7 +99,7 @@ fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
     let is_lost = (400..500).contains(&status) && status != 429;
     if is_lost {
         let lost = format!("A sender gives up what is answered {status}: these samples are lost.");
-        finding.why = Some(page.map_or_else(|| lost.clone(), |page| format!("{lost} {}", page.why)));
+        finding = finding.because(page.map_or_else(|| lost.clone(), |page| format!("{lost} {}", page.why)));
     }
     match page {
         Some(page) if page == &pages::RBAC_03 => Outcome::Warn(finding.on(page)),
@@ -229,7 +229,10 @@ mod tests {
             let Outcome::Fail(finding) = refused(400, azure, answer) else { panic!("{answer}") };
             let (why, repair) = (finding.why.unwrap(), finding.repair.unwrap());
             assert!(finding.page.is_none() && why.ends_with("these samples are lost."), "{why}");
-            assert!(repair.contains("writeRelabelConfigs") && !repair.contains("remote_write for this port"), "{repair}");
+            assert!(
+                repair.contains("writeRelabelConfigs") && !repair.contains("remote_write for this port"),
+                "{repair}"
+            );
         }
         assert!(matches!(refused(502, Some(302), "remora: Azure answered 302"), Outcome::Fail(_)));
         assert!(matches!(refused(503, None, "remora: over capacity, try again"), Outcome::Warn(_)));

@@ -139,7 +139,8 @@ impl Route {
             return Finding::new(format!("{host}: {error}"));
         }
         let seen = format!("the proxy {host}: {error}");
-        let repair = format!("correct HTTPS_PROXY, whose host is {host}, or see whether the cluster's DNS knows that name");
+        let repair =
+            format!("correct HTTPS_PROXY, whose host is {host}, or see whether the cluster's DNS knows that name");
         Finding::new(seen).repaired(format!("{repair}; {AROUND}\n{}", NET_01.commands()))
     }
 
@@ -239,7 +240,10 @@ mod tests {
         assert!(repair(&finding).starts_with("let the proxy at 10.1.2.3 take connections from the pod on TCP 3128"));
         assert!(repair(&finding).contains("correct HTTPS_PROXY") && !repair(&finding).contains("set HTTPS_PROXY"));
         let finding = refused(None);
-        assert!(repair(&finding).starts_with("allow TCP 443 from the pod to login.microsoftonline.com, or set HTTPS_PROXY\n"));
+        assert!(
+            repair(&finding)
+                .starts_with("allow TCP 443 from the pod to login.microsoftonline.com, or set HTTPS_PROXY\n")
+        );
     }
 
     fn unused_port() -> u16 {
