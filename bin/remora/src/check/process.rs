@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
+use remora_core::forward::reply;
 use remora_smol::probe::Link;
 use serde_json::Value;
 
@@ -18,6 +19,9 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// How long ago a success counts. Prometheus sends every few seconds.
 const RECENT: Duration = Duration::from_secs(300);
+
+/// What the sidecar's own answers begin with.
+const OURS: &str = "remora: ";
 
 /// LIVE-01.
 pub(super) fn listens(cx: &mut Context<'_>) -> Checked {
@@ -94,8 +98,13 @@ fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
     let status = number("status").unwrap_or_default();
     let answer = failure.get("answer").and_then(Value::as_str).unwrap_or_default().trim();
     let ago = age.map(|age| format!(", {} ago,", span(age))).unwrap_or_default();
-    let page = named(answer);
-    let mut finding = Finding::new(format!("the last write{ago} was answered {status}: {answer}"));
+    let azure_status = number("azure_status").and_then(|status| u16::try_from(status).ok());
+    let (page, whose) = match answer.strip_prefix(OURS) {
+        Some(answer) => (named(answer), ""),
+        // Passed on as Azure gave it, without a code.
+        None => (azure_status.and_then(|status| pages::find(reply::code(status))), " by Azure"),
+    };
+    let mut finding = Finding::new(format!("the last write{ago} was answered {status}{whose}: {answer}"));
     let is_lost = (400..500).contains(&status) && status != 429;
     if is_lost {
         let lost = format!("A sender gives up what is answered {status}: these samples are lost.");
@@ -106,7 +115,7 @@ fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
         Some(page) => Outcome::Fail(finding.on(page)),
         None => {
             finding.repair = Some(format!("{}\n{}", advice(is_lost), pages::LIVE_03.commands()));
-            let passes = number("azure_status").is_none() && status >= 500;
+            let passes = azure_status.is_none() && status >= 500;
             if passes { Outcome::Warn(finding) } else { Outcome::Fail(finding) }
         }
     }
@@ -115,13 +124,13 @@ fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
 /// What to do about an answer without a code.
 const fn advice(is_lost: bool) -> &'static str {
     if is_lost {
-        "correct what the answer names, or keep it from being sent (writeRelabelConfigs); see what else was answered so"
+        "correct what the answer names, or keep it from being sent (writeRelabelConfigs); the logs say how often that happens"
     } else {
         "do what the answer says; the sender tries again by itself"
     }
 }
 
-/// The page whose code stands in an answer. Ours comes before anything that Azure said.
+/// The page whose code stands in an answer of ours. It comes before anything that Azure said.
 fn named(answer: &str) -> Option<&'static Page> {
     let (_, rest) = answer.split_once(&format!("[{PREFIX}"))?;
     pages::find(rest.split_once(']')?.0)
@@ -206,16 +215,22 @@ mod tests {
     fn a_refusal_fails_and_is_repaired_by_the_page_that_its_code_names() {
         for (status, azure, code, page) in [
             (503, Some(403), "REMORA-RBAC-01", &pages::RBAC_01),
-            (403, Some(403), "REMORA-RBAC-01", &pages::RBAC_01),
             (503, Some(404), "REMORA-RBAC-02", &pages::RBAC_02),
-            (500, Some(500), "REMORA-RBAC-05", &pages::RBAC_05),
             (503, None, "REMORA-NET-02", &pages::NET_02),
         ] {
             let answer = format!("remora: Azure answered so [{code}]: not [REMORA-TOK-10]\n");
             let Outcome::Fail(finding) = refused(status, azure, &answer) else { panic!("{status} {code}") };
             assert_eq!((finding.page, finding.repair), (Some(page), None), "{status} {code}");
             assert_eq!(finding.seen, format!("the last write, 30s ago, was answered {status}: {}", answer.trim()));
-            assert_eq!(finding.why.is_some_and(|why| why.contains("lost")), status == 403, "{status} {code}");
+            assert_eq!(finding.why, None);
+        }
+        // What is passed on as it is has a status alone.
+        for (status, page, is_lost) in [(403, &pages::RBAC_01, true), (500, &pages::RBAC_05, false)] {
+            let Outcome::Fail(finding) = refused(status, Some(status), "see [REMORA-TOK-10]") else {
+                panic!("{status}")
+            };
+            assert_eq!((finding.page, finding.why.is_some_and(|why| why.contains("lost"))), (Some(page), is_lost));
+            assert!(finding.seen.contains(" by Azure: "), "{}", finding.seen);
         }
         let Outcome::Warn(throttled) = refused(503, Some(429), "remora: Azure answered 429 [REMORA-RBAC-03]") else {
             panic!("throttling is a failure")
@@ -225,7 +240,7 @@ mod tests {
 
     #[test]
     fn what_loses_samples_says_so_and_what_passes_is_no_failure() {
-        for (azure, answer) in [(Some(400), "remora: Azure answered 400: no"), (None, "remora: not forwarded: no")] {
+        for (azure, answer) in [(Some(400), "no"), (None, "remora: not forwarded: no")] {
             let Outcome::Fail(finding) = refused(400, azure, answer) else { panic!("{answer}") };
             let (why, repair) = (finding.why.unwrap(), finding.repair.unwrap());
             assert!(finding.page.is_none() && why.ends_with("these samples are lost."), "{why}");

@@ -86,7 +86,7 @@ impl Route {
             // What is spoken inside the proxy's own TLS is tried by the token exchange alone.
             Some(hop) if hop.secure => Ok(format!("{told} answers")),
             Some(hop) => {
-                tunnel(&mut link, hop, &self.to).map_err(|seen| self.untunnelled(&format!("{told}: {seen}")))?;
+                tunnel(&mut link, hop, &self.to).map_err(|refused| self.untunnelled(&told, &refused))?;
                 self.link = Some(link);
                 Ok(format!("{told} opens a tunnel to {}", self.to.authority()))
             }
@@ -147,32 +147,52 @@ impl Route {
     fn unconnected(&self, seen: &str) -> Finding {
         let (host, port) = self.next();
         let repair = if self.hop.is_none() {
-            format!("allow TCP {port} from the pod to {host}, or set HTTPS_PROXY")
+            format!("allow TCP from the pod to {host}:{port}, or set HTTPS_PROXY")
         } else {
-            let proxy = format!("let the proxy at {host} take connections from the pod on TCP {port}");
-            format!("{proxy}, or correct HTTPS_PROXY; {AROUND}")
+            let proxy = format!("let the proxy at {host}:{port} take connections from the pod, or correct HTTPS_PROXY");
+            format!("{proxy}; {AROUND}")
         };
         Finding::new(seen).repaired(format!("{repair}\n{}", NET_02.commands()))
     }
 
-    fn untunnelled(&self, seen: &str) -> Finding {
-        let repair = format!("let the proxy connect to {}", self.to.authority());
-        Finding::new(seen).repaired(format!("{repair}\n{AROUND}"))
+    /// The proxy opens no tunnel.
+    fn untunnelled(&self, told: &str, refused: &Untunnelled) -> Finding {
+        let (target, host) = (self.to.host_and_port(), self.to.host());
+        let (seen, repair) = match refused {
+            Untunnelled::Broken(error) => (error.clone(), format!("see whether that is an HTTP proxy; {AROUND}")),
+            Untunnelled::Status(407) => (
+                format!("wants a login before it connects to {target} (407)"),
+                format!("set HTTPS_PROXY=http://<user>:<password>@{}:{}", self.next().0, self.next().1),
+            ),
+            Untunnelled::Status(status) => (
+                format!("refuses to connect to {target} ({status})"),
+                format!("let the proxy connect to {target}, or name {host} in NO_PROXY if it can be reached directly"),
+            ),
+        };
+        Finding::new(format!("{told}: {seen}")).repaired(repair)
     }
 }
 
+/// Why a proxy opens no tunnel.
+enum Untunnelled {
+    /// What it said is not an answer of a proxy.
+    Broken(String),
+    /// It does not want to.
+    Status(u16),
+}
+
 /// Asks a proxy for a tunnel (RFC 9110 §9.3.6).
-fn tunnel(link: &mut Link, hop: &Hop, to: &Endpoint) -> Result<(), String> {
+fn tunnel(link: &mut Link, hop: &Hop, to: &Endpoint) -> Result<(), Untunnelled> {
     let target = to.host_and_port();
     let credentials = hop.credentials.as_ref().map(|credentials| credentials.as_bytes());
     let mut request = Zeroizing::new([0; 4096]);
-    let length = encode_connect(&target, credentials, &mut request[..]).map_err(|error| error.to_string())?;
+    let encoded = encode_connect(&target, credentials, &mut request[..]);
+    let length = encoded.map_err(|error| Untunnelled::Broken(error.to_string()))?;
     let request = request.get(..length).unwrap_or_default();
-    let status = link.send(request).and_then(|()| http::status(link)).map_err(|error| error.to_string())?;
-    match status {
+    let answered = link.send(request).and_then(|()| http::status(link));
+    match answered.map_err(|error| Untunnelled::Broken(error.to_string()))? {
         200..=299 => Ok(()),
-        407 => Err(format!("wants a login before it connects to {target} (407); put it into HTTPS_PROXY")),
-        status => Err(format!("refuses to connect to {target} ({status})")),
+        status => Err(Untunnelled::Status(status)),
     }
 }
 
@@ -237,13 +257,26 @@ mod tests {
             route.connect().expect_err("nobody listens")
         };
         let finding = refused(Some("http://10.1.2.3:3128"));
-        assert!(repair(&finding).starts_with("let the proxy at 10.1.2.3 take connections from the pod on TCP 3128"));
+        assert!(repair(&finding).starts_with("let the proxy at 10.1.2.3:3128 take connections from the pod"));
         assert!(repair(&finding).contains("correct HTTPS_PROXY") && !repair(&finding).contains("set HTTPS_PROXY"));
         let finding = refused(None);
         assert!(
             repair(&finding)
-                .starts_with("allow TCP 443 from the pod to login.microsoftonline.com, or set HTTPS_PROXY\n")
+                .starts_with("allow TCP from the pod to login.microsoftonline.com:443, or set HTTPS_PROXY\n")
         );
+    }
+
+    #[test]
+    fn a_proxy_that_opens_no_tunnel_is_repaired_by_its_answer() {
+        let route = route(Some("http://10.1.2.3:3128"));
+        for (refused, seen, repaired) in [
+            (Untunnelled::Status(403), "(403)", "let the proxy connect to login.microsoftonline.com:443, or name"),
+            (Untunnelled::Status(407), "wants a login", "set HTTPS_PROXY=http://<user>:<password>@10.1.2.3:3128"),
+            (Untunnelled::Broken("no".to_owned()), "the proxy: no", "see whether that is an HTTP proxy"),
+        ] {
+            let finding = route.untunnelled("the proxy", &refused);
+            assert!(finding.seen.contains(seen) && repair(&finding).starts_with(repaired), "{finding:?}");
+        }
     }
 
     fn unused_port() -> u16 {
