@@ -60,8 +60,6 @@ pub(crate) struct Faults {
     pub(crate) faults: Vec<Fault>,
     /// How to report them.
     pub(crate) format: Format,
-    /// Whether the identity is the one whose variables the webhook sets.
-    pub(crate) is_workload: bool,
 }
 
 impl fmt::Display for Faults {
@@ -79,14 +77,18 @@ pub(crate) fn load(source: &dyn Source) -> Result<Loaded, Faults> {
     let cloud = reader.value(&settings::CLOUD, Cloud::parse);
     let cluster = reader.given(&settings::CLUSTER);
     let config = read(&mut reader, cloud);
-    let is_workload = identity::is_workload(&reader);
     let (faults, warnings) = reader.finish();
     match (config, cloud) {
         (Some(config), Some(cloud)) if faults.is_empty() => {
             Ok(Loaded { config, level, format, cloud, cluster, warnings })
         }
-        _ => Err(Faults { faults, format, is_workload }),
+        _ => Err(Faults { faults, format }),
     }
+}
+
+/// Whether the identity is the one whose variables the webhook sets. All others are set by hand or by their platform.
+pub(crate) fn is_workload(source: &dyn Source) -> bool {
+    identity::is_workload(&Reader::new(source))
 }
 
 /// Reads every part before it gives up on one, so that no fault hides another.

@@ -2,7 +2,7 @@
 //! oddities are sorted by page here, and what only Azure would refuse is added.
 
 use remora_smol::Trust;
-use remora_smol::config::{Identity, TrustSource};
+use remora_smol::config::TrustSource;
 use remora_smol::endpoint::Endpoint;
 
 use super::context::{Checked, Context};
@@ -26,28 +26,28 @@ const UNUSED: [&str; 2] = [
 
 /// The faults and oddities of `page`, if there are any.
 pub(super) fn faultless(cx: &Context<'_>, page: &'static Page) -> Result<(), Outcome> {
+    let by_hand = is_by_hand(page, cx.is_workload);
     match &cx.loaded {
-        Ok(loaded) => warning(loaded, page).map_or(Ok(()), |finding| Err(Outcome::Warn(finding))),
-        Err(faults) => fault(faults, page).map_or(Ok(()), |finding| Err(Outcome::Fail(finding))),
+        Ok(loaded) => warning(loaded, page, by_hand).map_or(Ok(()), |finding| Err(Outcome::Warn(finding))),
+        Err(faults) => fault(faults, page, by_hand).map_or(Ok(()), |finding| Err(Outcome::Fail(finding))),
     }
 }
 
-fn warning(loaded: &Loaded, page: &'static Page) -> Option<Finding> {
+fn warning(loaded: &Loaded, page: &'static Page, by_hand: bool) -> Option<Finding> {
     let seen = loaded.warnings.iter().filter(|warning| warning.page == page);
     let seen: Vec<_> = seen.map(|warning| format!("{} {}", warning.name, warning.text)).collect();
-    let is_workload = matches!(loaded.config.identity, Identity::Workload(_));
     let finding = (!seen.is_empty()).then(|| Finding::new(seen.join("; ")))?;
-    Some(if is_by_hand(page, is_workload) { finding.because(UNUSED[0]).repaired(UNUSED[1]) } else { finding })
+    Some(if by_hand { finding.because(UNUSED[0]).repaired(UNUSED[1]) } else { finding })
 }
 
-fn fault(faults: &Faults, page: &'static Page) -> Option<Finding> {
+fn fault(faults: &Faults, page: &'static Page, by_hand: bool) -> Option<Finding> {
     let own: Vec<_> = faults.faults.iter().filter(|fault| fault.page() == page).collect();
     if own.is_empty() {
         return None;
     }
     let seen: Vec<_> = own.iter().map(|fault| fault.seen()).collect();
     let mut repair: Vec<&str> = own.iter().flat_map(|fault| fault.reject.fix.lines()).collect();
-    if is_by_hand(page, faults.is_workload) {
+    if by_hand {
         return Some(Finding::new(seen.join("; ")).repaired(repair.join("\n")).because(BY_HAND));
     }
     let commands: Vec<_> = page.repair.lines().filter(|line| is_command(line) && !repair.contains(line)).collect();
@@ -159,17 +159,16 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config;
+    use crate::check::Options;
 
     /// What is found about `page` with these variables.
     fn found(page: &'static Page, variables: &[(&str, &str)]) -> Finding {
         let source: BTreeMap<String, String> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let found = match config::load(&source) {
-            Ok(loaded) => warning(&loaded, page),
-            Err(faults) => fault(&faults, page),
-        };
-        found.unwrap_or_else(|| panic!("nothing about {page}"))
+        match faultless(&Context::new(&Options::default(), &source), page) {
+            Err(Outcome::Warn(finding) | Outcome::Fail(finding)) => finding,
+            _ => panic!("nothing about {page}"),
+        }
     }
 
     #[test]

@@ -64,7 +64,7 @@ fn each(
         }
     }
     if !findings.is_empty() {
-        return Err(Outcome::Fail(together(findings)));
+        return Err(Outcome::Fail(together(&findings)));
     }
     match cx.routes.iter().find_map(|route| route.blocked) {
         Some(page) if notes.is_empty() => Err(Outcome::Needs(page)),
@@ -76,7 +76,7 @@ fn each(
 }
 
 /// One finding of several: what each of them asks for, and the commands of all.
-fn together(findings: Vec<Finding>) -> Finding {
+fn together(findings: &[Finding]) -> Finding {
     let mut seen: Vec<_> = findings.iter().map(|finding| finding.seen.clone()).collect();
     seen.dedup();
     let (mut prose, mut commands) = (Vec::new(), Vec::new());
@@ -147,12 +147,12 @@ mod tests {
     #[test]
     fn hosts_that_fail_alike_are_all_named_in_the_repair() {
         let findings = ["a", "b"].map(|host| Finding::new(host).repaired(format!("allow {host}\nkubectl get x")));
-        let finding = together(findings.to_vec());
+        let finding = together(&findings);
         assert_eq!(
             (finding.seen.as_str(), finding.repair.as_deref()),
             ("a; b", Some("allow a\nallow b\nkubectl get x"))
         );
-        assert_eq!(together(vec![Finding::new("a"), Finding::new("a")]).repair, None);
+        assert_eq!(together(&[Finding::new("a"), Finding::new("a")]).repair, None);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Iden
     }
 }
 
-/// Whether it is the one whose variables the webhook sets. All others are set by hand or by their platform.
+/// Whether the kind of identity is the webhook's.
 pub(crate) fn is_workload(reader: &Reader<'_>) -> bool {
     reader.given(&IDENTITY_TYPE).is_none_or(|text| kind(&text) == Ok(Kind::Workload))
 }
