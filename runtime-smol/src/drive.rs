@@ -80,8 +80,6 @@ impl Connection {
         let mut passes = 0;
         while !self.exchange.is_done() {
             while let Some(event) = self.exchange.poll_event() {
-                // What follows may wait, and those who wait are open, too.
-                self.note_open(self.exchange.is_open());
                 self.handle(event).await;
             }
             self.note_open(self.exchange.is_open());
@@ -123,6 +121,8 @@ impl Connection {
     async fn handle(&mut self, event: Event) {
         match event {
             Event::Reserve(bytes) => {
+                // Those who wait for room are open, too.
+                self.note_open(true);
                 let reserve = self.body.reserve(bytes, self.exchange.head_length());
                 let in_time = within(self.hub, &self.exchange, reserve).await;
                 self.look_at_clock();

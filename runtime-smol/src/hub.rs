@@ -199,10 +199,10 @@ impl Hub {
 
     /// Takes note of a change of the token.
     pub(crate) fn learn(&self, known: Known) {
-        if known.is_fresh() {
-            self.gateway.token_granted();
-        }
         self.tokens.learn(known);
+        if let Some(until) = self.tokens.expires() {
+            self.gateway.token_granted(until);
+        }
     }
 
     /// Takes note of an answer. `peer` finds out who was told.

@@ -35,13 +35,6 @@ pub(crate) struct Known {
     failure: Option<Failure>,
 }
 
-impl Known {
-    /// Whether the last exchange went well.
-    pub(crate) const fn is_fresh(&self) -> bool {
-        self.failure.is_none()
-    }
-}
-
 /// Azure refused a token: what is known once it has been replaced, or will not be now, is the answer.
 pub(crate) struct Rejection {
     grant: GrantId,
@@ -93,6 +86,7 @@ impl Tokens {
     pub(crate) fn cause(&self) -> String {
         match &*self.failure.borrow() {
             Some(failure) => failure.to_string(),
+            None if self.expires().is_some() => "the token has expired, and another one is on its way".to_owned(),
             None => "the first token is on its way".to_owned(),
         }
     }

@@ -58,6 +58,11 @@ class Checked(Case):
         whole = {**self.complete, "LISTENING_PORT": str(self.sidecar.port), "HOSTNAME": "prometheus-0", **changes}
         return {name: value for name, value in whole.items() if value is not None}
 
+    def of_identity(self, identity, **changes):
+        """What makes the pod's environment that of another kind of identity, and other values over it."""
+        environment = self.emulator.remora_environment(identity)
+        return {**dict.fromkeys(name for name in self.complete if name not in environment), **environment, **changes}
+
     def check(self, *flags, wrapper=(), **changes):
         """(exit status, standard output) of `remora check`."""
         # No Prometheus is meant to be found by chance.

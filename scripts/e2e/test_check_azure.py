@@ -11,15 +11,25 @@ from namespaces import unshare
 from process import free_port
 
 
+def without_network():
+    """The words to put before a program that is to see loopback alone."""
+    return [*unshare("--net"), "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
+
+
 class Network(Checked):
     """The way there."""
 
     @beside
     @slow
     def test_dns_dead(self):
-        inside = ["sh", "-c", 'ip link set lo up && exec "$0" "$@"']
         how = {"INGESTION_URL": f"{HOST}.com{PATH}", "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/"}
-        self.assert_cause("NET-01", "--skip", "running-process", wrapper=[*unshare("--net"), *inside], **how)
+        self.assert_cause("NET-01", "--skip", "running-process", wrapper=without_network(), **how)
+
+    @beside
+    @slow
+    def test_proxy_without_an_address(self):
+        how = {"HTTPS_PROXY": "http://squid.corp.example:3128", "wrapper": without_network()}
+        self.assert_cause("NET-01", "--skip", "running-process", words=["nslookup squid.corp.example"], **how)
 
     def test_nobody_at_the_token_endpoint(self):
         self.emulator.ask("/endpoints/token/stop")
@@ -128,6 +138,21 @@ class TokenExchange(Checked):
         """The emulated cluster's."""
         ports = json.loads((self.folder.path / "azure/settings.json").read_text())["ports"]
         return f"https://localhost:{ports['issuer']}/"
+
+
+class ManagedIdentity(Checked):
+    """What the endpoints of machines and platforms say."""
+
+    def test_app_service_with_another_header(self):
+        how = self.of_identity("app-service", IDENTITY_HEADER="7e57")
+        self.assert_cause("TOK-10", words=["IDENTITY_HEADER to the platform"], **how)
+
+    def test_nobody_in_the_place_of_the_metadata_service(self):
+        how = self.of_identity("imds-system", AZURE_POD_IDENTITY_AUTHORITY_HOST=f"http://127.0.0.1:{free_port()}")
+        self.assert_cause("TOK-10", words=["let this pod reach 127.0.0.1:"], **how)
+
+    def test_arc_without_the_machines_keys(self):
+        self.assert_cause("TOK-10", words=["mount the machine's /var/opt/azcmagent/tokens"], **self.of_identity("arc"))
 
 
 class Role(Checked):

@@ -79,6 +79,16 @@ class Environment(Checked):
     def test_tenant_that_is_none(self):
         self.assert_cause("ENV-03", AZURE_TENANT_ID="common")
 
+    def test_machine_whose_identity_is_not_named(self):
+        self.assert_cause("ENV-02", **self.of_identity("imds-user", AZURE_CLIENT_ID=None))
+
+    def test_application_without_a_tenant(self):
+        self.assert_cause("ENV-03", **self.of_identity("secret", AZURE_TENANT_ID=None))
+
+    def test_id_that_the_identity_does_not_use(self):
+        how = self.of_identity("imds-system", AZURE_CLIENT_ID=self.complete["AZURE_CLIENT_ID"])
+        self.assert_warned("ENV-02", "--pre", **how)
+
 
 class ProjectedToken(Checked):
     """The token in the pod."""

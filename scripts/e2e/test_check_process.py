@@ -3,6 +3,7 @@
 import time
 import unittest
 
+import frames
 from answering import Answering
 from case import slow
 from checked import Checked
@@ -10,6 +11,9 @@ from process import Failure, free_port, wait_for
 from prometheus import Prometheus
 from remora import Remora
 from stack import Stack
+
+# Of an access token, in seconds.
+LONG_LIFE = 86_399
 
 
 class Process(Checked):
@@ -36,6 +40,44 @@ class Process(Checked):
         self.assert_cause("LIVE-02", LISTENING_PORT=str(sidecar.port))
 
     @slow
+    def test_sidecar_whose_token_has_expired(self):
+        self.with_token_life(4)
+        sidecar = self.another_sidecar("expired.log")
+        # It keeps to that, also when Entra would answer again.
+        self.with_fault("token", status=429, headers={"Retry-After": "600"})
+        wait_for("the token to expire", lambda: sidecar.get("/ready").text.startswith("degraded: "), 30, 0.2)
+        self.assert_answer(sidecar.get("/ready"), 200, "degraded")
+        self.assertEqual(sidecar.get("/status").json()["readiness"], "degraded")
+        self.emulator.ask("/faults", method="DELETE")
+        self.with_token_life(LONG_LIFE)
+        self.assert_cause("LIVE-02", LISTENING_PORT=str(sidecar.port), words=["too many requests for tokens"])
+
+    def test_sidecar_whose_writes_azure_refuses(self):
+        sidecar = self.another_sidecar("refused.log")
+        self.emulator.ask("/roles/revoke")
+        self.assert_answer(sidecar.post(frames.one_sample()), 503, "REMORA-RBAC-01")
+        how = {"LISTENING_PORT": str(sidecar.port)}
+        self.assert_cause("RBAC-01", words=["Azure answered 403", "az role assignment create"], **how)
+        self.assertIn("[skip] REMORA-LIVE-03", self.check("--write", **how)[1])
+
+    def test_sidecar_whose_samples_azure_does_not_take(self):
+        sidecar = self.another_sidecar("lost.log")
+        self.with_fault("ingest", status=400, body="a label is too long")
+        self.assert_answer(sidecar.post(frames.one_sample()), 400, "a label is too long")
+        self.assert_cause("LIVE-03", LISTENING_PORT=str(sidecar.port), words=["these samples are lost"])
+
+    def with_token_life(self, seconds):
+        """Access tokens live so long."""
+        self.addCleanup(self.emulator.ask, "/settings", {"token_life_s": LONG_LIFE})
+        self.emulator.ask("/settings", {"token_life_s": seconds})
+
+    def another_sidecar(self, log):
+        """A sidecar that is this test's alone."""
+        sidecar = Remora(self.folder.path, self.complete, log=log).start()
+        self.addCleanup(sidecar.process.kill)
+        return sidecar
+
+    @slow
     def test_a_sidecar_that_delivers_and_one_that_is_refused(self):
         with Stack("check-delivery") as stack:
             stack.scrape_all()
@@ -46,8 +88,9 @@ class Process(Checked):
             self.assertRegex(text, r"\[ok\]   REMORA-LIVE-03 .*: the last \d+s ago")
             self.assertRegex(text, r"\[ok\]   REMORA-PROM-01 .*: [1-9]\d* samples sent so far")
             stack.emulator.ask("/roles/revoke")
-            told = lambda: "REMORA-RBAC-01" in self.check("--only", "LIVE-03", **how)[1]  # noqa: E731
-            wait_for("the refusal to be told, with its code", told, 30, 0.5)
+            told = lambda: self.check("--only", "LIVE-03", **how)[0] == 1  # noqa: E731
+            wait_for("the refusal to be a failure", told, 30, 0.5)
+            self.assertIn("[fail] REMORA-RBAC-01", self.check("--only", "LIVE-03", **how)[1])
 
     def test_prometheus_that_writes_elsewhere(self):
         prometheus = Prometheus(self.folder.path, f"http://localhost:{free_port()}/api/v1/write").start()

@@ -79,6 +79,18 @@ pub(crate) enum UsageError {
     },
     /// A value was given to a flag that takes none.
     UnexpectedValue,
+    /// Two flags that cannot both be meant.
+    Contradiction {
+        /// One of them, with what it does.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// A command behind something else.
+    NotFirst {
+        /// The command.
+        word: &'static str,
+    },
     /// A word that means nothing where it stands.
     UnknownWord {
         /// The word.
@@ -102,6 +114,8 @@ impl fmt::Display for UsageError {
             Self::MissingValue { flag } => write!(f, "{flag} needs a value"),
             Self::NotUnicode { flag } => write!(f, "the value of {flag} is not Unicode text"),
             Self::BadValue { flag, value, takes } => write!(f, "{flag} takes {takes}, not {value}"),
+            Self::Contradiction { one, other } => write!(f, "{one}, and {other}: leave one of them out"),
+            Self::NotFirst { word } => write!(f, "{word} is a command, which comes first: remora {word}"),
             Self::UnexpectedValue => f.write_str("a value stands behind a flag that takes none"),
             Self::UnknownWord { word, nearest } => write!(f, "there is no command {word}{}", meant(nearest)),
         }
@@ -188,6 +202,10 @@ fn out_of_place(given: Given) -> UsageError {
 }
 
 fn unknown_word(word: &str) -> UsageError {
+    let mut commands = WORDS.iter().map(|(command, _)| *command).chain(["help", "version"]);
+    if let Some(word) = commands.find(|command| *command == word) {
+        return UsageError::NotFirst { word };
+    }
     let nearest = nearest(&word.to_ascii_lowercase(), WORDS.map(|(word, _)| word.to_owned()).into_iter());
     UsageError::UnknownWord { word: masked(word), nearest }
 }

@@ -101,6 +101,11 @@ pub(crate) fn load_with_trust(source: &dyn Source) -> Result<(Loaded, Trust), Fa
     }
 }
 
+/// Whether the identity is the one whose variables the webhook sets. All others are set by hand or by their platform.
+pub(crate) fn is_workload(source: &dyn Source) -> bool {
+    identity::is_workload(&Reader::new(source))
+}
+
 /// Reads every part before it gives up on one, so that no fault hides another.
 fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Config> {
     let ingestion = ingestion::read(reader, cloud);

@@ -129,9 +129,15 @@ fn log_faults(faults: &Faults) {
 }
 
 fn misused(error: &UsageError) -> ExitCode {
-    let text = format!("remora: {error}\nremora --help lists all commands and flags\n");
+    let first = std::env::args_os().nth(1);
+    let help = if first.as_ref().is_some_and(|first| first == "check") {
+        "remora check --help lists its flags, remora --help those of the settings"
+    } else {
+        "remora --help lists all commands and flags"
+    };
+    let text = format!("remora: {error}\n{help}\n");
     // A word is typed into a running container, whose last words are not ours to write.
-    if std::env::args_os().nth(1).is_none_or(|first| first.as_encoded_bytes().starts_with(b"-")) {
+    if first.is_none_or(|first| first.as_encoded_bytes().starts_with(b"-")) {
         termination::leave(&text);
     }
     complain(&text);

@@ -88,6 +88,13 @@ pub(crate) struct Page {
     pub(crate) repair: &'static str,
 }
 
+impl Page {
+    /// The commands of the repair, one a line.
+    pub(crate) fn commands(&self) -> String {
+        self.repair.lines().filter(|line| is_command(line)).collect::<Vec<_>>().join("\n")
+    }
+}
+
 impl fmt::Display for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{PREFIX}{}", self.code)

@@ -66,6 +66,28 @@ fn an_unknown_flag_is_wrong_usage() {
 }
 
 #[test]
+fn what_is_wrong_with_the_flags_of_check_leads_to_their_help() {
+    for arguments in [&["check", "--bogus"][..], &["check", "--only", "bogus"], &["check", "--wait", "5"]] {
+        let output = remora(arguments, &[]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(USAGE), "{said}");
+        assert!(said.lines().last().is_some_and(|line| line.starts_with("remora check --help lists")), "{said}");
+    }
+    let said = text(&remora(&["--listening-port", "1", "check"], &[]).stderr);
+    assert!(said.contains("comes first: remora check") && said.contains("\nremora --help lists"), "{said}");
+}
+
+#[test]
+fn a_check_that_is_to_write_without_sockets_is_wrong_usage() {
+    for arguments in [["check", "--pre", "--write"], ["check", "--write", "--pre"]] {
+        let output = remora(&arguments, &[]);
+        let said = text(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(USAGE), 0), "{said}");
+        assert!(said.contains("--pre") && said.contains("--write"), "{said}");
+    }
+}
+
+#[test]
 fn bad_urls_are_explained() {
     for (url, said) in [
         ("http://h.example/x", "scheme is not https"),

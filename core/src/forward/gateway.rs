@@ -17,9 +17,9 @@ const READY_ANYWAY: Duration = Duration::from_secs(60);
 pub enum Readiness {
     /// No token yet, and the process is young: 503.
     Waiting,
-    /// A token was there at least once: 200 for good.
+    /// There is a token: 200.
     Ready,
-    /// Still no token after a minute: 200, with the reason.
+    /// No token after a minute, or none any more: 200, with the reason.
     Degraded,
     /// The process is stopping: 503.
     Draining,
@@ -34,7 +34,8 @@ pub struct Gateway {
     pub counters: Counters,
     started: Instant,
     last_success: Cell<Option<Instant>>,
-    had_token: Cell<bool>,
+    /// Until when the latest token serves.
+    token_until: Cell<Option<Instant>>,
     draining: Cell<bool>,
 }
 
@@ -46,14 +47,14 @@ impl Gateway {
             counters: Counters::default(),
             started: now,
             last_success: Cell::new(None),
-            had_token: Cell::new(false),
+            token_until: Cell::new(None),
             draining: Cell::new(false),
         }
     }
 
-    /// The first token is there.
-    pub fn token_granted(&self) {
-        self.had_token.set(true);
+    /// There is a token, the first or another one, that serves until `until`.
+    pub fn token_granted(&self, until: Instant) {
+        self.token_until.set(Some(until));
     }
 
     /// The process was asked to stop.
@@ -63,14 +64,11 @@ impl Gateway {
 
     /// What `/ready` says. May change after [`Gateway::token_granted`], [`Gateway::drain`] and with time.
     pub fn readiness(&self, now: Instant) -> Readiness {
-        if self.draining.get() {
-            Readiness::Draining
-        } else if self.had_token.get() {
-            Readiness::Ready
-        } else if now.since(self.started) >= READY_ANYWAY {
-            Readiness::Degraded
-        } else {
-            Readiness::Waiting
+        match self.token_until.get() {
+            _ if self.draining.get() => Readiness::Draining,
+            Some(until) if now < until => Readiness::Ready,
+            None if now.since(self.started) < READY_ANYWAY => Readiness::Waiting,
+            _ => Readiness::Degraded,
         }
     }
 

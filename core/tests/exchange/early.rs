@@ -213,10 +213,15 @@ fn ready_tells_what_is_missing() {
         let told = bench.answer();
         assert_eq!((told.status(), told.text()), (status, text));
     };
+    let minute = core::time::Duration::from_secs(60);
     expect(&mut bench, 503, "waiting for the first token: no assertion file\n");
-    bench.pass(core::time::Duration::from_secs(60));
+    bench.pass(minute);
     expect(&mut bench, 200, "degraded: no assertion file\n");
-    bench.gateway.token_granted();
+    bench.gateway.token_granted(bench.now.saturating_add(minute));
+    expect(&mut bench, 200, "ready\n");
+    bench.pass(minute);
+    expect(&mut bench, 200, "degraded: no assertion file\n");
+    bench.gateway.token_granted(bench.now.saturating_add(minute));
     expect(&mut bench, 200, "ready\n");
     bench.gateway.drain();
     expect(&mut bench, 503, "shutting down\n");

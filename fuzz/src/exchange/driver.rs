@@ -23,6 +23,9 @@ const PIECE: usize = 100;
 /// Bytes of the driver's pages: more than the exchange itself may answer.
 const PAGE: usize = 3000;
 
+/// How long a token serves, in time that passes by operations alone.
+const TOKEN_LIFE: Duration = Duration::from_secs(60);
+
 /// Turns after which a run goes round in circles.
 const MOST_TURNS: usize = 20_000;
 
@@ -111,7 +114,7 @@ impl<'m> Driver<'m> {
             Operation::Deliver(n) => drop(self.deliver((*n).into())),
             Operation::AzureEnds if self.exchange.interest().upstream_read => self.exchange.upstream_eof(now),
             Operation::AzureBreaks => self.exchange.upstream_broken(now, "reset"),
-            Operation::TokenGranted => self.gateway.token_granted(),
+            Operation::TokenGranted => self.gateway.token_granted(now.saturating_add(TOKEN_LIFE)),
             Operation::Drain => self.gateway.drain(),
             Operation::Misuse(misuse) => self.misuse(*misuse),
             // Not now: nobody reads there, or nothing waits.

@@ -158,6 +158,10 @@ hints! {
         "the instance metadata service does not answer: this is no Azure machine, or pods are kept from it"
         => "let this pod reach 169.254.169.254 port 80 (network policies, a mesh's egress, AKS' restriction of the \
             metadata service), or use workload identity, which needs none";
+    /// Nor does what was put in its place.
+    IMDS_STAND_IN "imds-stand-in" []
+        "no instance metadata service answers at the address in AZURE_POD_IDENTITY_AUTHORITY_HOST"
+        => "let this pod reach {authority}, or correct AZURE_POD_IDENTITY_AUTHORITY_HOST; unset, it is http://169.254.169.254";
     /// The node has no such identity.
     IDENTITY_MISSING "identity-missing" []
         "no such identity is assigned to this machine"
@@ -182,6 +186,10 @@ hints! {
     ARC_KEY "arc-key" []
         "this user may not read the Azure Arc agent's key file"
         => "add the user to the group of the agent: usermod -aG himds <user>";
+    /// The Arc agent's key file is not there.
+    ARC_KEY_MISSING "arc-key-missing" []
+        "the Azure Arc agent's key file is not there; a container sees the machine's keys only where they are mounted"
+        => "mount the machine's /var/opt/azcmagent/tokens at the same path, for a user of the group himds";
     /// The Arc agent refuses, or has lost Azure.
     ARC_REFUSED "arc-refused" []
         "the Azure Arc agent gives no token: it may be disconnected, or the machine has no identity"
@@ -190,6 +198,10 @@ hints! {
     APP_SERVICE_UNREACHABLE "app-service-unreachable" []
         "the platform's identity endpoint does not answer"
         => "leave IDENTITY_ENDPOINT and IDENTITY_HEADER to the platform; unset them where there is none";
+    /// App Service does not know the header's value.
+    APP_SERVICE_HEADER "app-service-header" []
+        "the platform's identity endpoint does not take the value of IDENTITY_HEADER"
+        => "leave IDENTITY_ENDPOINT and IDENTITY_HEADER to the platform, and restart the app: it sets both anew at each start";
     /// App Service refuses.
     APP_SERVICE "app-service-identity" []
         "the app has no such identity, or the audience is wrong"

@@ -113,7 +113,7 @@ fn hint(origin: Origin, status: u16, code: Option<u32>, refused: Option<&body::R
         (404 | 410 | 500.., Origin::Imds) => Some(&hint::IMDS_BUSY),
         (_, Origin::Imds) => managed(status, refused),
         (400.., Origin::Arc) => Some(&hint::ARC_REFUSED),
-        (400.., Origin::AppService) if refused.is_some() => Some(&hint::APP_SERVICE),
+        (400.., Origin::AppService) => refused.map_or(Some(foreign(origin)), |refused| Some(app_service(refused))),
         _ if refused.is_none() => Some(foreign(origin)),
         _ => None,
     }
@@ -134,6 +134,16 @@ const fn client(origin: Origin) -> &'static Hint {
         Origin::Imds => &hint::IDENTITY_MISSING,
         Origin::Arc => &hint::ARC_REFUSED,
         Origin::AppService => &hint::APP_SERVICE,
+    }
+}
+
+/// What a platform says, in words only: what is wrong with the header says nothing of the app's identities.
+fn app_service(refused: &body::Refused) -> &'static Hint {
+    let said = refused.description.as_deref().unwrap_or_default().to_ascii_uppercase();
+    if said.contains("IDENTITY-HEADER") || said.contains("IDENTITY_HEADER") {
+        &hint::APP_SERVICE_HEADER
+    } else {
+        &hint::APP_SERVICE
     }
 }
 

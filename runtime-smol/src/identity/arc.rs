@@ -71,7 +71,7 @@ impl Exchange for Arc {
 fn read_key(challenge: Option<&str>, keys: &Path) -> Result<Zeroizing<String>, Failure> {
     let refused = |why: &str, hint: &'static Hint| Failure::new(format!("the agent's challenge {why}")).with_hint(hint);
     let path = key_path(challenge, keys).map_err(|why| refused(why, &hint::ARC_CHALLENGE))?;
-    let unreadable = |error| refused(&format!("names {}: {error}", path.display()), &hint::ARC_KEY);
+    let unreadable = |error| refused(&format!("names {}: {error}", path.display()), hint_of(&error));
     let folder = fs::symlink_metadata(keys).map_err(unreadable)?;
     let no_file = || refused("names no plain file in a plain folder", &hint::ARC_CHALLENGE);
     let opened = open(&path).map_err(|error| if is_link(&error) { no_file() } else { unreadable(error) })?;
@@ -86,6 +86,15 @@ fn read_key(challenge: Option<&str>, keys: &Path) -> Result<Zeroizing<String>, F
         return Err(refused("names a file that neither root nor the agent owns", &hint::ARC_CHALLENGE));
     }
     file::text_of(opened).map_err(unreadable)
+}
+
+/// A folder that is not mounted into a container is no matter of permissions.
+fn hint_of(error: &io::Error) -> &'static Hint {
+    match error.kind() {
+        io::ErrorKind::NotFound => &hint::ARC_KEY_MISSING,
+        io::ErrorKind::PermissionDenied => &hint::ARC_KEY,
+        _ => &hint::ARC_CHALLENGE,
+    }
 }
 
 /// Opens what is examined afterwards, so that nothing else can take its place in between. A link is not followed, and a
@@ -163,6 +172,18 @@ mod tests {
         symlink("/etc/passwd", &path).unwrap();
         assert_eq!(file::text_of(opened).unwrap().as_str(), "the key");
         assert!(is_link(&open(&path).unwrap_err()));
+    }
+
+    #[test]
+    fn a_key_that_is_not_there_is_told_apart_from_one_that_may_not_be_read() {
+        let folder = Folder::new("missing");
+        for keys in [folder.0.clone(), folder.0.join("not-mounted")] {
+            let challenge = format!("Basic realm={}/a.key", keys.display());
+            let failure = read_key(Some(&challenge), &keys).unwrap_err();
+            assert_eq!(failure.hint, Some(&hint::ARC_KEY_MISSING), "{failure}");
+        }
+        assert_eq!(hint_of(&Errno::ACCESS.into()), &hint::ARC_KEY);
+        assert_eq!(hint_of(&Errno::IO.into()), &hint::ARC_CHALLENGE);
     }
 
     #[test]

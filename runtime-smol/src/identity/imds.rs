@@ -1,6 +1,7 @@
 //! Managed identities of Azure machines: the instance metadata service gives tokens to whoever asks on the machine.
 
 use super::answer::{self, Origin};
+use super::failure::Failure;
 use super::http::Http;
 use super::{Exchange, Exchanged};
 use crate::config::{ManagedIdentity, Selection};
@@ -9,6 +10,8 @@ use crate::hint::{self, Sent};
 
 const PATH: &str = "/metadata/identity/oauth2/token";
 const API_VERSION: &str = "2018-02-01";
+/// Where it is on every Azure machine.
+const HOST: &str = "169.254.169.254";
 
 /// A machine's metadata service, and which of its identities is meant.
 pub(super) struct Imds {
@@ -32,8 +35,15 @@ impl Exchange for Imds {
         let answer = self.http.get(&url, host, &query, &[("Metadata", "true")]);
         // Without an answer this hint says more than the network's.
         let answer = answer.map_err(|failure| failure.with_hint(&hint::IMDS_UNREACHABLE));
-        answer.and_then(|answer| answer::decode(Origin::Imds, &answer)).map_err(|failure| failure.with_sent(&sent))
+        let exchanged = answer.and_then(|answer| answer::decode(Origin::Imds, &answer));
+        exchanged.map_err(|failure| at(host, failure).with_sent(&sent))
     }
+}
+
+/// Where another host was put in the service's place, that is what to look at.
+fn at(host: &str, failure: Failure) -> Failure {
+    let is_unreachable = failure.hint == Some(&hint::IMDS_UNREACHABLE);
+    if is_unreachable && host != HOST { failure.with_hint(&hint::IMDS_STAND_IN) } else { failure }
 }
 
 /// The query of every managed identity's endpoint, but for the name that a resource id has.
@@ -59,4 +69,29 @@ pub(super) fn sent(identity: &ManagedIdentity, host: &str) -> Sent {
         Selection::ClientId(id) | Selection::ObjectId(id) | Selection::ResourceId(id) => Some(id.clone()),
     };
     Sent { client_id, scope: Some(identity.resource.clone()), authority: Some(host.to_owned()), ..Sent::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ManagedEndpoint;
+
+    #[test]
+    fn a_host_that_stands_in_for_the_service_is_the_one_to_look_at() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let base = LocalEndpoint::parse(&format!("http://127.0.0.1:{port}")).unwrap();
+        let (endpoint, resource) = (ManagedEndpoint::Imds(base.clone()), "https://monitor.azure.com".to_owned());
+        let identity = ManagedIdentity { endpoint, selection: Selection::System, resource };
+        let failure = Imds::new(&identity, &base).attempt().expect_err("nobody listens");
+        assert_eq!(failure.hint, Some(&hint::IMDS_STAND_IN));
+        let repair = hint::IMDS_STAND_IN.repair(&failure.sent);
+        assert!(repair.starts_with(&format!("let this pod reach 127.0.0.1:{port}, or correct ")), "{repair}");
+    }
+
+    #[test]
+    fn the_machines_own_service_has_its_hint_and_other_faults_have_theirs() {
+        let failed = |hint| Failure::new("no").with_hint(hint);
+        assert_eq!(at(HOST, failed(&hint::IMDS_UNREACHABLE)).hint, Some(&hint::IMDS_UNREACHABLE));
+        assert_eq!(at("127.0.0.1", failed(&hint::IDENTITY_MISSING)).hint, Some(&hint::IDENTITY_MISSING));
+    }
 }

@@ -1,8 +1,13 @@
+use std::path::Path;
 use std::time::Duration;
+
+use remora_core::forward::Readiness;
 
 use super::keeper::Keeper;
 use super::*;
+use crate::fixture;
 use crate::identity::Grant;
+use crate::trust::Trust;
 
 impl Tokens {
     /// Holds a token without an exchange.
@@ -55,4 +60,19 @@ fn what_comes_late_does_not_undo_what_came_after_it() {
     tokens.learn(new);
     tokens.learn(old);
     assert_eq!(tokens.usable().expect("a token").bearer().as_bytes(), b"Bearer new");
+}
+
+#[test]
+fn a_process_is_ready_while_its_token_serves_and_degraded_once_that_is_over() {
+    let config = fixture::config("https://h.example/write?api-version=1", Path::new("/nowhere"));
+    let hub = fixture::hub(&config, &Trust::load(&config.trust).unwrap());
+    let keeper = Keeper::new(hub.clock, 7);
+    let told = |after: Duration| hub.gateway.readiness(hub.now().saturating_add(after));
+    hub.learn(keeper.receive(Ok(grant("good", HOUR))));
+    assert_eq!((told(Duration::ZERO), told(HOUR)), (Readiness::Ready, Readiness::Degraded));
+    assert!(hub.tokens.cause().contains("expired"), "{}", hub.tokens.cause());
+
+    hub.learn(keeper.receive(Err(Failure::new("nobody is there"))));
+    assert_eq!((told(Duration::ZERO), told(HOUR)), (Readiness::Ready, Readiness::Degraded));
+    assert_eq!(hub.tokens.cause(), "nobody is there");
 }

@@ -36,7 +36,7 @@ pub(super) fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
             Given::Flag(flag) => flag,
         };
         match FLAGS.iter().find(|(known, ..)| *known == flag) {
-            Some((switch, "", _)) => set(&mut options, switch),
+            Some((switch, "", _)) => set(&mut options, switch)?,
             Some((known, ..)) => take(&mut options, known, &value(&mut parser, flag)?)?,
             None => {
                 let setting = find(&flag, &FLAGS.map(|(known, ..)| known.to_owned()))?;
@@ -47,14 +47,24 @@ pub(super) fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
     Ok(Command::Check(Box::new(options), values))
 }
 
-fn set(options: &mut Options, switch: &str) {
+fn set(options: &mut Options, switch: &str) -> Result<(), UsageError> {
     match switch {
-        "--pre" => options.reach = Reach::Offline,
-        "--write" => options.reach = Reach::Write,
+        "--pre" => reach(options, Reach::Offline)?,
+        "--write" => reach(options, Reach::Write)?,
         "--strict" => options.strict = true,
         "--no-color" => options.plain = true,
         _ => options.list = true,
     }
+    Ok(())
+}
+
+/// Whoever asked for no sockets must not be surprised by a write.
+fn reach(options: &mut Options, asked: Reach) -> Result<(), UsageError> {
+    if options.reach != Reach::default() && options.reach != asked {
+        return Err(UsageError::Contradiction { one: "--pre opens no sockets", other: "--write sends a write" });
+    }
+    options.reach = asked;
+    Ok(())
 }
 
 fn take(options: &mut Options, flag: &'static str, text: &str) -> Result<(), UsageError> {

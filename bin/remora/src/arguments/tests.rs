@@ -69,9 +69,27 @@ fn an_unknown_word_proposes_the_nearest() {
     assert_eq!(fault(&["chek"]).to_string(), "there is no command chek; did you mean check?");
     assert_eq!(fault(&["serve"]).to_string(), "there is no command serve");
     assert_eq!(fault(&["eyJhbGciOi.x.y"]).to_string(), "there is no command (a token, not shown)");
-    // A command stands first.
-    assert!(matches!(fault(&["--cluster", "a", "check"]), UsageError::UnknownWord { .. }));
     assert!(matches!(fault(&["explain", "CFG-01", "CFG-02"]), UsageError::UnknownWord { .. }));
+}
+
+#[test]
+fn a_command_stands_first() {
+    for arguments in [&["--listening-port", "1", "check"][..], &["check", "check"], &["explain", "CFG-01", "check"]] {
+        assert_eq!(fault(arguments), UsageError::NotFirst { word: "check" }, "{arguments:?}");
+    }
+    assert_eq!(fault(&["--cluster", "a", "help"]), UsageError::NotFirst { word: "help" });
+    let told = fault(&["--cluster", "a", "explain"]).to_string();
+    assert_eq!(told, "explain is a command, which comes first: remora explain");
+}
+
+#[test]
+fn a_check_without_sockets_writes_nothing() {
+    for arguments in [["check", "--pre", "--write"], ["check", "--write", "--pre"]] {
+        let told = fault(&arguments).to_string();
+        assert_eq!(told, "--pre opens no sockets, and --write sends a write: leave one of them out");
+    }
+    assert_eq!(options(&["check", "--pre", "--pre"]).0.reach, Reach::Offline);
+    assert_eq!(options(&["check", "--write", "--write"]).0.reach, Reach::Write);
 }
 
 fn options(arguments: &[&str]) -> (Box<Options>, Values) {

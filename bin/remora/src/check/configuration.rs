@@ -16,30 +16,48 @@ const API_VERSIONS: [&str; 2] = ["2023-04-24", "2021-11-01-preview"];
 /// What follows the rule in the path of a write URL.
 const STREAM: &str = "streams/Microsoft-PrometheusMetrics/api/v1/write";
 
+/// Why an id that no webhook sets matters.
+const BY_HAND: &str = "It says who the process is to Entra, and for this IDENTITY_TYPE it is set by hand.";
+/// Why an id that the identity does not use is odd, and what to do with it.
+const UNUSED: [&str; 2] = [
+    "Another identity may be meant than the one that serves.",
+    "unset the variable, or set the IDENTITY_TYPE that uses it",
+];
+
 /// The faults and oddities of `page`, if there are any.
 pub(super) fn faultless(cx: &Context<'_>, page: &'static Page) -> Result<(), Outcome> {
+    let by_hand = is_by_hand(page, cx.is_workload);
     match &cx.loaded {
-        Ok(loaded) => warning(loaded, page).map_or(Ok(()), |finding| Err(Outcome::Warn(finding))),
-        Err(faults) => fault(faults, page).map_or(Ok(()), |finding| Err(Outcome::Fail(finding))),
+        Ok(loaded) => warning(loaded, page, by_hand).map_or(Ok(()), |finding| Err(Outcome::Warn(finding))),
+        Err(faults) => fault(faults, page, by_hand).map_or(Ok(()), |finding| Err(Outcome::Fail(finding))),
     }
 }
 
-fn warning(loaded: &Loaded, page: &'static Page) -> Option<Finding> {
+fn warning(loaded: &Loaded, page: &'static Page, by_hand: bool) -> Option<Finding> {
     let seen = loaded.warnings.iter().filter(|warning| warning.page == page);
     let seen: Vec<_> = seen.map(|warning| format!("{} {}", warning.name, warning.text)).collect();
-    (!seen.is_empty()).then(|| Finding::new(seen.join("; ")))
+    let finding = (!seen.is_empty()).then(|| Finding::new(seen.join("; ")))?;
+    Some(if by_hand { finding.because(UNUSED[0]).repaired(UNUSED[1]) } else { finding })
 }
 
-fn fault(faults: &Faults, page: &'static Page) -> Option<Finding> {
+fn fault(faults: &Faults, page: &'static Page, by_hand: bool) -> Option<Finding> {
     let own: Vec<_> = faults.faults.iter().filter(|fault| fault.page() == page).collect();
     if own.is_empty() {
         return None;
     }
     let seen: Vec<_> = own.iter().map(|fault| fault.seen()).collect();
     let mut repair: Vec<&str> = own.iter().flat_map(|fault| fault.reject.fix.lines()).collect();
+    if by_hand {
+        return Some(Finding::new(seen.join("; ")).repaired(repair.join("\n")).because(BY_HAND));
+    }
     let commands: Vec<_> = page.repair.lines().filter(|line| is_command(line) && !repair.contains(line)).collect();
     repair.extend(commands);
     Some(Finding::new(seen.join("; ")).repaired(repair.join("\n")))
+}
+
+/// Whether what the page is about is set by hand. The page speaks of the webhook, which sets it for workload identities.
+fn is_by_hand(page: &'static Page, is_workload: bool) -> bool {
+    !is_workload && [&pages::ENV_02, &pages::ENV_03].contains(&page)
 }
 
 /// CFG-01.
@@ -138,7 +156,47 @@ pub(super) fn proxy(cx: &mut Context<'_>) -> Checked {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::check::Options;
+
+    /// What is found about `page` with these variables.
+    fn found(page: &'static Page, variables: &[(&str, &str)]) -> Finding {
+        let source: BTreeMap<String, String> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        match faultless(&Context::new(&Options::default(), &source), page) {
+            Err(Outcome::Warn(finding) | Outcome::Fail(finding)) => finding,
+            _ => panic!("nothing about {page}"),
+        }
+    }
+
+    #[test]
+    fn the_webhook_is_spoken_of_with_workload_identity_alone() {
+        const INGESTION: (&str, &str) =
+            ("INGESTION_URL", "https://x-1.eastus-1.metrics.ingest.monitor.azure.com/x?api-version=2023-04-24");
+        let webhook = |finding: &Finding, page: &Page| {
+            let why = finding.why.as_deref().unwrap_or(page.why);
+            let text = format!("{why} {}", finding.repair.as_deref().unwrap_or(page.repair));
+            ["webhook", "annotat", "label", "kubectl delete pod"].iter().any(|word| text.contains(word))
+        };
+        for (kind, page) in
+            [("userAssigned", &pages::ENV_02), ("aadApplication", &pages::ENV_02), ("aadApplication", &pages::ENV_03)]
+        {
+            let finding = found(page, &[("IDENTITY_TYPE", kind)]);
+            assert!(!webhook(&finding, page), "{kind} {page}: {finding:?}");
+            assert!(finding.repair.is_some_and(|repair| repair.starts_with("give the ")), "{kind} {page}");
+        }
+        let client = ("AZURE_CLIENT_ID", "3913510d-42f4-4e42-8a64-420c390055eb");
+        let ignored = found(&pages::ENV_02, &[("IDENTITY_TYPE", "systemAssigned"), INGESTION, client]);
+        assert!(!webhook(&ignored, &pages::ENV_02), "{ignored:?}");
+        assert_eq!(ignored.repair.as_deref(), Some(UNUSED[1]));
+
+        let authority = ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/");
+        for page in [&pages::ENV_02, &pages::ENV_03] {
+            assert!(webhook(&found(page, &[authority]), page), "{page}");
+        }
+    }
 
     #[test]
     fn a_rule_is_what_stands_behind_its_folder() {

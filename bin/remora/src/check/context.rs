@@ -23,6 +23,8 @@ pub(super) struct Context<'c> {
     pub(super) options: &'c Options,
     /// The configuration, or what is wrong with it.
     pub(super) loaded: Result<Loaded, Faults>,
+    /// Whether the webhook sets the identity's variables.
+    pub(super) is_workload: bool,
     /// The authorities that peers are judged by, once they are loaded.
     pub(super) trust: Option<Trust>,
     /// This pod's own values.
@@ -45,6 +47,7 @@ impl<'c> Context<'c> {
         Self {
             options,
             loaded: config::load(source),
+            is_workload: config::is_workload(source),
             trust: None,
             pod: Pod::look(source),
             assertion: None,

@@ -7,7 +7,7 @@ use remora_smol::config::Identity;
 use super::context::{Checked, Context};
 use super::outcome::{Finding, Outcome};
 use super::route::{Goal, Route};
-use crate::pages::{self, Page};
+use crate::pages::{self, Page, is_command};
 
 /// Difference of the clocks that is worth a line. A `Date` is whole seconds old already.
 const ODD: Duration = Duration::from_secs(60);
@@ -58,13 +58,13 @@ fn each(
             Ok(note) => notes.push(note),
             Err(finding) => {
                 route.blocked = (!skipped).then_some(page);
-                cx.pod.learn("failed-host", Some(route.to.host().to_owned()));
+                cx.pod.learn("failed-host", Some(route.next().0.to_owned()));
                 findings.push(finding);
             }
         }
     }
     if !findings.is_empty() {
-        return Err(Outcome::Fail(together(findings)));
+        return Err(Outcome::Fail(together(&findings)));
     }
     match cx.routes.iter().find_map(|route| route.blocked) {
         Some(page) if notes.is_empty() => Err(Outcome::Needs(page)),
@@ -75,11 +75,19 @@ fn each(
     }
 }
 
-/// One finding of several, repaired as the first of them is.
-fn together(findings: Vec<Finding>) -> Finding {
+/// One finding of several: what each of them asks for, and the commands of all.
+fn together(findings: &[Finding]) -> Finding {
     let mut seen: Vec<_> = findings.iter().map(|finding| finding.seen.clone()).collect();
     seen.dedup();
-    let repair = findings.into_iter().find_map(|finding| finding.repair);
+    let (mut prose, mut commands) = (Vec::new(), Vec::new());
+    for line in findings.iter().filter_map(|finding| finding.repair.as_deref()).flat_map(str::lines) {
+        let lines = if is_command(line) { &mut commands } else { &mut prose };
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    prose.extend(commands);
+    let repair = (!prose.is_empty()).then(|| prose.join("\n"));
     Finding { repair, ..Finding::new(seen.join("; ")) }
 }
 
@@ -134,6 +142,17 @@ mod tests {
         assert!(judged(60).is_ok() && judged(-60).is_ok());
         assert!(matches!(judged(61), Err(Outcome::Warn(_))) && matches!(judged(-300), Err(Outcome::Warn(_))));
         assert!(matches!(judged(301), Err(Outcome::Fail(_))) && matches!(judged(-301), Err(Outcome::Fail(_))));
+    }
+
+    #[test]
+    fn hosts_that_fail_alike_are_all_named_in_the_repair() {
+        let findings = ["a", "b"].map(|host| Finding::new(host).repaired(format!("allow {host}\nkubectl get x")));
+        let finding = together(&findings);
+        assert_eq!(
+            (finding.seen.as_str(), finding.repair.as_deref()),
+            ("a; b", Some("allow a\nallow b\nkubectl get x"))
+        );
+        assert_eq!(together(&[Finding::new("a"), Finding::new("a")]).repair, None);
     }
 
     #[test]

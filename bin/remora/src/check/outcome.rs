@@ -44,6 +44,12 @@ impl Finding {
         self
     }
 
+    /// With other consequences than the page says.
+    pub(super) fn because(mut self, why: impl Into<String>) -> Self {
+        self.why = Some(why.into());
+        self
+    }
+
     /// Repaired in another way than the page says.
     pub(super) fn repaired(mut self, repair: impl Into<String>) -> Self {
         self.repair = Some(repair.into());

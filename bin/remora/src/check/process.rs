@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
+use remora_core::forward::reply;
 use remora_smol::probe::Link;
 use serde_json::Value;
 
@@ -11,13 +12,16 @@ use super::context::{Checked, Context};
 use super::http::{self, Answer};
 use super::network::span;
 use super::outcome::{Finding, Outcome};
-use crate::pages;
+use crate::pages::{self, PREFIX, Page};
 
 /// For one question to somebody on this machine.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// How long ago a success counts. Prometheus sends every few seconds.
 const RECENT: Duration = Duration::from_secs(300);
+
+/// What the sidecar's own answers begin with.
+const OURS: &str = "remora: ";
 
 /// LIVE-01.
 pub(super) fn listens(cx: &mut Context<'_>) -> Checked {
@@ -38,44 +42,104 @@ pub(super) fn ready(cx: &mut Context<'_>) -> Checked {
     let port = port(cx)?;
     cx.needs(&pages::LIVE_01)?;
     cx.needs(&pages::TOK_10)?;
+    let fail = |error: io::Error| Outcome::Fail(Finding::new(format!("/ready: {error}")));
+    let ready = ask(port, "/ready").map_err(fail)?;
+    holds_token(status(port).ok().flatten().as_ref(), &ready)
+}
+
+/// `/ready` has the words, but is patient; where there is a `/status`, that decides.
+fn holds_token(status: Option<&Value>, ready: &Answer) -> Checked {
     let fail = |seen: String| Err(Outcome::Fail(Finding::new(seen)));
-    match ask(port, "/ready") {
-        Ok(answer) if answer.status == 200 && !answer.line().starts_with("degraded") => Ok(answer.line()),
-        Ok(answer) => fail(format!("/ready answers {}: {}", answer.status, answer.line())),
-        Err(error) => fail(format!("/ready: {error}")),
+    let token = status.and_then(|status| status.get("token"));
+    if ready.status != 200 || ready.line().starts_with("degraded") {
+        fail(format!("/ready answers {}: {}", ready.status, ready.line()))
+    } else if token.and_then(|token| token.get("usable")) == Some(&Value::Bool(false)) {
+        let why = token.and_then(|token| token.pointer("/failure/message")).and_then(Value::as_str);
+        fail(format!("/status has no usable token: {}", why.unwrap_or("the last one has expired")))
+    } else {
+        Ok(ready.line())
     }
 }
 
-/// LIVE-03.
+/// LIVE-03. What Azure says to a write of our own it says to the sidecar's, too.
 pub(super) fn delivers(cx: &mut Context<'_>) -> Checked {
     let port = port(cx)?;
     cx.needs(&pages::LIVE_02)?;
-    let status = match ask(port, "/status") {
-        Ok(answer) if answer.status == 200 => serde_json::from_slice(&answer.body).unwrap_or_default(),
-        Ok(_) => return Err(Outcome::Left("the running sidecar has no /status")),
-        Err(error) => return Err(Outcome::Warn(Finding::new(format!("/status: {error}")))),
-    };
-    delivery(&status, SystemTime::now())
+    cx.needs(&pages::RBAC_01)?;
+    match status(port) {
+        Ok(Some(status)) => delivery(&status, SystemTime::now()),
+        Ok(None) => Err(Outcome::Left("the running sidecar has no /status")),
+        Err(error) => Err(Outcome::Warn(Finding::new(format!("/status: {error}")))),
+    }
 }
 
 /// What `/status` says about the last writes.
 fn delivery(status: &Value, now: SystemTime) -> Checked {
-    let time = |value: Option<&Value>| humantime::parse_rfc3339(value?.as_str()?).ok();
-    let failure = status.get("last_failure").filter(|failure| failure.is_object());
-    let (taken, refused) = (time(status.get("last_success")), failure.and_then(|failure| time(failure.get("time"))));
     let age = |at| now.duration_since(at).unwrap_or_default();
-    let words = |failure: &Value| {
-        let answer = failure.get("answer").and_then(Value::as_str).unwrap_or_default();
-        format!("the last write was answered {}: {}", failure.get("status").unwrap_or(&Value::Null), answer.trim())
-    };
-    match (taken, failure) {
-        (Some(at), _) if age(at) <= RECENT && refused.is_none_or(|refused| refused <= at) => {
-            Ok(format!("the last {} ago", span(age(at))))
-        }
-        (_, Some(failure)) => Err(Outcome::Warn(Finding::new(words(failure)))),
-        (Some(at), None) => Err(Outcome::Warn(Finding::new(format!("the last {} ago", span(age(at)))))),
+    let taken = status.get("last_success").and_then(time);
+    let failure = status.get("last_failure").filter(|failure| failure.is_object());
+    let refused = failure.map(|failure| (failure, failure.get("time").and_then(time)));
+    match (refused.filter(|(_, at)| taken.is_none() || *at > taken), taken) {
+        (Some((failure, at)), _) => Err(refusal(failure, at.map(age))),
+        (None, Some(at)) if age(at) <= RECENT => Ok(format!("the last {} ago", span(age(at)))),
+        (None, Some(at)) => Err(Outcome::Warn(Finding::new(format!("the last {} ago", span(age(at)))))),
         (None, None) => Ok("no write has come yet".to_owned()),
     }
+}
+
+fn time(value: &Value) -> Option<SystemTime> {
+    humantime::parse_rfc3339(value.as_str()?).ok()
+}
+
+/// The last write was refused, and none was taken since. The code in the answer says what repairs that. Throttling ends
+/// by itself, and so does a want of room in the sidecar, whose answer has no code.
+fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
+    let number = |name: &str| failure.get(name).and_then(Value::as_u64);
+    let status = number("status").unwrap_or_default();
+    let answer = failure.get("answer").and_then(Value::as_str).unwrap_or_default().trim();
+    let ago = age.map(|age| format!(", {} ago,", span(age))).unwrap_or_default();
+    let azure_status = number("azure_status").and_then(|status| u16::try_from(status).ok());
+    let (page, whose) = match answer.strip_prefix(OURS) {
+        Some(answer) => (named(answer), ""),
+        // Passed on as Azure gave it, without a code.
+        None => (azure_status.and_then(|status| pages::find(reply::code(status))), " by Azure"),
+    };
+    let mut finding = Finding::new(format!("the last write{ago} was answered {status}{whose}: {answer}"));
+    let is_lost = (400..500).contains(&status) && status != 429;
+    if is_lost {
+        let lost = format!("A sender gives up what is answered {status}: these samples are lost.");
+        finding = finding.because(page.map_or_else(|| lost.clone(), |page| format!("{lost} {}", page.why)));
+    }
+    match page {
+        Some(page) if page == &pages::RBAC_03 => Outcome::Warn(finding.on(page)),
+        Some(page) => Outcome::Fail(finding.on(page)),
+        None => {
+            finding.repair = Some(format!("{}\n{}", advice(is_lost), pages::LIVE_03.commands()));
+            let passes = azure_status.is_none() && status >= 500;
+            if passes { Outcome::Warn(finding) } else { Outcome::Fail(finding) }
+        }
+    }
+}
+
+/// What to do about an answer without a code.
+const fn advice(is_lost: bool) -> &'static str {
+    if is_lost {
+        "correct what the answer names, or keep it from being sent (writeRelabelConfigs); the logs say how often that happens"
+    } else {
+        "do what the answer says; the sender tries again by itself"
+    }
+}
+
+/// The page whose code stands in an answer of ours. It comes before anything that Azure said.
+fn named(answer: &str) -> Option<&'static Page> {
+    let (_, rest) = answer.split_once(&format!("[{PREFIX}"))?;
+    pages::find(rest.split_once(']')?.0)
+}
+
+/// `/status`, where the sidecar has one.
+fn status(port: u16) -> io::Result<Option<Value>> {
+    let answer = ask(port, "/status")?;
+    Ok((answer.status == 200).then(|| serde_json::from_slice(&answer.body).unwrap_or_default()))
 }
 
 fn port(cx: &Context<'_>) -> Result<u16, Outcome> {
@@ -93,24 +157,99 @@ pub(super) fn ask(port: u16, target: &str) -> io::Result<Answer> {
 mod tests {
     use super::*;
 
+    fn ready(text: &str) -> Answer {
+        Answer { status: 200, date: None, body: text.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn a_token_that_status_calls_unusable_is_none_whatever_ready_says() {
+        let failure = |seen: &str| format!("/status has no usable token: {seen}");
+        for (status, seen) in [
+            (r#"{"token":{"usable":false,"failure":{"message":"nobody is there"}}}"#, failure("nobody is there")),
+            (r#"{"token":{"usable":false,"failure":null}}"#, failure("the last one has expired")),
+        ] {
+            let status: Value = serde_json::from_str(status).unwrap();
+            let Err(Outcome::Fail(finding)) = holds_token(Some(&status), &ready("ready\n")) else { panic!("{status}") };
+            assert_eq!(finding.seen, seen);
+        }
+        let usable = serde_json::json!({"token": {"usable": true}});
+        for status in [None, Some(&usable), Some(&Value::Null)] {
+            assert_eq!(holds_token(status, &ready("ready\n")).unwrap(), "ready");
+            assert!(matches!(holds_token(status, &ready("degraded: no\n")), Err(Outcome::Fail(_))));
+        }
+    }
+
     fn judged(status: &str) -> Checked {
         let now = humantime::parse_rfc3339("2026-01-01T12:00:00Z").unwrap();
         delivery(&serde_json::from_str(status).unwrap(), now)
     }
 
+    /// What is made of a last write with this answer, of which Azure's was this one.
+    fn refused(status: u16, azure_status: Option<u16>, answer: &str) -> Outcome {
+        let failure = serde_json::json!({
+            "time": "2026-01-01T11:59:30Z", "status": status, "azure_status": azure_status, "answer": answer
+        });
+        judged(&format!(r#"{{"last_success":"2026-01-01T11:59:20Z","last_failure":{failure}}}"#)).expect_err("refused")
+    }
+
     #[test]
     fn a_success_counts_for_five_minutes_unless_a_refusal_came_after_it() {
-        let refusal = r#""last_failure":{"time":"2026-01-01T11:59:30Z","status":503,"answer":"remora: no"}"#;
+        let refusal = r#""last_failure":{"time":"2026-01-01T11:54:30Z","status":503,"answer":"remora: no"}"#;
         assert_eq!(judged(r#"{"last_success":"2026-01-01T11:59:50Z"}"#).unwrap(), "the last 10s ago");
         assert!(judged(&format!(r#"{{"last_success":"2026-01-01T11:59:50Z",{refusal}}}"#)).is_ok());
         assert!(judged(r#"{"last_success":null,"last_failure":null}"#).is_ok());
+        // What was refused before it is over; that nothing comes any more is not.
         for status in [
-            format!(r#"{{"last_success":"2026-01-01T11:59:20Z",{refusal}}}"#),
-            format!(r#"{{"last_success":null,{refusal}}}"#),
+            r#"{"last_success":"2026-01-01T11:54:59Z"}"#.to_owned(),
+            format!(r#"{{"last_success":"2026-01-01T11:54:59Z",{refusal}}}"#),
         ] {
             let Err(Outcome::Warn(finding)) = judged(&status) else { panic!("{status}") };
-            assert_eq!(finding.seen, "the last write was answered 503: remora: no");
+            assert_eq!((finding.seen.as_str(), finding.repair), ("the last 5m 1s ago", None));
         }
-        assert!(matches!(judged(r#"{"last_success":"2026-01-01T11:54:59Z"}"#), Err(Outcome::Warn(_))));
+        for status in [format!(r#"{{"last_success":"2026-01-01T11:54:20Z",{refusal}}}"#), format!("{{{refusal}}}")] {
+            assert!(judged(&status).is_err(), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_fails_and_is_repaired_by_the_page_that_its_code_names() {
+        for (status, azure, code, page) in [
+            (503, Some(403), "REMORA-RBAC-01", &pages::RBAC_01),
+            (503, Some(404), "REMORA-RBAC-02", &pages::RBAC_02),
+            (503, None, "REMORA-NET-02", &pages::NET_02),
+        ] {
+            let answer = format!("remora: Azure answered so [{code}]: not [REMORA-TOK-10]\n");
+            let Outcome::Fail(finding) = refused(status, azure, &answer) else { panic!("{status} {code}") };
+            assert_eq!((finding.page, finding.repair), (Some(page), None), "{status} {code}");
+            assert_eq!(finding.seen, format!("the last write, 30s ago, was answered {status}: {}", answer.trim()));
+            assert_eq!(finding.why, None);
+        }
+        // What is passed on as it is has a status alone.
+        for (status, page, is_lost) in [(403, &pages::RBAC_01, true), (500, &pages::RBAC_05, false)] {
+            let Outcome::Fail(finding) = refused(status, Some(status), "see [REMORA-TOK-10]") else {
+                panic!("{status}")
+            };
+            assert_eq!((finding.page, finding.why.is_some_and(|why| why.contains("lost"))), (Some(page), is_lost));
+            assert!(finding.seen.contains(" by Azure: "), "{}", finding.seen);
+        }
+        let Outcome::Warn(throttled) = refused(503, Some(429), "remora: Azure answered 429 [REMORA-RBAC-03]") else {
+            panic!("throttling is a failure")
+        };
+        assert_eq!(throttled.page, Some(&pages::RBAC_03));
+    }
+
+    #[test]
+    fn what_loses_samples_says_so_and_what_passes_is_no_failure() {
+        for (azure, answer) in [(Some(400), "no"), (None, "remora: not forwarded: no")] {
+            let Outcome::Fail(finding) = refused(400, azure, answer) else { panic!("{answer}") };
+            let (why, repair) = (finding.why.unwrap(), finding.repair.unwrap());
+            assert!(finding.page.is_none() && why.ends_with("these samples are lost."), "{why}");
+            assert!(
+                repair.contains("writeRelabelConfigs") && !repair.contains("remote_write for this port"),
+                "{repair}"
+            );
+        }
+        assert!(matches!(refused(502, Some(302), "remora: Azure answered 302"), Outcome::Fail(_)));
+        assert!(matches!(refused(503, None, "remora: over capacity, try again"), Outcome::Warn(_)));
     }
 }

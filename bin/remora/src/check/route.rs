@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::http;
 use super::outcome::Finding;
-use crate::pages::{NET_02, NET_03, NET_04, Page};
+use crate::pages::{NET_01, NET_02, NET_03, NET_04, Page};
 
 /// For each step of a way.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -53,8 +53,8 @@ impl Route {
         Ok(Self { goal, to, hop, addresses: Vec::new(), link: None, blocked: None })
     }
 
-    /// The host that is connected to.
-    fn next(&self) -> (&str, u16) {
+    /// The host that is connected to, which is the proxy where there is one.
+    pub(super) fn next(&self) -> (&str, u16) {
         self.hop.as_ref().map_or((self.to.host(), self.to.port()), |hop| (hop.host.as_str(), hop.port))
     }
 
@@ -68,7 +68,7 @@ impl Route {
     pub(super) fn resolve(&mut self) -> Result<String, Finding> {
         let began = Instant::now();
         let (host, port) = self.next();
-        let found = probe::resolve(host, port, LIMIT).map_err(|error| Finding::new(format!("{host}: {error}")))?;
+        let found = probe::resolve(host, port, LIMIT).map_err(|error| self.unresolved(&error))?;
         let (took, first) = (began.elapsed(), found.first().map(|address| address.ip().to_string()));
         let slow = if took > Duration::from_secs(1) { format!(", after {} s", took.as_secs()) } else { String::new() };
         let note = format!("{host} is {}{slow}", first.unwrap_or_default());
@@ -79,14 +79,14 @@ impl Route {
     /// Connects, and asks the proxy for a tunnel where there is one.
     pub(super) fn connect(&mut self) -> Result<String, Finding> {
         let told = self.told();
-        let failed = |error: io::Error| Finding::new(format!("{told}: {error}"));
+        let failed = |error: io::Error| self.unconnected(&format!("{told}: {error}"));
         let mut link = Link::open(&self.addresses, LIMIT).map_err(failed)?;
         let peer = link.peer().map_err(failed)?;
         match &self.hop {
             // What is spoken inside the proxy's own TLS is tried by the token exchange alone.
             Some(hop) if hop.secure => Ok(format!("{told} answers")),
             Some(hop) => {
-                tunnel(&mut link, hop, &self.to).map_err(|seen| refused_by_proxy(&told, &seen))?;
+                tunnel(&mut link, hop, &self.to).map_err(|refused| self.untunnelled(&told, &refused))?;
                 self.link = Some(link);
                 Ok(format!("{told} opens a tunnel to {}", self.to.authority()))
             }
@@ -128,23 +128,71 @@ impl Route {
     }
 }
 
-fn refused_by_proxy(told: &str, seen: &str) -> Finding {
-    let repair = "let the proxy connect to that host, or name the host in NO_PROXY where it can be reached directly";
-    Finding::new(format!("{told}: {seen}")).repaired(format!("{repair}\n{}", NET_02.repair))
+/// What to do where no proxy is needed.
+const AROUND: &str = "or name in NO_PROXY the hosts that can be reached directly";
+
+/// What failed, repaired where it failed: a proxy that is set is not to be set once more.
+impl Route {
+    fn unresolved(&self, error: &io::Error) -> Finding {
+        let (host, _) = self.next();
+        if self.hop.is_none() {
+            return Finding::new(format!("{host}: {error}"));
+        }
+        let seen = format!("the proxy {host}: {error}");
+        let repair =
+            format!("correct HTTPS_PROXY, whose host is {host}, or see whether the cluster's DNS knows that name");
+        Finding::new(seen).repaired(format!("{repair}; {AROUND}\n{}", NET_01.commands()))
+    }
+
+    fn unconnected(&self, seen: &str) -> Finding {
+        let (host, port) = self.next();
+        let repair = if self.hop.is_none() {
+            format!("allow TCP from the pod to {host}:{port}, or set HTTPS_PROXY")
+        } else {
+            let proxy = format!("let the proxy at {host}:{port} take connections from the pod, or correct HTTPS_PROXY");
+            format!("{proxy}; {AROUND}")
+        };
+        Finding::new(seen).repaired(format!("{repair}\n{}", NET_02.commands()))
+    }
+
+    /// The proxy opens no tunnel.
+    fn untunnelled(&self, told: &str, refused: &Untunnelled) -> Finding {
+        let (target, host) = (self.to.host_and_port(), self.to.host());
+        let (seen, repair) = match refused {
+            Untunnelled::Broken(error) => (error.clone(), format!("see whether that is an HTTP proxy; {AROUND}")),
+            Untunnelled::Status(407) => (
+                format!("wants a login before it connects to {target} (407)"),
+                format!("set HTTPS_PROXY=http://<user>:<password>@{}:{}", self.next().0, self.next().1),
+            ),
+            Untunnelled::Status(status) => (
+                format!("refuses to connect to {target} ({status})"),
+                format!("let the proxy connect to {target}, or name {host} in NO_PROXY if it can be reached directly"),
+            ),
+        };
+        Finding::new(format!("{told}: {seen}")).repaired(repair)
+    }
+}
+
+/// Why a proxy opens no tunnel.
+enum Untunnelled {
+    /// What it said is not an answer of a proxy.
+    Broken(String),
+    /// It does not want to.
+    Status(u16),
 }
 
 /// Asks a proxy for a tunnel (RFC 9110 §9.3.6).
-fn tunnel(link: &mut Link, hop: &Hop, to: &Endpoint) -> Result<(), String> {
+fn tunnel(link: &mut Link, hop: &Hop, to: &Endpoint) -> Result<(), Untunnelled> {
     let target = to.host_and_port();
     let credentials = hop.credentials.as_ref().map(|credentials| credentials.as_bytes());
     let mut request = Zeroizing::new([0; 4096]);
-    let length = encode_connect(&target, credentials, &mut request[..]).map_err(|error| error.to_string())?;
+    let encoded = encode_connect(&target, credentials, &mut request[..]);
+    let length = encoded.map_err(|error| Untunnelled::Broken(error.to_string()))?;
     let request = request.get(..length).unwrap_or_default();
-    let status = link.send(request).and_then(|()| http::status(link)).map_err(|error| error.to_string())?;
-    match status {
+    let answered = link.send(request).and_then(|()| http::status(link));
+    match answered.map_err(|error| Untunnelled::Broken(error.to_string()))? {
         200..=299 => Ok(()),
-        407 => Err(format!("wants a login before it connects to {target} (407); put it into HTTPS_PROXY")),
-        status => Err(format!("refuses to connect to {target} ({status})")),
+        status => Err(Untunnelled::Status(status)),
     }
 }
 
@@ -170,5 +218,68 @@ fn distrust(host: &str, error: &HandshakeError) -> Finding {
             Finding::new(seen).repaired(format!("see first whether the node's clock is right\n{}", NET_04.repair))
         }
         _ => Finding::new(format!("{host}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGET: &str = "login.microsoftonline.com";
+
+    /// The way there by way of this proxy, with what is known after its name was resolved.
+    fn route(proxy: Option<&str>) -> Route {
+        let to = Endpoint::parse(&format!("https://{TARGET}/")).unwrap();
+        let proxy = proxy.map(|url| Proxy { url: url.to_owned(), no_proxy: None });
+        Route::new(Goal::Authority, to, proxy.as_ref()).unwrap()
+    }
+
+    fn repair(finding: &Finding) -> &str {
+        finding.repair.as_deref().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_proxy_whose_name_does_not_resolve_is_what_is_to_be_corrected() {
+        let route = route(Some("http://squid.corp.invalid:3128"));
+        let finding = route.unresolved(&io::Error::other("no such name"));
+        assert_eq!(finding.seen, "the proxy squid.corp.invalid: no such name");
+        assert!(repair(&finding).starts_with("correct HTTPS_PROXY, whose host is squid.corp.invalid,"));
+        assert!(repair(&finding).contains("NO_PROXY"), "{}", repair(&finding));
+        assert!(repair(&finding).contains("\nkubectl run dns-check"), "{}", repair(&finding));
+        assert_eq!(route.next().0, "squid.corp.invalid");
+    }
+
+    #[test]
+    fn who_does_not_take_connections_stands_in_the_repair() {
+        let refused = |proxy| {
+            let mut route = route(proxy);
+            route.addresses = vec![SocketAddr::from(([127, 0, 0, 1], unused_port()))];
+            route.connect().expect_err("nobody listens")
+        };
+        let finding = refused(Some("http://10.1.2.3:3128"));
+        assert!(repair(&finding).starts_with("let the proxy at 10.1.2.3:3128 take connections from the pod"));
+        assert!(repair(&finding).contains("correct HTTPS_PROXY") && !repair(&finding).contains("set HTTPS_PROXY"));
+        let finding = refused(None);
+        assert!(
+            repair(&finding)
+                .starts_with("allow TCP from the pod to login.microsoftonline.com:443, or set HTTPS_PROXY\n")
+        );
+    }
+
+    #[test]
+    fn a_proxy_that_opens_no_tunnel_is_repaired_by_its_answer() {
+        let route = route(Some("http://10.1.2.3:3128"));
+        for (refused, seen, repaired) in [
+            (Untunnelled::Status(403), "(403)", "let the proxy connect to login.microsoftonline.com:443, or name"),
+            (Untunnelled::Status(407), "wants a login", "set HTTPS_PROXY=http://<user>:<password>@10.1.2.3:3128"),
+            (Untunnelled::Broken("no".to_owned()), "the proxy: no", "see whether that is an HTTP proxy"),
+        ] {
+            let finding = route.untunnelled("the proxy", &refused);
+            assert!(finding.seen.contains(seen) && repair(&finding).starts_with(repaired), "{finding:?}");
+        }
+    }
+
+    fn unused_port() -> u16 {
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
     }
 }

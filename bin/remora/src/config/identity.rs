@@ -32,6 +32,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Iden
     }
 }
 
+/// Whether the kind of identity is the webhook's.
+pub(crate) fn is_workload(reader: &Reader<'_>) -> bool {
+    reader.given(&IDENTITY_TYPE).is_none_or(|text| kind(&text) == Ok(Kind::Workload))
+}
+
 fn kind(text: &str) -> Result<Kind, Reject> {
     match text.to_ascii_lowercase().as_str() {
         "workloadidentity" => Ok(Kind::Workload),

@@ -12,7 +12,7 @@ kubectl describe pod <pod> -n <namespace>\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.containers[*].ports}'";
 
 LIVE_02 "LIVE-02" "The running sidecar holds a token",
-"It tries again by itself, at the latest after 30 seconds. What it waits for stands in its answer.",
+"It tries again by itself: within 30 seconds, or when a pause is over that it was asked for. What it waits for stands in its answer.",
 "wait, and ask again; if the exchange above works and this does not, replace the pod\n\
 kubectl logs <pod> -n <namespace> -c prom-remotewrite --tail=50\n\
 kubectl delete pod <pod> -n <namespace>";

@@ -108,6 +108,8 @@ const ANSWERS: &[Row] = &[
     (Arc, 200, "", r#"{"access_token":"","expires_in":"84473","token_type":"Bearer"}"#, Soon, 0, 0, "local-answer"),
     // App Service and its like.
     (AppService, 400, "", r#"{"statusCode":400,"message":"No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId.","correlationId":"c"}"#, Soon, 0, 0, "app-service-identity"),
+    (AppService, 401, "", r#"{"statusCode":401,"message":"X-IDENTITY-HEADER is missing or wrong","correlationId":"c"}"#, Soon, 0, 0, "app-service-header"),
+    (AppService, 400, "", r#"{"error":{"code":"BadRequest","message":"The x-identity-header is not valid."}}"#, Soon, 0, 0, "app-service-header"),
     (AppService, 500, "", r#"{"statusCode":500,"message":"An unexpected error occurred while fetching the AAD Token.","correlationId":"c"}"#, Soon, 2, 0, "app-service-identity"),
     (AppService, 429, "", "{}", Soon, 2, 0, "throttled"),
     (AppService, 401, "", "", Soon, 0, 0, "local-answer"),

@@ -153,7 +153,7 @@ fn look_at_state(exchange: &mut Exchange<'_>) {
 
 #[unsafe(no_mangle)]
 extern "C" fn gateway(gateway: &Gateway, out: &mut [u8; 2048]) {
-    gateway.token_granted();
+    gateway.token_granted(now());
     gateway.drain();
     black_box(&gateway.readiness(now()));
     black_box(&gateway.last_success());
