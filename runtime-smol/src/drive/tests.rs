@@ -52,21 +52,8 @@ fn request(body: &[u8], chunk: Option<usize>, more: &str) -> Vec<u8> {
 
 /// The status and the text of the next answer; nothing at the end.
 fn answer(reader: &mut impl BufRead) -> Option<(u16, String)> {
-    let (mut status, mut length) = (None, 0);
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
-        if let Some(value) = line.strip_prefix("Content-Length: ") {
-            length = value.trim().parse().unwrap();
-        }
-        if line == "\r\n" {
-            break;
-        }
-        status = status.or_else(|| line.get(9..12)?.parse().ok());
-    }
-    let mut text = vec![0; length];
-    reader.read_exact(&mut text).unwrap();
-    Some((status?, String::from_utf8(text).unwrap()))
+    let (start, text) = server::take_message(reader)?;
+    Some((start.get(9..12)?.parse().ok()?, String::from_utf8(text).unwrap()))
 }
 
 /// A connection whose other end is in the hands of `sender`.

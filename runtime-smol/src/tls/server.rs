@@ -39,7 +39,7 @@ pub(crate) fn answering(host: &str, answer: fn(&[u8]) -> String) -> (SocketAddr,
             let mut server = ServerConnection::new(Arc::clone(&config)).unwrap();
             thread::spawn(move || {
                 let mut reader = BufReader::with_capacity(1 << 17, Stream::new(&mut server, &mut socket));
-                while let Some(body) = take_request(&mut reader) {
+                while let Some((_, body)) = take_message(&mut reader) {
                     reader.get_mut().write_all(answer(&body).as_bytes()).unwrap();
                 }
             });
@@ -48,9 +48,9 @@ pub(crate) fn answering(host: &str, answer: fn(&[u8]) -> String) -> (SocketAddr,
     (address, certificate)
 }
 
-/// The body of one request with a Content-Length; `None` at the end of the connection.
-fn take_request(reader: &mut impl BufRead) -> Option<Vec<u8>> {
-    let mut length = 0;
+/// The start line and the body of one message with a Content-Length or without a body; `None` at the end of the connection.
+pub(crate) fn take_message(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
+    let (mut start, mut length) = (String::new(), 0);
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
@@ -60,10 +60,13 @@ fn take_request(reader: &mut impl BufRead) -> Option<Vec<u8>> {
         if line == "\r\n" {
             break;
         }
+        if start.is_empty() {
+            start = line;
+        }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(body)
+    Some((start, body))
 }
 
 fn config(host: &str) -> (Arc<ServerConfig>, CertificateDer<'static>) {
