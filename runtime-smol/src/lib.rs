@@ -136,8 +136,8 @@ fn files(limits: &Limits) -> u64 {
     many.into_iter().map(|many| many as u64).sum()
 }
 
-/// Allows the process as many file descriptors as it may have, and says how many that is: half of the systems start
-/// programs with 1,024, for the sake of those that still use select(2), and with more allowed.
+/// Allows the process as many file descriptors as it may have, and says how many that is. systemd starts programs with
+/// 1,024, for the sake of those that still use select(2), and lets them have more.
 fn raise_files() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current < maximum.or(Some(u64::MAX)) {

@@ -77,7 +77,7 @@ impl Topic {
         match self {
             Self::Token => "token exchange failed",
             Self::Request => "request not accepted",
-            Self::Lost => "request not accepted by Azure for good: senders drop its samples",
+            Self::Lost => "request not accepted by Azure for good: senders such as Prometheus drop its samples",
             Self::TooOld => "samples older than 20 minutes, which Azure takes no longer",
             Self::Crowded => "connection turned away, raise MAX_CONNECTIONS",
             Self::Accept => "accept failed",
@@ -231,7 +231,8 @@ fn request_kind(status: u16, upstream_status: Option<u16>, text: &str) -> Kind {
     Kind { status, code, cause, ..topic(status, upstream_status).kind() }
 }
 
-/// What Azure answers to a write and will answer again loses its samples: senders repeat no 4xx but 429.
+/// What Azure answers to a write and will answer again loses its samples: Prometheus repeats no 4xx but 429, vmagent not
+/// 400, 409 and 415.
 const fn topic(status: u16, upstream_status: Option<u16>) -> Topic {
     match (status, upstream_status) {
         (400..=428 | 430..=499, Some(_)) => Topic::Lost,
