@@ -25,7 +25,11 @@ pub(crate) fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> io::
     let mut filled = 0;
     loop {
         let room = answer.get_mut(filled..).unwrap_or_default();
-        let n = stream.read(room)?;
+        let n = match stream.read(room) {
+            // A stop of the process ends a read that has a time limit (`signal(7)`).
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            done => done?,
+        };
         if n == 0 {
             return Err(io::Error::other("the connection ended within an answer"));
         }

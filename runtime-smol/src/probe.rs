@@ -107,7 +107,7 @@ impl Link {
         }
     }
 
-    fn shake_hands(&mut self, session: &mut Session) -> Result<(), HandshakeError> {
+    fn shake_hands(&self, session: &mut Session) -> Result<(), HandshakeError> {
         loop {
             let turned = session.turn(&mut |_| {});
             // After an error this is the alert; a peer that has gone does not need it.
@@ -126,8 +126,7 @@ impl Link {
     /// Sends all of `bytes`.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(mut session) = self.session.take() else {
-            self.stream.set_write_timeout(Some(remaining(self.deadline)?))?;
-            return self.stream.write_all(bytes).map_err(timed_out);
+            return self.timed().write_all(bytes);
         };
         let sealed = session.seal(&[IoSlice::new(bytes)]).map_err(io::Error::other);
         let sent = sealed.and_then(|()| self.flush(&mut session));
@@ -138,9 +137,8 @@ impl Link {
     /// Appends what comes next to `into`, which may be nothing; false once the peer has closed its side.
     pub fn receive(&mut self, into: &mut Vec<u8>) -> io::Result<bool> {
         let Some(mut session) = self.session.take() else {
-            self.stream.set_read_timeout(Some(remaining(self.deadline)?))?;
             let mut room = [0; 4096];
-            let n = self.stream.read(&mut room).map_err(timed_out)?;
+            let n = self.timed().read(&mut room)?;
             into.extend_from_slice(room.get(..n).unwrap_or_default());
             return Ok(n > 0);
         };
@@ -150,30 +148,72 @@ impl Link {
     }
 
     /// The last bytes and the end may come together: the end is told with the next call.
-    fn decrypt(&mut self, session: &mut Session, into: &mut Vec<u8>) -> io::Result<bool> {
+    fn decrypt(&self, session: &mut Session, into: &mut Vec<u8>) -> io::Result<bool> {
         let n = self.fill(session)?;
         session.turn(&mut |bytes| into.extend_from_slice(bytes)).map_err(io::Error::other)?;
         self.flush(session)?;
         Ok(n > 0)
     }
 
-    fn flush(&mut self, session: &mut Session) -> io::Result<()> {
+    fn flush(&self, session: &mut Session) -> io::Result<()> {
         while session.has_outgoing() {
-            self.stream.set_write_timeout(Some(remaining(self.deadline)?))?;
-            session.write_to(&mut self.stream).map_err(timed_out)?;
+            session.write_to(&mut self.timed())?;
         }
         Ok(())
     }
 
-    fn fill(&mut self, session: &mut Session) -> io::Result<usize> {
-        self.stream.set_read_timeout(Some(remaining(self.deadline)?))?;
-        session.read_from(&mut self.stream).map_err(timed_out)
+    fn fill(&self, session: &mut Session) -> io::Result<usize> {
+        session.read_from(&mut self.timed())
+    }
+
+    const fn timed(&self) -> Timed<'_> {
+        Timed { stream: &self.stream, deadline: self.deadline }
     }
 }
 
-/// A socket whose time is over says that it would block.
-fn timed_out(error: io::Error) -> io::Error {
-    if error.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { error }
+/// A socket whose calls have what is left until the deadline. A call that ended because the process was stopped and
+/// continued is made again: with a time limit the kernel does not do that (`signal(7)`).
+struct Timed<'a> {
+    stream: &'a TcpStream,
+    deadline: Instant,
+}
+
+impl Timed<'_> {
+    fn call<T>(
+        &self,
+        limit: fn(&TcpStream, Option<Duration>) -> io::Result<()>,
+        mut call: impl FnMut(&TcpStream) -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            limit(self.stream, Some(remaining(self.deadline)?))?;
+            match call(self.stream) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // A socket whose time is over says that it would block.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
+                done => return done,
+            }
+        }
+    }
+}
+
+impl io::Read for Timed<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.call(TcpStream::set_read_timeout, |mut stream| stream.read(into))
+    }
+}
+
+impl io::Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.call(TcpStream::set_write_timeout, |mut stream| stream.write(bytes))
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.call(TcpStream::set_write_timeout, |mut stream| stream.write_vectored(pieces))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn remaining(deadline: Instant) -> io::Result<Duration> {

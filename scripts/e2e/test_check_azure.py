@@ -16,8 +16,22 @@ def without_network():
     return [*unshare("--net"), "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
 
 
+def stopped_and_continued():
+    """The words to put before a program that is to be stopped and continued as long as it runs."""
+    again = "while kill -STOP $!; do sleep 0.05; kill -CONT $!; sleep 0.05; done 2>/dev/null"
+    return ["sh", "-c", f'"$0" "$@" & {again}; wait $!']
+
+
 class Network(Checked):
     """The way there."""
+
+    def test_stopped_and_continued_while_it_waits(self):
+        for endpoint in ("token", "ingest"):
+            self.with_fault(endpoint, delay_ms=500)
+        status, text = self.check("--pre", wrapper=stopped_and_continued())
+        self.assertEqual(status, 0, text)
+        status, text = self.check("--write", wrapper=stopped_and_continued())
+        self.assertEqual(status, 0, text)
 
     @beside
     @slow

@@ -346,7 +346,7 @@ fn receive(stream: &mut impl Read) -> Received {
         if is_complete(&bytes) {
             break End::Complete;
         }
-        match stream.read(&mut piece) {
+        match read_some(stream, &mut piece) {
             Ok(0) => break End::Closed,
             Ok(length) => bytes.extend_from_slice(&piece[..length]),
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => break End::Closed,
@@ -354,6 +354,17 @@ fn receive(stream: &mut impl Read) -> Received {
         }
     };
     Received { bytes, end }
+}
+
+/// Reads once. A read that ended because the process was stopped and continued is made again: on a socket with a time
+/// limit the kernel does not do that (`signal(7)`).
+pub(crate) fn read_some(stream: &mut impl Read, into: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match stream.read(into) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
 }
 
 fn is_complete(bytes: &[u8]) -> bool {
