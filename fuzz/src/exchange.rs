@@ -39,7 +39,7 @@ const MOST_DEADLINES: usize = 8;
 
 /// Runs a conversation to its end and judges it.
 pub fn run(conversation: &Conversation) {
-    let gateway = Gateway::new(Instant::ZERO, POLICY);
+    let gateway = Gateway::new(Instant::ZERO, conversation.settings.policy());
     let (mut inbox, mut outbox, mut response) = ([0; INBOX], [0; OUTBOX], [0; RESPONSE]);
     let peer = conversation.peer.into();
     let exchange = Exchange::new(Instant::ZERO, &gateway, peer, &mut inbox, &mut outbox);

@@ -212,7 +212,7 @@ fn open(hub: &'static Hub, mail: Mail) {
         }
         Mail::Minute => hub.begin_minute(),
         Mail::EndMinute(answer) => reply(&answer, Answer::Minute(hub.traffic.end_minute())),
-        Mail::Drain => hub.gateway.drain(),
+        Mail::Drain => hub.drain(),
         Mail::Settle(answer) => {
             let settle = async move { reply(&answer, Answer::Waited(hub.traffic.settle(hub.clock).await)) };
             hub.executor.spawn(settle).detach();

@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use remora_core::forward::{Event, Exchange, Interest, Outcome, Outgoing, Page, Peer, Refusal};
+use remora_core::forward::{Event, Exchange, Interest, Outcome, Outgoing, Page, Peer, Purpose, Refusal};
 use remora_core::remote_write::Verdict;
 use remora_core::time::Instant;
 use smol::future;
@@ -256,6 +256,9 @@ impl Connection {
         self.credential = None;
         if mem::take(&mut self.attached) && outcome.upstream_status.is_none() {
             self.hub.doubt();
+        }
+        if outcome.purpose == Purpose::Write && self.guest.is_none() {
+            self.hub.traffic.hear(self.now);
         }
         let peer = || self.stream.get_ref().peer_addr().ok().map(|from| from.ip().to_canonical());
         self.hub.answered(self.now, outcome, self.exchange.answer_text(), peer);

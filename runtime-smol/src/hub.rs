@@ -197,6 +197,12 @@ impl Hub {
         self.tokens.usable().is_some() && self.gateway.readiness(self.now()) != Readiness::Draining
     }
 
+    /// The process is stopping. Who is connected may still write.
+    pub(crate) fn drain(&self) {
+        self.gateway.drain();
+        self.traffic.hear(self.now());
+    }
+
     /// Takes note of a change of the token.
     pub(crate) fn learn(&self, known: Known) {
         self.tokens.learn(known);
@@ -228,17 +234,17 @@ impl Hub {
         }
         if purpose == Purpose::Write {
             self.traffic.wrote(now, outcome);
-            self.note_ages(outcome);
+            self.note_ages(now, outcome);
             self.begin_minute();
             self.crew.tell_success(self.gateway.last_success());
         }
     }
 
     /// Looks at how old the samples of a write were.
-    fn note_ages(&'static self, outcome: &Outcome) {
+    fn note_ages(&'static self, now: Instant, outcome: &Outcome) {
         let Some((counts, at)) = outcome.counts.and_then(|counts| Some((counts, counts.oldest?))) else { return };
         let oldest = Duration::from_millis(u64::try_from(clock::unix_ms().saturating_sub(at)).unwrap_or_default());
-        self.traffic.note_oldest(oldest);
+        self.traffic.note_oldest(now, oldest);
         if counts.too_old > 0 {
             self.notice(&Notice::TooOld { samples: counts.too_old, oldest });
         }

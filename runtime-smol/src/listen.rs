@@ -98,7 +98,7 @@ pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, seat: Seat
     }
     if let Some(slot) = slot(&hub.slots, &hub.guests, kept) {
         let _ = stream.get_ref().set_nodelay(true);
-        hub.traffic.connected();
+        hub.traffic.connected(peer.may_write());
         let guest = if peer.may_write() { None } else { Some(hub.guests.enter()) };
         let serve = async move {
             drive::serve(hub, stream, peer, guest.clone()).await;
@@ -106,7 +106,7 @@ pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, seat: Seat
                 hub.guests.leave(guest);
             }
             hub.slots.give([slot]);
-            hub.traffic.disconnected();
+            hub.traffic.disconnected(peer.may_write());
             drop(seat);
         };
         hub.executor.spawn(serve).detach();

@@ -41,7 +41,7 @@ fn ignores(signal: Signal) -> bool {
 pub(crate) async fn wait(hub: &'static Hub, mut signals: Signals, grace: Duration) -> Stopped {
     next(&mut signals).await;
     hub.crew.tell(|| Mail::Drain);
-    hub.gateway.drain();
+    hub.drain();
     hub.observer.notice(&Notice::Stopping { open: open(hub).await });
     let settled = async {
         settle(hub).await;
@@ -49,7 +49,11 @@ pub(crate) async fn wait(hub: &'static Hub, mut signals: Signals, grace: Duratio
     };
     let overdue = async {
         Timer::after(grace).await;
-        Stopped::Overdue(open(hub).await)
+        // Senders that are connected may have had nothing to say.
+        match open(hub).await {
+            0 => Stopped::Settled,
+            open => Stopped::Overdue(open),
+        }
     };
     let again = async { Stopped::Again(next(&mut signals).await) };
     future::or(settled, future::or(again, overdue)).await

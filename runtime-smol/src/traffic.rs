@@ -9,9 +9,9 @@ use remora_core::time::Instant;
 
 use crate::notice::Minute;
 
-/// How long a stopping process waits for another request on connections that stay open: Prometheus, stopped at the
-/// same time, still sends what it holds.
-const QUIET: Duration = Duration::from_secs(2);
+/// How long a stopping process waits for another write on connections that stay open. Prometheus, stopped at the same
+/// time, still sends what it holds, and lets it wait up to 5 s for more (`batch_send_deadline`).
+const QUIET: Duration = Duration::from_secs(6);
 
 /// A write that was not accepted, as its sender was told.
 #[derive(Clone, Debug)]
@@ -26,10 +26,13 @@ pub(crate) struct Refused {
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     connections: Cell<usize>,
+    /// Those of who may write.
+    senders: Cell<usize>,
     open: Cell<usize>,
-    last_write: Cell<Instant>,
+    /// When a sender's write was last answered, or when the process began to stop.
+    heard: Cell<Instant>,
     turned_away: Cell<u64>,
-    oldest: Cell<Duration>,
+    oldest: Cell<(Instant, Duration)>,
     last_refused: RefCell<Option<Refused>>,
     minute: RefCell<Minute>,
     counting: Cell<bool>,
@@ -37,12 +40,16 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    pub(crate) fn connected(&self) {
+    /// Somebody came, who may write or not.
+    pub(crate) fn connected(&self, sender: bool) {
         self.connections.set(self.connections.get() + 1);
+        self.senders.set(self.senders.get() + usize::from(sender));
     }
 
-    pub(crate) fn disconnected(&self) {
+    /// Somebody left.
+    pub(crate) fn disconnected(&self, sender: bool) {
         self.connections.set(self.connections.get().saturating_sub(1));
+        self.senders.set(self.senders.get().saturating_sub(usize::from(sender)));
         self.less.notify(usize::MAX);
     }
 
@@ -77,12 +84,12 @@ impl Traffic {
     }
 
     /// How old the oldest sample of a write was.
-    pub(crate) fn note_oldest(&self, age: Duration) {
-        self.oldest.set(age);
+    pub(crate) fn note_oldest(&self, now: Instant, age: Duration) {
+        self.oldest.set((now, age));
     }
 
-    /// How old the oldest sample of the last write was.
-    pub(crate) fn oldest(&self) -> Duration {
+    /// When samples last came, and how old the oldest of them was.
+    pub(crate) fn oldest(&self) -> (Instant, Duration) {
         self.oldest.get()
     }
 
@@ -97,14 +104,13 @@ impl Traffic {
         self.last_refused.borrow().clone()
     }
 
-    /// When a write was last answered.
-    pub(crate) fn last_write(&self) -> Instant {
-        self.last_write.get()
+    /// Who may write has something to write, or is to have the time for it.
+    pub(crate) fn hear(&self, now: Instant) {
+        self.heard.set(now);
     }
 
     /// Counts a write.
     pub(crate) fn wrote(&self, now: Instant, outcome: &Outcome) {
-        self.last_write.set(now);
         let mut minute = self.minute.borrow_mut();
         let count = if outcome.is_success() { &mut minute.succeeded } else { &mut minute.failed };
         *count += 1;
@@ -125,9 +131,9 @@ impl Traffic {
 
     /// When a stopping process may end: `None` while a request is open, otherwise from what time on.
     fn settled(&self, now: Instant) -> Option<Instant> {
-        match (self.open.get(), self.connections.get()) {
+        match (self.open.get(), self.senders.get()) {
             (0, 0) => Some(now),
-            (0, _) => Some(self.last_write.get().saturating_add(QUIET)),
+            (0, _) => Some(self.heard.get().saturating_add(QUIET)),
             _ => None,
         }
     }
@@ -146,5 +152,32 @@ impl Traffic {
             }
             waited = true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_sender_has_time_from_the_signal_on() {
+        let (traffic, signal) = (Traffic::default(), Instant::from_millis(500_000));
+        traffic.connected(true);
+        traffic.hear(Instant::from_millis(400_000));
+        traffic.hear(signal);
+        assert_eq!(traffic.settled(signal), Some(signal.saturating_add(QUIET)));
+        traffic.turned(true);
+        assert_eq!(traffic.settled(signal), None);
+        traffic.turned(false);
+        traffic.disconnected(true);
+        assert_eq!(traffic.settled(signal), Some(signal));
+    }
+
+    #[test]
+    fn who_may_not_write_is_not_waited_for() {
+        let (traffic, now) = (Traffic::default(), Instant::from_millis(500_000));
+        traffic.connected(false);
+        traffic.hear(now);
+        assert_eq!((traffic.settled(now), traffic.connections()), (Some(now), 1));
     }
 }

@@ -307,7 +307,11 @@ class Kubectl:
 
     def delete(self, positional, options, _rest):
         """The StatefulSet brings the pod back, a Deployment one of another name, and the webhook changes it."""
-        pod = self.object(positional, options["--namespace"])
+        for name in positional:
+            self.replace(self.object([name], options["--namespace"]), options)
+
+    def replace(self, pod, options):
+        """Has a pod made anew."""
         self.state["pods"].remove(pod)
         self.state["pods"].append(pod)
         pod["metadata"]["name"] = pod["metadata"].get("generateName", pod["metadata"]["name"])
@@ -318,6 +322,15 @@ class Kubectl:
 
     def wait(self, positional, options, _rest):
         if positional != ["pods"] or not self.pods_of(options) or options["--for"] != "condition=Ready":
+            raise Refusal("error: no matching resources found")
+        for pod in self.pods_of(options):
+            # Without an identity the sidecar does not run.
+            containers = pod["spec"]["containers"] + pod["spec"].get("initContainers", [])
+            if not any(container.get("env") for container in containers):
+                raise Refusal(f"error: timed out waiting for the condition on pods/{pod['metadata']['name']}")
+        if self.state.get("late", 0) > 0:
+            # The controller has not made the new ones yet.
+            self.state["late"] -= 1
             raise Refusal("error: no matching resources found")
 
     def exec(self, positional, options, rest):

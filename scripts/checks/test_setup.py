@@ -288,11 +288,29 @@ class Setup(unittest.TestCase):
     def test_a_pod_that_comes_back_under_another_name_is_checked(self):
         one = pod()
         one["metadata"] |= {"name": "remora-old", "generateName": "remora-new"}
-        planned, executed = self.cloud(pods=[one, pod()]), self.cloud(pods=[one, pod()])
+        planned, executed = self.cloud(pods=[pod(), one]), self.cloud(pods=[pod(), one])
         self.assert_works(planned.execute(["sh", "-e", "-c", planned.run(IDENTITY, "--dry-run").stdout], IDENTITY))
         self.assert_works(executed.run(IDENTITY))
         for cloud in (planned, executed):
             self.assertIn("kubectl exec pod/remora-new", cloud.changes()[-1])
+
+    def test_every_pod_of_the_account_gets_the_identity(self):
+        two = [pod(), pod()]
+        two[1]["metadata"]["name"] = "prometheus-1"
+        cloud = self.cloud(pods=two, late=2)
+        self.assert_works(cloud.run(IDENTITY))
+        self.assertIn("kubectl delete pod/prometheus-0 pod/prometheus-1 --namespace monitoring", cloud.changes())
+        self.assertEqual((cloud.folder / "slept").read_text(), "10\n" * 2)
+        # One that was made before the identity changed is not overlooked behind another one.
+        cloud.state["pods"][1]["spec"]["containers"][1]["env"] = [{"name": "AZURE_CLIENT_ID", "value": "old"}]
+        changed = cloud.state["pods"][1]["metadata"]["name"]
+        self.assert_works(cloud.run(IDENTITY))
+        self.assertIn(f"kubectl delete pod/{changed} --namespace monitoring", cloud.changes())
+
+    def test_a_resource_group_may_have_parentheses(self):
+        cloud = self.cloud()
+        self.assert_works(cloud.run(IDENTITY | {"RESOURCE_GROUP": "rg(prod)"}))
+        self.assertIn("rg(prod)", " ".join(cloud.changes()))
 
     def test_a_native_sidecar_is_checked_too(self):
         cloud = self.cloud(pods=[pod("initContainers")])

@@ -1,10 +1,13 @@
 """SIGTERM and SIGHUP: open requests are finished, and a second signal waits for nothing."""
 
 import signal
+import socket
+import time
 import unittest
 from contextlib import contextmanager
 
 import frames
+import wire
 from case import Background, Case, alone
 from process import wait_for
 from remora import Remora
@@ -12,6 +15,8 @@ from stack import Stack
 from web import fetch
 
 DELAY_MS = 3000
+# Seconds that Prometheus by default lets samples wait for more (batch_send_deadline).
+BATCH = 5
 
 
 def delay(milliseconds):
@@ -40,6 +45,20 @@ class Shutdown(Case):
             self.assertEqual(answer.status // 100, 2, f"the open request: {answer}; {stack.where()}")
             self.assertEqual(stack.remora.process.wait(5), 0, f"exit status; {stack.where()}")
             self.assertEqual(stack.stored(), 1, f"samples stored; {stack.where()}")
+
+    def test_a_sender_that_was_silent_may_write_what_it_still_holds(self):
+        with Stack("last-batch", prometheus=False) as stack:
+            sender = socket.create_connection(("127.0.0.1", stack.remora.port), timeout=10)
+            with sender as connection, connection.makefile("rb") as answers:
+                connection.sendall(wire.with_length(frames.one_sample()))
+                self.assertEqual(wire.read_answer(answers), 204, stack.where())
+                time.sleep(BATCH)
+                stack.remora.process.signal(signal.SIGTERM)
+                time.sleep(BATCH - 1)
+                connection.sendall(wire.with_length(frames.one_sample(name="last")))
+                self.assertEqual(wire.read_answer(answers), 204, stack.where())
+            self.assertEqual(stack.remora.process.wait(2), 0, f"exit status; {stack.where()}")
+            self.assertEqual(stack.stored(), 2, f"samples stored; {stack.where()}")
 
     def test_a_hangup_asks_for_the_same(self):
         with Stack("hangup", prometheus=False) as stack:

@@ -134,6 +134,8 @@ class Threads(Case):
             for probe in probes:
                 probe.close()
             self.assertEqual([writer.result().status for writer in writers], [204, 204])
+            for connection in connections:
+                connection.close()
             self.assertEqual(stack.remora.process.wait(5), 0)
             self.assertEqual(stack.stored(), 2)
             self.assertRegex(stack.remora.process.output(), r"msg=stopping open_requests=2\b")

@@ -105,7 +105,10 @@ impl Counters {
         };
         let numbers = [counts.series, counts.samples, counts.histograms(), counts.exemplars, counts.metadata];
         self.data.iter().zip(numbers).for_each(|(tally, number)| tally.add(place, number.into()));
-        self.too_old.add(0, counts.too_old.into());
+        // What is to be sent again will be counted then.
+        if outcome.status < 500 {
+            self.too_old.add(0, counts.too_old.into());
+        }
     }
 
     pub(super) fn rejected(&self, verdict: Verdict) {

@@ -224,9 +224,9 @@ impl<'m> Exchange<'m> {
         self.phase == Phase::Done
     }
 
-    /// The body of the last answer, for a log. Empty where it is not text.
+    /// The body of the last answer, for a log, as far as it is text.
     pub fn answer_text(&self) -> &str {
-        core::str::from_utf8(self.outbox.text().trim_ascii_end()).unwrap_or_default()
+        self.outbox.text().trim_ascii_end().utf8_chunks().next().map(|chunk| chunk.valid()).unwrap_or_default()
     }
 
     /// Time has passed. Whether the deadline has passed is decided here, not by the timer that woke the driver.

@@ -225,6 +225,14 @@ fn an_outcome_tells_nothing_of_the_request_before() {
 }
 
 #[test]
+fn of_an_answer_that_is_cut_within_a_character_the_log_has_the_rest() {
+    let mut bench = Bench::new();
+    bench.submit(&write(BODY));
+    bench.forward(&answer(400, "", &format!("x{}", "é".repeat(2000))));
+    assert_eq!(bench.exchange.answer_text(), format!("x{}", "é".repeat(511)));
+}
+
+#[test]
 fn buffers_come_back_at_their_full_length() {
     let (inbox, outbox) = (vec![0; 4096].leak(), vec![0; 2048].leak());
     let bench = Bench::new();

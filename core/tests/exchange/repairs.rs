@@ -123,6 +123,18 @@ fn a_second_401_is_told_without_another_refresh() {
 }
 
 #[test]
+fn a_401_before_the_second_try_does_not_stand_for_how_that_ends() {
+    let mut bench = submitted();
+    bench.forward(&answer(401, "", ""));
+    bench.refresh();
+    bench.attach(false);
+    bench.request();
+    bench.pass_deadline();
+    assert_eq!(bench.answer().status(), 504);
+    assert_eq!(bench.outcomes()[0].upstream_status, None);
+}
+
+#[test]
 fn the_next_request_may_be_repaired_again() {
     let mut bench = submitted();
     for _ in 0..2 {

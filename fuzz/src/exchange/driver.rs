@@ -8,7 +8,7 @@ use remora_core::time::Instant;
 
 use super::answers;
 use super::judge::Attempt;
-use super::operation::{Conversation, Misuse, Operation, Peer};
+use super::operation::{Conversation, Misuse, Operation, Peer, Settings};
 use super::request::{self, Kind};
 
 /// Room for events in an exchange. With all of it taken, one more would be lost.
@@ -34,6 +34,7 @@ const MOST_TURNS: usize = 20_000;
 pub(super) struct Driver<'m> {
     pub(super) exchange: Exchange<'m>,
     gateway: &'m Gateway,
+    pub(super) settings: Settings,
     pub(super) peer: Peer,
     now: Instant,
     /// The driver kept to its contract so far.
@@ -48,10 +49,14 @@ pub(super) struct Driver<'m> {
     job: Option<Event>,
     stored: Vec<u8>,
     reserved: usize,
+    /// The buffers of the connection, while nothing happens on it.
+    parked: Option<(&'m mut [u8], &'m mut [u8])>,
     /// The response buffer while it is not lent.
     pub(super) buffer: Option<&'m mut [u8]>,
     /// The connection to Azure.
     pub(super) attempt: Option<Attempt>,
+    /// What Azure said on the connection that was the last one of the open request.
+    pub(super) last_said: Option<u16>,
     /// Connections that the open request had so far.
     connections: usize,
     pub(super) outcomes: Vec<Outcome>,
@@ -68,6 +73,7 @@ impl<'m> Driver<'m> {
         Self {
             exchange,
             gateway,
+            settings: conversation.settings,
             peer: conversation.peer,
             now: Instant::ZERO,
             is_lawful: true,
@@ -78,8 +84,10 @@ impl<'m> Driver<'m> {
             job: None,
             stored: Vec::new(),
             reserved: 0,
+            parked: None,
             buffer: Some(buffer),
             attempt: None,
+            last_said: None,
             connections: 0,
             outcomes: Vec::new(),
         }
@@ -97,7 +105,10 @@ impl<'m> Driver<'m> {
             Operation::Deadline => self.pass(self.exchange.deadline()),
             Operation::Run => self.run(),
             Operation::Say(n) => drop(self.say((*n).into())),
-            Operation::SenderEnds if self.exchange.interest().client_read => self.exchange.client_eof(now),
+            Operation::SenderEnds if self.exchange.interest().client_read => {
+                self.resume();
+                self.exchange.client_eof(now);
+            }
             Operation::SenderBreaks => self.exchange.client_broken(now),
             Operation::Listen(n) => drop(self.listen((*n).into())),
             Operation::Store(n) => drop(self.store((*n).into())),
@@ -123,11 +134,21 @@ impl<'m> Driver<'m> {
         self.handle_events();
     }
 
-    /// Lets time pass to `then`, where there is such a time.
+    /// Lets time pass to `then`, where there is such a time. Others may have the buffers meanwhile.
     fn pass(&mut self, then: Instant) {
         if then < Instant::NEVER {
+            self.parked = self.exchange.park().or(self.parked.take());
             self.now = self.now.max(then);
             self.exchange.wake(self.now);
+        }
+    }
+
+    /// The buffers as others leave them.
+    fn resume(&mut self) {
+        if let Some((inbox, outbox)) = self.parked.take() {
+            inbox.fill(b'i');
+            outbox.fill(b'o');
+            self.exchange.resume(inbox, outbox);
         }
     }
 
@@ -148,10 +169,11 @@ impl<'m> Driver<'m> {
     }
 
     fn say(&mut self, most: usize) -> bool {
-        let rest = &self.script[self.said..];
-        if rest.is_empty() || !self.exchange.interest().client_read {
+        if self.said == self.script.len() || !self.exchange.interest().client_read {
             return false;
         }
+        self.resume();
+        let rest = &self.script[self.said..];
         let room = self.exchange.body_room();
         // An even number of bytes may go beyond the body, an odd one not.
         let beyond = if room > 0 && most % 2 == 1 { 0 } else { self.exchange.client_space().len() };
@@ -218,7 +240,7 @@ impl<'m> Driver<'m> {
         let Some(buffer) = self.buffer.take() else {
             return assert!(!self.is_lawful, "a second response buffer is needed");
         };
-        self.attempt = Some(Attempt::new(self.outcomes.len()));
+        (self.attempt, self.last_said) = (Some(Attempt::new(self.outcomes.len())), None);
         self.connections += 1;
         assert!(self.connections <= MOST_CONNECTIONS || !self.is_lawful, "no end of connections");
         self.exchange.attach(self.now, buffer, reused);
@@ -292,13 +314,14 @@ impl<'m> Driver<'m> {
             Event::Release { .. } => {
                 self.judge_attempt();
                 self.buffer = self.exchange.detach().or(self.buffer.take());
+                self.last_said = self.said_by_azure();
                 self.attempt = None;
             }
             Event::Answered(outcome) => {
                 self.judge_outcome(&outcome);
                 self.outcomes.push(outcome);
                 self.stored.clear();
-                (self.reserved, self.connections) = (0, 0);
+                (self.reserved, self.connections, self.last_said) = (0, 0, None);
             }
             Event::HalfClose | Event::Close => {}
         }

@@ -1,11 +1,16 @@
 //! What a conversation is made of. The fuzzer's bytes become these values.
 
 use arbitrary::Arbitrary;
-use remora_core::forward::{self, Refusal};
+use core::time::Duration;
+
+use remora_core::forward::{self, Policy, Refusal};
+use remora_core::remote_write::Level;
 
 /// A connection of a sender, what it sends, and what happens.
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Conversation {
+    /// How the process is configured.
+    pub settings: Settings,
     /// Where the sender sits.
     pub peer: Peer,
     /// What the sender sends, in this order; no more than the first four.
@@ -14,6 +19,49 @@ pub struct Conversation {
     pub tail: Vec<u8>,
     /// What happens.
     pub operations: Vec<Operation>,
+}
+
+/// What decides over what the sender is told.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Settings {
+    /// What is checked.
+    pub check: Check,
+    /// Refusals of the credential are no longer held back.
+    pub hold_is_over: bool,
+    /// A 429 is told as one.
+    pub pass_rate_limit: bool,
+}
+
+impl Settings {
+    pub(super) fn policy(self) -> Policy {
+        Policy {
+            check: self.check.into(),
+            refusal_hold: if self.hold_is_over { Duration::ZERO } else { Duration::MAX },
+            pass_rate_limit: self.pass_rate_limit,
+            ..super::POLICY
+        }
+    }
+}
+
+/// What is checked of a frame.
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// All that can be.
+    Full,
+    /// The wire format.
+    Wire,
+    /// Nothing.
+    Off,
+}
+
+impl From<Check> for Option<Level> {
+    fn from(check: Check) -> Self {
+        match check {
+            Check::Full => Some(Level::Full),
+            Check::Wire => Some(Level::Wire),
+            Check::Off => None,
+        }
+    }
 }
 
 /// Where the sender sits.
@@ -123,6 +171,8 @@ pub enum Cause {
     Resolve,
     /// [`Refusal::Tls`].
     Tls,
+    /// [`Refusal::Connect`].
+    Connect,
 }
 
 impl From<Cause> for Refusal {
@@ -132,6 +182,7 @@ impl From<Cause> for Refusal {
             Cause::Capacity => Self::Capacity,
             Cause::Resolve => Self::Resolve,
             Cause::Tls => Self::Tls,
+            Cause::Connect => Self::Connect,
         }
     }
 }

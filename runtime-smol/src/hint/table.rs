@@ -53,6 +53,10 @@ hints! {
     ASSERTION_OUTDATED "assertion-outdated" [700_024]
         "the assertion is outside its validity: the clock of this machine is wrong, or the token file is not replaced"
         => "set the clock: timedatectl set-ntp true";
+    /// The same of a service account's token.
+    TOKEN_OUTDATED "token-outdated" []
+        "this pod's projected token has expired or is not valid yet: its file is not replaced, as with a subPath mount, or the cluster's clock is wrong"
+        => "mount the token's folder without subPath, and start the pod anew: kubectl delete pod <pod> -n {namespace}";
     /// The assertion's signature does not verify.
     SIGNATURE "assertion-signature" [700_027]
         "Entra does not know the key that signed: the certificate is not the application's, or the cluster's keys have changed"
@@ -68,7 +72,7 @@ hints! {
     /// No such client in the tenant.
     CLIENT "client-unknown" [700_016]
         "the tenant has no client of this id: another tenant's, or so new that it has yet to arrive"
-        => "kubectl annotate sa {service-account} -n {namespace} --overwrite azure.workload.identity/client-id=<client-id>";
+        => "kubectl annotate sa {service-account} -n {namespace} --overwrite azure.workload.identity/client-id=<client-id> && kubectl delete pod <pod> -n {namespace}";
     /// The same of an application that is set by hand.
     APPLICATION "application-unknown" []
         "the tenant has no application of this id: another tenant's, or so new that it has yet to arrive"
@@ -214,6 +218,10 @@ hints! {
     BINDING_UNTRUSTED "binding-untrusted" []
         "the certificate of the identity binding's token proxy is not trusted, or is for another name; SSL_CERT_FILE counts only while AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_CA_DATA are unset"
         => "leave AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_SNI_NAME to the webhook: kubectl delete pod <pod> -n <namespace>";
+    /// The token proxy does not answer.
+    BINDING_UNREACHABLE "binding-unreachable" []
+        "the identity binding's token proxy could not be reached; HTTPS_PROXY does not count for it"
+        => "let this pod reach {authority}, also where network policies bound what it may reach";
     /// The token proxy refuses.
     BINDING_REFUSED "binding-refused" []
         "the cluster's token proxy does not let this service account use the identity"
@@ -230,6 +238,14 @@ hints! {
     UNTRUSTED "untrusted-certificate" []
         "the host's certificate is not trusted; a proxy that opens TLS has a certificate authority of its own"
         => "set SSL_CERT_FILE to a PEM file with the certificate authorities to trust";
+    /// TLS, by the clock.
+    CERTIFICATE_TIME "certificate-time" []
+        "by the clock of this machine the host's certificate has expired or is not valid yet"
+        => "set the clock: timedatectl set-ntp true";
+    /// TLS with somebody else, or no TLS.
+    OTHER_HOST "other-host" []
+        "something else than the host itself answers there, with another certificate or without TLS: a name, a proxy or a firewall leads elsewhere"
+        => "see who answers: curl -v https://{authority}/";
     /// 407.
     PROXY_LOGIN "proxy-login" []
         "the proxy wants a login"

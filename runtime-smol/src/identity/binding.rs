@@ -55,7 +55,7 @@ impl Binding {
         let http = Http::pinned(self.authorities().map_err(failed)?, &host);
         let url = url(&self.proxy, &entra::token_path(&self.client));
         let answer = http.post(&url, &self.proxy.endpoint.authority(), &entra::form(&self.client, proof));
-        let answer = answer.map_err(untrusted);
+        let answer = answer.map_err(of_the_proxy);
         answer.and_then(|answer| answer::decode(Origin::TokenProxy, &answer)).map_err(failed)
     }
 
@@ -78,9 +78,16 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(pem)
 }
 
-/// The proxy's authority and name have variables of their own, which count before the common ones.
-fn untrusted(failure: Failure) -> Failure {
-    if failure.hint == Some(&hint::UNTRUSTED) { failure.with_hint(&hint::BINDING_UNTRUSTED) } else { failure }
+/// The proxy's address, authority and name have variables of their own, and the common ones do not count for it.
+fn of_the_proxy(failure: Failure) -> Failure {
+    let Some(common) = failure.hint else { return failure };
+    if *common == hint::UNTRUSTED || *common == hint::OTHER_HOST {
+        failure.with_hint(&hint::BINDING_UNTRUSTED)
+    } else if *common == hint::UNREACHABLE {
+        failure.with_hint(&hint::BINDING_UNREACHABLE)
+    } else {
+        failure
+    }
 }
 
 /// The authorities of a PEM text. One at least must be able to serve: none would stand for the built-in ones.
@@ -127,11 +134,15 @@ mod tests {
     }
 
     #[test]
-    fn the_repair_of_a_certificate_names_the_proxys_own_variables() {
-        let failure = untrusted(Failure::new("no").with_hint(&hint::UNTRUSTED));
-        assert!(failure.to_string().contains("AZURE_KUBERNETES_CA_FILE"), "{failure}");
-        let other = untrusted(Failure::new("no").with_hint(&hint::UNREACHABLE));
-        assert_eq!(other.hint, Some(&hint::UNREACHABLE));
+    fn what_is_wrong_with_the_proxy_has_repairs_of_its_own() {
+        for (told, meant) in [
+            (&hint::UNTRUSTED, &hint::BINDING_UNTRUSTED),
+            (&hint::OTHER_HOST, &hint::BINDING_UNTRUSTED),
+            (&hint::UNREACHABLE, &hint::BINDING_UNREACHABLE),
+            (&hint::CERTIFICATE_TIME, &hint::CERTIFICATE_TIME),
+        ] {
+            assert_eq!(of_the_proxy(Failure::new("no").with_hint(told)).hint, Some(meant));
+        }
     }
 
     #[test]

@@ -12,8 +12,9 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use crate::config;
-use crate::hint;
+use crate::hint::{self, Hint};
 use crate::resolve::alternate;
+use crate::tls::Doubt;
 use crate::trust::Trust;
 use crate::{proxy, tls};
 
@@ -123,10 +124,12 @@ impl Http {
 fn receive(response: http::Response<Body>) -> Result<Answer, ureq::Error> {
     let (parts, body) = response.into_parts();
     let field = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let date = field(http::header::DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    let now = date.unwrap_or_else(SystemTime::now);
     let mut answer = Answer {
         status: parts.status.as_u16(),
-        retry_after: field(http::header::RETRY_AFTER).and_then(pause),
-        date: field(http::header::DATE).and_then(|date| httpdate::parse_http_date(date).ok()),
+        retry_after: field(http::header::RETRY_AFTER).and_then(|text| pause(text, now)),
+        date,
         challenge: field(http::header::WWW_AUTHENTICATE).map(str::to_owned),
         body: Zeroizing::new(Vec::new()),
     };
@@ -134,13 +137,13 @@ fn receive(response: http::Response<Body>) -> Result<Answer, ureq::Error> {
     Ok(answer)
 }
 
-/// `Retry-After`: seconds, or the time until a date.
-pub(super) fn pause(text: &str) -> Option<Duration> {
+/// `Retry-After`: seconds, or the time until a date; `now` is by the clock of who says the date.
+pub(super) fn pause(text: &str, now: SystemTime) -> Option<Duration> {
     if let Some(seconds) = remora_core::http::digits::decimal(text.trim().as_bytes()) {
         return Some(Duration::from_secs(seconds));
     }
     let until = httpdate::parse_http_date(text).ok()?;
-    Some(until.duration_since(SystemTime::now()).unwrap_or_default())
+    Some(until.duration_since(now).unwrap_or_default())
 }
 
 /// What a connection without an answer means. Through a proxy nothing else is connected to, and no other name is asked
@@ -148,9 +151,9 @@ pub(super) fn pause(text: &str) -> Option<Duration> {
 fn failed(host: &str, proxy: Option<&Proxy>, error: &ureq::Error) -> Failure {
     use ureq::Error::{ConnectProxyFailed, Io, Rustls, Timeout};
     let hint = match error {
-        Rustls(_) => &hint::UNTRUSTED,
+        Rustls(error) => doubtful(Doubt::of(error)),
         // The handshake's own errors come as errors of the socket.
-        Io(error) if error.kind() == io::ErrorKind::InvalidData => &hint::UNTRUSTED,
+        Io(error) if error.kind() == io::ErrorKind::InvalidData => doubtful(Doubt::within(error)),
         ConnectProxyFailed(answer) if answer.contains("407") => &hint::PROXY_LOGIN,
         _ if proxy.is_some() => &hint::PROXY,
         _ => &hint::UNREACHABLE,
@@ -162,6 +165,15 @@ fn failed(host: &str, proxy: Option<&Proxy>, error: &ureq::Error) -> Failure {
     };
     let way = proxy.map(|proxy| format!(", through the proxy {}:{}", proxy.host(), proxy.port())).unwrap_or_default();
     Failure::new(format!("{host}{way}: {text}")).with_hint(hint)
+}
+
+/// What a handshake that failed means.
+const fn doubtful(doubt: Doubt) -> &'static Hint {
+    match doubt {
+        Doubt::Untrusted => &hint::UNTRUSTED,
+        Doubt::Expired | Doubt::NotYetValid => &hint::CERTIFICATE_TIME,
+        Doubt::WrongName | Doubt::Other => &hint::OTHER_HOST,
+    }
 }
 
 fn roots(trust: &Trust) -> RootCerts {
@@ -209,23 +221,51 @@ impl Resolver for Names {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::net::{SocketAddr, TcpListener};
+
     use super::*;
+    use crate::tls::server::echo;
 
     #[test]
     fn a_pause_is_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Tue, 15 Nov 1994 08:12:31 GMT").unwrap();
+        let pause = |text: &str| pause(text, now);
         assert_eq!(pause("60"), Some(Duration::from_secs(60)));
-        assert_eq!(pause("Tue, 15 Nov 1994 08:12:31 GMT"), Some(Duration::ZERO));
-        let later = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(90));
-        let wait = pause(&later).unwrap();
-        assert!((80..=90).contains(&wait.as_secs()), "{wait:?}");
+        assert_eq!(pause("Tue, 15 Nov 1994 08:14:01 GMT"), Some(Duration::from_secs(90)));
+        assert_eq!(pause("Tue, 15 Nov 1994 08:12:30 GMT"), Some(Duration::ZERO));
         for text in ["", "+5", "soon", "-1", "1.5"] {
             assert_eq!(pause(text), None, "{text}");
         }
     }
 
     #[test]
+    fn a_handshake_that_fails_says_what_is_to_be_mended() {
+        let hint = |address: SocketAddr, certificate| {
+            let http = Http::abroad(&Trust { certificates: vec![certificate], unusable: 0 }, None).unwrap();
+            let url = format!("https://localhost:{}/", address.port());
+            http.get(&url, "localhost", &[], &[]).unwrap_err().hint.unwrap().word
+        };
+        let (address, _) = echo("localhost");
+        let (_, other) = echo("localhost");
+        assert_eq!(hint(address, other.clone()), "untrusted-certificate");
+        let (address, certificate) = echo("other.example");
+        assert_eq!(hint(address, certificate), "other-host");
+        let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = plain.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut socket, _) = plain.accept().unwrap();
+            socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+            // Closed before all is read, it would be reset.
+            let _ = io::copy(&mut socket, &mut io::sink());
+        });
+        assert_eq!(hint(address, other), "other-host");
+        assert_eq!(doubtful(Doubt::NotYetValid).word, "certificate-time");
+    }
+
+    #[test]
     fn a_proxy_that_is_not_there_is_named() {
-        let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let ask = |no_proxy: &str| {
             let proxy = config::Proxy { url: format!("http://{dead}"), no_proxy: Some(no_proxy.to_owned()) };
             let http = Http::abroad(&Trust::default(), Some(&proxy)).unwrap();

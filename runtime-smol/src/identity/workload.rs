@@ -64,13 +64,17 @@ impl Exchange for Workload {
             Ask::Authority(entra) => entra.ask(&proof, &sent).map_err(bypassed),
             Ask::Binding(binding) => binding.ask(&proof, &sent),
         };
-        exchanged.map_err(|failure| signed_by_the_cluster(failure).without(&assertion))
+        exchanged.map_err(|failure| made_by_the_cluster(failure).without(&assertion))
     }
 }
 
-/// The cluster's keys signed, not those of a certificate.
-fn signed_by_the_cluster(failure: Failure) -> Failure {
-    if failure.hint == Some(&hint::SIGNATURE) { failure.with_hint(&hint::ISSUER_KEYS) } else { failure }
+/// The cluster made the assertion: its keys signed, not those of a certificate, and by its clock, not by this machine's.
+fn made_by_the_cluster(failure: Failure) -> Failure {
+    match failure.hint {
+        Some(hint) if *hint == hint::SIGNATURE => failure.with_hint(&hint::ISSUER_KEYS),
+        Some(hint) if *hint == hint::ASSERTION_OUTDATED => failure.with_hint(&hint::TOKEN_OUTDATED),
+        _ => failure,
+    }
 }
 
 /// Entra itself does not know a binding's issuer and audience, whatever number it says.
@@ -84,10 +88,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_repair_of_a_signature_is_that_of_a_cluster() {
-        let failure = signed_by_the_cluster(Failure::new("no").with_hint(&hint::SIGNATURE));
-        assert_eq!(failure.hint, Some(&hint::ISSUER_KEYS));
-        let other = signed_by_the_cluster(Failure::new("no").with_hint(&hint::SUBJECT));
-        assert_eq!(other.hint, Some(&hint::SUBJECT));
+    fn the_repairs_of_an_assertion_are_those_of_a_cluster() {
+        for (told, meant) in [
+            (&hint::SIGNATURE, &hint::ISSUER_KEYS),
+            (&hint::ASSERTION_OUTDATED, &hint::TOKEN_OUTDATED),
+            (&hint::SUBJECT, &hint::SUBJECT),
+        ] {
+            assert_eq!(made_by_the_cluster(Failure::new("no").with_hint(told)).hint, Some(meant));
+        }
     }
 }

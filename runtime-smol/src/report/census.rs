@@ -18,7 +18,7 @@ pub(crate) struct Census {
     pub(super) counters: Counters,
     pub(super) exchanges: Exchanges,
     pub(super) last_success: Option<Instant>,
-    /// When a write was last answered, and how old its oldest sample was.
+    /// When samples last came, and how old the oldest of them was.
     pub(super) oldest: (Instant, Duration),
     pub(super) open: usize,
     pub(super) connections: usize,
@@ -59,7 +59,7 @@ impl Census {
             counters: hub.gateway.counters.clone(),
             exchanges: hub.tokens.exchanges.clone(),
             last_success: hub.gateway.last_success(),
-            oldest: (traffic.last_write(), traffic.oldest()),
+            oldest: traffic.oldest(),
             open: traffic.open(),
             connections: traffic.connections(),
             turned_away: traffic.turned_away(),

@@ -1,5 +1,6 @@
 //! A check of certificates that remembers what it saw. It decides nothing: what rustls' own check refuses stays refused.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -25,7 +26,12 @@ pub enum Doubt {
 }
 
 impl Doubt {
-    const fn of(error: &Error) -> Self {
+    /// What it is in an error of the socket, where rustls puts its own.
+    pub(crate) fn within(error: &io::Error) -> Self {
+        error.get_ref().and_then(|error| error.downcast_ref()).map_or(Self::Other, Self::of)
+    }
+
+    pub(crate) const fn of(error: &Error) -> Self {
         match error {
             // A root of the same name with another key is another root.
             Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {

@@ -29,7 +29,13 @@ fn parse_proxy(text: &str) -> Result<String, Reject> {
     if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
         return Err(Reject::new("is not an HTTP proxy", fix));
     }
-    let authority = rest.rsplit_once('@').map_or(rest, |(_, host)| host).split('/').next().unwrap_or_default();
+    // Where the host ends for everyone else: a login with one of these in it would be taken for the host.
+    let (authority, behind) = rest.split_once(['/', '?', '#']).unwrap_or((rest, ""));
+    if behind.contains('@') {
+        let fix = "write the login percent-encoded: %2F for /, %3F for ?, %23 for #, %40 for @, %3A for :";
+        return Err(Reject::new("has a login that ends the host", fix));
+    }
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = authority.split(':').next().unwrap_or_default();
     if host.is_empty() || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Reject::new("names no proxy host", fix));

@@ -268,6 +268,18 @@ fn odd_but_working_values_are_warned_of() {
 }
 
 #[test]
+fn a_login_that_would_be_taken_for_the_host_is_refused() {
+    for login in ["svc:2024/Xy", "svc:20?24", "svc:2024#", "svc:a@b/c", "a/b"] {
+        let faults = faults(&[("HTTPS_PROXY", &format!("http://{login}@proxy:3128"))]);
+        assert_eq!((faults.len(), faults[0].name.as_str()), (1, "HTTPS_PROXY"), "{login}");
+        assert!(faults[0].reject.fix.contains("%2F"), "{login}");
+        assert!(!format!("{:?} {}", faults[0].reject, faults[0]).contains(login), "{login}");
+    }
+    let proxy = loaded(&[("HTTPS_PROXY", "http://svc:20%2F24@proxy:3128/")]).config.proxy.expect("a proxy");
+    assert_eq!(proxy.url, "http://svc:20%2F24@proxy:3128/");
+}
+
+#[test]
 fn proxy_variables_count_in_lower_case_too() {
     let lower = loaded(&[("https_proxy", "http://a:1"), ("no_proxy", "b")]).config.proxy.expect("a proxy");
     assert_eq!((lower.url.as_str(), lower.no_proxy.as_deref()), ("http://a:1", Some("b")));

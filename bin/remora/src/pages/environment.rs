@@ -29,5 +29,5 @@ kubectl delete pod <pod> -n <namespace>";
 ENV_04 "ENV-04" "CLOUD, the authority and INGESTION_URL belong to one cloud",
 "An authority of one cloud issues no tokens for another, and the workspace takes only those of its own.",
 "set CLOUD to the cloud of the workspace, and the webhook's AZURE_ENVIRONMENT to that of the cluster\n\
-kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.containers[?(@.name==\"prom-remotewrite\")].env}'";
+kubectl get pod <pod> -n <namespace> -o jsonpath=\"{.spec['containers','initContainers'][*].env}\"";
 } }

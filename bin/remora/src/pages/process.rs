@@ -7,20 +7,20 @@ Process {
 LIVE_01 "LIVE-01" "Remora listens on LISTENING_PORT",
 "Prometheus writes to this port.",
 "see why the sidecar does not run, or who took its port\n\
-kubectl logs <pod> -n <namespace> -c prom-remotewrite --tail=50\n\
+kubectl logs <pod> -n <namespace> --all-containers --prefix --tail=50\n\
 kubectl describe pod <pod> -n <namespace>\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.containers[*].ports}'";
 
 LIVE_02 "LIVE-02" "The running sidecar holds a token",
 "It tries again by itself: within 30 seconds, or when a pause is over that it was asked for. What it waits for stands in its answer.",
 "wait, and ask again; if the exchange above works and this does not, replace the pod\n\
-kubectl logs <pod> -n <namespace> -c prom-remotewrite --tail=50\n\
+kubectl logs <pod> -n <namespace> --all-containers --prefix --tail=50\n\
 kubectl delete pod <pod> -n <namespace>";
 
 LIVE_03 "LIVE-03" "Azure took samples from the running sidecar within the last five minutes",
 "The sidecar works, but nothing gets through or nothing is sent.",
 "see whether Prometheus has a remote_write for this port, and what it says about it\n\
-kubectl logs <pod> -n <namespace> -c prom-remotewrite --tail=50\n\
+kubectl logs <pod> -n <namespace> --all-containers --prefix --tail=50\n\
 kubectl logs <pod> -n <namespace> -c prometheus --tail=50";
 }
 Sender {

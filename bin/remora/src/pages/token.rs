@@ -56,6 +56,6 @@ az identity federated-credential create --name remora --identity-name <identity>
 TOK_11 "TOK-11" "The access token is for Azure Monitor",
 "Azure Monitor refuses a token that is for somebody else (InvalidAudience).",
 "unset INGESTION_AAD_AUDIENCE and set CLOUD to the cloud of the workspace\n\
-kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.containers[?(@.name==\"prom-remotewrite\")].env}'";
+kubectl get pod <pod> -n <namespace> -o jsonpath=\"{.spec['containers','initContainers'][*].env}\"";
 }
 }

@@ -100,7 +100,7 @@ pub(super) const DATA: [Family; 5] = [
 
 pub(super) const TOO_OLD: Family = counter(
     "remora_samples_too_old_total",
-    "Samples and histograms that came later than 20 minutes after their time, when Azure takes them no longer.",
+    "Samples and histograms that came for the last time later than 20 minutes after their time, when Azure takes them no longer.",
 );
 
 const fn counter(name: &'static str, help: &'static str) -> Family {

@@ -46,6 +46,8 @@ impl<'m> Exchange<'m> {
     pub fn refreshed(&mut self, _now: Instant) {
         if self.phase == Phase::Refresh {
             self.gateway.counters.repaired(Repair::Token);
+            // Of how it ends, the first try tells nothing.
+            self.upstream_status = None;
             self.connect(false);
         }
     }

@@ -119,7 +119,12 @@ const ANSWERS: &[Row] = &[
 ];
 
 fn answer(status: u16, retry_after: &str, body: &[u8]) -> Answer {
-    Answer { status, retry_after: pause(retry_after), body: body.to_vec().into(), ..Answer::default() }
+    Answer {
+        status,
+        retry_after: pause(retry_after, SystemTime::now()),
+        body: body.to_vec().into(),
+        ..Answer::default()
+    }
 }
 
 fn refusal(origin: Origin, status: u16, retry_after: &str, body: &[u8]) -> Failure {

@@ -27,16 +27,17 @@ fn numbers_add_up_and_of_what_was_last_the_later_counts() {
         hub.traffic.turned(true);
         hub.traffic.turn_away();
         refuse(hub, 50, 418);
-        hub.traffic.note_oldest(Duration::from_secs(3));
+        hub.traffic.note_oldest(Instant::from_millis(50), Duration::from_secs(3));
         hub.gateway.learn_success(Instant::from_millis(70));
         // It is not given back.
         let _ = hub.responses.try_take();
     });
     let mut all = census(Page::Status, |hub| {
         hub.traffic.turned(true);
-        hub.traffic.connected();
-        refuse(hub, 40, 419);
-        hub.traffic.note_oldest(Duration::from_secs(9));
+        hub.traffic.connected(true);
+        hub.traffic.note_oldest(Instant::from_millis(40), Duration::from_secs(9));
+        // It has no samples.
+        refuse(hub, 60, 415);
         hub.gateway.learn_success(Instant::from_millis(90));
     });
     all.include(&one);
@@ -45,7 +46,7 @@ fn numbers_add_up_and_of_what_was_last_the_later_counts() {
     assert_eq!(all.segments, Things { all: 24, lent: 0 });
     assert_eq!(all.last_success, Some(Instant::from_millis(90)));
     assert_eq!(all.oldest.1, Duration::from_secs(3), "of the later write");
-    assert_eq!(all.last_refused.map(|refused| refused.status), Some(418));
+    assert_eq!(all.last_refused.map(|refused| refused.status), Some(415));
 }
 
 #[test]
