@@ -13,7 +13,7 @@ SAMPLE_LINE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{.*\})? (\S+)")
 
 CONFIG = """\
 global:
-  scrape_interval: 1s
+  scrape_interval: {interval}
   scrape_timeout: 1s
   external_labels: {{cluster: demo}}
 scrape_configs:
@@ -23,7 +23,7 @@ scrape_configs:
         refresh_interval: 5s
 remote_write:
   - url: {url}
-    queue_config: {{batch_send_deadline: 1s}}
+    queue_config: {{batch_send_deadline: {deadline}}}
     metadata_config: {{send_interval: 10s}}
 """
 
@@ -39,14 +39,17 @@ def sum_by_name(exposition):
 
 
 class Prometheus:
-    """Scrapes nothing until `scrape()` names targets, so that its write queue is up before the first sample."""
+    """Scrapes nothing until `scrape()` names targets, so that its write queue is up before the first sample.
 
-    def __init__(self, folder, write_url, agent=False):
+    Samples wait up to `deadline` for a batch to fill; Prometheus' own is 5s.
+    """
+
+    def __init__(self, folder, write_url, agent=False, interval="1s", deadline="1s"):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._targets = folder / "targets.json"
         config = folder / "prometheus.yml"
-        config.write_text(CONFIG.format(targets=self._targets, url=write_url))
+        config.write_text(CONFIG.format(targets=self._targets, url=write_url, interval=interval, deadline=deadline))
         self.scrape([])
         binary = os.environ.get("PROMETHEUS_BIN") or shutil.which("prometheus") or "prometheus"
         command = [binary, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{self.port}"]

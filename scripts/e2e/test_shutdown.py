@@ -8,8 +8,10 @@ from contextlib import contextmanager
 
 import frames
 import wire
-from case import Background, Case, alone
+from case import Background, Case, alone, slow
 from process import wait_for
+from prometheus import Prometheus
+from promtool import promtool
 from remora import Remora
 from stack import Stack
 from web import fetch
@@ -60,6 +62,23 @@ class Shutdown(Case):
             self.assertEqual(stack.remora.process.wait(2), 0, f"exit status; {stack.where()}")
             self.assertEqual(stack.stored(), 2, f"samples stored; {stack.where()}")
 
+    @slow
+    def test_a_prometheus_that_is_stopped_at_the_same_time_loses_nothing(self):
+        with Stack("together", prometheus=False) as stack:
+            with self.running(Prometheus(stack.folder.path, stack.remora.write_url, interval="2s", deadline="5s")) as sender:
+                sender.scrape([stack.emulator.address])
+                wait_for("the first samples to be stored", lambda: stack.stored() > 0, 40, 0.1)
+                first = stack.stored()
+                wait_for("another batch", lambda: stack.stored() > first, 20, 0.01)
+                # Scraped again meanwhile, and not sent.
+                time.sleep(2.5)
+                for part in (sender, stack.remora):
+                    part.process.signal(signal.SIGTERM)
+                self.assertEqual(sender.process.wait(20), 0, stack.where())
+                self.assertEqual(stack.remora.process.wait(2), 0, stack.where())
+            samples = promtool("tsdb", "dump", str(stack.folder.path / "tsdb")).count("\n{") + 1
+            self.assertEqual(stack.stored(), samples, f"samples stored, of those in Prometheus; {stack.where()}")
+
     def test_a_hangup_asks_for_the_same(self):
         with Stack("hangup", prometheus=False) as stack:
             request = self.with_an_open_request(stack, DELAY_MS)
@@ -78,12 +97,12 @@ class Shutdown(Case):
                 self.assertEqual(remora.stop(), 0)
 
     @contextmanager
-    def running(self, remora):
+    def running(self, program):
         """Started, and ended whatever happens."""
         try:
-            yield remora.start()
+            yield program.start()
         finally:
-            remora.process.kill()
+            program.process.kill()
 
     def test_a_second_signal_ends_it_at_once(self):
         with Stack("second-signal", prometheus=False) as stack:
