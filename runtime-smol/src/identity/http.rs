@@ -240,6 +240,16 @@ mod tests {
     }
 
     #[test]
+    fn a_date_to_come_back_at_is_by_the_clock_of_who_says_it() {
+        let response = http::Response::builder()
+            .status(503)
+            .header("Date", "Tue, 15 Nov 1994 08:12:31 GMT")
+            .header("Retry-After", "Tue, 15 Nov 1994 08:12:41 GMT");
+        let answer = receive(response.body(Body::builder().data("")).unwrap()).unwrap();
+        assert_eq!(answer.retry_after, Some(Duration::from_secs(10)));
+    }
+
+    #[test]
     fn a_handshake_that_fails_says_what_is_to_be_mended() {
         let hint = |address: SocketAddr, certificate| {
             let http = Http::abroad(&Trust { certificates: vec![certificate], unusable: 0 }, None).unwrap();
