@@ -1,16 +1,20 @@
-"""Inside a network namespace: gives `lo` one more address, runs Remora, and writes from both kinds of address.
+"""Inside a network namespace: gives `lo` one more address, runs Remora, and writes from both kinds of address; once more
+while Remora stops.
 
 Usage: foreign_peer.py ENVIRONMENT-AS-JSON [SYSCTL=VALUE]...; prints the answers as JSON. The address is from the
 documentation range (RFC 5737), and a connection to it has it as its source too.
 """
 
 import json
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import frames
-from process import stop_on_signals
+import wire
+from process import stop_on_signals, wait_for
 from stack import Stack
 from web import fetch
 
@@ -24,7 +28,8 @@ def main():
     for name, _, value in (word.partition("=") for word in sys.argv[2:]):
         Path("/proc/sys", name.replace(".", "/")).write_text(value)
     with Stack("foreign", environment=json.loads(sys.argv[1]), prometheus=False) as stack:
-        print(json.dumps({name: [answer.status, answer.text] for name, answer in answers(stack).items()}))
+        told = {name: [answer.status, answer.text] for name, answer in answers(stack).items()}
+        print(json.dumps({**told, "while it stops": while_it_stops(stack)}))
 
 
 def answers(stack):
@@ -37,6 +42,17 @@ def answers(stack):
         **{page: fetch(f"{outside}/{page}") for page in ("health", "ready", "metrics", "status")},
         "ipv6": fetch(f"http://[::1]:{stack.remora.port}/health"),
     }
+
+
+def while_it_stops(stack):
+    """By kind of address, the status codes of two writes on one connection; 0 for one that is not answered any more."""
+    write = wire.with_length(frames.one_sample())
+    port = stack.remora.port
+    with socket.create_connection(("127.0.0.1", port), timeout=20):
+        stack.remora.process.signal(signal.SIGTERM)
+        wait_for("/ready to turn 503", lambda: stack.remora.get("/ready").status == 503, 2)
+        hosts = {"loopback": "127.0.0.1", "foreign": FOREIGN}
+        return {name: wire.statuses(port, write * 2, 2, host=host) for name, host in hosts.items()}
 
 
 if __name__ == "__main__":

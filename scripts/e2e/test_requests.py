@@ -199,6 +199,8 @@ class ForeignPeers(Case):
     def test_allowed_sources_opens_the_door(self):
         answers = self.ask_from_outside(ALLOWED_SOURCES="192.0.2.0/24")
         self.assertEqual(answers["foreign"][0], 204, answers)
+        # A Service leads it to another process next; in the pod there is no other.
+        self.assertEqual(answers["while it stops"], {"loopback": [204, 204], "foreign": [204, 0]}, answers)
 
 
 if __name__ == "__main__":

@@ -308,7 +308,8 @@ impl<'m> Exchange<'m> {
     fn fit(&mut self, reply: &mut Reply<'_>) {
         // A body that is still coming is not worth waiting for: the answer goes out at once, the rest is drained.
         let whole = self.inbox.skip().unwrap_or(false);
-        self.close_after = !(whole && self.request.keep_alive);
+        let stays = self.request.keep_alive && !self.gateway.sends_away(self.peer);
+        self.close_after = !(whole && stays);
         reply.close = self.close_after;
         reply.head_only = self.request.head_only;
     }

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::Policy;
 use super::counters::Counters;
+use super::request::Peer;
 use crate::time::Instant;
 
 /// How long the process may go without a first token before `/ready` stops holding back the pod. A sidecar's
@@ -60,6 +61,11 @@ impl Gateway {
     /// The process was asked to stop.
     pub fn drain(&self) {
         self.draining.set(true);
+    }
+
+    /// Whether a peer is to look for another process: one in the same pod has no other, and may still hold samples.
+    pub(super) fn sends_away(&self, peer: Peer) -> bool {
+        self.draining.get() && !peer.is_near()
     }
 
     /// What `/ready` says. May change after [`Gateway::token_granted`], [`Gateway::drain`] and with time.

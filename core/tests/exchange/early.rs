@@ -228,6 +228,20 @@ fn ready_tells_what_is_missing() {
     assert_eq!(bench.gateway.readiness(bench.now), Readiness::Draining);
 }
 
+/// A Service leads senders of other pods to another process, once they connect again.
+#[test]
+fn while_the_process_stops_only_the_pod_itself_is_kept() {
+    for (peer, kept) in [(Peer::Loopback, true), (Peer::Watcher, true), (Peer::Allowed, false), (Peer::Foreign, false)]
+    {
+        let mut bench = Bench::with(POLICY, peer);
+        for expected in [true, kept] {
+            bench.send(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+            assert_eq!((bench.answer().status(), bench.is_kept_alive()), (200, expected), "{peer:?}");
+            bench.gateway.drain();
+        }
+    }
+}
+
 #[test]
 fn an_answer_of_azure_may_come_while_the_body_is_leaving() {
     for (status, told) in [(413, 413), (429, 503), (503, 503), (400, 400)] {
