@@ -2,7 +2,7 @@
 //!
 //! [`Exchange`] is the machine for one sender connection, request after request. It owns no socket, no clock and no
 //! body: bytes, times and results are handed in, and it says what to do next. [`Gateway`] is the little that all
-//! exchanges of a process share. What a sender is told, and why, stands in one table: [`reply`].
+//! exchanges of a thread share. What a sender is told, and why, stands in one table: [`reply`].
 //!
 //! The driver's loop is written down in this crate's README.
 
@@ -25,7 +25,7 @@ pub use head::{Upstream, UpstreamHead};
 pub use request::{Peer, Purpose};
 
 use crate::metrics::Format;
-use crate::remote_write::{Level, Version};
+use crate::remote_write::Level;
 
 /// What every exchange keeps to.
 #[derive(Clone, Copy, Debug)]
@@ -44,10 +44,7 @@ pub struct Policy {
     pub timeouts: Timeouts,
 }
 
-/// Milliseconds of [`Timeouts::body`] that a body does not have from the start: it holds room that others wait for.
-pub const EARNED: usize = 25_000;
-
-/// Bytes of a body that earn it a millisecond more.
+/// Bytes of a body that earn it a millisecond more than [`Timeouts::body_start`].
 pub const PACE: usize = 16;
 
 /// One time limit for each phase of an exchange.
@@ -59,7 +56,10 @@ pub struct Timeouts {
     pub head: Duration,
     /// From the end of the head until storage for the body is there.
     pub admission: Duration,
-    /// For the body to arrive. Longer than [`EARNED`], which of it a body has only as it comes.
+    /// For the body to arrive if nothing comes of it: it holds room that others wait for. What comes earns it more, by
+    /// [`PACE`].
+    pub body_start: Duration,
+    /// For the body to arrive, at most.
     pub body: Duration,
     /// From the whole body to Azure's whole answer: token, connection, both directions, repairs.
     pub upstream: Duration,
@@ -75,6 +75,7 @@ impl Timeouts {
         idle: Duration::from_secs(360),
         head: Duration::from_secs(10),
         admission: Duration::from_secs(25),
+        body_start: Duration::from_secs(5),
         body: Duration::from_secs(30),
         upstream: Duration::from_secs(25),
         answer: Duration::from_secs(10),
@@ -88,7 +89,7 @@ pub enum Event {
     /// Find room for a body of this many bytes, then call [`Exchange::reserved`]. Until then nothing is read.
     Reserve(usize),
     /// The body is whole: run [`Exchange::frame_check`] over it and hand the verdict to [`Exchange::checked`].
-    Check(Version),
+    Check,
     /// Find a usable token and a connection, then call [`Exchange::attach`] or [`Exchange::refuse`].
     Connect {
         /// An idle connection turned out stale: open a new one.
@@ -175,8 +176,10 @@ pub enum Refusal {
     Connect,
     /// The TLS handshake failed.
     Tls,
-    /// The connection broke before Azure answered.
+    /// The connection broke before Azure's answer was complete.
     Broken,
+    /// What came is not an HTTP response, or is too long for one.
+    Unreadable,
     /// The time for the upstream side ran out.
     Timeout,
 }

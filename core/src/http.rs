@@ -30,6 +30,7 @@ pub mod tunnel;
 
 pub use body::{BodyDecoder, BodyError, Piece};
 pub use encode::{EncodeError, HeadWriter};
+pub(crate) use fields::is_token_byte;
 pub use framing::Framing;
 pub use head::{
     FieldSlots, Fields, HeadError, HeadScan, MAX_FIELDS, RequestHead, ResponseHead, decode_request, decode_response,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::file;
+use crate::jwt::encoded_claims;
 
 /// Longest token that is looked into. The kubelet's have about 1 KiB.
 const LONGEST: usize = 8 * 1024;
@@ -29,9 +30,8 @@ pub(crate) fn expiry_of(path: &Path) -> Option<u64> {
 
 /// The claim `exp` of a token (RFC 7519 §4.1.4).
 fn expiry(token: &[u8]) -> Option<u64> {
-    let payload = token.split(|&byte| byte == b'.').nth(1)?;
     let mut claims = Zeroizing::new([0; LONGEST]);
-    let length = URL_SAFE_NO_PAD.decode_slice(payload, &mut claims[..]).ok()?;
+    let length = URL_SAFE_NO_PAD.decode_slice(encoded_claims(token)?, &mut claims[..]).ok()?;
     serde_json::from_slice::<Claims>(claims.get(..length)?).ok().map(|claims| claims.exp)
 }
 

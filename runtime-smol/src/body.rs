@@ -1,4 +1,4 @@
-//! A stored request body, or a page on its way out: segments of 16 KiB from the process's one arena.
+//! A stored request body, or a page on its way out: segments of 16 KiB from an arena of its thread's.
 
 use std::fmt;
 use std::io::{self, IoSliceMut};
@@ -26,7 +26,7 @@ pub(crate) const TAKEN: usize = 8 * 1024;
 /// A segment. The arena it comes from lives as long as the process.
 pub(crate) type Segment = &'static mut [u8];
 
-/// The arena: every buffered body byte of the process lies in it.
+/// A store of segments. A thread has one for bodies, a small one for bodies that find no room there, and one for pages.
 pub(crate) type Arena = Pool<Segment>;
 
 /// One body. Its segments are from one arena, and go back there when it is dropped.

@@ -131,7 +131,7 @@ impl Connection {
                     None => self.exchange.wake(self.now),
                 }
             }
-            Event::Check(_) => self.check().await,
+            Event::Check => self.check().await,
             Event::Connect { fresh } => self.connect(fresh).await,
             Event::Refresh => self.refresh().await,
             Event::Release { reusable } => self.release(reusable),
@@ -363,6 +363,7 @@ impl Connection {
         let now = *now;
         let mut head = None;
         if exchange.outgoing() == Outgoing::Head {
+            // The sender's fields are bounded by the exchange, so only the token can be too long.
             let encoded = credential.head(&hub.connector).and_then(|mut head| {
                 let length = exchange.encode_head(&mut head)?;
                 Ok((head, length))

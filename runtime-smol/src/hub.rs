@@ -112,7 +112,7 @@ pub(crate) struct Hub {
     pub(crate) connector: Connector,
     pub(crate) idle: Idle,
     pub(crate) traffic: Traffic,
-    /// The one snappy window.
+    /// The thread's one snappy window.
     pub(crate) windows: Rc<Pool<&'static mut [u8]>>,
     pub(crate) allowed_sources: Vec<IpNet>,
     pub(crate) observer: Arc<dyn Observer>,

@@ -22,6 +22,7 @@ mod guests;
 pub mod hint;
 mod hub;
 mod identity;
+mod jwt;
 mod listen;
 mod notice;
 mod pool;

@@ -156,10 +156,10 @@ async fn farewell(stream: &Socket<TcpStream>) {
 fn peer(from: IpAddr, allowed: Option<&[IpNet]>) -> Peer {
     let from = from.to_canonical();
     match allowed {
-        None if from.is_loopback() => Peer::Watcher,
+        None => Peer::Watcher { near: from.is_loopback() },
         Some(_) if from.is_loopback() => Peer::Loopback,
         Some(networks) if networks.iter().any(|network| network.contains(&from)) => Peer::Allowed,
-        None | Some(_) => Peer::Foreign,
+        Some(_) => Peer::Foreign,
     }
 }
 
@@ -170,16 +170,17 @@ mod tests {
     #[test]
     fn where_a_sender_sits_follows_from_its_address_and_the_port() {
         let networks = ["192.0.2.0/24".parse().unwrap()];
-        for (from, port, admin) in [
-            ("127.0.0.1", Peer::Loopback, Peer::Watcher),
-            ("::1", Peer::Loopback, Peer::Watcher),
-            ("::ffff:127.0.0.9", Peer::Loopback, Peer::Watcher),
-            ("192.0.2.7", Peer::Allowed, Peer::Foreign),
-            ("::ffff:192.0.2.7", Peer::Allowed, Peer::Foreign),
-            ("198.51.100.1", Peer::Foreign, Peer::Foreign),
+        for (from, port, near) in [
+            ("127.0.0.1", Peer::Loopback, true),
+            ("::1", Peer::Loopback, true),
+            ("::ffff:127.0.0.9", Peer::Loopback, true),
+            ("192.0.2.7", Peer::Allowed, false),
+            ("::ffff:192.0.2.7", Peer::Allowed, false),
+            ("198.51.100.1", Peer::Foreign, false),
         ] {
             let from = from.parse().unwrap();
-            assert_eq!((peer(from, Some(&networks)), peer(from, None)), (port, admin), "{from}");
+            assert_eq!(peer(from, Some(&networks)), port, "{from}");
+            assert_eq!(peer(from, None), Peer::Watcher { near }, "{from}");
         }
     }
 

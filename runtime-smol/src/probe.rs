@@ -11,9 +11,15 @@ use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use remora_core::http::HeadError;
+use remora_core::http::tunnel::{TunnelAnswer, TunnelError};
+use zeroize::Zeroizing;
+
 pub use crate::proxy::Hop;
 pub use certificate::Presented;
 
+use crate::endpoint::Endpoint;
+use crate::proxy;
 pub use crate::tls::Doubt;
 use crate::tls::{self, Session, TlsError};
 use crate::trust::Trust;
@@ -87,6 +93,24 @@ impl Link {
     /// The address at the other end.
     pub fn peer(&self) -> io::Result<SocketAddr> {
         self.stream.peer_addr()
+    }
+
+    /// Asks the proxy at the other end for a tunnel to `to`, and takes from it what the sidecar takes. The error holds a
+    /// [`TunnelError`] where it is the proxy's answer.
+    pub fn tunnel(&mut self, hop: &Hop, to: &Endpoint) -> io::Result<()> {
+        let mut request = Zeroizing::new([0; proxy::HEAD]);
+        let length = proxy::encode(hop, &to.host_and_port(), &mut request[..])?;
+        self.send(request.get(..length).unwrap_or_default())?;
+        let (mut answer, mut received) = (TunnelAnswer::default(), Vec::new());
+        while !answer.read(&received).map_err(io::Error::other)? {
+            if received.len() >= proxy::HEAD {
+                return Err(io::Error::other(TunnelError::Head(HeadError::TooLarge)));
+            }
+            if !self.receive(&mut received)? {
+                return Err(io::Error::other(TunnelError::Closed));
+            }
+        }
+        Ok(())
     }
 
     /// Turns the connection into one with TLS to `host`. The certificate is judged as the sidecar judges it.

@@ -16,7 +16,7 @@ use crate::config;
 use crate::endpoint::Endpoint;
 
 /// Bytes of a request for a tunnel, and of its answer: ample for both.
-const HEAD: usize = 4 * 1024;
+pub(crate) const HEAD: usize = 4 * 1024;
 
 /// Whether connections can go through `proxy`: the error says why not, without repeating the URL.
 pub fn check(proxy: &config::Proxy) -> io::Result<()> {
@@ -86,6 +86,12 @@ impl Hop {
     }
 }
 
+/// Writes the request for a tunnel to `authority` into `out`, and returns its length.
+pub(crate) fn encode(hop: &Hop, authority: &str, out: &mut [u8]) -> io::Result<usize> {
+    let credentials = hop.credentials.as_ref().map(|credentials| credentials.as_bytes());
+    encode_connect(authority, credentials, out).map_err(io::Error::other)
+}
+
 /// The way to one endpoint through a proxy.
 #[derive(Debug)]
 pub(crate) struct Detour {
@@ -105,8 +111,7 @@ impl Detour {
     /// Asks the proxy at the other end of `stream` for a tunnel.
     pub(crate) async fn open(&self, stream: &Async<TcpStream>) -> io::Result<()> {
         let mut buffer = Zeroizing::new(vec![0; HEAD]);
-        let credentials = self.hop.credentials.as_ref().map(|credentials| credentials.as_bytes());
-        let length = encode_connect(&self.authority, credentials, &mut buffer).map_err(io::Error::other)?;
+        let length = encode(&self.hop, &self.authority, &mut buffer)?;
         let mut request = buffer.get(..length).unwrap_or_default();
         while !request.is_empty() {
             let sent = stream.write_with(|mut socket| socket.write(request)).await?;

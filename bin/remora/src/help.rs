@@ -57,7 +57,7 @@ pub(crate) fn version() -> String {
 }
 
 /// TLS library and its cryptography.
-pub(crate) const TLS: &str = "rustls/ring";
+pub(crate) const TLS: &str = if cfg!(feature = "aws-lc") { "rustls/ring+aws-lc" } else { "rustls/ring" };
 
 /// Architecture, system and C library that the program was built for.
 pub(crate) fn target() -> String {

@@ -231,13 +231,9 @@ fn request_kind(status: u16, upstream_status: Option<u16>, text: &str) -> Kind {
     Kind { status, code, cause, ..topic(status, upstream_status).kind() }
 }
 
-/// What Azure answers to a write and will answer again loses its samples: Prometheus repeats no 4xx but 429, vmagent not
-/// 400, 409 and 415.
+/// What Azure answers to a write and will answer again loses its samples.
 const fn topic(status: u16, upstream_status: Option<u16>) -> Topic {
-    match (status, upstream_status) {
-        (400..=428 | 430..=499, Some(_)) => Topic::Lost,
-        _ => Topic::Request,
-    }
+    if upstream_status.is_some() && reply::drops_samples(status) { Topic::Lost } else { Topic::Request }
 }
 
 /// As many whole characters as are looked at.

@@ -185,6 +185,7 @@ mod tests {
             Refusal::Connect,
             Refusal::Tls,
             Refusal::Broken,
+            Refusal::Unreadable,
             Refusal::Timeout,
         ];
         let told: BTreeSet<_> = refusals.map(Refusal::code).into_iter().chain((100..600).map(code)).collect();

@@ -53,7 +53,7 @@ impl<'m> Connection<'m> {
                 self.body.reserve_exact(bytes);
                 self.exchange.reserved(azure.now());
             }
-            Event::Check(_) => self.check(azure.now()),
+            Event::Check => self.check(azure.now()),
             Event::Connect { fresh } => self.connect(fresh, azure),
             Event::Refresh => match azure.refresh() {
                 Ok(()) => self.exchange.refreshed(azure.now()),

@@ -1,15 +1,18 @@
-//! What exchanges count: the life of requests, by how it went. One for the process, in its [`super::Gateway`].
+//! What exchanges count: the life of requests, by how it went. Each thread's [`super::Gateway`] has its own; a page shows
+//! their sum.
 
 mod families;
 
 use super::Refusal;
 use super::exchange::Outcome;
-use super::reply::Verdict;
+use super::reply::{Verdict, drops_samples};
 use super::request::Purpose;
 use crate::metrics::{Histogram, Sink, Tally};
 use crate::remote_write;
 use crate::time::Instant;
-use families::{CODES, DATA, ERRORS, FRAMES, OUTCOMES, REJECTIONS, REPAIRS, STATUSES};
+use families::{CODES, DATA, Fate, Frame, Rejection, STATUSES, UpstreamError};
+
+pub(super) use families::Repair;
 
 pub use families::ALL;
 
@@ -20,26 +23,17 @@ pub struct Counters {
     durations: Histogram,
     request_bytes: Tally<1>,
     response_bytes: Tally<1>,
-    rejected: Tally<{ REJECTIONS.len() }>,
+    rejected: Tally<{ Rejection::LABELS.len() }>,
     authorization: Tally<1>,
     upstream_responses: Tally<{ CODES.len() }>,
-    upstream_errors: Tally<{ ERRORS.len() }>,
-    repairs: Tally<{ REPAIRS.len() }>,
+    upstream_errors: Tally<{ UpstreamError::LABELS.len() }>,
+    repairs: Tally<{ Repair::LABELS.len() }>,
     opened: Tally<1>,
     held: Tally<1>,
-    frames: Tally<{ FRAMES.len() }>,
+    frames: Tally<{ Frame::LABELS.len() }>,
     /// Series, samples, histograms, exemplars and metadata, each by what became of their request.
-    data: [Tally<{ OUTCOMES.len() }>; DATA.len()],
+    data: [Tally<{ Fate::LABELS.len() }>; DATA.len()],
     too_old: Tally<1>,
-}
-
-/// A repair of ours that the sender does not notice.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Repair {
-    /// Another token after a 401.
-    Token,
-    /// A fresh connection in place of one that was closed while it was idle.
-    Connection,
 }
 
 impl Counters {
@@ -98,44 +92,46 @@ impl Counters {
 
     fn data(&self, outcome: &Outcome) {
         let Some(counts) = outcome.counts else { return };
-        let place = match outcome.status {
-            200..=299 => 0,
-            400..=499 => 1,
-            _ => 2,
+        let fate = match outcome.status {
+            200..=299 => Fate::Forwarded,
+            status if drops_samples(status) => Fate::Refused,
+            _ => Fate::Deferred,
         };
         let numbers = [counts.series, counts.samples, counts.histograms(), counts.exemplars, counts.metadata];
-        self.data.iter().zip(numbers).for_each(|(tally, number)| tally.add(place, number.into()));
-        // What is to be sent again will be counted then.
-        if outcome.status < 500 {
+        self.data.iter().zip(numbers).for_each(|(tally, number)| tally.add(fate.place(), number.into()));
+        // What is sent again will be counted then.
+        if fate != Fate::Deferred {
             self.too_old.add(0, counts.too_old.into());
         }
     }
 
     pub(super) fn rejected(&self, verdict: Verdict) {
-        let place = match verdict {
-            Verdict::Head(_) => 0,
-            Verdict::Body(_) => 1,
-            Verdict::Path => 2,
-            Verdict::Method { .. } => 3,
-            Verdict::Peer | Verdict::Port | Verdict::Status => 4,
-            Verdict::Media(_) => 5,
-            Verdict::TooLarge { .. } => 6,
-            Verdict::Frame(_) => 7,
-            Verdict::SlowBody => 8,
+        let why = match verdict {
+            Verdict::Head(_) => Rejection::MalformedHead,
+            Verdict::Body(_) => Rejection::MalformedBody,
+            Verdict::Path => Rejection::UnknownPath,
+            Verdict::Method { .. } => Rejection::BadMethod,
+            Verdict::Peer | Verdict::Port | Verdict::Status => Rejection::ForeignPeer,
+            Verdict::Media(_) => Rejection::MediaType,
+            Verdict::TooLarge { .. } => Rejection::TooLarge,
+            Verdict::Frame(_) => Rejection::CorruptFrame,
+            Verdict::SlowBody => Rejection::SlowBody,
         };
-        self.rejected.add(place, 1);
+        self.rejected.add(why.place(), 1);
     }
 
     pub(super) fn refused(&self, why: Refusal) {
-        match why {
-            Refusal::NoToken | Refusal::Rejected => self.rejected.add(9, 1),
-            Refusal::Capacity => self.rejected.add(10, 1),
-            Refusal::Resolve => self.upstream_errors.add(0, 1),
-            Refusal::Connect => self.upstream_errors.add(1, 1),
-            Refusal::Tls => self.upstream_errors.add(2, 1),
-            Refusal::Broken => self.upstream_errors.add(3, 1),
-            Refusal::Timeout => self.upstream_errors.add(4, 1),
-        }
+        let error = match why {
+            Refusal::NoToken | Refusal::Rejected => return self.rejected.add(Rejection::NoToken.place(), 1),
+            Refusal::Capacity => return self.rejected.add(Rejection::Overload.place(), 1),
+            Refusal::Resolve => UpstreamError::Resolve,
+            Refusal::Connect => UpstreamError::Connect,
+            Refusal::Tls => UpstreamError::Tls,
+            Refusal::Broken => UpstreamError::Broken,
+            Refusal::Unreadable => UpstreamError::Unreadable,
+            Refusal::Timeout => UpstreamError::Timeout,
+        };
+        self.upstream_errors.add(error.place(), 1);
     }
 
     /// An Authorization field of the sender's was left out.
@@ -149,11 +145,7 @@ impl Counters {
     }
 
     pub(super) fn repaired(&self, repair: Repair) {
-        let place = match repair {
-            Repair::Token => 0,
-            Repair::Connection => 1,
-        };
-        self.repairs.add(place, 1);
+        self.repairs.add(repair.place(), 1);
     }
 
     /// A new connection to Azure is there.
@@ -168,12 +160,12 @@ impl Counters {
 
     /// `None` where frames are not checked.
     pub(super) fn frame(&self, verdict: Option<&remote_write::Verdict>) {
-        let place = match verdict {
-            Some(remote_write::Verdict::Good(_)) => 0,
-            Some(remote_write::Verdict::Corrupt(_)) => 1,
-            Some(remote_write::Verdict::Unchecked(_)) | None => 2,
+        let frame = match verdict {
+            Some(remote_write::Verdict::Good(_)) => Frame::Good,
+            Some(remote_write::Verdict::Corrupt(_)) => Frame::Corrupt,
+            Some(remote_write::Verdict::Unchecked(_)) | None => Frame::Unchecked,
         };
-        self.frames.add(place, 1);
+        self.frames.add(frame.place(), 1);
     }
 }
 

@@ -103,8 +103,8 @@ pub struct Exchange<'m> {
     stored: usize,
     counts: Option<Counts>,
     began: Instant,
-    /// When the body has to be whole, however fast it comes.
-    latest: Instant,
+    /// From when on the body's time counts.
+    body_began: Instant,
     close_after: bool,
     /// Bytes that the sender has of a page, which is `stored` bytes long.
     sent: usize,
@@ -140,7 +140,7 @@ impl<'m> Exchange<'m> {
             stored: 0,
             counts: None,
             began: now,
-            latest: now,
+            body_began: now,
             close_after: false,
             sent: 0,
             link: None,
@@ -256,7 +256,8 @@ impl<'m> Exchange<'m> {
 
     fn push(&mut self, event: Event) {
         // Eight places are more than any phase fills before the driver looks again.
-        let _ = self.events.push_back(event);
+        let pushed = self.events.push_back(event);
+        debug_assert!(pushed.is_ok(), "{event:?} found no place");
     }
 
     /// Ends everything. What is not with the sender yet will not get there.

@@ -78,7 +78,8 @@ impl Gateway {
         }
     }
 
-    /// When Azure last accepted a request. May change after every call that feeds bytes of Azure's to an exchange.
+    /// When Azure last accepted a request. May change after every call that feeds bytes of Azure's to an exchange, and
+    /// after [`Gateway::learn_success`].
     pub const fn last_success(&self) -> Option<Instant> {
         self.last_success.get()
     }

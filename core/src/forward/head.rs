@@ -38,7 +38,7 @@ impl<B> fmt::Debug for UpstreamHead<B> {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> UpstreamHead<B> {
-    /// Writes the lines in common into `buffer`, which has to hold whole heads: 2 KiB and the credential are ample.
+    /// Writes the lines in common into `buffer`, which has to hold whole heads: 4 KiB and the credential are ample.
     pub fn new(mut buffer: B, to: &Upstream<'_>) -> Result<Self, EncodeError> {
         let common = common(to, buffer.as_mut())?;
         Ok(Self { buffer, common })

@@ -96,7 +96,7 @@ impl Refusal {
     pub const fn status(self) -> u16 {
         match self {
             Self::NoToken | Self::Rejected | Self::Capacity | Self::Resolve | Self::Connect | Self::Tls => 503,
-            Self::Broken => 502,
+            Self::Broken | Self::Unreadable => 502,
             Self::Timeout => 504,
         }
     }
@@ -109,7 +109,8 @@ impl Refusal {
             Self::Resolve => "name resolution failed",
             Self::Connect => "connection failed",
             Self::Tls => "TLS failed",
-            Self::Broken => "the connection to Azure broke before it answered",
+            Self::Broken => "the connection to Azure broke before its answer was complete",
+            Self::Unreadable => "Azure's answer could not be read",
             Self::Timeout => "Azure did not answer in time",
         }
     }
@@ -123,7 +124,7 @@ impl Refusal {
             Self::Resolve => "REMORA-NET-01",
             Self::Connect => "REMORA-NET-02",
             Self::Tls => "REMORA-NET-03",
-            Self::Broken | Self::Timeout => "REMORA-RBAC-05",
+            Self::Broken | Self::Unreadable | Self::Timeout => "REMORA-RBAC-05",
         }
     }
 
@@ -133,7 +134,7 @@ impl Refusal {
             Self::NoToken | Self::Rejected => Some(5),
             Self::Capacity => Some(1),
             Self::Resolve | Self::Connect | Self::Tls => Some(2),
-            Self::Broken | Self::Timeout => None,
+            Self::Broken | Self::Unreadable | Self::Timeout => None,
         }
     }
 }
@@ -310,6 +311,12 @@ impl fmt::Write for Line {
         }
         Ok(())
     }
+}
+
+/// Whether a sender drops the samples of a write that is answered so. Prometheus repeats 429 and 5xx, the former where
+/// it is told to, as whoever has it passed on is expected to have done.
+pub const fn drops_samples(status: u16) -> bool {
+    matches!(status, 400..=428 | 430..=499)
 }
 
 /// The code of the page that explains a status of Azure's; none for verdicts on the data.

@@ -14,8 +14,11 @@ pub enum Peer {
     Loopback,
     /// Elsewhere, and listed in `ALLOWED_SOURCES`.
     Allowed,
-    /// In the same pod, at a port that takes no writes.
-    Watcher,
+    /// At a port that takes no writes.
+    Watcher {
+        /// In the same pod.
+        near: bool,
+    },
     /// Anywhere else.
     Foreign,
 }
@@ -28,11 +31,14 @@ impl Peer {
 
     /// Whether it is in the same pod, where nothing about the process needs to be hidden.
     pub(super) const fn is_near(self) -> bool {
-        matches!(self, Self::Loopback | Self::Watcher)
+        matches!(self, Self::Loopback | Self::Watcher { near: true })
     }
 }
 
-/// Fields that are sent on as they came. Everything else of the sender's head stays here, `Authorization` first of all.
+/// Longest value of the sender's that goes upstream, in bytes: Trace Context §3.3.1.5 wants 512 of `tracestate` to.
+const LONGEST: usize = 512;
+
+/// Fields that are sent on as they came, unless they are longer than [`LONGEST`]. Everything else of the sender's head stays here, `Authorization` first of all.
 const PASSED_ON: [&str; 3] = ["retry-attempt", "traceparent", "tracestate"];
 
 /// Our name in `Via` and behind the sender's `User-Agent` (RFC 9110 §7.6.3, §10.1.5).
@@ -121,7 +127,7 @@ impl Request {
     fn of(head: &[u8], decoded: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Self {
         // What Connection names is meant for us alone (RFC 9110 §7.6.1).
         let passes = |name| !decoded.fields.has_token("connection", name);
-        let first = |name| decoded.fields.first(name).filter(|_| passes(name));
+        let first = |name| decoded.fields.first(name).filter(|value| value.len() <= LONGEST && passes(name));
         let place = |name| first(name).map(|value| Place::of(head, value)).unwrap_or_default();
         Self {
             route: route(decoded, peer, max_body_bytes),
@@ -180,7 +186,7 @@ fn write(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Resul
         return Err(Verdict::Method { allow: "POST" });
     }
     if !peer.may_write() {
-        return Err(if peer == Peer::Watcher { Verdict::Port } else { Verdict::Peer });
+        return Err(if let Peer::Watcher { .. } = peer { Verdict::Port } else { Verdict::Peer });
     }
     let media = head.fields.only("content-type").map_err(Verdict::Head)?;
     let coding = head.fields.only("content-encoding").map_err(Verdict::Head)?;

@@ -149,13 +149,6 @@ pub(super) fn take<'i>(left: &mut u64, input: &'i [u8]) -> (usize, Piece<'i>) {
     (len, Piece::Data(run))
 }
 
-impl BodyError {
-    /// The status that the sender of such a body gets, where there is still somebody to get it.
-    pub const fn status(self) -> u16 {
-        400
-    }
-}
-
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -85,7 +85,7 @@ const TCHARS: [u32; 4] = [
     0x57ff_ffff,
 ];
 
-pub(super) fn is_token_byte(byte: u8) -> bool {
+pub(crate) fn is_token_byte(byte: u8) -> bool {
     TCHARS.get(usize::from(byte / 32)).is_some_and(|word| word >> (byte % 32) & 1 == 1)
 }
 

@@ -5,6 +5,7 @@
 use core::fmt;
 
 use super::Version;
+use crate::http::is_token_byte;
 
 /// Why a request's media type is refused. The sender is answered 415; vmagent then packs with snappy again, and 2.0
 /// senders may go back to version 1.
@@ -96,8 +97,7 @@ fn parameter(bytes: &[u8]) -> Result<Parameter<'_>, MediaFault> {
 
 /// A token (RFC 9110 §5.6.2), at least one character long.
 fn token(bytes: &[u8]) -> Result<(&[u8], &[u8]), MediaFault> {
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    let length = bytes.iter().take_while(|byte| is_token(byte)).count();
+    let length = bytes.iter().take_while(|&&byte| is_token_byte(byte)).count();
     match bytes.split_at_checked(length) {
         Some((token, rest)) if !token.is_empty() => Ok((token, rest)),
         _ => Err(MediaFault::Parameter),

@@ -25,8 +25,6 @@ pub struct Counts {
     pub too_old: u32,
     /// The smallest timestamp of a sample or histogram, milliseconds since 1970.
     pub oldest: Option<i64>,
-    /// The largest timestamp of a sample or histogram, milliseconds since 1970.
-    pub newest: Option<i64>,
 }
 
 impl Counts {
@@ -157,12 +155,11 @@ impl Tally {
         self.timestamp(self.timestamp);
     }
 
-    /// Widens the span of timestamps.
+    /// Takes note of how old the data is.
     #[inline]
     fn timestamp(&mut self, at: i64) {
-        let Counts { oldest, newest, too_old, .. } = &mut self.counts;
+        let Counts { oldest, too_old, .. } = &mut self.counts;
         *oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
-        *newest = Some(newest.map_or(at, |newest| newest.max(at)));
         *too_old = too_old.saturating_add(u32::from(at < self.too_old_before));
     }
 

@@ -15,6 +15,7 @@ pub(crate) const TIMEOUTS: Timeouts = Timeouts {
     idle: Duration::from_secs(360),
     head: Duration::from_secs(11),
     admission: Duration::from_secs(24),
+    body_start: Duration::from_secs(6),
     body: Duration::from_secs(31),
     upstream: Duration::from_secs(25),
     answer: Duration::from_secs(12),
@@ -148,7 +149,7 @@ impl Bench {
         while let Some(event) = self.exchange.poll_event() {
             match event {
                 Event::Reserve(_) => self.exchange.reserved(self.now),
-                Event::Check(_) => self.check(),
+                Event::Check => self.check(),
                 Event::Answered(_) => self.stored.clear(),
                 _ => {}
             }

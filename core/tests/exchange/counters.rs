@@ -89,6 +89,7 @@ fn repairs_and_held_refusals() {
 #[test]
 fn refusals_of_ours_by_reason() {
     let head = |line: &str| format!("{line} HTTP/1.1\r\nHost: h\r\n\r\n").into_bytes();
+    let zstd = b"POST /api/v1/write HTTP/1.1\r\nHost: h\r\nContent-Encoding: zstd\r\n\r\n";
     for (peer, request, reason) in [
         (Peer::Loopback, b"\x16\x03\x01".to_vec(), "malformed_head"),
         (
@@ -100,7 +101,9 @@ fn refusals_of_ours_by_reason() {
         (Peer::Loopback, head("GET /api/v1/write"), "bad_method"),
         (Peer::Foreign, write(SMALL_BODY), "foreign_peer"),
         (Peer::Foreign, head("GET /status"), "foreign_peer"),
+        (Peer::Watcher { near: false }, write(SMALL_BODY), "foreign_peer"),
         (Peer::Loopback, write_with("Content-Encoding: zstd\r\n", b""), "malformed_head"),
+        (Peer::Loopback, zstd.to_vec(), "media_type"),
         (Peer::Loopback, write(&vec![0; 65_537]), "too_large"),
         (Peer::Loopback, write(b""), "corrupt_frame"),
     ] {
@@ -112,6 +115,29 @@ fn refusals_of_ours_by_reason() {
 }
 
 #[test]
+fn a_body_that_comes_too_slowly() {
+    let mut bench = Bench::new();
+    bench.send(&write(BODY)[..200]);
+    // What came of it earned it a little more.
+    (0..2).for_each(|_| bench.pass_deadline());
+    let expected = ["requests_total{code=\"503\"} 1", "requests_rejected_total{reason=\"slow_body\"} 1"];
+    let seen = counted(&bench);
+    assert!(expected.iter().all(|line| seen.iter().any(|seen| seen == line)), "{seen:?}");
+}
+
+/// Who has 429 passed on sends the data again.
+#[test]
+fn data_that_was_throttled_is_deferred_however_it_is_told() {
+    let mut bench = Bench::with(Policy { pass_rate_limit: true, ..POLICY }, Peer::Loopback);
+    bench.unix_ms = i64::MAX;
+    bench.submit(&write(BODY));
+    bench.forward(&answer(429, "", ""));
+    assert_eq!(bench.answer().status(), 429);
+    let samples: Vec<_> = counted(&bench).into_iter().filter(|line| line.starts_with("samples_")).collect();
+    assert_eq!(samples, ["samples_total{outcome=\"deferred\"} 500"]);
+}
+
+#[test]
 fn failures_on_the_way_by_reason() {
     for (why, line) in [
         (Refusal::NoToken, "requests_rejected_total{reason=\"no_token\"} 1"),
@@ -119,6 +145,10 @@ fn failures_on_the_way_by_reason() {
         (Refusal::Resolve, "upstream_errors_total{reason=\"resolve\"} 1"),
         (Refusal::Connect, "upstream_errors_total{reason=\"connect\"} 1"),
         (Refusal::Tls, "upstream_errors_total{reason=\"tls\"} 1"),
+        (Refusal::Rejected, "requests_rejected_total{reason=\"no_token\"} 1"),
+        (Refusal::Broken, "upstream_errors_total{reason=\"broken\"} 1"),
+        (Refusal::Unreadable, "upstream_errors_total{reason=\"unreadable\"} 1"),
+        (Refusal::Timeout, "upstream_errors_total{reason=\"timeout\"} 1"),
     ] {
         let mut bench = Bench::new();
         bench.submit(&write(SMALL_BODY));

@@ -2,16 +2,13 @@
 
 use core::time::Duration;
 
-use remora_core::forward::{EARNED, Event, Exchange, PACE, Peer, Policy, Purpose};
+use remora_core::forward::{Event, Exchange, PACE, Peer, Policy, Purpose};
 use remora_core::time::Instant;
 
 use crate::bench::{Bench, POLICY, TIMEOUTS};
 use crate::message::{BODY, SMALL_BODY, answer, write};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
-
-/// What a body has of which nothing comes.
-const STALL: Duration = TIMEOUTS.body.saturating_sub(Duration::from_millis(EARNED as u64));
 
 /// The present phase ends `after` from now, not earlier and not later.
 fn expect_deadline(bench: &mut Bench, after: Duration) {
@@ -69,7 +66,7 @@ fn a_body_has_its_time() {
     let mut bench = Bench::new();
     let request = write(BODY);
     bench.send(&request[..request.len() - BODY.len()]);
-    expect_deadline(&mut bench, STALL);
+    expect_deadline(&mut bench, TIMEOUTS.body_start);
     let told = bench.answer();
     assert_eq!((told.status(), told.field("retry-after"), told.field("connection")), (503, Some("1"), Some("close")));
     assert_eq!(bench.take_events().last(), Some(&Event::HalfClose));
@@ -94,11 +91,11 @@ fn time_at(pace: usize) -> Duration {
 
 #[test]
 fn a_body_that_comes_faster_has_more_time() {
-    assert_eq!(time_at(0), STALL);
+    assert_eq!(time_at(0), TIMEOUTS.body_start);
     // Half the pace earns half a second each second.
     let half = time_at(PACE * 1000 / 2);
-    let nearly = (STALL * 2).saturating_sub(Duration::from_millis(200));
-    assert!((nearly..=STALL * 2).contains(&half), "{half:?}");
+    let nearly = (TIMEOUTS.body_start * 2).saturating_sub(Duration::from_millis(200));
+    assert!((nearly..=TIMEOUTS.body_start * 2).contains(&half), "{half:?}");
     assert_eq!(time_at(PACE * 1000 * 9 / 10), TIMEOUTS.body);
     assert_eq!(time_at(1_000_000), TIMEOUTS.body);
 }

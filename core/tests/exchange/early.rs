@@ -182,9 +182,11 @@ fn head_gets_the_length_without_the_body() {
 /// The reason names tenant and client.
 #[test]
 fn ready_tells_other_pods_less() {
-    for (peer, told) in
-        [(Peer::Watcher, "no label"), (Peer::Allowed, "the log says why"), (Peer::Foreign, "the log says why")]
-    {
+    for (peer, told) in [
+        (Peer::Watcher { near: true }, "no label"),
+        (Peer::Allowed, "the log says why"),
+        (Peer::Foreign, "the log says why"),
+    ] {
         let mut bench = Bench::with(POLICY, peer);
         bench.send(b"GET /ready HTTP/1.1\r\nHost: h\r\n\r\n");
         bench.exchange.report(bench.now, "no label");
@@ -195,7 +197,7 @@ fn ready_tells_other_pods_less() {
 
 #[test]
 fn the_admin_port_says_where_writes_go() {
-    let mut bench = Bench::with(POLICY, Peer::Watcher);
+    let mut bench = Bench::with(POLICY, Peer::Watcher { near: true });
     bench.send(&write(SMALL_BODY));
     let answer = bench.answer();
     assert_eq!((answer.status(), answer.text()), (403, "remora: this port takes no writes; LISTENING_PORT does\n"));
@@ -231,7 +233,8 @@ fn ready_tells_what_is_missing() {
 /// A Service leads senders of other pods to another process, once they connect again.
 #[test]
 fn while_the_process_stops_only_the_pod_itself_is_kept() {
-    for (peer, kept) in [(Peer::Loopback, true), (Peer::Watcher, true), (Peer::Allowed, false), (Peer::Foreign, false)]
+    for (peer, kept) in
+        [(Peer::Loopback, true), (Peer::Watcher { near: true }, true), (Peer::Allowed, false), (Peer::Foreign, false)]
     {
         let mut bench = Bench::with(POLICY, peer);
         for expected in [true, kept] {

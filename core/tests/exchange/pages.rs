@@ -56,7 +56,9 @@ fn head_gets_the_length_of_the_page_and_nothing_of_it() {
 
 #[test]
 fn status_is_for_the_pod_alone() {
-    for (peer, status) in [(Peer::Loopback, 200), (Peer::Watcher, 200), (Peer::Allowed, 403), (Peer::Foreign, 403)] {
+    for (peer, status) in
+        [(Peer::Loopback, 200), (Peer::Watcher { near: true }, 200), (Peer::Allowed, 403), (Peer::Foreign, 403)]
+    {
         let mut bench = Bench::with(POLICY, peer);
         bench.send(&get("/status"));
         if status == 200 {
@@ -72,13 +74,13 @@ fn status_is_for_the_pod_alone() {
 
 #[test]
 fn everybody_may_read_metrics_but_nobody_may_write_at_the_watchers_port() {
-    for peer in [Peer::Loopback, Peer::Watcher, Peer::Allowed, Peer::Foreign] {
+    for peer in [Peer::Loopback, Peer::Watcher { near: true }, Peer::Allowed, Peer::Foreign] {
         let mut bench = Bench::with(POLICY, peer);
         bench.send(&get("/metrics"));
         bench.deliver(PAGE);
         assert_eq!(bench.answer().status(), 200, "{peer:?}");
     }
-    let mut bench = Bench::with(POLICY, Peer::Watcher);
+    let mut bench = Bench::with(POLICY, Peer::Watcher { near: true });
     bench.send(&write(SMALL_BODY));
     assert_eq!(bench.answer().status(), 403);
 }
@@ -143,7 +145,9 @@ fn pages_and_writes_on_one_connection_keep_their_order() {
 
 #[test]
 fn the_index_lists_writes_to_those_who_may_write() {
-    for (peer, writes) in [(Peer::Loopback, 1), (Peer::Allowed, 1), (Peer::Watcher, 0), (Peer::Foreign, 0)] {
+    for (peer, writes) in
+        [(Peer::Loopback, 1), (Peer::Allowed, 1), (Peer::Watcher { near: true }, 0), (Peer::Foreign, 0)]
+    {
         let mut bench = Bench::with(POLICY, peer);
         bench.send(&get("/"));
         let told = bench.answer();

@@ -50,6 +50,17 @@ fn only_listed_fields_pass() {
     assert_eq!(head_for(&write_with(fields, SMALL_BODY)), expected("", SMALL_BODY.len(), passed_on));
 }
 
+#[test]
+fn values_of_more_than_512_bytes_do_not_pass() {
+    let state = |length| format!("tracestate: {}\r\n", "s".repeat(length));
+    for (length, passed_on) in [(512, state(512)), (513, String::new())] {
+        let request = write_with(&state(length), SMALL_BODY);
+        assert_eq!(head_for(&request), expected("", SMALL_BODY.len(), &passed_on), "{length}");
+        let request = write_with(&format!("User-Agent: {}\r\n", "a".repeat(length)), SMALL_BODY);
+        assert_eq!(head_for(&request).contains("aaa"), length <= 512, "{length}");
+    }
+}
+
 /// RFC 9110 §7.6.1.
 #[test]
 fn fields_that_connection_names_do_not_pass() {

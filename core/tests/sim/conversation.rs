@@ -24,6 +24,7 @@ pub(crate) const POLICY: Policy = Policy {
         idle: Duration::from_secs(60),
         head: Duration::from_secs(10),
         admission: Duration::from_secs(15),
+        body_start: Duration::from_secs(5),
         body: Duration::from_secs(30),
         upstream: Duration::from_secs(25),
         answer: Duration::from_secs(10),

@@ -164,7 +164,7 @@ impl<'m> Driver<'m> {
                 let due = if self.luck == Luck::Bad && self.random.chance(3) { u64::MAX } else { now + lasts };
                 self.job = Some(Job { due, event });
             }
-            Event::Check(_) => self.check(at),
+            Event::Check => self.check(at),
             Event::Page(_) => self.write_page(at),
             Event::Report => self.exchange.report(at, "the cause"),
             Event::Release { reusable } => self.release(now, reusable, azure),

@@ -244,5 +244,4 @@ pub(crate) const OLDEST_FRESH: i64 = NOW - 20 * 60 * 1000;
 fn widen(counts: &mut Counts, timestamp: i64) {
     counts.too_old += u32::from(timestamp < OLDEST_FRESH);
     counts.oldest = Some(counts.oldest.map_or(timestamp, |oldest| oldest.min(timestamp)));
-    counts.newest = Some(counts.newest.map_or(timestamp, |newest| newest.max(timestamp)));
 }

@@ -309,7 +309,7 @@ impl<'m> Driver<'m> {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Reserve(_) | Event::Page(_) | Event::Connect { .. } | Event::Refresh => self.job = Some(event),
-            Event::Check(_) => self.check(),
+            Event::Check => self.check(),
             Event::Report => self.exchange.report(self.now, "the cause"),
             Event::Release { .. } => {
                 self.judge_attempt();

@@ -116,8 +116,10 @@ impl Driver<'_> {
     /// Whether senders are not to be told this status of Azure's.
     const fn is_held(&self, status: u16) -> bool {
         match status {
-            401 | 403 | 404 => !self.settings.hold_is_over,
+            400 | 409 | 413 | 415 | 422 => false,
+            408 | 421 | 425 => true,
             429 => !self.settings.pass_rate_limit,
+            400..=499 => !self.settings.hold_is_over,
             _ => false,
         }
     }

@@ -1,8 +1,8 @@
 //! What an exchange sent, as far as it may be shown: never the assertion, the secret or the token.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+
+use crate::jwt;
 
 /// The values of one exchange. What was not sent is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Sent {
     /// With what an assertion says of itself. Nothing is verified: Entra does that.
     #[must_use]
     pub(crate) fn with_claims(mut self, assertion: &str) -> Self {
-        let claims = claims(assertion).unwrap_or_default();
+        let claims = jwt::claims::<Claims>(assertion.as_bytes()).unwrap_or_default();
         let shown = |claim: String| claim.chars().filter(|c| !c.is_control()).take(MAX_CLAIM).collect();
         self.issuer = claims.iss.map(shown);
         self.subject = claims.sub.map(shown);
@@ -111,13 +111,11 @@ impl Sent {
     }
 }
 
-fn claims(assertion: &str) -> Option<Claims> {
-    let payload = assertion.split('.').nth(1)?.trim_end_matches('=');
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     fn of(claims: &str) -> Sent {

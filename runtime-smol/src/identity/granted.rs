@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::answer::Grant;
+use crate::jwt;
 use crate::secret::Bearer;
 
 /// A token and what it says of itself. It shows everything but the token.
@@ -49,8 +48,7 @@ impl Granted {
 }
 
 fn claims(token: &[u8]) -> Option<Claims> {
-    let payload = token.split(|&byte| byte == b'.').nth(1)?;
-    let object: Map<String, Value> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    let object: Map<String, Value> = jwt::claims(token)?;
     let claim = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
     Some(Claims {
         issuer: claim("iss"),
@@ -63,6 +61,9 @@ fn claims(token: &[u8]) -> Option<Claims> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     fn granted(token: &str) -> Granted {

@@ -2,10 +2,13 @@
 
 use std::io;
 
-use crate::config::fault::masked_words;
-use remora_core::http::{BodyDecoder, HeadScan, Piece, decode_response, field_slots};
+use remora_core::http::{BodyDecoder, HeadScan, HeadWriter, Piece, decode_response, field_slots};
+use remora_core::remote_write::Version;
 use remora_smol::endpoint::Endpoint;
 use remora_smol::probe::Link;
+use zeroize::Zeroizing;
+
+use crate::config::fault::masked_words;
 
 /// Longest head of an answer, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
@@ -44,16 +47,22 @@ pub(super) fn get(authority: &str, target: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The head of a write of one byte, up to its token, and from its token on. One zero byte is snappy for no bytes, and
-/// no bytes are a write request without series.
-pub(super) fn empty_write(endpoint: &Endpoint) -> (Vec<u8>, &'static [u8]) {
-    let (authority, target, version) = (endpoint.authority(), endpoint.target(), env!("CARGO_PKG_VERSION"));
-    let before = format!(
-        "POST {target} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: remora/{version}\r\n\
-         Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n\
-         X-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: 1\r\nAuthorization: "
-    );
-    (before.into_bytes(), b"\r\n\r\n\0")
+/// A write of one byte: a zero is snappy for no bytes, and no bytes are a write request without series.
+pub(super) fn empty_write(endpoint: &Endpoint, authorization: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
+    let (target, version) = (endpoint.target(), Version::V1);
+    let mut request = Zeroizing::new(vec![0; 1024 + target.len() + authorization.len()]);
+    let mut head = HeadWriter::request(&mut request, target);
+    head.field("Host", endpoint.authority().as_bytes());
+    head.field("User-Agent", concat!("remora/", env!("CARGO_PKG_VERSION")).as_bytes());
+    head.field("Content-Type", version.content_type().as_bytes());
+    head.field("Content-Encoding", b"snappy");
+    head.field("X-Prometheus-Remote-Write-Version", version.protocol().as_bytes());
+    head.field("Content-Length", b"1");
+    head.field("Authorization", authorization);
+    let length = head.finish().map_err(io::Error::other)?;
+    request.truncate(length);
+    request.push(0);
+    Ok(request)
 }
 
 /// Reads one answer; of its body at most `limit` bytes.
@@ -72,15 +81,6 @@ pub(super) fn answer(link: &mut Link, limit: usize) -> io::Result<Answer> {
         return Ok(Answer { status: head.status, date, body });
     }
     Err(io::Error::other("nothing but interim answers"))
-}
-
-/// Reads the head of an answer alone, as a proxy gives it before it tunnels, and gives its status.
-pub(super) fn status(link: &mut Link) -> io::Result<u16> {
-    let mut received = Vec::new();
-    let length = head_length(link, &mut received)?;
-    let mut slots = field_slots();
-    let head = received.get(..length).unwrap_or_default();
-    decode_response(head, &mut slots).map(|head| head.status).map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// Receives until a head is complete.

@@ -95,7 +95,7 @@ fn time(value: &Value) -> Option<SystemTime> {
 /// by itself, and so does a want of room in the sidecar, whose answer has no code.
 fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
     let number = |name: &str| failure.get(name).and_then(Value::as_u64);
-    let status = number("status").unwrap_or_default();
+    let status = number("status").and_then(|status| u16::try_from(status).ok()).unwrap_or_default();
     let answer = failure.get("answer").and_then(Value::as_str).unwrap_or_default().trim();
     let ago = age.map(|age| format!(", {} ago,", span(age))).unwrap_or_default();
     let azure_status = number("azure_status").and_then(|status| u16::try_from(status).ok());
@@ -105,7 +105,7 @@ fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
         None => (azure_status.and_then(|status| pages::find(reply::code(status))), " by Azure"),
     };
     let mut finding = Finding::new(format!("the last write{ago} was answered {status}{whose}: {answer}"));
-    let is_lost = (400..500).contains(&status) && status != 429;
+    let is_lost = reply::drops_samples(status);
     if is_lost {
         let lost = format!("A sender gives up what is answered {status}: these samples are lost.");
         finding = finding.because(page.map_or_else(|| lost.clone(), |page| format!("{lost} {}", page.why)));

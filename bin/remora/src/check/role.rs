@@ -23,10 +23,10 @@ pub(super) fn empty_write(cx: &mut Context<'_>) -> Checked {
 }
 
 fn write(cx: &Context<'_>, route: &mut Route) -> Result<io::Result<Answer>, Outcome> {
-    let (before, after) = http::empty_write(&route.to);
     let granted = cx.granted.as_ref().ok_or(Outcome::Needs(&pages::TOK_10))?;
+    let request = http::empty_write(&route.to, granted.authorization());
     let link = route.again(cx.trust()?).map_err(|finding| Outcome::Fail(finding.on(&pages::RBAC_05)))?;
-    let sent = link.send(&before).and_then(|()| link.send(granted.authorization())).and_then(|()| link.send(after));
+    let sent = request.and_then(|request| link.send(&request));
     Ok(sent.and_then(|()| http::answer(link, 4096)))
 }
 

@@ -4,12 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use remora_core::http::tunnel::encode_connect;
+use remora_core::http::tunnel::TunnelError;
 use remora_smol::Trust;
 use remora_smol::config::Proxy;
 use remora_smol::endpoint::Endpoint;
 use remora_smol::probe::{self, Doubt, HandshakeError, Hop, Link, Presented};
-use zeroize::Zeroizing;
 
 use super::http;
 use super::outcome::Finding;
@@ -86,7 +85,8 @@ impl Route {
             // What is spoken inside the proxy's own TLS is tried by the token exchange alone.
             Some(hop) if hop.secure => Ok(format!("{told} answers")),
             Some(hop) => {
-                tunnel(&mut link, hop, &self.to).map_err(|refused| self.untunnelled(&told, &refused))?;
+                let tunnelled = link.tunnel(hop, &self.to);
+                tunnelled.map_err(|error| self.untunnelled(&told, &Untunnelled::of(&error)))?;
                 self.link = Some(link);
                 Ok(format!("{told} opens a tunnel to {}", self.to.authority()))
             }
@@ -181,18 +181,12 @@ enum Untunnelled {
     Status(u16),
 }
 
-/// Asks a proxy for a tunnel (RFC 9110 §9.3.6).
-fn tunnel(link: &mut Link, hop: &Hop, to: &Endpoint) -> Result<(), Untunnelled> {
-    let target = to.host_and_port();
-    let credentials = hop.credentials.as_ref().map(|credentials| credentials.as_bytes());
-    let mut request = Zeroizing::new([0; 4096]);
-    let encoded = encode_connect(&target, credentials, &mut request[..]);
-    let length = encoded.map_err(|error| Untunnelled::Broken(error.to_string()))?;
-    let request = request.get(..length).unwrap_or_default();
-    let answered = link.send(request).and_then(|()| http::status(link));
-    match answered.map_err(|error| Untunnelled::Broken(error.to_string()))? {
-        200..=299 => Ok(()),
-        status => Err(Untunnelled::Status(status)),
+impl Untunnelled {
+    fn of(error: &io::Error) -> Self {
+        match error.get_ref().and_then(|error| error.downcast_ref()) {
+            Some(TunnelError::Refused { status }) => Self::Status(*status),
+            _ => Self::Broken(error.to_string()),
+        }
     }
 }
 

@@ -12,28 +12,82 @@ macro_rules! codes {
 
 codes!(200 204 400 401 403 404 405 408 409 413 415 422 429 500 502 503 504);
 
-pub(super) const REJECTIONS: &[&str] = &[
-    "malformed_head",
-    "malformed_body",
-    "unknown_path",
-    "bad_method",
-    "foreign_peer",
-    "media_type",
-    "too_large",
-    "corrupt_frame",
-    "slow_body",
-    "no_token",
-    "overload",
-];
+/// The values of a label as an enum, in the order of their series.
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident $label:literal)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(in crate::forward) enum $name {
+            $($(#[$variant_doc])* $variant),*
+        }
 
-pub(super) const ERRORS: &[&str] = &["resolve", "connect", "tls", "broken", "timeout"];
+        impl $name {
+            pub(super) const LABELS: &[&str] = &[$($label),*];
 
-pub(super) const REPAIRS: &[&str] = &["token", "connection"];
+            /// The place of its series.
+            pub(super) const fn place(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
 
-pub(super) const FRAMES: &[&str] = &["good", "corrupt", "unchecked"];
+labels! {
+    /// Why a request was refused here.
+    Rejection {
+        MalformedHead "malformed_head"
+        MalformedBody "malformed_body"
+        UnknownPath "unknown_path"
+        BadMethod "bad_method"
+        ForeignPeer "foreign_peer"
+        MediaType "media_type"
+        TooLarge "too_large"
+        CorruptFrame "corrupt_frame"
+        SlowBody "slow_body"
+        NoToken "no_token"
+        Overload "overload"
+    }
+}
 
-/// What became of the request that carried the data.
-pub(super) const OUTCOMES: &[&str] = &["forwarded", "refused", "deferred"];
+labels! {
+    /// Why an attempt brought no answer of Azure's.
+    UpstreamError {
+        Resolve "resolve"
+        Connect "connect"
+        Tls "tls"
+        Broken "broken"
+        Unreadable "unreadable"
+        Timeout "timeout"
+    }
+}
+
+labels! {
+    /// A repair that the sender does not notice.
+    Repair {
+        /// Another token after a 401.
+        Token "token"
+        /// A fresh connection in place of one that was closed while it was idle.
+        Connection "connection"
+    }
+}
+
+labels! {
+    /// What the frame check found.
+    Frame {
+        Good "good"
+        Corrupt "corrupt"
+        Unchecked "unchecked"
+    }
+}
+
+labels! {
+    /// What became of the request that carried the data.
+    Fate {
+        Forwarded "forwarded"
+        Refused "refused"
+        Deferred "deferred"
+    }
+}
 
 pub(super) const REQUESTS: Family =
     counter("remora_requests_total", "Requests answered, by status. Probes, /metrics and /status are left out.")
@@ -53,7 +107,7 @@ pub(super) const RESPONSE_BYTES: Family =
 
 pub(super) const REJECTED: Family =
     counter("remora_requests_rejected_total", "Requests that Remora refused itself, by reason.")
-        .by("reason", REJECTIONS);
+        .by("reason", Rejection::LABELS);
 
 pub(super) const AUTHORIZATION: Family = counter(
     "remora_authorization_dropped_total",
@@ -65,13 +119,13 @@ pub(super) const UPSTREAM_RESPONSES: Family =
 
 pub(super) const UPSTREAM_ERRORS: Family =
     counter("remora_upstream_errors_total", "Attempts that ended without an answer of Azure, by reason.")
-        .by("reason", ERRORS);
+        .by("reason", UpstreamError::LABELS);
 
 pub(super) const UPSTREAM_RETRIES: Family = counter(
     "remora_upstream_retries_total",
     "Requests sent once more: with another token after a 401, or on another connection after a stale one.",
 )
-.by("reason", REPAIRS);
+.by("reason", Repair::LABELS);
 
 pub(super) const UPSTREAM_OPENED: Family =
     counter("remora_upstream_connections_opened_total", "Connections to Azure that were opened.");
@@ -82,20 +136,20 @@ pub(super) const HELD: Family = counter(
 );
 
 pub(super) const FRAME_VERDICTS: Family =
-    counter("remora_frames_total", "Bodies by what the frame check found.").by("verdict", FRAMES);
+    counter("remora_frames_total", "Bodies by what the frame check found.").by("verdict", Frame::LABELS);
 
 /// What good frames held. Refused data is lost, unless the sender keeps it; deferred data comes again.
 pub(super) const DATA: [Family; 5] = [
     counter("remora_series_total", "Time series in good frames, by what became of the request.")
-        .by("outcome", OUTCOMES),
+        .by("outcome", Fate::LABELS),
     counter("remora_samples_total", "Samples in good frames, histograms left out, by what became of the request.")
-        .by("outcome", OUTCOMES),
+        .by("outcome", Fate::LABELS),
     counter("remora_histograms_total", "Native histograms in good frames, by what became of the request.")
-        .by("outcome", OUTCOMES),
+        .by("outcome", Fate::LABELS),
     counter("remora_exemplars_total", "Exemplars in good frames, by what became of the request.")
-        .by("outcome", OUTCOMES),
+        .by("outcome", Fate::LABELS),
     counter("remora_metadata_total", "Metadata entries in good frames, by what became of the request.")
-        .by("outcome", OUTCOMES),
+        .by("outcome", Fate::LABELS),
 ];
 
 pub(super) const TOO_OLD: Family = counter(

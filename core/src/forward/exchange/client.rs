@@ -1,9 +1,10 @@
 //! The sender's side: head, body, answer, drain.
 
-use super::super::{EARNED, PACE};
+use core::time::Duration;
+
+use super::super::{PACE, Timeouts};
 use super::{
-    Event, Exchange, Framing, Instant, Line, Outgoing, Phase, Readiness, Reply, Request, Route, Verdict, idle,
-    remote_write,
+    Event, Exchange, Framing, Instant, Line, Phase, Readiness, Reply, Request, Route, Verdict, idle, remote_write,
 };
 
 macro_rules! pages {
@@ -261,7 +262,7 @@ impl Exchange<'_> {
     }
 
     fn begin_body(&mut self, now: Instant) {
-        self.latest = now.saturating_add(self.gateway.policy.timeouts.body);
+        self.body_began = now;
         self.phase = Phase::Body;
         self.judge_pace(now);
         self.pump(now);
@@ -273,8 +274,9 @@ impl Exchange<'_> {
     /// Finds the time that the body has if nothing more of it comes. Done at the start and when that time has passed, so
     /// that a body in time costs nothing.
     pub(super) fn judge_pace(&mut self, now: Instant) {
-        let unearned = EARNED.saturating_sub(self.stored / PACE);
-        self.deadline = Instant::from_millis(self.latest.as_millis().saturating_sub(unearned as u64));
+        let Timeouts { body_start, body, .. } = self.gateway.policy.timeouts;
+        let earned = Duration::from_millis(u64::try_from(self.stored / PACE).unwrap_or(u64::MAX));
+        self.deadline = self.body_began.saturating_add(body_start.saturating_add(earned).min(body));
         if self.deadline <= now {
             self.reject(now, Verdict::SlowBody);
         }
@@ -298,7 +300,7 @@ impl Exchange<'_> {
     fn body_complete(&mut self, now: Instant) {
         if self.gateway.policy.check.is_some() {
             self.enter(Phase::Check, Instant::NEVER);
-            self.push(Event::Check(self.version()));
+            self.push(Event::Check);
         } else {
             self.gateway.counters.frame(None);
             self.begin_forward(now);
@@ -329,10 +331,5 @@ impl Exchange<'_> {
         if !self.inbox.is_empty() {
             self.read_head(now);
         }
-    }
-
-    /// What is left to send upstream. May change after every call that takes `now`.
-    pub fn outgoing(&self) -> Outgoing {
-        self.link.as_ref().map_or(Outgoing::Done, |link| link.outgoing)
     }
 }

@@ -68,6 +68,11 @@ impl<'m> Exchange<'m> {
         self.request.encode_upstream(self.inbox.head(), self.version(), self.stored, writer)
     }
 
+    /// What is left to send upstream. May change after every call that takes `now`.
+    pub fn outgoing(&self) -> Outgoing {
+        self.link.as_ref().map_or(Outgoing::Done, |link| link.outgoing)
+    }
+
     /// The head was handed to the connection.
     pub fn head_sent(&mut self, _now: Instant) {
         let next = if self.stored == 0 { Outgoing::Done } else { Outgoing::Body { from: 0 } };
@@ -155,7 +160,7 @@ impl<'m> Exchange<'m> {
                 let line = Line::plain(format_args!("{error}"));
                 let detail = core::str::from_utf8(line.as_bytes().trim_ascii_end()).unwrap_or_default();
                 self.release(false);
-                self.refuse_now(now, Refusal::Broken, detail);
+                self.refuse_now(now, Refusal::Unreadable, detail);
             }
         }
     }
@@ -197,14 +202,13 @@ impl<'m> Exchange<'m> {
             self.phase = Phase::Refresh;
             return self.push(Event::Refresh);
         }
-        let holds = self.gateway.holds(now);
         if (200..300).contains(&status) {
             if !sent {
                 return self.premature(now, status);
             }
             self.gateway.accepted(now);
         }
-        self.relay(now, status, holds);
+        self.relay(now, status);
         self.release(reusable);
     }
 
@@ -216,10 +220,10 @@ impl<'m> Exchange<'m> {
     }
 
     /// Answers the sender with what Azure's answer means to it.
-    fn relay(&mut self, now: Instant, status: u16, holds: bool) {
+    fn relay(&mut self, now: Instant, status: u16) {
         let Some(link) = self.link.take() else { return };
         let Message { retry_after: asked, content_type, written, body } = link.response.message();
-        match Relay::of(status, holds, self.gateway.policy.pass_rate_limit) {
+        match Relay::of(status, self.gateway.holds(now), self.gateway.policy.pass_rate_limit) {
             Relay::AsItIs => {
                 let plain = Reply::text(status);
                 let content_type = content_type.unwrap_or(plain.content_type);

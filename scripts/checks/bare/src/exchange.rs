@@ -51,7 +51,7 @@ fn peer() -> Peer {
     match count() {
         0 => Peer::Loopback,
         1 => Peer::Allowed,
-        2 => Peer::Watcher,
+        2 => Peer::Watcher { near: count() == 0 },
         _ => Peer::Foreign,
     }
 }

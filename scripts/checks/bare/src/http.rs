@@ -79,7 +79,6 @@ extern "C" fn body(space: &mut [u8; 8192]) {
         };
         if let Err(error) = outcome {
             show(&error);
-            look_at(error.status().into());
         }
         look_at(body.remaining().unwrap_or_default());
     }
