@@ -163,11 +163,11 @@ pub enum Outgoing {
 
 /// Why a request cannot be forwarded now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Unavailable {
     /// There is no token that serves.
     NoToken,
     /// Azure refused the token, and there is no other one yet.
-    Rejected,
+    TokenRefused,
     /// No room or no connection to spare.
     Capacity,
     /// The name did not resolve.

@@ -39,9 +39,9 @@ pub(crate) type Arena = Pool<Segment>;
 pub(crate) struct Body {
     arena: Rc<Arena>,
     /// A smaller arena, for a body that fits into it and finds no room in the other.
-    reserve: Option<Rc<Arena>>,
-    /// The segments are from the reserve.
-    reserved: bool,
+    small: Option<Rc<Arena>>,
+    /// The segments are from the small arena.
+    from_small: bool,
     segments: Vec<Segment>,
     /// Where the body begins in the first segment.
     start: usize,
@@ -59,13 +59,13 @@ impl Body {
         Self::of(arena, None)
     }
 
-    pub(crate) fn with_reserve(arena: &Rc<Arena>, reserve: &Rc<Arena>) -> Self {
-        Self::of(arena, Some(Rc::clone(reserve)))
+    pub(crate) fn with_small(arena: &Rc<Arena>, small: &Rc<Arena>) -> Self {
+        Self::of(arena, Some(Rc::clone(small)))
     }
 
-    fn of(arena: &Rc<Arena>, reserve: Option<Rc<Arena>>) -> Self {
+    fn of(arena: &Rc<Arena>, small: Option<Rc<Arena>>) -> Self {
         let (arena, segments) = (Rc::clone(arena), Vec::new());
-        Self { arena, reserve, reserved: false, segments, start: 0, len: 0, ahead: 0..0, aligned: false, begun: false }
+        Self { arena, small, from_small: false, segments, start: 0, len: 0, ahead: 0..0, aligned: false, begun: false }
     }
 
     /// Bytes that are stored.
@@ -82,7 +82,7 @@ impl Body {
         self.ahead = self.ahead.start.saturating_sub(over * SEGMENT)..self.ahead.end.saturating_sub(over * SEGMENT);
         self.aligned = false;
         self.begun = false;
-        self.reserved &= !self.segments.is_empty();
+        self.from_small &= !self.segments.is_empty();
         self.start = 0;
         self.len = 0;
     }
@@ -99,9 +99,9 @@ impl Body {
             return;
         }
         let usual = Rc::clone(&self.arena);
-        let (here, other) = match self.reserve.clone() {
-            Some(reserve) if self.reserved => (reserve, Some(usual)),
-            reserve => (usual, reserve),
+        let (here, other) = match self.small.clone() {
+            Some(small) if self.from_small => (small, Some(usual)),
+            small => (usual, small),
         };
         let stay = here.take(missing, &mut self.segments);
         let Some(other) = other.filter(|other| wanted <= other.size()) else {
@@ -115,7 +115,7 @@ impl Body {
             }
             self.give_back(0..self.segments.len());
             self.segments.append(&mut segments);
-            self.reserved = !self.reserved;
+            self.from_small = !self.from_small;
         }
     }
 
@@ -224,20 +224,20 @@ impl Body {
         })
     }
 
-    /// A body that begins where only the reserve has room stays there. One that has begun need not queue with those that
-    /// have not.
+    /// A body that begins where only the small arena has room stays there. One that has segments need not queue with those
+    /// that have none.
     fn grow(&mut self) {
-        let begun = !self.segments.is_empty();
-        let usual = match (self.reserved, begun) {
+        let has_segments = !self.segments.is_empty();
+        let usual = match (self.from_small, has_segments) {
             (true, _) => None,
             (false, true) => self.arena.take_free(),
             (false, false) => self.arena.try_take(),
         };
         if let Some(segment) = usual {
             self.segments.push(segment);
-        } else if let Some(reserve) = self.reserve.as_ref().filter(|_| self.reserved || !begun) {
-            self.segments.extend(reserve.take_free());
-            self.reserved = !self.segments.is_empty();
+        } else if let Some(small) = self.small.as_ref().filter(|_| self.from_small || !has_segments) {
+            self.segments.extend(small.take_free());
+            self.from_small = !self.segments.is_empty();
         }
     }
 
@@ -252,7 +252,7 @@ impl Body {
 
     /// The one that was taken first is the last to go back, and so the next to be taken.
     fn give_back(&mut self, which: Range<usize>) {
-        let arena = self.reserve.as_ref().filter(|_| self.reserved).unwrap_or(&self.arena);
+        let arena = self.small.as_ref().filter(|_| self.from_small).unwrap_or(&self.arena);
         arena.give(self.segments.drain(which).rev());
     }
 }

@@ -26,7 +26,8 @@ pub struct Config {
     pub identity: Identity,
     /// Bounds on memory and concurrency.
     pub limits: Limits,
-    /// Longest time from the first byte of a forwarded request to the end of its response.
+    /// Longest time from the end of a request's body to the end of Azure's answer, with waiting for a slot, connecting and
+    /// repeating.
     pub upstream_timeout: Duration,
     /// How long a 4xx that is no verdict on the data, such as 401, 403 or 404, is told to the sender as 503, from the
     /// start or from the last 2xx.
@@ -35,11 +36,11 @@ pub struct Config {
     pub pass_rate_limit: bool,
     /// How much of a body is checked before it is forwarded.
     pub check: CheckLevel,
-    /// How long open requests may go on after the first SIGTERM.
+    /// Longest time for which senders are still served after the first SIGTERM.
     pub shutdown_grace: Duration,
     /// Certificate authorities that TLS peers are checked against.
     pub trust: TrustSource,
-    /// Proxy of the token exchange.
+    /// Proxy for the token exchange and, where its URL is `http://`, for ingestion.
     pub proxy: Option<Proxy>,
 }
 
@@ -56,14 +57,14 @@ pub struct Listen {
 
 /// Bytes of each thread's part of the arena that no longer body gets, so that a few large ones, or slow ones, do not stop
 /// all others.
-pub const RESERVE: usize = 128 * 1024;
+pub const SMALL_ARENA: usize = 128 * 1024;
 
 /// Bounds on memory and concurrency; each is at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the arena that holds all bodies, whole and in progress.
     pub body_memory: usize,
-    /// Bytes of the longest body taken; at most a thread's part of `body_memory` less [`RESERVE`].
+    /// Bytes of the longest body taken; at most a thread's part of `body_memory` less [`SMALL_ARENA`].
     pub max_body_bytes: usize,
     /// Sender connections open at once.
     pub max_connections: usize,
@@ -86,7 +87,7 @@ impl Limits {
 
     /// How many segments of that length hold what longer bodies get. Rounded up, so that the longest one fits.
     pub(crate) const fn segments(self, length: usize) -> usize {
-        self.body_memory.saturating_sub(RESERVE).div_ceil(length)
+        self.body_memory.saturating_sub(SMALL_ARENA).div_ceil(length)
     }
 
     const fn share(self, whole: usize, place: usize) -> usize {
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn the_longest_body_fits_into_the_segments() {
         for (body_memory, threads) in [(8 << 20, 3), (1_131_072, 1), (256 << 10, 1), (8 << 20, 1)] {
-            let max_body_bytes = body_memory / threads - RESERVE;
+            let max_body_bytes = body_memory / threads - SMALL_ARENA;
             let part = Limits { body_memory, max_body_bytes, max_connections: 64, max_in_flight: 64, threads }.part(0);
             assert!(max_body_bytes.div_ceil(16_384) <= part.segments(16_384), "{body_memory} for {threads}");
         }

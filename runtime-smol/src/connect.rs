@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_io::{Async, Timer};
-use remora_core::forward::{Refusal, Upstream as Destination};
+use remora_core::forward::{Unavailable, Upstream as Destination};
 use remora_core::time::Instant;
 use smol::future;
 
@@ -33,11 +33,11 @@ pub(crate) enum ConnectError {
 }
 
 impl ConnectError {
-    pub(crate) const fn refusal(&self) -> Refusal {
+    pub(crate) const fn reason(&self) -> Unavailable {
         match self {
-            Self::Resolve(_) => Refusal::Resolve,
-            Self::Connect(_) => Refusal::Connect,
-            Self::Tls(_) => Refusal::Tls,
+            Self::Resolve(_) => Unavailable::Resolve,
+            Self::Connect(_) => Unavailable::Connect,
+            Self::Tls(_) => Unavailable::Tls,
         }
     }
 }
@@ -66,9 +66,9 @@ pub(crate) struct Connector {
 }
 
 /// Forgets the addresses unless a connection came of them, also when a deadline ends the attempt.
-struct Doubt<'c>(Option<&'c Resolver>);
+struct ForgetUnlessConnected<'c>(Option<&'c Resolver>);
 
-impl Drop for Doubt<'_> {
+impl Drop for ForgetUnlessConnected<'_> {
     fn drop(&mut self) {
         if let Some(resolver) = self.0 {
             resolver.forget();
@@ -95,7 +95,7 @@ impl Connector {
         let resolved = clock.before(deadline, self.resolver.addresses()).await;
         let unresolved = |error| ConnectError::Resolve(format!("{}: {error}", self.named(self.resolver.host())));
         let addresses = resolved.unwrap_or_else(|| Err("timed out".to_owned())).map_err(unresolved)?;
-        let mut doubt = Doubt(Some(&self.resolver));
+        let mut forget = ForgetUnlessConnected(Some(&self.resolver));
         let reached = clock.before(deadline, self.reach(&addresses)).await;
         let unreached = |error| ConnectError::Connect(format!("{}: {error}", self.named(&self.resolver.place())));
         let stream = reached.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(unreached)?;
@@ -103,7 +103,7 @@ impl Connector {
         let mut upstream = Upstream::new(stream, session);
         let late = || unreached(io::Error::other("timed out during the TLS handshake"));
         clock.before(deadline, upstream.handshake()).await.unwrap_or_else(|| Err(late()))?;
-        doubt.0 = None;
+        forget.0 = None;
         Ok(upstream)
     }
 
@@ -219,7 +219,7 @@ mod tests {
         };
         let silent = connect();
         assert_eq!(silent.to_string(), format!("{address}: timed out during the TLS handshake"));
-        assert_eq!(silent.refusal(), Refusal::Connect);
+        assert_eq!(silent.reason(), Unavailable::Connect);
         drop(listener);
         let gone = connect();
         assert!(gone.to_string().starts_with(&format!("{address}: Connection refused")), "{gone}");

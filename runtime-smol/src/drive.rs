@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use remora_core::forward::{Event, Exchange, Interest, Outcome, Outgoing, Page, Peer, Purpose, Refusal};
+use remora_core::forward::{Event, Exchange, Interest, Outcome, Outgoing, Page, Peer, Purpose, Unavailable};
 use remora_core::remote_write::Verdict;
 use remora_core::time::Instant;
 use smol::future;
@@ -16,12 +16,12 @@ use smol::future;
 use crate::body::Body;
 use crate::clock;
 use crate::credential::Credential;
-use crate::crew::Mail;
 use crate::guests::Guest;
 use crate::hub::{Hub, SEALED_AT_ONCE};
 use crate::pool;
 use crate::reactor::{Alarm, Socket};
 use crate::report;
+use crate::threads::Message;
 use crate::upstream::{LinkError, Read, Upstream};
 
 /// Segments that are checked before other tasks have their turn: about a third of a millisecond.
@@ -40,7 +40,7 @@ pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Pe
         exchange,
         now: hub.now(),
         alarm: Alarm::new(hub.reactor),
-        body: Body::with_reserve(&hub.arena, &hub.reserve),
+        body: Body::with_small(&hub.arena, &hub.small_arena),
         page: Body::new(&hub.pages),
         upstream: None,
         excess: false,
@@ -114,7 +114,7 @@ impl Connection {
     fn note_open(&mut self, open: bool) {
         if open != self.open {
             self.open = open;
-            self.hub.traffic.turned(open);
+            if open { self.hub.traffic.opened() } else { self.hub.traffic.closed() }
         }
     }
 
@@ -148,9 +148,11 @@ impl Connection {
 
     /// The page tells of all threads.
     async fn write_page(&mut self, page: Page) {
-        let others = self.hub.crew.ask(&|answer| Mail::Census(page, answer)).await;
-        let written = report::write(self.hub, &others, page, &mut self.page);
+        let ask = |answer| Message::Snapshot(page, answer);
+        let others = within(self.hub, &self.exchange, self.hub.threads.ask(&ask)).await;
         self.look_at_clock();
+        let Some(others) = others else { return self.exchange.wake(self.now) };
+        let written = report::write(self.hub, &others, page, &mut self.page);
         match written {
             Some(length) => self.exchange.page_ready(self.now, length),
             None => self.exchange.exhausted(self.now),
@@ -198,13 +200,13 @@ impl Connection {
         let hub = self.hub;
         self.credential = hub.tokens.usable_at(self.now);
         if self.credential.is_none() {
-            return self.exchange.refuse(self.now, Refusal::NoToken, &hub.tokens.cause());
+            return self.exchange.refuse(self.now, Unavailable::NoToken, &hub.tokens.cause());
         }
         let buffer = hub.clock.before(self.exchange.begin_by(self.now), hub.responses.take_one()).await;
         self.look_at_clock();
         let Some(buffer) = buffer else {
             let detail = "MAX_IN_FLIGHT requests are on their way already";
-            return self.exchange.refuse(self.now, Refusal::Capacity, detail);
+            return self.exchange.refuse(self.now, Unavailable::Capacity, detail);
         };
         let idle = if fresh { None } else { hub.idle.take() };
         let reused = idle.is_some();
@@ -218,7 +220,7 @@ impl Connection {
                 Ok(upstream) => Some(Box::new(upstream)),
                 Err(error) => {
                     hub.responses.give([buffer]);
-                    return self.exchange.refuse(self.now, error.refusal(), &error.to_string());
+                    return self.exchange.refuse(self.now, error.reason(), &error.to_string());
                 }
             }
         };
@@ -255,10 +257,10 @@ impl Connection {
         self.page.clear();
         self.credential = None;
         if mem::take(&mut self.attached) && outcome.upstream_status.is_none() {
-            self.hub.doubt();
+            self.hub.forget_connections();
         }
         if outcome.purpose == Purpose::Write && self.guest.is_none() {
-            self.hub.traffic.hear(self.now);
+            self.hub.traffic.note_activity(self.now);
         }
         let peer = || self.stream.get_ref().peer_addr().ok().map(|from| from.ip().to_canonical());
         self.hub.answered(self.now, outcome, self.exchange.answer_text(), peer);
@@ -369,7 +371,7 @@ impl Connection {
                 Ok((head, length))
             });
             let Ok(encoded) = encoded else {
-                exchange.refuse(now, Refusal::NoToken, "the token does not fit into a request head");
+                exchange.refuse(now, Unavailable::NoToken, "the token does not fit into a request head");
                 return Ok(true);
             };
             exchange.head_sent(now);

@@ -7,11 +7,11 @@ use std::time::Duration;
 use smol::channel;
 
 use crate::config::{CheckLevel, Client, Config, Identity, Limits, Listen, TrustSource, WorkloadIdentity};
-use crate::crew::Crew;
 use crate::endpoint::Endpoint;
 use crate::hub::{Hub, Plan};
 use crate::notice::{Notice, Observer};
 use crate::report::About;
+use crate::threads::Threads;
 use crate::trust::Trust;
 
 struct Deaf;
@@ -63,6 +63,6 @@ pub(crate) fn hub(config: &Config, trust: &Trust) -> &'static Hub {
         settings: vec![("port", "1".to_owned())],
     };
     let plan = Plan::new(config, trust, about, Arc::new(Deaf)).unwrap();
-    let (crew, _) = Crew::muster(config.limits.threads).remove(0);
-    Box::leak(Box::new(Hub::new(&plan, crew, channel::unbounded().0).unwrap()))
+    let (threads, _) = Threads::views(config.limits.threads).remove(0);
+    Box::leak(Box::new(Hub::new(&plan, threads, channel::unbounded().0).unwrap()))
 }

@@ -18,16 +18,16 @@ use smol::channel::Sender;
 use crate::StartError;
 use crate::body::{Arena, SEGMENT, Segment, TAKEN};
 use crate::clock::{self, Clock};
-use crate::config::{CheckLevel, Config, RESERVE};
+use crate::config::{CheckLevel, Config, SMALL_ARENA};
 use crate::connect::Connector;
-use crate::crew::{Answer, Crew, Mail};
 use crate::guests::Guests;
-use crate::listen::FAREWELLS;
+use crate::listen::TURNED_AWAY;
 use crate::notice::{Minute, Notice, Observer};
 use crate::pool::{Pool, buffers};
 use crate::proxy::Detour;
 use crate::reactor::Reactor;
 use crate::report::About;
+use crate::threads::{Answer, Message, Threads};
 use crate::tls::Client;
 use crate::tokens::{Known, Rejection, Tokens};
 use crate::traffic::Traffic;
@@ -87,7 +87,7 @@ impl Plan {
 
 /// The shared state. One thread owns it, and it lives as long as the process.
 pub(crate) struct Hub {
-    pub(crate) crew: Crew,
+    pub(crate) threads: Threads,
     pub(crate) executor: &'static LocalExecutor<'static>,
     pub(crate) reactor: &'static Reactor,
     pub(crate) clock: Clock,
@@ -95,8 +95,8 @@ pub(crate) struct Hub {
     pub(crate) arena: Rc<Arena>,
     /// Segments that the longest body takes, where it begins behind the longest head.
     pub(crate) longest_body: usize,
-    /// [`RESERVE`]: room for bodies that fit into it.
-    pub(crate) reserve: Rc<Arena>,
+    /// [`SMALL_ARENA`]: room for bodies that fit into it.
+    pub(crate) small_arena: Rc<Arena>,
     pub(crate) pages: Rc<Arena>,
     /// One for each connection that may be open.
     pub(crate) slots: Rc<Pool<()>>,
@@ -105,7 +105,7 @@ pub(crate) struct Hub {
     /// As many as slots. A connection has them only while a request is open, so that few are ever touched.
     pub(crate) buffers: Rc<Pool<Buffers>>,
     /// One for each connection that is turned away at a time.
-    pub(crate) farewells: Rc<Pool<()>>,
+    pub(crate) turned_away: Rc<Pool<()>>,
     /// One for each request that is forwarded at a time.
     pub(crate) responses: Rc<Pool<Segment>>,
     pub(crate) tokens: Tokens,
@@ -131,30 +131,30 @@ impl fmt::Debug for Hub {
 
 impl Hub {
     /// The hub of the calling thread, with its part of the limits. Refused tokens go to `rejections`.
-    pub(crate) fn new(plan: &Plan, crew: Crew, rejections: Sender<Rejection>) -> Result<Self, StartError> {
+    pub(crate) fn new(plan: &Plan, threads: Threads, rejections: Sender<Rejection>) -> Result<Self, StartError> {
         let Plan { clock, config, about, observer, .. } = plan;
         let clock = *clock;
         let reactor = Reactor::new(clock).map_err(StartError::System)?;
-        let limits = config.limits.part(crew.place());
+        let limits = config.limits.part(threads.place());
         let buffers = |count, length| buffers(count, length).map_err(StartError::System);
         let pairs = buffers(limits.max_connections, STRIDE)?.map(|pair| {
             let (outbox, inbox) = pair.split_at_mut(OUTBOX);
             (inbox.split_at_mut(INBOX).0, outbox)
         });
         Ok(Self {
-            crew,
+            threads,
             executor: Box::leak(Box::new(LocalExecutor::new())),
             reactor,
             clock,
             gateway: Gateway::new(clock.now(), policy(config)),
             arena: Pool::new(buffers(limits.segments(SEGMENT), SEGMENT)?),
             longest_body: (INBOX + limits.max_body_bytes).div_ceil(SEGMENT),
-            reserve: Pool::unordered(buffers(RESERVE / SEGMENT, SEGMENT)?),
+            small_arena: Pool::unordered(buffers(SMALL_ARENA / SEGMENT, SEGMENT)?),
             pages: Pool::new(buffers(PAGES, SEGMENT)?),
             slots: Pool::new(std::iter::repeat_n((), limits.max_connections)),
             guests: Guests::default(),
             buffers: Pool::new(pairs),
-            farewells: Pool::new(std::iter::repeat_n((), FAREWELLS)),
+            turned_away: Pool::new(std::iter::repeat_n((), TURNED_AWAY)),
             responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)?),
             tokens: Tokens::new(clock, rejections),
             connector: connector(reactor, plan).map_err(StartError::System)?,
@@ -187,20 +187,20 @@ impl Hub {
 
     /// A connection brought no answer: others to the same addresses are not worth a wait, and the name is asked for anew.
     /// Private endpoints move.
-    pub(crate) fn doubt(&self) {
+    pub(crate) fn forget_connections(&self) {
         self.connector.forget();
         self.idle.close_all();
     }
 
     /// Whether writes can be forwarded: there is a token, and no shutdown.
-    pub(crate) fn is_sound(&self) -> bool {
+    pub(crate) fn can_forward(&self) -> bool {
         self.tokens.usable().is_some() && self.gateway.readiness(self.now()) != Readiness::Draining
     }
 
     /// The process is stopping. Who is connected may still write.
     pub(crate) fn drain(&self) {
         self.gateway.drain();
-        self.traffic.hear(self.now());
+        self.traffic.note_activity(self.now());
     }
 
     /// Takes note of a change of the token.
@@ -219,24 +219,24 @@ impl Hub {
         text: &str,
         peer: impl FnOnce() -> Option<IpAddr>,
     ) {
-        let Outcome { status, upstream_status, purpose, body_bytes: bytes, counts, began } = *outcome;
+        let Outcome { status, upstream_status, unavailable, purpose, body_bytes: bytes, counts, began } = *outcome;
         if purpose != Purpose::Probe {
             let (samples, took) = (counts.map(|counts| counts.samples), now.since(began));
             // Not through `Hub::notice`: this one is never summed up.
             self.observer.notice(&Notice::Answered { status, upstream_status, bytes, samples, took });
         }
         if outcome.is_failed_write() {
-            self.traffic.refused(now, outcome, text);
+            self.traffic.write_failed(now, outcome, text);
         }
         if purpose != Purpose::Probe && !outcome.is_success() {
             let peer = peer().filter(|peer| !peer.is_loopback());
-            self.notice(&Notice::Refused { status, upstream_status, text, peer });
+            self.notice(&Notice::NotAccepted { status, upstream_status, unavailable, text, peer });
         }
         if purpose == Purpose::Write {
             self.traffic.wrote(now, outcome);
             self.note_ages(now, outcome);
             self.begin_minute();
-            self.crew.tell_success(self.gateway.last_success());
+            self.threads.tell_success(self.gateway.last_success());
         }
     }
 
@@ -258,7 +258,7 @@ impl Hub {
 
     /// Nothing runs in a minute in which nothing happens. The first thread sees to the end of everybody's.
     pub(crate) fn begin_minute(&'static self) {
-        if self.traffic.begin_minute() && !self.crew.tell_first() {
+        if self.traffic.begin_minute() && !self.threads.tell_first() {
             let end = async {
                 async_io::Timer::after(MINUTE).await;
                 self.observer.notice(&Notice::Minute(self.end_minute().await));
@@ -270,7 +270,7 @@ impl Hub {
     /// The minute of all threads. This one's own ends first: who begins another one meanwhile is heard.
     async fn end_minute(&self) -> Minute {
         let mut minute = self.traffic.end_minute();
-        for answer in self.crew.ask(&Mail::EndMinute).await {
+        for answer in self.threads.ask(&Message::EndMinute).await {
             if let Answer::Minute(other) = answer {
                 minute.include(&other);
             }

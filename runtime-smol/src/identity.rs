@@ -50,13 +50,13 @@ const STACK: usize = 256 * 1024;
 pub(crate) type Exchanged = Result<Grant, Failure>;
 
 /// One kind of identity, ready to ask.
-trait Exchange: Send {
+trait TokenSource: Send {
     /// Asks once. What it takes from files is read now.
     fn attempt(&mut self) -> Exchanged;
 }
 
 /// The exchange for `identity`. Nothing is read and nobody is asked yet.
-fn prepare(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Box<dyn Exchange>> {
+fn prepare(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Box<dyn TokenSource>> {
     Ok(match identity {
         Identity::Workload(identity) => match &identity.proxy {
             Some(binding) => Box::new(workload::Workload::bound(identity, binding, trust)),
@@ -64,7 +64,7 @@ fn prepare(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> io::Res
         },
         Identity::Managed(identity) => match &identity.endpoint {
             ManagedEndpoint::Imds(base) => Box::new(imds::Imds::new(identity, base)),
-            ManagedEndpoint::Arc(url) => Box::new(arc::Arc::new(identity, url)),
+            ManagedEndpoint::Arc(url) => Box::new(arc::ArcAgent::new(identity, url)),
             ManagedEndpoint::AppService(url, header) => Box::new(app_service::AppService::new(identity, url, header)),
         },
         Identity::Application(identity) => match &identity.credential {
@@ -80,7 +80,7 @@ fn prepare(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> io::Res
 
 /// Asks, and once more at once where the answer says that this can help: the kubelet may just have replaced the token,
 /// and an assertion of our own can be made by the server's clock.
-fn exchange(source: &mut dyn Exchange) -> Exchanged {
+fn exchange(source: &mut dyn TokenSource) -> Exchanged {
     let began = Instant::now();
     let exchanged = match source.attempt() {
         Err(failure) if failure.retry == Retry::AtOnce => source.attempt(),
@@ -107,7 +107,7 @@ pub fn exchange_once(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) 
 }
 
 /// Exchanges, each on a thread of its own: a handshake takes stack and heap that an hour of sleep has no use for.
-pub(crate) struct Exchanger(Arc<Mutex<Box<dyn Exchange>>>);
+pub(crate) struct Exchanger(Arc<Mutex<Box<dyn TokenSource>>>);
 
 impl fmt::Debug for Exchanger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,7 +151,7 @@ mod tests {
         asked: u32,
     }
 
-    impl Exchange for Refusing {
+    impl TokenSource for Refusing {
         fn attempt(&mut self) -> Exchanged {
             self.asked += 1;
             if self.asked <= self.left {

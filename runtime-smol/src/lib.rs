@@ -12,7 +12,6 @@ mod clock;
 pub mod config;
 mod connect;
 mod credential;
-mod crew;
 mod drive;
 pub mod endpoint;
 pub mod file;
@@ -33,6 +32,7 @@ mod report;
 mod resolve;
 mod secret;
 mod stop;
+mod threads;
 mod tls;
 mod tokens;
 mod traffic;
@@ -55,9 +55,9 @@ pub use tls::TlsError;
 pub use trust::{Trust, TrustError};
 
 use config::{Config, Limits};
-use crew::Crew;
 use hub::{Hub, Plan};
 use identity::Exchanger;
+use threads::Threads;
 use tokens::Rejection;
 use tokens::keeper::Keeper;
 
@@ -66,9 +66,9 @@ use tokens::keeper::Keeper;
 pub enum StartError {
     /// The port is not to be had.
     Bind(u16, io::Error),
-    /// The roots or the cryptography do not fit together.
+    /// rustls accepts none of the certificate authorities, or has no cipher for the versions of TLS.
     Tls(TlsError),
-    /// The system refused a thread or a signal handler.
+    /// The system refused memory, a thread, a poller or a signal handler, or the proxy's URL cannot be used.
     System(io::Error),
 }
 
@@ -90,9 +90,9 @@ impl std::error::Error for StartError {}
 pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observer>) -> Result<Stopped, StartError> {
     let plan = Plan::new(config, &trust, about, observer)?;
     let (rejections, rejected) = channel::unbounded();
-    let mut crews = Crew::muster(config.limits.threads).into_iter();
-    let (crew, mailbox) = crews.next().ok_or_else(|| StartError::System(io::ErrorKind::InvalidInput.into()))?;
-    let hub: &'static Hub = Box::leak(Box::new(Hub::new(&plan, crew, rejections.clone())?));
+    let mut views = Threads::views(config.limits.threads).into_iter();
+    let (threads, mailbox) = views.next().ok_or_else(|| StartError::System(io::ErrorKind::InvalidInput.into()))?;
+    let hub: &'static Hub = Box::leak(Box::new(Hub::new(&plan, threads, rejections.clone())?));
     let wanted = files(&config.limits);
     if let Some(limit) = raise_files().filter(|limit| *limit < wanted) {
         hub.observer.notice(&Notice::FewFiles { limit, wanted });
@@ -109,11 +109,11 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
         hub.executor.spawn(listen::accept(hub, listener, admin)).detach();
     }
     let (end, ended) = channel::unbounded();
-    for crew in crews {
-        crew::start(&plan, crew, rejections.clone(), end.clone()).map_err(StartError::System)?;
+    for threads in views {
+        threads::start(&plan, threads, rejections.clone(), end.clone()).map_err(StartError::System)?;
     }
     if config.limits.threads > 1 {
-        hub.executor.spawn(crew::attend(hub, mailbox)).detach();
+        hub.executor.spawn(threads::receive(hub, mailbox)).detach();
     }
     keep_tokens(hub, exchanger, rejected);
 
@@ -132,8 +132,9 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
 /// File descriptors that the limits may come to: those who send, those who are told that there is no place for them,
 /// connections to Azure that work and that are idle, and the process's own.
 fn files(limits: &Limits) -> u64 {
-    let threads = limits.threads.max(1);
-    let many = [limits.max_connections, limits.max_in_flight, threads * (listen::FAREWELLS + upstream::MOST_IDLE), 32];
+    let threads = limits.threads;
+    let many =
+        [limits.max_connections, limits.max_in_flight, threads * (listen::TURNED_AWAY + upstream::MOST_IDLE), 32];
     many.into_iter().map(|many| many as u64).sum()
 }
 

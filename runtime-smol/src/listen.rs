@@ -10,22 +10,22 @@ use remora_core::forward::{Peer, reply};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use smol::future;
 
-use crate::crew::{self, Seat};
 use crate::drive;
 use crate::guests::Guests;
 use crate::hub::Hub;
 use crate::notice::Notice;
 use crate::pool::Pool;
 use crate::reactor::{Reactor, Socket};
+use crate::threads::{self, LoadGuard};
 
 /// After an accept that failed, for want of file descriptors say.
 const REST: Duration = Duration::from_millis(100);
 
 /// How long a connection that is turned away is read, so that its sender sees the answer.
-const FAREWELL: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Connections that are turned away at a time.
-pub(crate) const FAREWELLS: usize = 64;
+pub(crate) const TURNED_AWAY: usize = 64;
 
 /// Connections that wait to be accepted: as many as the standard library's listeners have.
 const BACKLOG: i32 = 128;
@@ -58,7 +58,7 @@ pub(crate) async fn accept(hub: &'static Hub, listener: Socket<TcpListener>, adm
     loop {
         let accepted = next(&listener).await.and_then(|(stream, from)| {
             let peer = peer(from.ip(), if admin { None } else { Some(&hub.allowed_sources) });
-            crew::deal(hub, stream, peer)
+            threads::deal(hub, stream, peer)
         });
         match accepted {
             // Accepting goes on as long as somebody knocks; the others want their turn.
@@ -89,7 +89,7 @@ async fn next(listener: &Socket<TcpListener>) -> io::Result<(TcpStream, SocketAd
 }
 
 /// Serves a connection on this thread, or turns it away.
-pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, seat: Seat) -> io::Result<()> {
+pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, guard: LoadGuard) -> io::Result<()> {
     let stream = Socket::new(hub.reactor, stream)?;
     let kept = kept(&hub.slots, peer);
     if hub.slots.free() <= kept {
@@ -107,16 +107,16 @@ pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, seat: Seat
             }
             hub.slots.give([slot]);
             hub.traffic.disconnected(peer.may_write());
-            drop(seat);
+            drop(guard);
         };
         hub.executor.spawn(serve).detach();
-    } else if let Some(leave) = hub.farewells.try_take() {
+    } else if let Some(leave) = hub.turned_away.try_take() {
         let turn_away = async move {
-            future::or(farewell(&stream), async {
-                Timer::after(FAREWELL).await;
+            future::or(turn_away(&stream), async {
+                Timer::after(LINGER).await;
             })
             .await;
-            hub.farewells.give([leave]);
+            hub.turned_away.give([leave]);
         };
         hub.executor.spawn(turn_away).detach();
     }
@@ -134,7 +134,7 @@ fn slot(slots: &Pool<()>, guests: &Guests, kept: usize) -> Option<()> {
 }
 
 /// Answers at once, then reads what still comes: closing earlier would turn the answer into a network error.
-async fn farewell(stream: &Socket<TcpStream>) {
+async fn turn_away(stream: &Socket<TcpStream>) {
     let mut answer = [0; 512];
     let length = reply::crowded(&mut answer);
     // A new connection has room for an answer.

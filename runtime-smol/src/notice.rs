@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use remora_core::forward::Unavailable;
+
 use crate::identity::Failure;
 
 /// Takes notices. Called on the threads that forward: it must be quick.
@@ -33,11 +35,13 @@ pub enum Notice<'a> {
         serving: bool,
     },
     /// A request other than a probe was answered with something else than success.
-    Refused {
+    NotAccepted {
         /// What the sender was told.
         status: u16,
         /// What Azure said, where it came to an answer.
         upstream_status: Option<u16>,
+        /// Why it could not be forwarded, where that is so.
+        unavailable: Option<Unavailable>,
         /// The text of the answer.
         text: &'a str,
         /// Who was told, where that is not this pod.

@@ -20,7 +20,7 @@ pub use certificate::Presented;
 
 use crate::endpoint::Endpoint;
 use crate::proxy;
-pub use crate::tls::Doubt;
+pub use crate::tls::CertificateFault;
 use crate::tls::{self, Session, TlsError};
 use crate::trust::Trust;
 
@@ -49,7 +49,7 @@ pub enum HandshakeError {
         /// In rustls' words.
         error: TlsError,
         /// What is wrong with the certificate, where that is what is wrong.
-        doubt: Option<Doubt>,
+        fault: Option<CertificateFault>,
         /// The certificate, where one came and could be read.
         presented: Option<Presented>,
     },
@@ -115,7 +115,7 @@ impl Link {
 
     /// Turns the connection into one with TLS to `host`. The certificate is judged as the sidecar judges it.
     pub fn secure(&mut self, host: &str, trust: &Trust) -> Result<(), HandshakeError> {
-        let plain = |error| HandshakeError::Tls { error, doubt: None, presented: None };
+        let plain = |error| HandshakeError::Tls { error, fault: None, presented: None };
         let (client, witness) = tls::Client::witnessed(&trust.certificates).map_err(plain)?;
         let mut session = client.open(host).map_err(plain)?;
         match self.shake_hands(&mut session) {
@@ -125,7 +125,7 @@ impl Link {
             }
             Err(HandshakeError::Tls { error, .. }) => {
                 let presented = witness.presented().and_then(|der| Presented::read(&der));
-                Err(HandshakeError::Tls { error, doubt: witness.doubt(), presented })
+                Err(HandshakeError::Tls { error, fault: witness.fault(), presented })
             }
             Err(error) => Err(error),
         }
@@ -136,7 +136,7 @@ impl Link {
             let turned = session.turn(&mut |_| {});
             // After an error this is the alert; a peer that has gone does not need it.
             let flushed = self.flush(session);
-            turned.map_err(|error| HandshakeError::Tls { error, doubt: None, presented: None })?;
+            turned.map_err(|error| HandshakeError::Tls { error, fault: None, presented: None })?;
             flushed.map_err(HandshakeError::Io)?;
             if session.is_established() {
                 return Ok(());

@@ -10,9 +10,9 @@ use async_signal::{Signal, Signals};
 use smol::future;
 use smol::stream::StreamExt as _;
 
-use crate::crew::{Answer, Mail};
 use crate::hub::Hub;
 use crate::notice::Notice;
+use crate::threads::{Answer, Message};
 
 /// How the process came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ fn ignores(signal: Signal) -> bool {
 /// Completes when the process is to end.
 pub(crate) async fn wait(hub: &'static Hub, mut signals: Signals, grace: Duration) -> Stopped {
     next(&mut signals).await;
-    hub.crew.tell(|| Mail::Drain);
+    hub.threads.tell(|| Message::Drain);
     hub.drain();
     hub.observer.notice(&Notice::Stopping { open: open(hub).await });
     let settled = async {
@@ -61,7 +61,7 @@ pub(crate) async fn wait(hub: &'static Hub, mut signals: Signals, grace: Duratio
 
 /// Requests that are open on any thread.
 async fn open(hub: &Hub) -> usize {
-    let others = hub.crew.ask(&Mail::Open).await;
+    let others = hub.threads.ask(&Message::Open).await;
     let open = |answer| if let Answer::Open(open) = answer { open } else { 0 };
     others.into_iter().map(open).fold(hub.traffic.open(), usize::saturating_add)
 }
@@ -69,7 +69,7 @@ async fn open(hub: &Hub) -> usize {
 /// Completes when no thread had to wait for its senders: while one did, another may have been sent something.
 async fn settle(hub: &Hub) {
     loop {
-        let others = hub.crew.ask(&Mail::Settle).await;
+        let others = hub.threads.ask(&Message::Settle).await;
         let waited = hub.traffic.settle(hub.clock).await;
         if !waited && !others.iter().any(|answer| matches!(answer, Answer::Waited(true))) {
             return;

@@ -20,7 +20,7 @@ use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, crypto};
 
-pub use witness::Doubt;
+pub use witness::CertificateFault;
 pub(crate) use witness::Witness;
 
 /// Sessions that are remembered for resumption. There is one host.

@@ -15,7 +15,7 @@ const QUIET: Duration = Duration::from_secs(6);
 
 /// A write that was not accepted, as its sender was told.
 #[derive(Clone, Debug)]
-pub(crate) struct Refused {
+pub(crate) struct FailedWrite {
     pub(crate) at: Instant,
     pub(crate) status: u16,
     pub(crate) upstream_status: Option<u16>,
@@ -33,7 +33,7 @@ pub(crate) struct Traffic {
     heard: Cell<Instant>,
     turned_away: Cell<u64>,
     oldest: Cell<(Instant, Duration)>,
-    last_refused: RefCell<Option<Refused>>,
+    last_failed: RefCell<Option<FailedWrite>>,
     minute: RefCell<Minute>,
     counting: Cell<bool>,
     less: Event,
@@ -53,14 +53,15 @@ impl Traffic {
         self.less.notify(usize::MAX);
     }
 
-    /// A request began or ended.
-    pub(crate) fn turned(&self, open: bool) {
-        if open {
-            self.open.set(self.open.get() + 1);
-        } else {
-            self.open.set(self.open.get().saturating_sub(1));
-            self.less.notify(usize::MAX);
-        }
+    /// A request began.
+    pub(crate) fn opened(&self) {
+        self.open.set(self.open.get() + 1);
+    }
+
+    /// A request ended.
+    pub(crate) fn closed(&self) {
+        self.open.set(self.open.get().saturating_sub(1));
+        self.less.notify(usize::MAX);
     }
 
     /// Requests that are open.
@@ -94,18 +95,18 @@ impl Traffic {
     }
 
     /// A write was not accepted.
-    pub(crate) fn refused(&self, now: Instant, outcome: &Outcome, text: &str) {
+    pub(crate) fn write_failed(&self, now: Instant, outcome: &Outcome, text: &str) {
         let Outcome { status, upstream_status, .. } = *outcome;
-        *self.last_refused.borrow_mut() = Some(Refused { at: now, status, upstream_status, text: text.to_owned() });
+        *self.last_failed.borrow_mut() = Some(FailedWrite { at: now, status, upstream_status, text: text.to_owned() });
     }
 
     /// The last write that was not accepted.
-    pub(crate) fn last_refused(&self) -> Option<Refused> {
-        self.last_refused.borrow().clone()
+    pub(crate) fn last_failed(&self) -> Option<FailedWrite> {
+        self.last_failed.borrow().clone()
     }
 
     /// Who may write has something to write, or is to have the time for it.
-    pub(crate) fn hear(&self, now: Instant) {
+    pub(crate) fn note_activity(&self, now: Instant) {
         self.heard.set(now);
     }
 
@@ -163,12 +164,12 @@ mod tests {
     fn a_silent_sender_has_time_from_the_signal_on() {
         let (traffic, signal) = (Traffic::default(), Instant::from_millis(500_000));
         traffic.connected(true);
-        traffic.hear(Instant::from_millis(400_000));
-        traffic.hear(signal);
+        traffic.note_activity(Instant::from_millis(400_000));
+        traffic.note_activity(signal);
         assert_eq!(traffic.settled(signal), Some(signal.saturating_add(QUIET)));
-        traffic.turned(true);
+        traffic.opened();
         assert_eq!(traffic.settled(signal), None);
-        traffic.turned(false);
+        traffic.closed();
         traffic.disconnected(true);
         assert_eq!(traffic.settled(signal), Some(signal));
     }
@@ -177,7 +178,7 @@ mod tests {
     fn who_may_not_write_is_not_waited_for() {
         let (traffic, now) = (Traffic::default(), Instant::from_millis(500_000));
         traffic.connected(false);
-        traffic.hear(now);
+        traffic.note_activity(now);
         assert_eq!((traffic.settled(now), traffic.connections()), (Some(now), 1));
     }
 }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use remora_core::forward::reply;
+use remora_core::forward::{Unavailable, reply};
 use remora_smol::{Failure, Minute, Notice, Observer};
 use rustix::io::Errno;
 
@@ -38,7 +38,9 @@ struct Kind {
     status: u16,
     /// Azure's status, or Entra's number of the error.
     code: u32,
-    /// Where there is neither, the cause in words.
+    /// Why a request could not be forwarded.
+    unavailable: Option<Unavailable>,
+    /// Where there is none of these, the cause in words.
     cause: String,
 }
 
@@ -89,7 +91,7 @@ impl Topic {
     }
 
     const fn kind(self) -> Kind {
-        Kind { topic: self, status: 0, code: 0, cause: String::new() }
+        Kind { topic: self, status: 0, code: 0, unavailable: None, cause: String::new() }
     }
 }
 
@@ -101,8 +103,8 @@ impl Observer for Journal {
                 self.log.line(Level::Info, "token acquired", &[("expires_in_s", &lifetime.as_secs())]);
             }
             Notice::TokenFailed { failure, serving } => self.failed(token_kind(failure), || token(failure, *serving)),
-            Notice::Refused { status, upstream_status, text, peer } => {
-                let kind = request_kind(*status, *upstream_status, text);
+            Notice::NotAccepted { status, upstream_status, unavailable, text, peer } => {
+                let kind = request_kind(*status, *upstream_status, *unavailable, text);
                 self.failed(kind, || request(*status, *upstream_status, text, *peer));
             }
             Notice::Answered { status, upstream_status, bytes, samples, took } if self.log.keeps(Level::Debug) => {
@@ -221,14 +223,11 @@ fn token_kind(failure: &Failure) -> Kind {
 
 /// What Azure says is told apart by its status, for its words hold ids; what is not forwarded, by the cause; and what is
 /// wrong with a request, by all words but their numbers.
-fn request_kind(status: u16, upstream_status: Option<u16>, text: &str) -> Kind {
-    let cause = text.strip_prefix("remora: ").filter(|_| upstream_status.is_none()).unwrap_or_default();
-    let cause = match status {
-        400..=499 => beginning(cause).replace(|c: char| c.is_ascii_digit(), ""),
-        _ => beginning(cause.split_once(": ").map_or(cause, |(cause, _)| cause)),
-    };
+fn request_kind(status: u16, upstream_status: Option<u16>, unavailable: Option<Unavailable>, text: &str) -> Kind {
+    let tells = upstream_status.is_none() && unavailable.is_none();
+    let cause = if tells { beginning(text).replace(|c: char| c.is_ascii_digit(), "") } else { String::new() };
     let code = upstream_status.unwrap_or_default().into();
-    Kind { status, code, cause, ..topic(status, upstream_status).kind() }
+    Kind { status, code, unavailable, cause, ..topic(status, upstream_status).kind() }
 }
 
 /// What Azure answers to a write and will answer again loses its samples.

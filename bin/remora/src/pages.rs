@@ -175,20 +175,20 @@ mod tests {
 
     #[test]
     fn every_code_that_a_sender_is_told_has_a_page() {
-        use remora_core::forward::Refusal;
+        use remora_core::forward::Unavailable;
         use remora_core::forward::reply::code;
         let refusals = [
-            Refusal::NoToken,
-            Refusal::Rejected,
-            Refusal::Capacity,
-            Refusal::Resolve,
-            Refusal::Connect,
-            Refusal::Tls,
-            Refusal::Broken,
-            Refusal::Unreadable,
-            Refusal::Timeout,
+            Unavailable::NoToken,
+            Unavailable::TokenRefused,
+            Unavailable::Capacity,
+            Unavailable::Resolve,
+            Unavailable::Connect,
+            Unavailable::Tls,
+            Unavailable::Broken,
+            Unavailable::Unreadable,
+            Unavailable::Timeout,
         ];
-        let told: BTreeSet<_> = refusals.map(Refusal::code).into_iter().chain((100..600).map(code)).collect();
+        let told: BTreeSet<_> = refusals.map(Unavailable::code).into_iter().chain((100..600).map(code)).collect();
         assert!(told.len() > 6);
         for code in told.into_iter().filter(|code| !code.is_empty()) {
             assert!(find(code).is_some(), "{code}");

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use remora_core::forward::{Event, Exchange, Gateway, Outgoing, Page, Refusal, UpstreamHead};
+use remora_core::forward::{Event, Exchange, Gateway, Outgoing, Page, Unavailable, UpstreamHead};
 use remora_core::metrics;
 use remora_core::time::Instant;
 
@@ -102,8 +102,11 @@ impl<'m> Connection<'m> {
     fn connect(&mut self, fresh: bool, azure: &mut Azure) {
         let idle = azure.idle.take().filter(|_| !fresh);
         let reused = idle.is_some();
-        let connected = azure.authorize().map_err(|error| (Refusal::NoToken, error)).and_then(|()| {
-            idle.map_or_else(|| azure.connect(self.exchange.deadline()).map_err(|error| (Refusal::Connect, error)), Ok)
+        let connected = azure.authorize().map_err(|error| (Unavailable::NoToken, error)).and_then(|()| {
+            idle.map_or_else(
+                || azure.connect(self.exchange.deadline()).map_err(|error| (Unavailable::Connect, error)),
+                Ok,
+            )
         });
         match (connected, self.spare.take()) {
             (Ok(upstream), Some(buffer)) => {
@@ -114,7 +117,7 @@ impl<'m> Connection<'m> {
                 self.spare = spare;
                 self.exchange.refuse(azure.now(), why, &error.to_string());
             }
-            (Ok(_), None) => self.exchange.refuse(azure.now(), Refusal::Capacity, "no response buffer"),
+            (Ok(_), None) => self.exchange.refuse(azure.now(), Unavailable::Capacity, "no response buffer"),
         }
     }
 

@@ -3,14 +3,14 @@
 
 mod families;
 
-use super::Refusal;
+use super::Unavailable;
 use super::exchange::Outcome;
-use super::reply::{Verdict, drops_samples};
+use super::reply::{Rejection, drops_samples};
 use super::request::Purpose;
 use crate::metrics::{Histogram, Sink, Tally};
 use crate::remote_write;
 use crate::time::Instant;
-use families::{CODES, DATA, Fate, Frame, Rejection, STATUSES, UpstreamError};
+use families::{CODES, DATA, Fate, Frame, RejectedFor, STATUSES, UpstreamError};
 
 pub(super) use families::Repair;
 
@@ -23,7 +23,7 @@ pub struct Counters {
     durations: Histogram,
     request_bytes: Tally<1>,
     response_bytes: Tally<1>,
-    rejected: Tally<{ Rejection::LABELS.len() }>,
+    rejected: Tally<{ RejectedFor::LABELS.len() }>,
     authorization: Tally<1>,
     upstream_responses: Tally<{ CODES.len() }>,
     upstream_errors: Tally<{ UpstreamError::LABELS.len() }>,
@@ -105,31 +105,33 @@ impl Counters {
         }
     }
 
-    pub(super) fn rejected(&self, verdict: Verdict) {
-        let why = match verdict {
-            Verdict::Head(_) => Rejection::MalformedHead,
-            Verdict::Body(_) => Rejection::MalformedBody,
-            Verdict::Path => Rejection::UnknownPath,
-            Verdict::Method { .. } => Rejection::BadMethod,
-            Verdict::Peer | Verdict::Port | Verdict::Status => Rejection::ForeignPeer,
-            Verdict::Media(_) => Rejection::MediaType,
-            Verdict::TooLarge { .. } => Rejection::TooLarge,
-            Verdict::Frame(_) => Rejection::CorruptFrame,
-            Verdict::SlowBody => Rejection::SlowBody,
+    pub(super) fn rejected(&self, why: Rejection) {
+        let reason = match why {
+            Rejection::Head(_) => RejectedFor::MalformedHead,
+            Rejection::Body(_) => RejectedFor::MalformedBody,
+            Rejection::Path => RejectedFor::UnknownPath,
+            Rejection::Method { .. } => RejectedFor::BadMethod,
+            Rejection::Peer | Rejection::Port | Rejection::Status => RejectedFor::ForeignPeer,
+            Rejection::Media(_) => RejectedFor::MediaType,
+            Rejection::TooLarge { .. } => RejectedFor::TooLarge,
+            Rejection::Frame(_) => RejectedFor::CorruptFrame,
+            Rejection::SlowBody => RejectedFor::SlowBody,
         };
-        self.rejected.add(why.place(), 1);
+        self.rejected.add(reason.place(), 1);
     }
 
-    pub(super) fn refused(&self, why: Refusal) {
+    pub(super) fn unavailable(&self, why: Unavailable) {
         let error = match why {
-            Refusal::NoToken | Refusal::Rejected => return self.rejected.add(Rejection::NoToken.place(), 1),
-            Refusal::Capacity => return self.rejected.add(Rejection::Overload.place(), 1),
-            Refusal::Resolve => UpstreamError::Resolve,
-            Refusal::Connect => UpstreamError::Connect,
-            Refusal::Tls => UpstreamError::Tls,
-            Refusal::Broken => UpstreamError::Broken,
-            Refusal::Unreadable => UpstreamError::Unreadable,
-            Refusal::Timeout => UpstreamError::Timeout,
+            Unavailable::NoToken | Unavailable::TokenRefused => {
+                return self.rejected.add(RejectedFor::NoToken.place(), 1);
+            }
+            Unavailable::Capacity => return self.rejected.add(RejectedFor::Overload.place(), 1),
+            Unavailable::Resolve => UpstreamError::Resolve,
+            Unavailable::Connect => UpstreamError::Connect,
+            Unavailable::Tls => UpstreamError::Tls,
+            Unavailable::Broken => UpstreamError::Broken,
+            Unavailable::Unreadable => UpstreamError::Unreadable,
+            Unavailable::Timeout => UpstreamError::Timeout,
         };
         self.upstream_errors.add(error.place(), 1);
     }

@@ -9,10 +9,10 @@ use core::time::Duration;
 use super::gateway::{Gateway, Readiness};
 use super::inbox::Inbox;
 use super::outbox::Outbox;
-use super::reply::{self, Line, Reply, Verdict};
+use super::reply::{self, Line, Rejection, Reply};
 use super::request::{Peer, Purpose, Request, Route};
 use super::response::Response;
-use super::{Event, Interest, Outgoing, Refusal};
+use super::{Event, Interest, Outgoing, Unavailable};
 use crate::http::{Framing, HeadError};
 use crate::remote_write::{self, Counts, Version};
 use crate::time::Instant;
@@ -24,6 +24,8 @@ pub struct Outcome {
     pub status: u16,
     /// Azure's last status, where it came to an answer.
     pub upstream_status: Option<u16>,
+    /// Why the request could not be forwarded, where that is so.
+    pub unavailable: Option<Unavailable>,
     /// What was asked for.
     pub purpose: Purpose,
     /// Stored body or page in bytes.
@@ -111,6 +113,7 @@ pub struct Exchange<'m> {
     link: Option<Link<'m>>,
     released: Option<&'m mut [u8]>,
     upstream_status: Option<u16>,
+    unavailable: Option<Unavailable>,
     refreshed: bool,
     reconnected: bool,
 }
@@ -146,6 +149,7 @@ impl<'m> Exchange<'m> {
             link: None,
             released: None,
             upstream_status: None,
+            unavailable: None,
             refreshed: false,
             reconnected: false,
         }
@@ -239,11 +243,11 @@ impl<'m> Exchange<'m> {
             Phase::Reserve => self.refuse_full(now),
             Phase::Page => self.refuse_page(now),
             Phase::Body => self.judge_pace(now),
-            Phase::Connect => self.refuse_now(now, Refusal::Connect, "no connection in time"),
-            Phase::Refresh => self.refuse_now(now, Refusal::Rejected, "no other one came in time"),
+            Phase::Connect => self.refuse_now(now, Unavailable::Connect, "no connection in time"),
+            Phase::Refresh => self.refuse_now(now, Unavailable::TokenRefused, "no other one came in time"),
             Phase::Forward => {
                 self.release(false);
-                self.refuse_now(now, Refusal::Timeout, "");
+                self.refuse_now(now, Unavailable::Timeout, "");
             }
             Phase::Check | Phase::Report | Phase::Done => {}
         }
@@ -268,28 +272,29 @@ impl<'m> Exchange<'m> {
         self.push(Event::Close);
     }
 
-    /// Answers with a verdict of ours.
-    fn reject(&mut self, now: Instant, verdict: Verdict) {
-        self.gateway.counters.rejected(verdict);
-        let (reply, line) = reply::rejected(verdict);
+    /// Answers that the request is not to be forwarded.
+    fn reject(&mut self, now: Instant, why: Rejection) {
+        self.gateway.counters.rejected(why);
+        let (reply, line) = reply::rejected(why);
         self.answer(now, reply, line.as_bytes());
     }
 
     /// Answers that the request cannot be forwarded now.
-    fn refuse_now(&mut self, now: Instant, why: Refusal, detail: &str) {
-        self.gateway.counters.refused(why);
-        let (reply, line) = reply::refused(why, detail);
+    fn refuse_now(&mut self, now: Instant, why: Unavailable, detail: &str) {
+        self.gateway.counters.unavailable(why);
+        self.unavailable = Some(why);
+        let (reply, line) = reply::unavailable(why, detail);
         self.answer(now, reply, line.as_bytes());
     }
 
     /// Answers that the body finds no room.
     fn refuse_full(&mut self, now: Instant) {
-        self.refuse_now(now, Refusal::Capacity, "the body store is full; raise BODY_MEMORY");
+        self.refuse_now(now, Unavailable::Capacity, "the body store is full; raise BODY_MEMORY");
     }
 
     /// Answers that the page finds no room. Pages are not among the requests that are counted.
     fn refuse_page(&mut self, now: Instant) {
-        let (reply, line) = reply::refused(Refusal::Capacity, "too many read such pages at once");
+        let (reply, line) = reply::unavailable(Unavailable::Capacity, "too many read such pages at once");
         self.answer(now, reply, line.as_bytes());
     }
 
@@ -319,6 +324,7 @@ impl<'m> Exchange<'m> {
         Outcome {
             status,
             upstream_status: self.upstream_status,
+            unavailable: self.unavailable,
             purpose: self.request.route.purpose(),
             body_bytes: self.stored,
             counts: self.counts,

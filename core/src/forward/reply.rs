@@ -6,7 +6,7 @@
 
 use core::fmt::{self, Write as _};
 
-use super::Refusal;
+use super::Unavailable;
 use crate::http::{BodyError, EncodeError, HeadError, HeadWriter, digits};
 use crate::remote_write::{Fault, MediaFault};
 
@@ -18,7 +18,7 @@ const LONGEST_RETRY: u64 = 60;
 
 /// A refusal that is decided here, without Azure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Rejection {
     /// The head is not HTTP/1.1 as we take it.
     Head(HeadError),
     /// The body's framing is broken.
@@ -49,7 +49,7 @@ pub enum Verdict {
     SlowBody,
 }
 
-impl Verdict {
+impl Rejection {
     /// The status of the answer.
     pub const fn status(self) -> u16 {
         match self {
@@ -65,7 +65,7 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Head(error) => error.fmt(f),
@@ -91,11 +91,11 @@ impl fmt::Display for Verdict {
     }
 }
 
-impl Refusal {
+impl Unavailable {
     /// The status of the answer.
     pub const fn status(self) -> u16 {
         match self {
-            Self::NoToken | Self::Rejected | Self::Capacity | Self::Resolve | Self::Connect | Self::Tls => 503,
+            Self::NoToken | Self::TokenRefused | Self::Capacity | Self::Resolve | Self::Connect | Self::Tls => 503,
             Self::Broken | Self::Unreadable => 502,
             Self::Timeout => 504,
         }
@@ -104,7 +104,7 @@ impl Refusal {
     const fn words(self) -> &'static str {
         match self {
             Self::NoToken => "no usable token",
-            Self::Rejected => "Azure refused the token, and it could not be refreshed",
+            Self::TokenRefused => "Azure refused the token, and it could not be refreshed",
             Self::Capacity => "over capacity, try again",
             Self::Resolve => "name resolution failed",
             Self::Connect => "connection failed",
@@ -119,7 +119,7 @@ impl Refusal {
     pub const fn code(self) -> &'static str {
         match self {
             Self::NoToken => "REMORA-TOK-10",
-            Self::Rejected => "REMORA-RBAC-04",
+            Self::TokenRefused => "REMORA-RBAC-04",
             Self::Capacity => "",
             Self::Resolve => "REMORA-NET-01",
             Self::Connect => "REMORA-NET-02",
@@ -131,7 +131,7 @@ impl Refusal {
     /// Seconds after which another attempt makes sense.
     const fn retry_after(self) -> Option<u64> {
         match self {
-            Self::NoToken | Self::Rejected => Some(5),
+            Self::NoToken | Self::TokenRefused => Some(5),
             Self::Capacity => Some(1),
             Self::Resolve | Self::Connect | Self::Tls => Some(2),
             Self::Broken | Self::Unreadable | Self::Timeout => None,
@@ -275,7 +275,7 @@ impl Line {
     }
 
     /// A line for a refusal, with the driver's own words on it.
-    pub(super) fn refusal(why: Refusal, detail: &str) -> Self {
+    pub(super) fn unavailable(why: Unavailable, detail: &str) -> Self {
         let colon = if detail.is_empty() { "" } else { ": " };
         Self::remora(format_args!("{}{}{colon}{detail}", why.words(), Code(why.code())))
     }
@@ -355,21 +355,21 @@ pub(super) const fn hint(status: u16) -> &'static str {
 }
 
 /// The answer and its line for a refusal of ours.
-pub(super) fn refused(why: Refusal, detail: &str) -> (Reply<'static>, Line) {
+pub(super) fn unavailable(why: Unavailable, detail: &str) -> (Reply<'static>, Line) {
     let reply = Reply { retry_after: why.retry_after(), ..Reply::text(why.status()) };
-    (reply, Line::refusal(why, detail))
+    (reply, Line::unavailable(why, detail))
 }
 
 /// The answer to a connection for which there is no slot, written into `out`; returns its length.
 pub fn crowded(out: &mut [u8]) -> usize {
-    let (reply, line) = refused(Refusal::Capacity, "all connection slots are taken; raise MAX_CONNECTIONS");
+    let (reply, line) = unavailable(Unavailable::Capacity, "all connection slots are taken; raise MAX_CONNECTIONS");
     let reply = Reply { close: true, ..reply };
     reply.encode(line.as_bytes(), out).map_or(0, |(_, end)| end)
 }
 
-/// The answer and its line for a verdict of ours.
-pub(super) fn rejected(verdict: Verdict) -> (Reply<'static>, Line) {
-    let allow = if let Verdict::Method { allow } = verdict { Some(allow) } else { None };
-    let retry_after = matches!(verdict, Verdict::SlowBody).then_some(1);
-    (Reply { retry_after, allow, ..Reply::text(verdict.status()) }, Line::remora(format_args!("{verdict}")))
+/// The answer and its line for a rejection.
+pub(super) fn rejected(why: Rejection) -> (Reply<'static>, Line) {
+    let allow = if let Rejection::Method { allow } = why { Some(allow) } else { None };
+    let retry_after = matches!(why, Rejection::SlowBody).then_some(1);
+    (Reply { retry_after, allow, ..Reply::text(why.status()) }, Line::remora(format_args!("{why}")))
 }

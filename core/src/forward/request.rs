@@ -2,7 +2,7 @@
 
 use super::Page;
 use super::buffer::Place;
-use super::reply::Verdict;
+use super::reply::Rejection;
 use crate::http::{self, EncodeError, Framing, HeadError, HeadWriter, RequestHead};
 use crate::metrics::Format;
 use crate::remote_write::{self, Version};
@@ -58,16 +58,16 @@ pub(super) enum Route {
     /// A page of the driver's.
     Page(Page),
     /// Refuse.
-    Refused(Verdict),
+    Rejected(Rejection),
 }
 
 impl Route {
     pub(super) const fn purpose(self) -> Purpose {
         match self {
-            Self::Refused(Verdict::Head(_) | Verdict::Path | Verdict::Method { .. } | Verdict::Status) => {
+            Self::Rejected(Rejection::Head(_) | Rejection::Path | Rejection::Method { .. } | Rejection::Status) => {
                 Purpose::Stray
             }
-            Self::Write(_) | Self::Refused(_) => Purpose::Write,
+            Self::Write(_) | Self::Rejected(_) => Purpose::Write,
             Self::Health | Self::Ready | Self::Index | Self::Page(_) => Purpose::Probe,
         }
     }
@@ -104,7 +104,7 @@ impl Request {
     /// A request whose head could not be decoded.
     pub(super) fn malformed(error: HeadError) -> Self {
         Self {
-            route: Route::Refused(Verdict::Head(error)),
+            route: Route::Rejected(Rejection::Head(error)),
             framing: Framing::Empty,
             keep_alive: false,
             expect_continue: false,
@@ -168,30 +168,30 @@ impl Request {
 fn route(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Route {
     let read = matches!(head.method, "GET" | "HEAD");
     match head.path() {
-        "/api/v1/write" => write(head, peer, max_body_bytes).map_or_else(Route::Refused, Route::Write),
+        "/api/v1/write" => write(head, peer, max_body_bytes).map_or_else(Route::Rejected, Route::Write),
         "/health" | "/healthz" | "/livez" | "/-/healthy" if read => Route::Health,
         "/ready" | "/readyz" | "/-/ready" if read => Route::Ready,
         "/metrics" if read => Route::Page(Page::Metrics(Format::negotiate(head.fields.tokens("accept")))),
         "/status" if read && peer.is_near() => Route::Page(Page::Status),
-        "/status" if read => Route::Refused(Verdict::Status),
+        "/status" if read => Route::Rejected(Rejection::Status),
         "/" if read => Route::Index,
         "/health" | "/healthz" | "/livez" | "/-/healthy" | "/ready" | "/readyz" | "/-/ready" | "/metrics"
-        | "/status" | "/" => Route::Refused(Verdict::Method { allow: "GET, HEAD" }),
-        _ => Route::Refused(Verdict::Path),
+        | "/status" | "/" => Route::Rejected(Rejection::Method { allow: "GET, HEAD" }),
+        _ => Route::Rejected(Rejection::Path),
     }
 }
 
-fn write(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Result<Version, Verdict> {
+fn write(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Result<Version, Rejection> {
     if head.method != "POST" {
-        return Err(Verdict::Method { allow: "POST" });
+        return Err(Rejection::Method { allow: "POST" });
     }
     if !peer.may_write() {
-        return Err(if let Peer::Watcher { .. } = peer { Verdict::Port } else { Verdict::Peer });
+        return Err(if let Peer::Watcher { .. } = peer { Rejection::Port } else { Rejection::Peer });
     }
-    let media = head.fields.only("content-type").map_err(Verdict::Head)?;
-    let coding = head.fields.only("content-encoding").map_err(Verdict::Head)?;
-    let version = remote_write::negotiate(media, coding).map_err(Verdict::Media)?;
+    let media = head.fields.only("content-type").map_err(Rejection::Head)?;
+    let coding = head.fields.only("content-encoding").map_err(Rejection::Head)?;
+    let version = remote_write::negotiate(media, coding).map_err(Rejection::Media)?;
     let too_large =
         matches!(head.framing, Framing::Length(n) if usize::try_from(n).map_or(true, |n| n > max_body_bytes));
-    if too_large { Err(Verdict::TooLarge { limit: max_body_bytes }) } else { Ok(version) }
+    if too_large { Err(Rejection::TooLarge { limit: max_body_bytes }) } else { Ok(version) }
 }

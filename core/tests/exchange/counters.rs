@@ -1,6 +1,6 @@
 //! What is counted, as it stands on a page.
 
-use remora_core::forward::{Peer, Policy, Refusal, counters};
+use remora_core::forward::{Peer, Policy, Unavailable, counters};
 use remora_core::metrics::{Format, Page};
 
 use crate::bench::{Bench, POLICY};
@@ -140,15 +140,15 @@ fn data_that_was_throttled_is_deferred_however_it_is_told() {
 #[test]
 fn failures_on_the_way_by_reason() {
     for (why, line) in [
-        (Refusal::NoToken, "requests_rejected_total{reason=\"no_token\"} 1"),
-        (Refusal::Capacity, "requests_rejected_total{reason=\"overload\"} 1"),
-        (Refusal::Resolve, "upstream_errors_total{reason=\"resolve\"} 1"),
-        (Refusal::Connect, "upstream_errors_total{reason=\"connect\"} 1"),
-        (Refusal::Tls, "upstream_errors_total{reason=\"tls\"} 1"),
-        (Refusal::Rejected, "requests_rejected_total{reason=\"no_token\"} 1"),
-        (Refusal::Broken, "upstream_errors_total{reason=\"broken\"} 1"),
-        (Refusal::Unreadable, "upstream_errors_total{reason=\"unreadable\"} 1"),
-        (Refusal::Timeout, "upstream_errors_total{reason=\"timeout\"} 1"),
+        (Unavailable::NoToken, "requests_rejected_total{reason=\"no_token\"} 1"),
+        (Unavailable::Capacity, "requests_rejected_total{reason=\"overload\"} 1"),
+        (Unavailable::Resolve, "upstream_errors_total{reason=\"resolve\"} 1"),
+        (Unavailable::Connect, "upstream_errors_total{reason=\"connect\"} 1"),
+        (Unavailable::Tls, "upstream_errors_total{reason=\"tls\"} 1"),
+        (Unavailable::TokenRefused, "requests_rejected_total{reason=\"no_token\"} 1"),
+        (Unavailable::Broken, "upstream_errors_total{reason=\"broken\"} 1"),
+        (Unavailable::Unreadable, "upstream_errors_total{reason=\"unreadable\"} 1"),
+        (Unavailable::Timeout, "upstream_errors_total{reason=\"timeout\"} 1"),
     ] {
         let mut bench = Bench::new();
         bench.submit(&write(SMALL_BODY));

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use remora_core::forward::{Event, Peer, Policy, Refusal};
+use remora_core::forward::{Event, Peer, Policy, Unavailable};
 
 use crate::bench::{Bench, POLICY, TOKENS};
 use crate::message::{BODY, SMALL_BODY, answer, write};
@@ -238,7 +238,7 @@ fn results_that_nobody_waits_for_change_nothing() {
     assert_eq!(bench.answer().status(), 503);
     bench.take_events();
     let now = bench.now;
-    bench.exchange.refuse(now, Refusal::Connect, "late");
+    bench.exchange.refuse(now, Unavailable::Connect, "late");
     bench.exchange.refreshed(now);
     bench.exchange.unrefreshed(now, "late");
     bench.exchange.reserved(now);

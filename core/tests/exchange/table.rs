@@ -1,6 +1,6 @@
 //! What the sender is told: one row for each outcome.
 
-use remora_core::forward::{Event, Peer, Policy, Refusal};
+use remora_core::forward::{Event, Peer, Policy, Unavailable};
 
 use crate::bench::{Bench, POLICY};
 use crate::message::{SMALL_BODY, answer, write, write_with};
@@ -20,7 +20,7 @@ enum Azure {
     /// It is never asked.
     Unasked,
     /// There is no connection.
-    Unreachable(Refusal, &'static str),
+    Unreachable(Unavailable, &'static str),
     /// It answers with status, fields and text.
     Answers(u16, &'static str, &'static str),
     /// It answers 401 before, and the token is refreshed.
@@ -122,7 +122,7 @@ fn success_is_told_as_it_is() {
 #[test]
 fn without_a_usable_token_it_is_503() {
     expect_all(vec![
-        relayed("no token", Azure::Unreachable(Refusal::NoToken, "AADSTS700016"), 503, Some("5"), "AADSTS700016"),
+        relayed("no token", Azure::Unreachable(Unavailable::NoToken, "AADSTS700016"), 503, Some("5"), "AADSTS700016"),
         relayed("no other token", Azure::Unrefreshed("AADSTS50027"), 503, Some("5"), "AADSTS50027"),
     ]);
 }
@@ -223,9 +223,9 @@ fn what_is_no_answer_is_502() {
 fn failures_on_the_way_are_503_and_silence_is_504() {
     let failed = |why, text| relayed(text, Azure::Unreachable(why, "the cause"), 503, Some("2"), text);
     expect_all(vec![
-        failed(Refusal::Resolve, "name resolution failed [REMORA-NET-01]: the cause"),
-        failed(Refusal::Connect, "connection failed [REMORA-NET-02]: the cause"),
-        failed(Refusal::Tls, "TLS failed [REMORA-NET-03]: the cause"),
+        failed(Unavailable::Resolve, "name resolution failed [REMORA-NET-01]: the cause"),
+        failed(Unavailable::Connect, "connection failed [REMORA-NET-02]: the cause"),
+        failed(Unavailable::Tls, "TLS failed [REMORA-NET-03]: the cause"),
         relayed("silence", Azure::Silent, 504, None, "did not answer in time"),
     ]);
 }
@@ -313,7 +313,7 @@ fn a_write_from_elsewhere_is_403_unless_it_is_allowed() {
 
 #[test]
 fn over_capacity_is_503_with_retry_after() {
-    let refused = Azure::Unreachable(Refusal::Capacity, "no connection to spare");
+    let refused = Azure::Unreachable(Unavailable::Capacity, "no connection to spare");
     expect(relayed("capacity", refused, 503, Some("1"), "over capacity"), POLICY, Peer::Loopback);
 
     let mut out = [0; 1024];

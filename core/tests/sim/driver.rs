@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use remora_core::forward::{Event, Exchange, Outcome, Outgoing, Refusal, Upstream, UpstreamHead};
+use remora_core::forward::{Event, Exchange, Outcome, Outgoing, Unavailable, Upstream, UpstreamHead};
 use remora_core::time::Instant;
 
 use crate::azure::Azure;
@@ -189,7 +189,12 @@ impl<'m> Driver<'m> {
                 self.exchange.reserved(at);
             }
             Event::Connect { .. } if fails => {
-                let why = self.random.pick(&[Refusal::NoToken, Refusal::Resolve, Refusal::Connect, Refusal::Tls]);
+                let why = self.random.pick(&[
+                    Unavailable::NoToken,
+                    Unavailable::Resolve,
+                    Unavailable::Connect,
+                    Unavailable::Tls,
+                ]);
                 self.exchange.refuse(at, why, "the cause");
             }
             Event::Connect { fresh } => {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use remora_core::forward::{Event, Exchange, Gateway, Outcome, Outgoing, Refusal, Upstream, UpstreamHead};
+use remora_core::forward::{Event, Exchange, Gateway, Outcome, Outgoing, Unavailable, Upstream, UpstreamHead};
 use remora_core::remote_write::{Verdict, Why};
 use remora_core::time::Instant;
 
@@ -246,7 +246,7 @@ impl<'m> Driver<'m> {
         self.exchange.attach(self.now, buffer, reused);
     }
 
-    fn miss(&mut self, why: Refusal) {
+    fn miss(&mut self, why: Unavailable) {
         match self.job.take() {
             Some(Event::Reserve(_) | Event::Page(_)) => self.exchange.exhausted(self.now),
             Some(Event::Connect { .. }) => self.exchange.refuse(self.now, why, "the cause"),

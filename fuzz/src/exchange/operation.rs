@@ -3,7 +3,7 @@
 use arbitrary::Arbitrary;
 use core::time::Duration;
 
-use remora_core::forward::{self, Policy, Refusal};
+use remora_core::forward::{self, Policy, Unavailable};
 use remora_core::remote_write::Level;
 
 /// A connection of a sender, what it sends, and what happens.
@@ -163,19 +163,19 @@ pub enum Operation {
 /// Why the driver found nothing.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Cause {
-    /// [`Refusal::NoToken`].
+    /// [`Unavailable::NoToken`].
     NoToken,
-    /// [`Refusal::Capacity`].
+    /// [`Unavailable::Capacity`].
     Capacity,
-    /// [`Refusal::Resolve`].
+    /// [`Unavailable::Resolve`].
     Resolve,
-    /// [`Refusal::Tls`].
+    /// [`Unavailable::Tls`].
     Tls,
-    /// [`Refusal::Connect`].
+    /// [`Unavailable::Connect`].
     Connect,
 }
 
-impl From<Cause> for Refusal {
+impl From<Cause> for Unavailable {
     fn from(cause: Cause) -> Self {
         match cause {
             Cause::NoToken => Self::NoToken,

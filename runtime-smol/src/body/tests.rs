@@ -43,13 +43,13 @@ fn an_empty_arena_takes_nothing_and_gets_everything_back() {
 #[test]
 fn a_body_that_fits_into_the_reserve_takes_room_where_it_is() {
     smol::block_on(async {
-        let (usual, reserve) = (arena(3), arena(2));
-        let lent = || (usual.lent(), reserve.lent());
-        let mut bodies = [(); 4].map(|()| Body::with_reserve(&usual, &reserve));
+        let (usual, small_arena) = (arena(3), arena(2));
+        let lent = || (usual.lent(), small_arena.lent());
+        let mut bodies = [(); 4].map(|()| Body::with_small(&usual, &small_arena));
         let [first, second, third, fourth] = &mut bodies;
         let (large, small) = (3 * SEGMENT, 2 * SEGMENT);
         first.reserve(large, 0).await;
-        assert!(poll_once(second.reserve(large, 0)).await.is_none(), "the reserve is too small for it");
+        assert!(poll_once(second.reserve(large, 0)).await.is_none(), "the small arena is too small for it");
         third.reserve(small, 0).await;
         assert_eq!(lent(), (3, 2));
         assert!(poll_once(fourth.reserve(small, 0)).await.is_none(), "neither has room");
@@ -66,30 +66,30 @@ fn a_body_that_fits_into_the_reserve_takes_room_where_it_is() {
 
 #[test]
 fn a_body_that_grows_begins_in_the_reserve_where_nothing_else_is_free() {
-    let (usual, reserve) = (arena(2), arena(2));
-    let mut bodies = [(); 3].map(|()| Body::with_reserve(&usual, &reserve));
+    let (usual, small_arena) = (arena(2), arena(2));
+    let mut bodies = [(); 3].map(|()| Body::with_small(&usual, &small_arena));
     let [first, second, third] = &mut bodies;
     let full = [1; SEGMENT];
     assert_eq!([first.append(&full), first.append(&full)], [SEGMENT; 2]);
-    assert_eq!(first.append(b"x"), 0, "a body that began elsewhere gets nothing of the reserve");
+    assert_eq!(first.append(b"x"), 0, "a body that began elsewhere gets nothing of the small arena");
     assert_eq!(second.append(&full), SEGMENT);
     first.clear();
     assert_eq!(second.append(&full), SEGMENT);
-    assert_eq!((usual.lent(), reserve.lent()), (0, 2));
-    assert_eq!(second.append(b"x"), 0, "it stays in the reserve");
+    assert_eq!((usual.lent(), small_arena.lent()), (0, 2));
+    assert_eq!(second.append(b"x"), 0, "it stays in the small arena");
     assert_eq!(third.append(&full), SEGMENT);
-    assert_eq!((usual.lent(), reserve.lent()), (1, 2));
+    assert_eq!((usual.lent(), small_arena.lent()), (1, 2));
     second.clear();
     assert_eq!([second.append(&full), second.append(b"x")], [SEGMENT, 0], "it begins anew in the usual one");
     drop(bodies);
-    assert_eq!((usual.lent(), reserve.lent()), (0, 0));
+    assert_eq!((usual.lent(), small_arena.lent()), (0, 0));
 }
 
 #[test]
 fn a_body_that_has_begun_grows_past_those_that_wait() {
     smol::block_on(async {
-        let (usual, reserve) = (arena(3), arena(1));
-        let mut bodies = [(); 3].map(|()| Body::with_reserve(&usual, &reserve));
+        let (usual, small_arena) = (arena(3), arena(1));
+        let mut bodies = [(); 3].map(|()| Body::with_small(&usual, &small_arena));
         let [begun, waiting, new] = &mut bodies;
         let full = [1; SEGMENT];
         assert_eq!(begun.append(&full), SEGMENT);
@@ -97,7 +97,7 @@ fn a_body_that_has_begun_grows_past_those_that_wait() {
         assert!(poll_once(&mut large).await.is_none());
         assert_eq!(begun.append(&full), SEGMENT);
         assert_eq!(new.append(&full), SEGMENT);
-        assert_eq!((usual.lent(), reserve.lent()), (2, 1), "a new one takes nothing from who waits");
+        assert_eq!((usual.lent(), small_arena.lent()), (2, 1), "a new one takes nothing from who waits");
     });
 }
 
@@ -140,8 +140,8 @@ fn pattern(length: usize) -> Vec<u8> {
 fn a_body_that_was_read_ahead_stays_where_it_is() {
     let reactor = Reactor::new(Clock::start()).unwrap();
     let whole = async {
-        let (usual, reserve) = (arena(9), arena(8));
-        let mut body = Body::with_reserve(&usual, &reserve);
+        let (usual, small_arena) = (arena(9), arena(8));
+        let mut body = Body::with_small(&usual, &small_arena);
         // A head of 60 bytes, a body of two segments, and the beginning of what follows.
         let (bytes, length) = (pattern(60 + 2 * SEGMENT + 5), 2 * SEGMENT);
         assert_eq!(read_ahead(&mut body, reactor, &bytes, 1), bytes[..100]);
@@ -153,7 +153,7 @@ fn a_body_that_was_read_ahead_stays_where_it_is() {
         assert_eq!(content(&body, 0), bytes[60..60 + length]);
         assert_eq!(content(&body, SEGMENT - 60), bytes[SEGMENT..60 + length]);
         body.clear();
-        assert_eq!((usual.lent(), reserve.lent()), (2, 0), "the connection may have taken some of the one before");
+        assert_eq!((usual.lent(), small_arena.lent()), (2, 0), "the connection may have taken some of the one before");
         assert_eq!(taken(&mut body), bytes[60 + length..]);
         assert_eq!(usual.lent(), 0);
     };
@@ -191,19 +191,19 @@ fn a_body_that_cannot_stay_is_taken_as_from_a_socket() {
 fn what_was_read_ahead_moves_where_there_is_room() {
     let reactor = Reactor::new(Clock::start()).unwrap();
     let whole = async {
-        let (usual, reserve) = (arena(4), arena(4));
-        let [mut body, mut other] = [(); 2].map(|()| Body::with_reserve(&usual, &reserve));
+        let (usual, small_arena) = (arena(4), arena(4));
+        let [mut body, mut other] = [(); 2].map(|()| Body::with_small(&usual, &small_arena));
         let bytes = pattern(SEGMENT + 50);
         assert_eq!(read_ahead(&mut body, reactor, &bytes, 1), bytes[..100]);
         other.reserve(2 * SEGMENT, 0).await;
-        assert_eq!((usual.lent(), reserve.lent()), (4, 0));
+        assert_eq!((usual.lent(), small_arena.lent()), (4, 0));
         body.reserve(3 * SEGMENT, 60).await;
-        assert_eq!((usual.lent(), reserve.lent()), (2, 4), "the body begins behind its head");
+        assert_eq!((usual.lent(), small_arena.lent()), (2, 4), "the body begins behind its head");
         assert_eq!(body.append(&bytes[60..100]), 40);
         assert_eq!(body.claim(3 * SEGMENT), bytes.len() - 100);
         assert_eq!(content(&body, 0), bytes[60..]);
         drop((body, other));
-        assert_eq!((usual.lent(), reserve.lent()), (0, 0));
+        assert_eq!((usual.lent(), small_arena.lent()), (0, 0));
     };
     reactor.block_on(whole).unwrap();
 }

@@ -73,7 +73,7 @@ fn connection<T: Send + 'static>(
 fn served<T: Send + 'static>(hub: &'static Hub, sender: impl FnOnce(TcpStream) -> T + Send + 'static) -> T {
     let (stream, sender) = connection(hub, sender);
     hub.reactor.block_on(hub.executor.run(serve(hub, stream, Peer::Loopback, None))).unwrap();
-    assert_eq!([hub.arena.lent(), hub.reserve.lent(), hub.buffers.lent(), hub.responses.lent()], [0; 4]);
+    assert_eq!([hub.arena.lent(), hub.small_arena.lent(), hub.buffers.lent(), hub.responses.lent()], [0; 4]);
     assert_eq!(hub.traffic.open(), 0);
     sender.join().unwrap()
 }
@@ -224,7 +224,7 @@ fn who_finds_no_place_is_told_so_while_there_is_time_left() {
 fn a_request_that_waits_for_room_is_open() {
     let hub = hub(no_content, |_| {});
     let held: Vec<_> = std::iter::from_fn(|| hub.arena.try_take()).collect();
-    let reserve: Vec<_> = std::iter::from_fn(|| hub.reserve.try_take()).collect();
+    let reserve: Vec<_> = std::iter::from_fn(|| hub.small_arena.try_take()).collect();
     let (stream, sender) = connection(hub, |socket| answers(socket, &[request(&vec![7; BODY], None, "")]));
     let serving = hub.executor.spawn(serve(hub, stream, Peer::Loopback, None));
     let come = async {
@@ -235,7 +235,7 @@ fn a_request_that_waits_for_room_is_open() {
     let in_time = hub.clock.before(hub.now().saturating_add(Duration::from_secs(10)), come);
     hub.reactor.block_on(hub.executor.run(in_time)).unwrap().expect("it is open");
     hub.arena.give(held);
-    hub.reserve.give(reserve);
+    hub.small_arena.give(reserve);
     hub.reactor.block_on(hub.executor.run(serving)).unwrap();
     assert_eq!(sender.join().unwrap()[0].0, 204);
 }

@@ -3,7 +3,7 @@
 
 use super::answer::{self, Origin};
 use super::http::Http;
-use super::{Exchange, Exchanged, imds};
+use super::{Exchanged, TokenSource, imds};
 use crate::config::ManagedIdentity;
 use crate::endpoint::LocalEndpoint;
 use crate::hint;
@@ -26,7 +26,7 @@ impl AppService {
     }
 }
 
-impl Exchange for AppService {
+impl TokenSource for AppService {
     fn attempt(&mut self) -> Exchanged {
         let host = self.url.authority();
         let sent = imds::sent(&self.identity, host);

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::answer::{self, Origin};
 use super::failure::Failure;
 use super::http::{Answer, Http};
-use super::{Exchange, Exchanged, file, imds};
+use super::{Exchanged, TokenSource, file, imds};
 use crate::config::ManagedIdentity;
 use crate::endpoint::LocalEndpoint;
 use crate::hint::{self, Hint};
@@ -29,13 +29,13 @@ const KEYS: &str = "/var/opt/azcmagent/tokens";
 const MAX_KEY: u64 = 4096;
 
 /// An Arc machine's agent.
-pub(super) struct Arc {
+pub(super) struct ArcAgent {
     http: Http,
     url: LocalEndpoint,
     identity: ManagedIdentity,
 }
 
-impl Arc {
+impl ArcAgent {
     pub(super) fn new(identity: &ManagedIdentity, url: &LocalEndpoint) -> Self {
         Self { http: Http::local(url.address()), url: url.clone(), identity: identity.clone() }
     }
@@ -60,7 +60,7 @@ impl Arc {
     }
 }
 
-impl Exchange for Arc {
+impl TokenSource for ArcAgent {
     fn attempt(&mut self) -> Exchanged {
         let sent = imds::sent(&self.identity, self.url.authority());
         self.exchange().map_err(|failure| failure.with_sent(&sent))

@@ -8,7 +8,7 @@ use super::assertion::{self, Statement};
 use super::entra::{self, ASSERTION_TYPE, Entra};
 use super::failure::{Failure, Retry};
 use super::signer::Signer;
-use super::{Exchange, Exchanged, file};
+use super::{Exchanged, TokenSource, file};
 use crate::config::{CertificateFile, Client, Proxy};
 use crate::hint::{self, Sent};
 use crate::secret;
@@ -35,7 +35,7 @@ impl Certificate {
     }
 }
 
-impl Exchange for Certificate {
+impl TokenSource for Certificate {
     fn attempt(&mut self) -> Exchanged {
         let sent = Sent { file: Some(self.file.path.display().to_string()), ..entra::sent(&self.entra.client) };
         let signer = self.read().map_err(|failure| failure.with_sent(&sent))?;

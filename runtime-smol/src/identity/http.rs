@@ -14,7 +14,7 @@ use super::failure::Failure;
 use crate::config;
 use crate::hint::{self, Hint};
 use crate::resolve::alternate;
-use crate::tls::Doubt;
+use crate::tls::CertificateFault;
 use crate::trust::Trust;
 use crate::{proxy, tls};
 
@@ -151,9 +151,9 @@ pub(super) fn pause(text: &str, now: SystemTime) -> Option<Duration> {
 fn failed(host: &str, proxy: Option<&Proxy>, error: &ureq::Error) -> Failure {
     use ureq::Error::{ConnectProxyFailed, Io, Rustls, Timeout};
     let hint = match error {
-        Rustls(error) => doubtful(Doubt::of(error)),
+        Rustls(error) => certificate_hint(CertificateFault::of(error)),
         // The handshake's own errors come as errors of the socket.
-        Io(error) if error.kind() == io::ErrorKind::InvalidData => doubtful(Doubt::within(error)),
+        Io(error) if error.kind() == io::ErrorKind::InvalidData => certificate_hint(CertificateFault::within(error)),
         ConnectProxyFailed(answer) if answer.contains("407") => &hint::PROXY_LOGIN,
         _ if proxy.is_some() => &hint::PROXY,
         _ => &hint::UNREACHABLE,
@@ -168,11 +168,11 @@ fn failed(host: &str, proxy: Option<&Proxy>, error: &ureq::Error) -> Failure {
 }
 
 /// What a handshake that failed means.
-const fn doubtful(doubt: Doubt) -> &'static Hint {
-    match doubt {
-        Doubt::Untrusted => &hint::UNTRUSTED,
-        Doubt::Expired | Doubt::NotYetValid => &hint::CERTIFICATE_TIME,
-        Doubt::WrongName | Doubt::Other => &hint::OTHER_HOST,
+const fn certificate_hint(fault: CertificateFault) -> &'static Hint {
+    match fault {
+        CertificateFault::Untrusted => &hint::UNTRUSTED,
+        CertificateFault::Expired | CertificateFault::NotYetValid => &hint::CERTIFICATE_TIME,
+        CertificateFault::WrongName | CertificateFault::Other => &hint::OTHER_HOST,
     }
 }
 
@@ -270,7 +270,7 @@ mod tests {
             let _ = io::copy(&mut socket, &mut io::sink());
         });
         assert_eq!(hint(address, other), "other-host");
-        assert_eq!(doubtful(Doubt::NotYetValid).word, "certificate-time");
+        assert_eq!(certificate_hint(CertificateFault::NotYetValid).word, "certificate-time");
     }
 
     #[test]

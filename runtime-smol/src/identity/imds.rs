@@ -3,7 +3,7 @@
 use super::answer::{self, Origin};
 use super::failure::Failure;
 use super::http::Http;
-use super::{Exchange, Exchanged};
+use super::{Exchanged, TokenSource};
 use crate::config::{ManagedIdentity, Selection};
 use crate::endpoint::LocalEndpoint;
 use crate::hint::{self, Sent};
@@ -26,7 +26,7 @@ impl Imds {
     }
 }
 
-impl Exchange for Imds {
+impl TokenSource for Imds {
     fn attempt(&mut self) -> Exchanged {
         let host = self.base.authority();
         let sent = sent(&self.identity, host);

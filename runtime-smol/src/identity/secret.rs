@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::entra::{self, Entra};
 use super::failure::Failure;
-use super::{Exchange, Exchanged, file};
+use super::{Exchanged, TokenSource, file};
 use crate::config::{Client, Proxy, SecretSource};
 use crate::hint;
 use crate::trust::Trust;
@@ -34,7 +34,7 @@ impl Secret {
     }
 }
 
-impl Exchange for Secret {
+impl TokenSource for Secret {
     fn attempt(&mut self) -> Exchanged {
         let mut sent = entra::sent(&self.entra.client);
         if let SecretSource::File(path) = &self.source {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::binding::Binding;
 use super::entra::{self, ASSERTION_TYPE, Entra};
 use super::failure::Failure;
-use super::{Exchange, Exchanged, file};
+use super::{Exchanged, TokenSource, file};
 use crate::config::{self, Proxy, WorkloadIdentity};
 use crate::hint::{self, Sent};
 use crate::trust::Trust;
@@ -54,7 +54,7 @@ impl Workload {
     }
 }
 
-impl Exchange for Workload {
+impl TokenSource for Workload {
     fn attempt(&mut self) -> Exchanged {
         let sent = self.sent();
         let assertion = self.read(&sent)?;

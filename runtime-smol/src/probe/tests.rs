@@ -13,9 +13,9 @@ fn trusting(certificate: CertificateDer<'static>) -> Trust {
     Trust { certificates: vec![certificate], unusable: 0 }
 }
 
-fn doubt(link: &mut Link, host: &str, trust: &Trust) -> (Option<Doubt>, Option<Presented>) {
+fn fault(link: &mut Link, host: &str, trust: &Trust) -> (Option<CertificateFault>, Option<Presented>) {
     match link.secure(host, trust) {
-        Err(HandshakeError::Tls { doubt, presented, .. }) => (doubt, presented),
+        Err(HandshakeError::Tls { fault, presented, .. }) => (fault, presented),
         other => panic!("{other:?}"),
     }
 }
@@ -36,8 +36,8 @@ fn a_stranger_is_named() {
     let (address, _) = echo("localhost");
     let (_, other) = echo("localhost");
     let mut link = Link::open(&[address], LIMIT).unwrap();
-    let (doubt, presented) = doubt(&mut link, "localhost", &trusting(other));
-    assert_eq!(doubt, Some(Doubt::Untrusted));
+    let (fault, presented) = fault(&mut link, "localhost", &trusting(other));
+    assert_eq!(fault, Some(CertificateFault::Untrusted));
     assert_eq!(presented.unwrap().issuer, "CN=rcgen self signed cert");
 }
 
@@ -45,7 +45,7 @@ fn a_stranger_is_named() {
 fn a_certificate_for_another_host_is_told_apart() {
     let (address, certificate) = echo("other.example");
     let mut link = Link::open(&[address], LIMIT).unwrap();
-    assert_eq!(doubt(&mut link, "localhost", &trusting(certificate)).0, Some(Doubt::WrongName));
+    assert_eq!(fault(&mut link, "localhost", &trusting(certificate)).0, Some(CertificateFault::WrongName));
 }
 
 #[test]

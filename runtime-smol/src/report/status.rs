@@ -8,7 +8,7 @@ use remora_core::metrics::{Family, Histogram, Sink, Value};
 use remora_core::time::Instant;
 use serde::{Serialize, Serializer};
 
-use super::{Census, assertion_expiry, report};
+use super::{Snapshot, assertion_expiry, report};
 use crate::body::Body;
 use crate::hub::Hub;
 use crate::identity::Failure;
@@ -28,7 +28,7 @@ struct Document<'a> {
     configuration: Pairs<'a, String>,
     token: Token,
     last_success: Option<String>,
-    last_failure: Option<Refused>,
+    last_failure: Option<FailedWrite>,
     counters: Counters,
 }
 
@@ -53,7 +53,7 @@ struct Failed {
 
 /// The last request that was not accepted. Its answer says what repairs it.
 #[derive(Serialize)]
-struct Refused {
+struct FailedWrite {
     time: String,
     status: u16,
     azure_status: Option<u16>,
@@ -61,25 +61,25 @@ struct Refused {
 }
 
 /// Writes the document behind what is in `body`.
-pub(super) fn write(hub: &Hub, census: &Census, body: &mut Body) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *body, &document(hub, census))?;
+pub(super) fn write(hub: &Hub, snapshot: &Snapshot, body: &mut Body) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *body, &document(hub, snapshot))?;
     body.write_all(b"\n")
 }
 
-fn document<'h>(hub: &'h Hub, census: &Census) -> Document<'h> {
+fn document<'h>(hub: &'h Hub, snapshot: &Snapshot) -> Document<'h> {
     let mut counters = Counters(Vec::new());
-    report(hub, census, &mut counters);
+    report(hub, snapshot, &mut counters);
     Document {
         version: hub.about.version,
         target: &hub.about.target,
         tls: hub.about.tls,
         readiness: word(hub.gateway.readiness(hub.now())),
-        healthy: hub.is_sound(),
+        healthy: hub.can_forward(),
         identity: Pairs(&hub.about.identity),
         configuration: Pairs(&hub.about.settings),
         token: token(hub),
-        last_success: census.last_success.map(|at| time(hub, at)),
-        last_failure: census.last_refused.clone().map(|refused| last_failure(hub, refused)),
+        last_success: snapshot.last_success.map(|at| time(hub, at)),
+        last_failure: snapshot.last_failed.clone().map(|failed| last_failure(hub, failed)),
         counters,
     }
 }
@@ -109,9 +109,9 @@ fn failed(failure: Failure) -> Failed {
     Failed { message, hint, code, status, trace_id, correlation_id }
 }
 
-fn last_failure(hub: &Hub, refused: traffic::Refused) -> Refused {
-    let time = time(hub, refused.at);
-    Refused { time, status: refused.status, azure_status: refused.upstream_status, answer: refused.text }
+fn last_failure(hub: &Hub, failed: traffic::FailedWrite) -> FailedWrite {
+    let time = time(hub, failed.at);
+    FailedWrite { time, status: failed.status, azure_status: failed.upstream_status, answer: failed.text }
 }
 
 fn time(hub: &Hub, at: Instant) -> String {

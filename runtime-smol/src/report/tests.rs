@@ -99,12 +99,13 @@ fn status_tells_what_is_and_what_was() {
     let outcome = Outcome {
         status: 418,
         upstream_status: None,
+        unavailable: None,
         purpose: Purpose::Write,
         body_bytes: 0,
         counts: None,
         began: hub.now(),
     };
-    hub.traffic.refused(hub.now(), &outcome, "remora: cause; repair");
+    hub.traffic.write_failed(hub.now(), &outcome, "remora: cause; repair");
 
     let status: serde_json::Value = serde_json::from_str(&page(hub, Page::Status)).unwrap();
     let at = |pointer: &str| status.pointer(pointer).unwrap_or_else(|| panic!("{pointer} in {status}"));

@@ -12,7 +12,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, Sign
 
 /// What is wrong with a certificate that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doubt {
+pub enum CertificateFault {
     /// No trusted root signed it.
     Untrusted,
     /// It is for another host.
@@ -25,7 +25,7 @@ pub enum Doubt {
     Other,
 }
 
-impl Doubt {
+impl CertificateFault {
     /// What it is in an error of the socket, where rustls puts its own.
     pub(crate) fn within(error: &io::Error) -> Self {
         error.get_ref().and_then(|error| error.downcast_ref()).map_or(Self::Other, Self::of)
@@ -53,7 +53,7 @@ impl Doubt {
 
 /// What one handshake showed.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Witness(Arc<Mutex<(Option<CertificateDer<'static>>, Option<Doubt>)>>);
+pub(crate) struct Witness(Arc<Mutex<(Option<CertificateDer<'static>>, Option<CertificateFault>)>>);
 
 impl Witness {
     /// The peer's own certificate.
@@ -62,7 +62,7 @@ impl Witness {
     }
 
     /// Why it was refused, if it was.
-    pub(crate) fn doubt(&self) -> Option<Doubt> {
+    pub(crate) fn fault(&self) -> Option<CertificateFault> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 }
@@ -101,7 +101,7 @@ impl ServerCertVerifier for Watched {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let verdict = self.judge(end_entity, intermediates, server_name, now);
-        let seen = (Some(end_entity.clone().into_owned()), verdict.as_ref().err().map(Doubt::of));
+        let seen = (Some(end_entity.clone().into_owned()), verdict.as_ref().err().map(CertificateFault::of));
         *self.witness.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         verdict
     }

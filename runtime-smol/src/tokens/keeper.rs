@@ -102,7 +102,7 @@ impl Keeper {
             Some(failure) => hub.notice(&Notice::TokenFailed { failure, serving: self.usable().is_some() }),
         }
         // The others first: who is told here that there is a token finds it everywhere.
-        hub.crew.tell(|| crate::crew::Mail::Token(known.clone()));
+        hub.threads.tell(|| crate::threads::Message::Token(known.clone()));
         hub.learn(known);
         self.changed.notify(usize::MAX);
         action

@@ -8,7 +8,7 @@ use remora_core::http::tunnel::TunnelError;
 use remora_smol::Trust;
 use remora_smol::config::Proxy;
 use remora_smol::endpoint::Endpoint;
-use remora_smol::probe::{self, Doubt, HandshakeError, Hop, Link, Presented};
+use remora_smol::probe::{self, CertificateFault, HandshakeError, Hop, Link, Presented};
 
 use super::http;
 use super::outcome::Finding;
@@ -192,21 +192,21 @@ impl Untunnelled {
 
 /// What a failed handshake says about who is at the other end.
 fn distrust(host: &str, error: &HandshakeError) -> Finding {
-    let HandshakeError::Tls { error, doubt, presented } = error else {
+    let HandshakeError::Tls { error, fault, presented } = error else {
         return Finding::new(format!("{host}: the connection ended during the TLS handshake: {error}"));
     };
     let signer =
         presented.as_ref().map_or_else(|| "nobody we know".to_owned(), |Presented { issuer, .. }| issuer.clone());
     let subject = presented.as_ref().map_or_else(String::new, |Presented { subject, .. }| subject.clone());
-    match doubt {
-        Some(Doubt::Untrusted) => Finding::new(format!(
+    match fault {
+        Some(CertificateFault::Untrusted) => Finding::new(format!(
             "{host}: its certificate ({subject}) was signed by {signer}, which is not trusted here"
         )),
-        Some(Doubt::WrongName) => {
+        Some(CertificateFault::WrongName) => {
             Finding::new(format!("{host}: it presents a certificate for another host ({subject})"))
                 .repaired(format!("see whose address the name has; somebody else answers there\n{}", NET_03.repair))
         }
-        Some(Doubt::Expired | Doubt::NotYetValid) => {
+        Some(CertificateFault::Expired | CertificateFault::NotYetValid) => {
             let now = humantime::format_rfc3339_seconds(SystemTime::now().max(SystemTime::UNIX_EPOCH));
             let seen = format!("{host}: {error}; by this node's clock it is {now}");
             Finding::new(seen).repaired(format!("see first whether the node's clock is right\n{}", NET_04.repair))

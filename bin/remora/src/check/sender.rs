@@ -110,15 +110,16 @@ impl Queue {
                 continue;
             }
             queue.known = true;
-            match name {
-                "samples_total" => queue.sent += value,
-                "samples_failed_total" => queue.failed += value,
-                "samples_retried_total" => queue.retried += value,
-                "samples_pending" => queue.pending += value,
-                "shards" => queue.shards += value,
-                "shards_max" => queue.most_shards += value,
-                _ => {}
-            }
+            let sum = match name {
+                "samples_total" => &mut queue.sent,
+                "samples_failed_total" => &mut queue.failed,
+                "samples_retried_total" => &mut queue.retried,
+                "samples_pending" => &mut queue.pending,
+                "shards" => &mut queue.shards,
+                "shards_max" => &mut queue.most_shards,
+                _ => continue,
+            };
+            *sum = sum.saturating_add(value);
         }
         queue
     }

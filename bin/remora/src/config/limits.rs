@@ -1,6 +1,6 @@
 //! Bounds on memory and concurrency.
 
-use remora_smol::config::{Limits, RESERVE};
+use remora_smol::config::{Limits, SMALL_ARENA};
 
 use super::fault::Reject;
 use super::quantity::{self, GIB, KIB, size_text};
@@ -30,7 +30,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Limits> {
 /// each other.
 fn fits_body(reader: &mut Reader<'_>, limits: &Limits) -> bool {
     let Limits { body_memory, max_body_bytes, threads, .. } = *limits;
-    let most = (body_memory / threads).saturating_sub(RESERVE);
+    let most = (body_memory / threads).saturating_sub(SMALL_ARENA);
     if max_body_bytes <= most {
         return true;
     }
@@ -41,9 +41,9 @@ fn fits_body(reader: &mut Reader<'_>, limits: &Limits) -> bool {
         "a body of {} (MAX_BODY_BYTES) does not fit into {} (BODY_MEMORY){part} less {}",
         size_text(max_body_bytes),
         size_text(body_memory),
-        size_text(RESERVE)
+        size_text(SMALL_ARENA)
     );
-    let enough = max_body_bytes.saturating_add(RESERVE).saturating_mul(threads);
+    let enough = max_body_bytes.saturating_add(SMALL_ARENA).saturating_mul(threads);
     let fix =
         format!("set BODY_MEMORY to {} or more, or MAX_BODY_BYTES to {} or less", size_text(enough), size_text(most));
     let value = reader.given(blamed);

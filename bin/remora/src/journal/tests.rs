@@ -32,12 +32,18 @@ fn failure(message: &str, code: Option<u32>) -> Failure {
     failure
 }
 
-const NO_TOKEN: Notice<'_> = Notice::Refused {
+const NO_TOKEN: Notice<'_> = Notice::NotAccepted {
     status: 503,
     upstream_status: None,
+    unavailable: Some(Unavailable::NoToken),
     text: "remora: no usable token: AADSTS700016: x",
     peer: None,
 };
+
+/// An answer of Azure's, or a rejection, as a sender in the pod is told it.
+fn told(status: u16, upstream_status: Option<u16>, text: &str) -> Notice<'_> {
+    Notice::NotAccepted { status, upstream_status, unavailable: None, text, peer: None }
+}
 
 const QUIET: Notice<'_> = Notice::Minute(Minute { succeeded: 0, failed: 0, bytes: 0, busy: Duration::ZERO });
 
@@ -79,10 +85,13 @@ fn every_answer_has_a_line_at_debug_and_none_above() {
 #[test]
 fn failures_are_told_apart_by_what_repairs_them() {
     let journal = journal();
-    let refused =
-        |status, upstream_status, text| journal.notice(&Notice::Refused { status, upstream_status, text, peer: None });
-    refused(503, None, "remora: name resolution failed: h: no address");
-    refused(503, None, "remora: connection failed: h: refused");
+    let refused = |status, upstream_status, text| journal.notice(&told(status, upstream_status, text));
+    let unavailable = |why, text| {
+        let (status, unavailable) = (503, Some(why));
+        journal.notice(&Notice::NotAccepted { status, upstream_status: None, unavailable, text, peer: None });
+    };
+    unavailable(Unavailable::Resolve, "remora: name resolution failed: h: no address");
+    unavailable(Unavailable::Connect, "remora: connection failed: h: refused");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 1");
     refused(403, Some(403), "trace 2");
     journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS1: a", Some(1)), serving: true });
@@ -90,7 +99,7 @@ fn failures_are_told_apart_by_what_repairs_them() {
     journal.notice(&Notice::TokenFailed { failure: &failure("h: timed out", None), serving: true });
     assert_eq!(lines().len(), 7);
     // The same again, with other ids in them.
-    refused(503, None, "remora: name resolution failed: h: try again");
+    unavailable(Unavailable::Resolve, "remora: name resolution failed: h: try again");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 3");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 4");
     journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS1: b", Some(1)), serving: false });
@@ -105,7 +114,7 @@ fn failures_are_told_apart_by_what_repairs_them() {
 #[test]
 fn what_is_wrong_with_a_request_is_told_in_its_own_words() {
     let journal = journal();
-    let refused = |text| journal.notice(&Notice::Refused { status: 400, upstream_status: None, text, peer: None });
+    let refused = |text| journal.notice(&told(400, None, text));
     refused("remora: remote write: snappy: copy offset 882 at byte 12");
     refused("remora: remote write: snappy: body ends before its length");
     assert_eq!(lines().len(), 2);
@@ -117,8 +126,7 @@ fn what_is_wrong_with_a_request_is_told_in_its_own_words() {
 fn no_number_of_different_failures_fills_the_log() {
     let journal = journal();
     for number in 0..10_000 {
-        let text = format!("remora: cause {number}: x");
-        journal.notice(&Notice::Refused { status: 503, upstream_status: None, text: &text, peer: None });
+        journal.notice(&told(503, Some(number), "remora: x"));
     }
     assert_eq!(lines().len(), MOST_KINDS + 1);
     journal.notice(&QUIET);
@@ -174,8 +182,7 @@ fn an_hour_of_a_dead_entra_under_a_thousand_requests_a_second_stays_below_200_li
 #[test]
 fn what_senders_will_not_repeat_is_an_error_that_names_its_page() {
     let journal = journal();
-    let refused =
-        |status, upstream_status, text| journal.notice(&Notice::Refused { status, upstream_status, text, peer: None });
+    let refused = |status, upstream_status, text| journal.notice(&told(status, upstream_status, text));
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role [REMORA-RBAC-01]: no role");
     refused(403, Some(403), "no role");
     refused(400, Some(400), "out of order");
@@ -200,7 +207,9 @@ fn what_senders_will_not_repeat_is_an_error_that_names_its_page() {
 fn who_was_refused_stands_in_the_line_where_it_is_not_this_pod() {
     let journal = journal();
     let peer = Some([192, 0, 2, 7].into());
-    journal.notice(&Notice::Refused { status: 403, upstream_status: None, text: "remora: no", peer });
+    let refused =
+        Notice::NotAccepted { status: 403, upstream_status: None, unavailable: None, text: "remora: no", peer };
+    journal.notice(&refused);
     assert_eq!(lines(), ["level=warn msg=\"request not accepted\" status=403 answer=\"remora: no\" peer=192.0.2.7"]);
 }
 

@@ -34,7 +34,7 @@ macro_rules! labels {
 
 labels! {
     /// Why a request was refused here.
-    Rejection {
+    RejectedFor {
         MalformedHead "malformed_head"
         MalformedBody "malformed_body"
         UnknownPath "unknown_path"
@@ -107,7 +107,7 @@ pub(super) const RESPONSE_BYTES: Family =
 
 pub(super) const REJECTED: Family =
     counter("remora_requests_rejected_total", "Requests that Remora refused itself, by reason.")
-        .by("reason", Rejection::LABELS);
+        .by("reason", RejectedFor::LABELS);
 
 pub(super) const AUTHORIZATION: Family = counter(
     "remora_authorization_dropped_total",

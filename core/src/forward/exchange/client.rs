@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::super::{PACE, Timeouts};
 use super::{
-    Event, Exchange, Framing, Instant, Line, Phase, Readiness, Reply, Request, Route, Verdict, idle, remote_write,
+    Event, Exchange, Framing, Instant, Line, Phase, Readiness, Rejection, Reply, Request, Route, idle, remote_write,
 };
 
 macro_rules! pages {
@@ -160,7 +160,7 @@ impl Exchange<'_> {
                 self.inbox.filled(n.saturating_sub(body));
                 self.pump(now);
             }
-            Err(error) => self.reject(now, Verdict::Body(error)),
+            Err(error) => self.reject(now, Rejection::Body(error)),
         }
     }
 
@@ -179,7 +179,7 @@ impl Exchange<'_> {
         }
         self.gateway.counters.frame(Some(&verdict));
         match verdict {
-            remote_write::Verdict::Corrupt(fault) => return self.reject(now, Verdict::Frame(fault)),
+            remote_write::Verdict::Corrupt(fault) => return self.reject(now, Rejection::Frame(fault)),
             remote_write::Verdict::Good(counts) => self.counts = Some(counts),
             remote_write::Verdict::Unchecked(_) => {}
         }
@@ -213,7 +213,7 @@ impl Exchange<'_> {
                 self.began = now;
                 self.request = Request::malformed(error);
                 self.inbox.abandon();
-                self.reject(now, Verdict::Head(error));
+                self.reject(now, Rejection::Head(error));
             }
         }
     }
@@ -241,11 +241,11 @@ impl Exchange<'_> {
                 self.enter(Phase::Page, now.saturating_add(self.gateway.policy.timeouts.admission));
                 self.push(Event::Page(page));
             }
-            Route::Refused(verdict) => {
-                if let Verdict::Head(_) = verdict {
+            Route::Rejected(why) => {
+                if let Rejection::Head(_) = why {
                     self.inbox.abandon();
                 }
-                self.reject(now, verdict);
+                self.reject(now, why);
             }
         }
     }
@@ -278,7 +278,7 @@ impl Exchange<'_> {
         let earned = Duration::from_millis(u64::try_from(self.stored / PACE).unwrap_or(u64::MAX));
         self.deadline = self.body_began.saturating_add(body_start.saturating_add(earned).min(body));
         if self.deadline <= now {
-            self.reject(now, Verdict::SlowBody);
+            self.reject(now, Rejection::SlowBody);
         }
     }
 
@@ -288,9 +288,9 @@ impl Exchange<'_> {
         }
         let limit = self.gateway.policy.max_body_bytes;
         match self.inbox.pump() {
-            Err(error) => self.reject(now, Verdict::Body(error)),
+            Err(error) => self.reject(now, Rejection::Body(error)),
             Ok(()) if self.stored.saturating_add(self.inbox.piece().len()) > limit => {
-                self.reject(now, Verdict::TooLarge { limit });
+                self.reject(now, Rejection::TooLarge { limit });
             }
             Ok(()) if self.inbox.is_complete() => self.body_complete(now),
             Ok(()) => {}
@@ -324,6 +324,7 @@ impl Exchange<'_> {
         self.stored = 0;
         self.counts = None;
         self.upstream_status = None;
+        self.unavailable = None;
         self.refreshed = false;
         self.reconnected = false;
         self.inbox.restart();

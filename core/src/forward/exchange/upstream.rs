@@ -1,6 +1,6 @@
 //! Azure's side: connect, send, read, repair.
 
-use super::{Event, Exchange, Instant, Line, Link, Outgoing, Phase, Refusal, Reply};
+use super::{Event, Exchange, Instant, Line, Link, Outgoing, Phase, Reply, Unavailable};
 use crate::forward::counters::Repair;
 use crate::forward::head::UpstreamHead;
 use crate::forward::reply::{self, Relay};
@@ -35,7 +35,7 @@ impl<'m> Exchange<'m> {
     }
 
     /// The request cannot be forwarded now. `detail` is one line in the driver's words.
-    pub fn refuse(&mut self, now: Instant, why: Refusal, detail: &str) {
+    pub fn refuse(&mut self, now: Instant, why: Unavailable, detail: &str) {
         if matches!(self.phase, Phase::Connect | Phase::Forward | Phase::Refresh) {
             self.release(false);
             self.refuse_now(now, why, detail);
@@ -55,7 +55,7 @@ impl<'m> Exchange<'m> {
     /// The token could not be refreshed. `cause` is one line in the driver's words.
     pub fn unrefreshed(&mut self, now: Instant, cause: &str) {
         if self.phase == Phase::Refresh {
-            self.refuse_now(now, Refusal::Rejected, cause);
+            self.refuse_now(now, Unavailable::TokenRefused, cause);
         }
     }
 
@@ -160,7 +160,7 @@ impl<'m> Exchange<'m> {
                 let line = Line::plain(format_args!("{error}"));
                 let detail = core::str::from_utf8(line.as_bytes().trim_ascii_end()).unwrap_or_default();
                 self.release(false);
-                self.refuse_now(now, Refusal::Unreadable, detail);
+                self.refuse_now(now, Unavailable::Unreadable, detail);
             }
         }
     }
@@ -180,7 +180,7 @@ impl<'m> Exchange<'m> {
             self.progressed(now, Ok(progress));
         } else {
             self.release(false);
-            self.refuse_now(now, Refusal::Broken, detail);
+            self.refuse_now(now, Unavailable::Broken, detail);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 use remora_core::forward::reply::crowded;
-use remora_core::forward::{Exchange, Gateway, Outgoing, Peer, Refusal, Upstream, UpstreamHead};
+use remora_core::forward::{Exchange, Gateway, Outgoing, Peer, Unavailable, Upstream, UpstreamHead};
 
 use crate::outside::{count, fill, flag, look, look_at, number, text};
 use crate::token::now;
@@ -94,16 +94,16 @@ fn answers(exchange: &mut Exchange<'_>, words: &str) {
     }
 }
 
-fn refusal() -> Refusal {
+fn refusal() -> Unavailable {
     match count() {
-        0 => Refusal::NoToken,
-        1 => Refusal::Rejected,
-        2 => Refusal::Capacity,
-        3 => Refusal::Resolve,
-        4 => Refusal::Connect,
-        5 => Refusal::Tls,
-        6 => Refusal::Broken,
-        _ => Refusal::Timeout,
+        0 => Unavailable::NoToken,
+        1 => Unavailable::TokenRefused,
+        2 => Unavailable::Capacity,
+        3 => Unavailable::Resolve,
+        4 => Unavailable::Connect,
+        5 => Unavailable::Tls,
+        6 => Unavailable::Broken,
+        _ => Unavailable::Timeout,
     }
 }
 

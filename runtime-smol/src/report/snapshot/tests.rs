@@ -6,25 +6,26 @@ use super::*;
 use crate::fixture;
 use crate::trust::Trust;
 
-fn census(page: Page, count: impl FnOnce(&Hub)) -> Census {
+fn snapshot(page: Page, count: impl FnOnce(&Hub)) -> Snapshot {
     let config = fixture::config("https://h.example/write", Path::new("/none"));
     let hub = fixture::hub(&config, &Trust::load(&config.trust).unwrap());
     count(hub);
-    Census::of(hub, page)
+    Snapshot::of(hub, page)
 }
 
 fn refuse(hub: &Hub, at: u64, status: u16) {
     let at = Instant::from_millis(at);
     let purpose = Purpose::Write;
-    let outcome = Outcome { status, upstream_status: None, purpose, body_bytes: 0, counts: None, began: at };
-    hub.traffic.refused(at, &outcome, "remora: cause; repair");
+    let outcome =
+        Outcome { status, upstream_status: None, unavailable: None, purpose, body_bytes: 0, counts: None, began: at };
+    hub.traffic.write_failed(at, &outcome, "remora: cause; repair");
     hub.traffic.wrote(at, &outcome);
 }
 
 #[test]
 fn numbers_add_up_and_of_what_was_last_the_later_counts() {
-    let one = census(Page::Status, |hub| {
-        hub.traffic.turned(true);
+    let one = snapshot(Page::Status, |hub| {
+        hub.traffic.opened();
         hub.traffic.turn_away();
         refuse(hub, 50, 418);
         hub.traffic.note_oldest(Instant::from_millis(50), Duration::from_secs(3));
@@ -32,8 +33,8 @@ fn numbers_add_up_and_of_what_was_last_the_later_counts() {
         // It is not given back.
         let _ = hub.responses.try_take();
     });
-    let mut all = census(Page::Status, |hub| {
-        hub.traffic.turned(true);
+    let mut all = snapshot(Page::Status, |hub| {
+        hub.traffic.opened();
         hub.traffic.connected(true);
         hub.traffic.note_oldest(Instant::from_millis(40), Duration::from_secs(9));
         // It has no samples.
@@ -42,18 +43,18 @@ fn numbers_add_up_and_of_what_was_last_the_later_counts() {
     });
     all.include(&one);
     assert_eq!((all.open, all.connections, all.turned_away, all.idle), (2, 1, 1, 0));
-    assert_eq!((all.slots, all.responses), (Things { all: 14, lent: 0 }, Things { all: 6, lent: 1 }));
-    assert_eq!(all.segments, Things { all: 24, lent: 0 });
+    assert_eq!((all.slots, all.responses), (Usage { all: 14, lent: 0 }, Usage { all: 6, lent: 1 }));
+    assert_eq!(all.segments, Usage { all: 24, lent: 0 });
     assert_eq!(all.last_success, Some(Instant::from_millis(90)));
     assert_eq!(all.oldest.1, Duration::from_secs(3), "of the later write");
-    assert_eq!(all.last_refused.map(|refused| refused.status), Some(415));
+    assert_eq!(all.last_failed.map(|failed| failed.status), Some(415));
 }
 
 #[test]
 fn an_earlier_refusal_does_not_hide_a_later_one() {
-    let (none, one) = (census(Page::Status, |_| {}), census(Page::Status, |hub| refuse(hub, 5, 418)));
-    let mut all = census(Page::Status, |hub| refuse(hub, 6, 419));
+    let (none, one) = (snapshot(Page::Status, |_| {}), snapshot(Page::Status, |hub| refuse(hub, 5, 418)));
+    let mut all = snapshot(Page::Status, |hub| refuse(hub, 6, 419));
     all.include(&none);
     all.include(&one);
-    assert_eq!(all.last_refused.map(|refused| refused.status), Some(419));
+    assert_eq!(all.last_failed.map(|failed| failed.status), Some(419));
 }

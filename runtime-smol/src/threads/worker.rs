@@ -7,7 +7,7 @@ use std::thread::Builder;
 
 use smol::channel::{Receiver, Sender};
 
-use super::{Crew, Mail, attend};
+use super::{Message, Threads, receive};
 use crate::hub::{Hub, Plan};
 use crate::tokens::Rejection;
 use crate::{StartError, Stopped};
@@ -18,15 +18,15 @@ pub(crate) type End = Sender<Result<Stopped, StartError>>;
 /// Starts a thread. It ends with the process, or tells `end` why it could not go on.
 pub(crate) fn start(
     plan: &Plan,
-    (crew, mailbox): (Crew, Receiver<Mail>),
+    (threads, mailbox): (Threads, Receiver<Message>),
     rejections: Sender<Rejection>,
     end: End,
 ) -> io::Result<()> {
     let plan = plan.clone();
-    let thread = Builder::new().name(format!("worker-{}", crew.place()));
+    let thread = Builder::new().name(format!("worker-{}", threads.place()));
     // What comes before it is ready waits in the mailbox.
     thread.spawn(move || {
-        let Err(error) = run(&plan, crew, mailbox, rejections);
+        let Err(error) = run(&plan, threads, mailbox, rejections);
         let _ = end.try_send(Err(error));
     })?;
     Ok(())
@@ -34,11 +34,11 @@ pub(crate) fn start(
 
 fn run(
     plan: &Plan,
-    crew: Crew,
-    mailbox: Receiver<Mail>,
+    threads: Threads,
+    mailbox: Receiver<Message>,
     rejections: Sender<Rejection>,
 ) -> Result<Infallible, StartError> {
-    let hub: &'static Hub = Box::leak(Box::new(Hub::new(plan, crew, rejections)?));
-    hub.executor.spawn(attend(hub, mailbox)).detach();
+    let hub: &'static Hub = Box::leak(Box::new(Hub::new(plan, threads, rejections)?));
+    hub.executor.spawn(receive(hub, mailbox)).detach();
     hub.reactor.block_on(hub.executor.run(future::pending())).map_err(StartError::System)
 }

@@ -5,7 +5,7 @@
 //! tokens and the end of the minute. It deals out connections to the thread that has the fewest, so that few long-lived
 //! ones are spread evenly, which a listener for each thread (`SO_REUSEPORT`) would leave to chance.
 //!
-//! Threads talk by [`Mail`]. Where there is one thread, there is nobody to write to, and nothing of this runs.
+//! Threads talk by [`Message`]. Where there is one thread, there is nobody to write to, and nothing of this runs.
 
 mod worker;
 
@@ -25,7 +25,7 @@ use smol::future;
 use crate::hub::Hub;
 use crate::listen;
 use crate::notice::{Minute, Notice};
-use crate::report::Census;
+use crate::report::Snapshot;
 use crate::tokens::Known;
 
 pub(crate) use worker::start;
@@ -35,9 +35,9 @@ pub(crate) use worker::start;
 const APART: Duration = Duration::from_secs(1);
 
 /// What one thread tells or asks another.
-pub(crate) enum Mail {
+pub(crate) enum Message {
     /// Serve this connection.
-    Connection(TcpStream, Peer, Seat),
+    Connection(TcpStream, Peer, LoadGuard),
     /// This is known of the token now.
     Token(Known),
     /// Azure accepted a request at this time.
@@ -53,7 +53,7 @@ pub(crate) enum Mail {
     /// How many requests are open?
     Open(Sender<Answer>),
     /// What was counted so far, for this page?
-    Census(Page, Sender<Answer>),
+    Snapshot(Page, Sender<Answer>),
 }
 
 /// What is answered. One type for all questions, for each type of a channel is code of its own.
@@ -66,21 +66,21 @@ pub(crate) enum Answer {
     /// So many requests are open.
     Open(usize),
     /// What was counted.
-    Census(Box<Census>),
+    Snapshot(Box<Snapshot>),
 }
 
 /// A connection's place in the count of its thread, which ends with it.
 #[derive(Debug)]
-pub(crate) struct Seat(Arc<AtomicUsize>);
+pub(crate) struct LoadGuard(Arc<AtomicUsize>);
 
-impl Seat {
+impl LoadGuard {
     fn take(load: &Arc<AtomicUsize>) -> Self {
         load.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(load))
     }
 }
 
-impl Drop for Seat {
+impl Drop for LoadGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -88,35 +88,35 @@ impl Drop for Seat {
 
 /// Another thread.
 #[derive(Clone)]
-struct Colleague {
-    mailbox: Sender<Mail>,
+struct Thread {
+    mailbox: Sender<Message>,
     /// Its connections, also those on their way to it.
     load: Arc<AtomicUsize>,
 }
 
 /// All threads, from the place of one.
-pub(crate) struct Crew {
+pub(crate) struct Threads {
     /// Place of this thread; 0 is the first.
     place: usize,
     load: Arc<AtomicUsize>,
     /// The others in their order, so that a worker's first one is the first thread.
-    others: Vec<Colleague>,
+    others: Vec<Thread>,
     /// The latest success that all threads know of.
     told: Cell<Instant>,
 }
 
-impl fmt::Debug for Crew {
+impl fmt::Debug for Threads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Crew").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Threads").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
-impl Crew {
+impl Threads {
     /// The views of so many threads, each with its mailbox.
-    pub(crate) fn muster(threads: usize) -> Vec<(Self, Receiver<Mail>)> {
+    pub(crate) fn views(threads: usize) -> Vec<(Self, Receiver<Message>)> {
         let (all, mailboxes): (Vec<_>, Vec<_>) = iter::repeat_with(|| {
             let (mailbox, mail) = channel::unbounded();
-            (Colleague { mailbox, load: Arc::default() }, mail)
+            (Thread { mailbox, load: Arc::default() }, mail)
         })
         .take(threads)
         .unzip();
@@ -134,13 +134,13 @@ impl Crew {
     }
 
     /// Tells all others.
-    pub(crate) fn tell(&self, mail: impl Fn() -> Mail) {
+    pub(crate) fn tell(&self, mail: impl Fn() -> Message) {
         // A thread ends only with the process.
         self.others.iter().for_each(|other| drop(other.mailbox.try_send(mail())));
     }
 
     /// Asks all others.
-    pub(crate) async fn ask(&self, question: &dyn Fn(Sender<Answer>) -> Mail) -> Vec<Answer> {
+    pub(crate) async fn ask(&self, question: &dyn Fn(Sender<Answer>) -> Message) -> Vec<Answer> {
         let mut asked = Vec::with_capacity(self.others.len());
         for other in &self.others {
             let (answer, answered) = channel::bounded(1);
@@ -157,40 +157,40 @@ impl Crew {
     /// Sees to it that the minute is summed up; false where this is the first thread, whose task it is.
     pub(crate) fn tell_first(&self) -> bool {
         let first = self.others.first().filter(|_| self.place > 0);
-        first.is_some_and(|first| first.mailbox.try_send(Mail::Minute).is_ok())
+        first.is_some_and(|first| first.mailbox.try_send(Message::Minute).is_ok())
     }
 
     /// Tells the others of the last success, unless they know of one about as late.
     pub(crate) fn tell_success(&self, last: Option<Instant>) {
         if let Some(at) = last.filter(|at| !self.others.is_empty() && at.since(self.told.get()) >= APART) {
             self.told.set(at);
-            self.tell(|| Mail::Accepted(at));
+            self.tell(|| Message::Accepted(at));
         }
     }
 
-    /// The thread that gets the next connection, where it is another one, and its seat there.
-    fn deal(&self) -> (Option<&Colleague>, Seat) {
+    /// The thread that gets the next connection, where it is another one, and its guard there.
+    fn deal(&self) -> (Option<&Thread>, LoadGuard) {
         let load = |load: &AtomicUsize| load.load(Ordering::Relaxed);
         let least = self.others.iter().min_by_key(|other| load(&other.load));
         match least.filter(|other| load(&other.load) < load(&self.load)) {
-            Some(other) => (Some(other), Seat::take(&other.load)),
-            None => (None, Seat::take(&self.load)),
+            Some(other) => (Some(other), LoadGuard::take(&other.load)),
+            None => (None, LoadGuard::take(&self.load)),
         }
     }
 }
 
 /// Has a connection served by the thread with the fewest.
 pub(crate) fn deal(hub: &'static Hub, stream: TcpStream, peer: Peer) -> std::io::Result<()> {
-    let (other, seat) = hub.crew.deal();
+    let (other, guard) = hub.threads.deal();
     match other {
-        Some(other) => drop(other.mailbox.try_send(Mail::Connection(stream, peer, seat))),
-        None => listen::admit(hub, stream, peer, seat)?,
+        Some(other) => drop(other.mailbox.try_send(Message::Connection(stream, peer, guard))),
+        None => listen::admit(hub, stream, peer, guard)?,
     }
     Ok(())
 }
 
 /// Reads what the others write, for ever.
-pub(crate) async fn attend(hub: &'static Hub, mailbox: Receiver<Mail>) {
+pub(crate) async fn receive(hub: &'static Hub, mailbox: Receiver<Message>) {
     while let Ok(mail) = mailbox.recv().await {
         open(hub, mail);
         // Who was told to make place has its turn before the next one comes.
@@ -198,27 +198,27 @@ pub(crate) async fn attend(hub: &'static Hub, mailbox: Receiver<Mail>) {
     }
 }
 
-fn open(hub: &'static Hub, mail: Mail) {
+fn open(hub: &'static Hub, mail: Message) {
     match mail {
-        Mail::Connection(stream, peer, seat) => {
-            if let Err(error) = listen::admit(hub, stream, peer, seat) {
+        Message::Connection(stream, peer, guard) => {
+            if let Err(error) = listen::admit(hub, stream, peer, guard) {
                 hub.notice(&Notice::AcceptFailed { error: &error });
             }
         }
-        Mail::Token(known) => hub.learn(known),
-        Mail::Accepted(at) => {
-            hub.crew.told.set(at.max(hub.crew.told.get()));
+        Message::Token(known) => hub.learn(known),
+        Message::Accepted(at) => {
+            hub.threads.told.set(at.max(hub.threads.told.get()));
             hub.gateway.learn_success(at);
         }
-        Mail::Minute => hub.begin_minute(),
-        Mail::EndMinute(answer) => reply(&answer, Answer::Minute(hub.traffic.end_minute())),
-        Mail::Drain => hub.drain(),
-        Mail::Settle(answer) => {
+        Message::Minute => hub.begin_minute(),
+        Message::EndMinute(answer) => reply(&answer, Answer::Minute(hub.traffic.end_minute())),
+        Message::Drain => hub.drain(),
+        Message::Settle(answer) => {
             let settle = async move { reply(&answer, Answer::Waited(hub.traffic.settle(hub.clock).await)) };
             hub.executor.spawn(settle).detach();
         }
-        Mail::Open(answer) => reply(&answer, Answer::Open(hub.traffic.open())),
-        Mail::Census(page, answer) => reply(&answer, Answer::Census(Box::new(Census::of(hub, page)))),
+        Message::Open(answer) => reply(&answer, Answer::Open(hub.traffic.open())),
+        Message::Snapshot(page, answer) => reply(&answer, Answer::Snapshot(Box::new(Snapshot::of(hub, page)))),
     }
 }
 

@@ -6,15 +6,15 @@ use remora_core::forward::Page;
 use remora_core::forward::counters::Counters;
 use remora_core::time::Instant;
 
-use crate::crew::Answer;
 use crate::hub::Hub;
 use crate::identity::exchanges::Exchanges;
 use crate::pool::Pool;
-use crate::traffic::Refused;
+use crate::threads::Answer;
+use crate::traffic::FailedWrite;
 
 /// The numbers of one thread, or of several together.
 #[derive(Debug)]
-pub(crate) struct Census {
+pub(crate) struct Snapshot {
     pub(super) counters: Counters,
     pub(super) exchanges: Exchanges,
     pub(super) last_success: Option<Instant>,
@@ -24,21 +24,21 @@ pub(crate) struct Census {
     pub(super) connections: usize,
     pub(super) turned_away: u64,
     pub(super) idle: usize,
-    pub(super) slots: Things,
-    pub(super) responses: Things,
-    pub(super) segments: Things,
+    pub(super) slots: Usage,
+    pub(super) responses: Usage,
+    pub(super) segments: Usage,
     /// The last request that was not accepted, for the page that tells it.
-    pub(super) last_refused: Option<Refused>,
+    pub(super) last_failed: Option<FailedWrite>,
 }
 
-/// Things of a pool.
+/// Usage of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Things {
+pub(super) struct Usage {
     pub(super) all: usize,
     pub(super) lent: usize,
 }
 
-impl Things {
+impl Usage {
     fn of<T>(pool: &Pool<T>) -> Self {
         Self { all: pool.size(), lent: pool.lent() }
     }
@@ -49,12 +49,12 @@ impl Things {
     }
 }
 
-impl Census {
+impl Snapshot {
     /// What the hub's thread counted so far.
     pub(crate) fn of(hub: &Hub, page: Page) -> Self {
         let traffic = &hub.traffic;
-        let mut segments = Things::of(&hub.arena);
-        segments.include(Things::of(&hub.reserve));
+        let mut segments = Usage::of(&hub.arena);
+        segments.include(Usage::of(&hub.small_arena));
         Self {
             counters: hub.gateway.counters.clone(),
             exchanges: hub.tokens.exchanges.clone(),
@@ -64,10 +64,10 @@ impl Census {
             connections: traffic.connections(),
             turned_away: traffic.turned_away(),
             idle: hub.idle.len(),
-            slots: Things::of(&hub.slots),
-            responses: Things::of(&hub.responses),
+            slots: Usage::of(&hub.slots),
+            responses: Usage::of(&hub.responses),
             segments,
-            last_refused: if page == Page::Status { traffic.last_refused() } else { None },
+            last_failed: if page == Page::Status { traffic.last_failed() } else { None },
         }
     }
 
@@ -75,7 +75,7 @@ impl Census {
     pub(super) fn with(hub: &Hub, others: &[Answer], page: Page) -> Self {
         let mut all = Self::of(hub, page);
         for answer in others {
-            if let Answer::Census(other) = answer {
+            if let Answer::Snapshot(other) = answer {
                 all.include(other);
             }
         }
@@ -97,9 +97,9 @@ impl Census {
         self.slots.include(other.slots);
         self.responses.include(other.responses);
         self.segments.include(other.segments);
-        let refused = |census: &Self| census.last_refused.as_ref().map(|refused| refused.at);
-        if refused(other) > refused(self) {
-            self.last_refused.clone_from(&other.last_refused);
+        let failed = |snapshot: &Self| snapshot.last_failed.as_ref().map(|failed| failed.at);
+        if failed(other) > failed(self) {
+            self.last_failed.clone_from(&other.last_failed);
         }
     }
 }

@@ -1,15 +1,15 @@
 use super::*;
 
-fn crew(threads: usize) -> (Vec<Crew>, Vec<Receiver<Mail>>) {
-    Crew::muster(threads).into_iter().unzip()
+fn threads(threads: usize) -> (Vec<Threads>, Vec<Receiver<Message>>) {
+    Threads::views(threads).into_iter().unzip()
 }
 
 #[test]
 fn connections_go_where_there_are_fewest() {
-    let (crews, _) = crew(3);
+    let (views, _) = threads(3);
     let dealt = || {
-        let (other, seat) = crews[0].deal();
-        (other.map_or(0, |other| place(&crews, other)), seat)
+        let (other, guard) = views[0].deal();
+        (other.map_or(0, |other| place(&views, other)), guard)
     };
     let (places, mut seats): (Vec<_>, Vec<_>) = (0..6).map(|_| dealt()).unzip();
     assert_eq!(places, [0, 1, 2, 0, 1, 2]);
@@ -18,47 +18,47 @@ fn connections_go_where_there_are_fewest() {
 }
 
 /// The place of the thread with this load.
-fn place(crews: &[Crew], of: &Colleague) -> usize {
-    crews.iter().position(|crew| Arc::ptr_eq(&crew.load, &of.load)).unwrap()
+fn place(views: &[Threads], of: &Thread) -> usize {
+    views.iter().position(|threads| Arc::ptr_eq(&threads.load, &of.load)).unwrap()
 }
 
 #[test]
 fn a_worker_tells_the_first_thread_and_the_first_thread_nobody() {
-    let (crews, mailboxes) = crew(3);
-    assert!(!crews[0].tell_first());
-    assert!(crews[2].tell_first());
-    assert!(matches!(mailboxes[0].try_recv(), Ok(Mail::Minute)));
+    let (views, mailboxes) = threads(3);
+    assert!(!views[0].tell_first());
+    assert!(views[2].tell_first());
+    assert!(matches!(mailboxes[0].try_recv(), Ok(Message::Minute)));
     assert!(mailboxes[1].is_empty() && mailboxes[2].is_empty());
 }
 
 #[test]
 fn a_success_is_told_once_a_second() {
-    let (crews, mailboxes) = crew(2);
+    let (views, mailboxes) = threads(2);
     let at = |ms| Some(Instant::from_millis(ms));
     for success in [at(5_000), at(5_400), at(5_999), at(6_000), None] {
-        crews[1].tell_success(success);
+        views[1].tell_success(success);
     }
     let told: Vec<_> = iter::from_fn(|| mailboxes[0].try_recv().ok()).collect();
-    assert!(matches!(told[..], [Mail::Accepted(first), Mail::Accepted(second)]
+    assert!(matches!(told[..], [Message::Accepted(first), Message::Accepted(second)]
         if (first.as_millis(), second.as_millis()) == (5_000, 6_000)));
 }
 
 #[test]
 fn all_others_are_asked_and_all_answers_come() {
-    let (crews, mailboxes) = crew(3);
+    let (views, mailboxes) = threads(3);
     let answering: Vec<_> = mailboxes
         .into_iter()
         .zip([0, 10, 20])
         .skip(1)
         .map(|(mailbox, number)| {
             std::thread::spawn(move || {
-                if let Ok(Mail::Open(answer)) = mailbox.recv_blocking() {
+                if let Ok(Message::Open(answer)) = mailbox.recv_blocking() {
                     answer.send_blocking(Answer::Open(number)).unwrap();
                 }
             })
         })
         .collect();
-    let answers = smol::block_on(crews[0].ask(&Mail::Open));
+    let answers = smol::block_on(views[0].ask(&Message::Open));
     assert!(matches!(answers[..], [Answer::Open(10), Answer::Open(20)]), "{answers:?}");
     for thread in answering {
         thread.join().unwrap();
@@ -67,7 +67,7 @@ fn all_others_are_asked_and_all_answers_come() {
 
 #[test]
 fn alone_there_is_nobody_to_ask() {
-    let (crews, _) = crew(1);
-    assert!(smol::block_on(crews[0].ask(&Mail::Open)).is_empty());
-    assert!(crews[0].deal().0.is_none());
+    let (views, _) = threads(1);
+    assert!(smol::block_on(views[0].ask(&Message::Open)).is_empty());
+    assert!(views[0].deal().0.is_none());
 }
