@@ -50,7 +50,7 @@ class Process(Checked):
         self.assertEqual(sidecar.get("/status").json()["readiness"], "degraded")
         self.emulator.ask("/faults", method="DELETE")
         self.with_token_life(LONG_LIFE)
-        self.assert_cause("LIVE-02", LISTENING_PORT=str(sidecar.port), words=["too many requests for tokens"])
+        self.assert_cause("LIVE-02", LISTENING_PORT=str(sidecar.port), words=["too many token requests"])
 
     def test_sidecar_whose_writes_azure_refuses(self):
         sidecar = self.another_sidecar("refused.log")
