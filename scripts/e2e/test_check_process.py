@@ -85,7 +85,7 @@ class Process(Checked):
             how = {**stack.emulator.remora_environment(), "LISTENING_PORT": str(stack.remora.port)}
             status, text = self.check(*asked, **how)
             self.assertEqual(status, 0, text)
-            self.assertRegex(text, r"\[ok\]   REMORA-LIVE-03 .*: the last \d+s ago")
+            self.assertRegex(text, r"\[ok\]   REMORA-LIVE-03 .*: last accepted \d+s ago")
             self.assertRegex(text, r"\[ok\]   REMORA-PROM-01 .*: [1-9]\d* samples sent so far")
             stack.emulator.ask("/roles/revoke")
             told = lambda: self.check("--only", "LIVE-03", **how)[0] == 1  # noqa: E731

@@ -221,7 +221,7 @@ hints! {
     /// The token proxy does not answer.
     BINDING_UNREACHABLE "binding-unreachable" []
         "the identity binding's token proxy could not be reached; HTTPS_PROXY does not apply to it"
-        => "let this pod reach {authority}; its network policies must allow it, too";
+        => "let this pod reach {authority}; its network policies must also allow that";
     /// The token proxy refuses.
     BINDING_REFUSED "binding-refused" []
         "the cluster's token proxy does not let this service account use the identity"
