@@ -247,7 +247,7 @@ class Setup(unittest.TestCase):
         wrong = {"name": "old", "issuer": ISSUER, "subject": SUBJECT, "audiences": ["api://Other"]}
         identity = {"name": "prom", "clientId": "c", "principalId": "p"}
         cloud = self.cloud(identities={"prom": identity}, credentials={"prom": [wrong]})
-        self.assert_refuses(cloud.run(IDENTITY), "the federated credential old has another audience")
+        self.assert_refuses(cloud.run(IDENTITY), "the federated credential old has an audience other than")
 
     def test_the_rule_is_found_by_workspace_too(self):
         settings = IDENTITY | {"INGESTION_URL": "", "WORKSPACE_NAME": "w"}

@@ -40,7 +40,7 @@ CFG_07 "CFG-07" "The certificates in SSL_CERT_FILE and SSL_CERT_DIR can be used"
 kubectl get pod <pod> -n <namespace> -o jsonpath=\"{.spec['containers','initContainers'][*].volumeMounts}\"";
 
 CFG_08 "CFG-08" "HTTPS_PROXY is an HTTP proxy",
-"Hosts behind the proxy, at least that of the token exchange, cannot be reached.",
+"Requests through the proxy, at least those of the token exchange, fail.",
 "set HTTPS_PROXY=http://<host>:<proxy-port>, or unset it and allow the hosts of NET-02 directly";
 
 CFG_09 "CFG-09" "The settings that the identity signs in with are valid",

@@ -5,7 +5,7 @@ use super::pages;
 pages! { TOKENS =
 ProjectedToken {
 TOK_01 "TOK-01" "The projected token exists and can be read",
-"The pod proves its service account with it.",
+"The pod uses it to prove its service account.",
 "let the webhook set AZURE_FEDERATED_TOKEN_FILE; it mounts the token at /var/run/secrets/azure/wi/token/azure-identity-token\n\
 since v1.6.0 and at /var/run/secrets/azure/tokens/azure-identity-token before. If this user cannot read it, set fsGroup in the pod's securityContext\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[*].projected.sources[*].serviceAccountToken}'\n\
