@@ -23,7 +23,7 @@ musl_target() {
     case $(uname -m) in
         x86_64 | amd64) echo x86_64-unknown-linux-musl ;;
         aarch64 | arm64) echo aarch64-unknown-linux-musl ;;
-        *) die "no musl target is set up for $(uname -m); x86_64 and aarch64 are" ;;
+        *) die "no musl target for $(uname -m); only x86_64 and aarch64 are supported" ;;
     esac
 }
 

@@ -69,7 +69,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="fewer cells and shorter turns")
     parser.add_argument("--remora", action="append", default=[], metavar="LABEL=PATH[,NAME=VALUE…]")
     parser.add_argument("--only", action="append", default=[], metavar="TEXT")
-    parser.add_argument("--list", action="store_true", help="the lines that would be measured, and nothing else")
+    parser.add_argument("--list", action="store_true", help="only list the lines that would be measured")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     return parser.parse_args()
 

@@ -317,7 +317,7 @@ mod tests {
             let mut window = std::vec![0; length];
             let error = Decoder::new(&mut window, 64).map(|_| ()).unwrap_err();
             assert_eq!(error, SnappyError::WindowNotPowerOfTwo);
-            assert_eq!(error.to_string(), "snappy: window length is no power of two from 16 bytes on");
+            assert_eq!(error.to_string(), "snappy: window length is not a power of two of at least 16 bytes");
         }
     }
 
@@ -330,16 +330,16 @@ mod tests {
 
     #[test]
     fn length_varint() {
-        let line = "snappy: length preamble over 5 bytes or 32 bits";
+        let line = "snappy: length preamble exceeds 5 bytes or 32 bits";
         assert_fault(b"\x80\x80\x80\x80\x80\x00", SnappyError::LengthVarint, 4, line);
         assert_fault(b"\x80\x80\x80\x80\x10", SnappyError::LengthVarint, 4, line);
     }
 
     #[test]
     fn too_large() {
-        let line = "snappy: decoded length 65 over the limit of 64 bytes";
+        let line = "snappy: decoded length 65 exceeds the limit of 64 bytes";
         assert_fault(b"\x41", SnappyError::TooLarge { declared: 65, limit: 64 }, 0, line);
-        let line = "snappy: decoded length 4294967295 over the limit of 64 bytes";
+        let line = "snappy: decoded length 4294967295 exceeds the limit of 64 bytes";
         assert_fault(b"\xff\xff\xff\xff\x0f", SnappyError::TooLarge { declared: u32::MAX, limit: 64 }, 4, line);
     }
 
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn overrun() {
-        let line = "snappy: more output than the announced 2 bytes";
+        let line = "snappy: more output than the declared 2 bytes";
         let error = SnappyError::Overrun { declared: 2 };
         assert_fault(b"\x02\x08abc", error, 1, line);
         assert_fault(b"\x02\x00a\x01\x01", error, 3, line);

@@ -205,7 +205,7 @@ impl Connection {
         let buffer = hub.clock.before(self.exchange.begin_by(self.now), hub.responses.take_one()).await;
         self.look_at_clock();
         let Some(buffer) = buffer else {
-            let detail = "MAX_IN_FLIGHT requests are on their way already";
+            let detail = "already forwarding MAX_IN_FLIGHT requests";
             return self.exchange.refuse(self.now, Unavailable::Capacity, detail);
         };
         let idle = if fresh { None } else { hub.idle.take() };
@@ -371,7 +371,7 @@ impl Connection {
                 Ok((head, length))
             });
             let Ok(encoded) = encoded else {
-                exchange.refuse(now, Unavailable::NoToken, "the token does not fit into a request head");
+                exchange.refuse(now, Unavailable::NoToken, "the token does not fit in a request head");
                 return Ok(true);
             };
             exchange.head_sent(now);

@@ -126,16 +126,16 @@ pub enum EndpointError {
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Malformed => "url: not an absolute URL, or a character in it is not allowed",
+            Self::Malformed => "url: not an absolute URL, or contains a character that is not allowed",
             Self::NotHttps => "url: scheme is not https",
             Self::NotHttp => "url: scheme is not http",
             Self::NotLocal => "url: host is not an address of this machine",
-            Self::Query => "url: holds a ?query",
+            Self::Query => "url: contains a ?query",
             Self::NoHost => "url: no host",
             Self::BadHost => "url: host is neither a DNS name nor an IP address",
             Self::BadPort => "url: port is not a number from 1 to 65535",
-            Self::UserInfo => "url: a user name or password stands before the host",
-            Self::Fragment => "url: holds a #fragment",
+            Self::UserInfo => "url: contains a user name or password before the host",
+            Self::Fragment => "url: contains a #fragment",
         })
     }
 }

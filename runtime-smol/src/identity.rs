@@ -94,7 +94,7 @@ fn aged(grant: Grant, took: Duration) -> Exchanged {
     let lifetime = grant.lifetime.saturating_sub(took);
     if lifetime.is_zero() {
         let (life, took) = (grant.lifetime.as_secs(), took.as_secs());
-        let text = format!("the token was good for {life} s, and its answer took {took} s");
+        let text = format!("the token was valid for {life} s, and the response took {took} s");
         return Err(Failure { status: Some(OK), ..Failure::new(text) });
     }
     Ok(Grant { lifetime, ..grant })
@@ -131,11 +131,11 @@ impl Exchanger {
             // Whoever asked may have gone.
             let _ = reply.send_blocking(exchanged);
         });
-        spawned.map_err(|error| Failure::new(format!("no thread to ask on: {error}")))?;
+        spawned.map_err(|error| Failure::new(format!("cannot start the token exchange thread: {error}")))?;
         answer
             .recv()
             .await
-            .unwrap_or_else(|_| Err(Failure::new("the thread that asked has ended; restart the container")))
+            .unwrap_or_else(|_| Err(Failure::new("the token exchange thread has ended; restart the container")))
     }
 }
 
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(left.lifetime, Duration::from_secs(1));
         for took in [5, 19] {
             let failure = aged(grant(), Duration::from_secs(took)).expect_err("no life is left");
-            assert!(failure.message.contains("good for 5 s") && failure.status.is_some(), "{failure}");
+            assert!(failure.message.contains("valid for 5 s") && failure.status.is_some(), "{failure}");
         }
     }
 

@@ -86,8 +86,8 @@ impl Tokens {
     pub(crate) fn cause(&self) -> String {
         match &*self.failure.borrow() {
             Some(failure) => failure.to_string(),
-            None if self.expires().is_some() => "the token has expired, and another one is on its way".to_owned(),
-            None => "the first token is on its way".to_owned(),
+            None if self.expires().is_some() => "the token has expired; token exchange in progress".to_owned(),
+            None => "token exchange in progress".to_owned(),
         }
     }
 
@@ -95,7 +95,7 @@ impl Tokens {
     pub(crate) fn cause_of_refusal(&self) -> String {
         match &*self.failure.borrow() {
             Some(failure) => failure.to_string(),
-            None => "it was new; check INGESTION_AAD_AUDIENCE and CLOUD".to_owned(),
+            None => "it had just been issued; check INGESTION_AAD_AUDIENCE and CLOUD".to_owned(),
         }
     }
 

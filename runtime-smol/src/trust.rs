@@ -39,7 +39,7 @@ impl fmt::Display for TrustError {
             Self::Pem(path, part, error) => {
                 write!(f, "{}: part {part} is not PEM: {}", path.display(), pem_fault(error))
             }
-            Self::Empty(path) => write!(f, "{}: no usable CA certificate in it", path.display()),
+            Self::Empty(path) => write!(f, "{}: it holds no usable CA certificate", path.display()),
         }
     }
 }
@@ -82,10 +82,10 @@ impl Trust {
 pub(crate) const fn pem_fault(error: &pem::Error) -> &'static str {
     match error {
         pem::Error::MissingSectionEnd { .. } => "a BEGIN line without its END line; is the file on one line?",
-        pem::Error::IllegalSectionStart { .. } => "a BEGIN line that does not end as one",
-        pem::Error::Base64Decode(_) => "what stands between the lines is no base64",
-        pem::Error::NoItemsFound => "nothing of this kind in it",
-        pem::Error::SectionTooLarge => "a part that is too long",
+        pem::Error::IllegalSectionStart { .. } => "a malformed BEGIN line",
+        pem::Error::Base64Decode(_) => "the text between the lines is not base64",
+        pem::Error::NoItemsFound => "it holds nothing of this kind",
+        pem::Error::SectionTooLarge => "a part is too long",
         _ => "it cannot be read",
     }
 }

@@ -34,7 +34,7 @@ def faults_in(kubectl, path):
     """The faults of everything below a path."""
     objects = list(load(kubectl, path))
     if not objects:
-        yield "holds no object"
+        yield "contains no object"
     for one in objects:
         about = f"{one['kind']} {one['metadata']['name']}"
         yield from (f"{about}: {fault}" for fault in [*unknown_or_wrong(one), *beyond_restricted(one)])
@@ -88,7 +88,7 @@ def lost(given, kept, where):
     if isinstance(given, dict):
         for key, value in given.items():
             if not isinstance(kept, dict) or key not in kept:
-                yield f"{where}.{key} is no field"
+                yield f"{where}.{key} is not a field"
             else:
                 yield from lost(value, kept[key], f"{where}.{key}")
     elif isinstance(given, list):
@@ -147,9 +147,9 @@ def container_faults(container, context):
     if context.get("seccompProfile", {}).get("type") not in ("RuntimeDefault", "Localhost"):
         yield "has no seccomp profile"
     if any("hostPort" in port for port in container.get("ports", [])):
-        yield "takes a port of the node"
+        yield "uses a port of the node"
     if any("host" in container.get(probe, {}).get("httpGet", {}) for probe in ("livenessProbe", "readinessProbe")):
-        yield "is probed at another host"
+        yield "is probed on another host"
 
 
 if __name__ == "__main__":

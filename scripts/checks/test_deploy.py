@@ -24,8 +24,8 @@ def container(text):
 
 # (file of a copy, what is changed in it, what is looked at, what is said): one run looks at all the copies.
 BREACHES = (
-    ("values-sidecar.yaml", "retryOnRateLimit", "retryOnRateLimits", "", "queueConfig.retryOnRateLimits is no field"),
-    ("values-sidecar.yaml", "periodSeconds: 1\n", "periodSecond: 1\n", "", "startupProbe.periodSecond is no field"),
+    ("values-sidecar.yaml", "retryOnRateLimit", "retryOnRateLimits", "", "queueConfig.retryOnRateLimits is not a field"),
+    ("values-sidecar.yaml", "periodSeconds: 1\n", "periodSecond: 1\n", "", "startupProbe.periodSecond is not a field"),
     ("shared/deployment.yaml", "terminationMessagePolicy", "termination", "shared", "not valid for Kubernetes 1.29"),
     ("shared/deployment.yaml", "runAsNonRoot: true", "runAsNonRoot: false", "shared", "remora: may run as root"),
     ("shared/deployment.yaml", "allowPrivilegeEscalation: false", "privileged: false", "shared", "may gain privileges"),
@@ -103,7 +103,7 @@ class Deploy(unittest.TestCase):
         mended = re.sub(r"^  ( +(?:initialDelay|timeout)Seconds)", r"\1", printed.read_text(), flags=re.MULTILINE)
         values["mended"].write_text(mended)
         said = self.faults(*values.values())
-        self.assertTrue(any("livenessProbe.httpGet.initialDelaySeconds is no field" in line for line in said))
+        self.assertTrue(any("livenessProbe.httpGet.initialDelaySeconds is not a field" in line for line in said))
         # They leave the security context to the cluster; nothing else may be said about them.
         about = [line for line in said if not line.startswith(f"{printed}: ")]
         self.assertEqual([line for line in about if not line.endswith(("gain privileges", "keeps capabilities"))], [])

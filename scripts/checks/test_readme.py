@@ -34,7 +34,7 @@ class Readme(CopiedTree):
         self.assertEqual(self.check(), (1, "README.md: scripts/deploy/values-sidecar.yaml has changed; show it as it is\n"))
 
     def test_a_script_that_is_not_there(self):
-        self.assert_fault("scripts/demos", "scripts/demos is no program")
+        self.assert_fault("scripts/demos", "scripts/demos is not a program")
 
     def test_a_flag_that_a_script_does_not_have(self):
         self.assert_fault("scripts/demo --second 60", "scripts/demo has no --second")
@@ -59,15 +59,15 @@ class Readme(CopiedTree):
         self.assert_fault("skopeo copy --alll oci:a oci:b", "skopeo copy has no --alll")
 
     def test_a_variable_that_the_set_up_does_not_read(self):
-        self.assert_fault("export RESOURCE_GROPU=x", "RESOURCE_GROPU is no variable of scripts/setup-workload-identity")
+        self.assert_fault("export RESOURCE_GROPU=x", "RESOURCE_GROPU is not a variable of scripts/setup-workload-identity")
 
     def test_a_variable_that_a_command_gives_its_value(self):
         wrong = "export SERVICE_ACOUNT=$(kubectl get sa -n x --outptu name)"
-        variable = "SERVICE_ACOUNT is no variable of scripts/setup-workload-identity"
+        variable = "SERVICE_ACOUNT is not a variable of scripts/setup-workload-identity"
         self.assert_fault(wrong, f"{variable}\nREADME.md: {wrong}: kubectl get has no --outptu")
 
     def test_a_command_that_nobody_knows(self):
-        expected = "nobody here knows this command; scripts/checks/readme lists those of other projects"
+        expected = "unknown command; scripts/checks/readme lists those of other projects"
         self.assert_fault("terraform apply", expected)
 
     def test_only_what_follows_a_prompt_counts_in_a_transcript(self):

@@ -214,7 +214,7 @@ class Setup(unittest.TestCase):
         for command in ("identity list", "role assignment list", "identity federated-credential list", "kubectl get"):
             about = {"identities": {"prom": {"name": "prom", "clientId": "c", "principalId": "p"}}}
             cloud = self.cloud(denied=[command], **about)
-            self.assert_refuses(cloud.run(IDENTITY), "could not look at what is there")
+            self.assert_refuses(cloud.run(IDENTITY), "could not inspect what exists")
 
     def test_a_new_principal_is_waited_for(self):
         cloud = self.cloud(lag=3)
@@ -247,7 +247,7 @@ class Setup(unittest.TestCase):
         wrong = {"name": "old", "issuer": ISSUER, "subject": SUBJECT, "audiences": ["api://Other"]}
         identity = {"name": "prom", "clientId": "c", "principalId": "p"}
         cloud = self.cloud(identities={"prom": identity}, credentials={"prom": [wrong]})
-        self.assert_refuses(cloud.run(IDENTITY), "the federated credential old has another audience")
+        self.assert_refuses(cloud.run(IDENTITY), "the federated credential old has an audience other than")
 
     def test_the_rule_is_found_by_workspace_too(self):
         settings = IDENTITY | {"INGESTION_URL": "", "WORKSPACE_NAME": "w"}
@@ -273,7 +273,7 @@ class Setup(unittest.TestCase):
         self.assert_works(done)
         self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
         self.assertIn("has a container prom-remotewrite yet", done.stderr)
-        self.assertIn("If a chart is to make it, install the chart first", done.stdout)
+        self.assertIn("If a chart is to create it, install the chart first", done.stdout)
 
     def test_no_account_is_made_where_prometheus_runs_as_another(self):
         other = "mon-kube-prometheus-prometheus"
@@ -328,8 +328,8 @@ class Setup(unittest.TestCase):
             "set one of": {"APPLICATION_NAME": "x"},
             "RESOURCE_GROUP is not set": {"RESOURCE_GROUP": ""},
             "cannot have": {"USER_ASSIGNED_IDENTITY_NAME": "a'b"},
-            "names no data collection rule": {"INGESTION_URL": "https://example.test/"},
-            "found no data collection rule": {"INGESTION_URL": ""},
+            "does not name a data collection rule": {"INGESTION_URL": "https://example.test/"},
+            "no data collection rule found": {"INGESTION_URL": ""},
         }
         for text, settings in wrong.items():
             cloud = self.cloud()

@@ -26,14 +26,14 @@ def arguments():
         "Prometheus holds is compared with what the emulator stored. Installs what is missing, builds both binaries, "
         "uses free loopback ports and a temporary folder.",
         epilog="Exit status: 0 nothing is missing or different, 1 something is or the demo failed, 130 stopped by "
-        "Ctrl-C. REMORA_BIN and EMULATOR_BIN name binaries that are built already.",
+        "Ctrl-C. REMORA_BIN and EMULATOR_BIN name binaries that are already built.",
     )
     parser.add_argument("--seconds", type=int, default=60, metavar="N", help="scrape for N seconds (default 60)")
     parser.add_argument("--keep", action="store_true", help="stay up after the comparison, until Ctrl-C")
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON on stdout, and nothing else")
+    parser.add_argument("--json", action="store_true", help="print only the summary as JSON on stdout")
     chosen = parser.parse_args()
     if chosen.seconds < 1:
-        parser.error("--seconds takes a number from 1")
+        parser.error("--seconds must be at least 1")
     return chosen
 
 
@@ -138,7 +138,7 @@ def run(chosen):
         report(numbers, chosen.json)
         if not equal:
             stack.folder.keep()
-            say(f"{differences}\nNOT EQUAL: samples are missing or differ, or Prometheus gave some up; {stack.where()}")
+            say(f"{differences}\nNOT EQUAL: samples are missing or differ, or Prometheus dropped some; {stack.where()}")
         else:
             say("equal: the emulator stored every sample that Prometheus holds, bit for bit")
         if chosen.keep:

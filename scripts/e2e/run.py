@@ -138,7 +138,7 @@ def main():
     parser = argparse.ArgumentParser(description="Runs end-to-end tests on REMORA_BIN and EMULATOR_BIN.")
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent)
     parser.add_argument("--prefix", default="e2e ")
-    parser.add_argument("--quick", action="store_true", help="leave out the slow ones")
+    parser.add_argument("--quick", action="store_true", help="skip the slow ones")
     parser.add_argument("--only", default="", metavar="TEXT", help="only tests whose line would contain TEXT")
     parser.add_argument("--list", action="store_true", help="print the names of the tests instead of running them")
     lanes.add_arguments(parser)

@@ -81,7 +81,7 @@ class Healthy(Checked):
         command = [os.environ["REMORA_BIN"], "check", "--wait", "1m", "-o", "short"]
         done = subprocess.run(command, env=self.environment({}), capture_output=True, text=True, timeout=90, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertIn("waiting, since REMORA-NET-02 fails", done.stderr)
+        self.assertIn("waiting because REMORA-NET-02 fails", done.stderr)
 
     def test_a_terminal_gets_colour_and_signs_unless_it_does_not_want_them(self):
         def shown(**changes):

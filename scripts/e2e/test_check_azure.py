@@ -105,7 +105,7 @@ class TokenExchange(Checked):
 
     def test_subject_in_another_case(self):
         self.with_credential(subject="system:serviceaccount:monitoring:Prometheus")
-        self.assert_cause("TOK-10", words=["AADSTS7002138", "upper and lower case"])
+        self.assert_cause("TOK-10", words=["AADSTS7002138", "letter case"])
 
     def test_wrong_issuer(self):
         self.with_credential(issuer="https://eastus.oic.prod-aks.azure.com/7e57/another-cluster/")
@@ -159,7 +159,7 @@ class ManagedIdentity(Checked):
 
     def test_app_service_with_another_header(self):
         how = self.of_identity("app-service", IDENTITY_HEADER="7e57")
-        self.assert_cause("TOK-10", words=["IDENTITY_HEADER to the platform"], **how)
+        self.assert_cause("TOK-10", words=["set IDENTITY_ENDPOINT and IDENTITY_HEADER"], **how)
 
     def test_nobody_in_the_place_of_the_metadata_service(self):
         how = self.of_identity("imds-system", AZURE_POD_IDENTITY_AUTHORITY_HOST=f"http://127.0.0.1:{free_port()}")

@@ -50,7 +50,7 @@ class Process(Checked):
         self.assertEqual(sidecar.get("/status").json()["readiness"], "degraded")
         self.emulator.ask("/faults", method="DELETE")
         self.with_token_life(LONG_LIFE)
-        self.assert_cause("LIVE-02", LISTENING_PORT=str(sidecar.port), words=["too many requests for tokens"])
+        self.assert_cause("LIVE-02", LISTENING_PORT=str(sidecar.port), words=["too many token requests"])
 
     def test_sidecar_whose_writes_azure_refuses(self):
         sidecar = self.another_sidecar("refused.log")
@@ -85,7 +85,7 @@ class Process(Checked):
             how = {**stack.emulator.remora_environment(), "LISTENING_PORT": str(stack.remora.port)}
             status, text = self.check(*asked, **how)
             self.assertEqual(status, 0, text)
-            self.assertRegex(text, r"\[ok\]   REMORA-LIVE-03 .*: the last \d+s ago")
+            self.assertRegex(text, r"\[ok\]   REMORA-LIVE-03 .*: last accepted \d+s ago")
             self.assertRegex(text, r"\[ok\]   REMORA-PROM-01 .*: [1-9]\d* samples sent so far")
             stack.emulator.ask("/roles/revoke")
             told = lambda: self.check("--only", "LIVE-03", **how)[0] == 1  # noqa: E731

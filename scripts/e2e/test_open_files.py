@@ -43,7 +43,7 @@ class OpenFiles(Case):
     def test_what_is_not_enough_is_told_with_what_repairs_it(self):
         with Stack("few-files", prometheus=False) as stack:
             remora = self.start(stack, 64, 128, MAX_CONNECTIONS=str(2 * CONNECTIONS))
-            self.assertRegex(remora.process.output(), 'msg="fewer open files are allowed.*limit=128 .*fix="raise the hard')
+            self.assertRegex(remora.process.output(), 'msg="open-file limit is lower.*limit=128 .*fix="raise the hard')
             self.connect(remora)
             failed = 'msg="accept failed" err=.*os error 24.* fix="raise the hard limit'
             wait_for("the line", lambda: re.search(failed, remora.process.output()), 10, process=remora.process)

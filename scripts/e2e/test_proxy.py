@@ -41,7 +41,7 @@ class Proxy(Case):
     def test_a_proxy_that_wants_a_login_is_named_to_the_sender(self):
         self.proxy.refuse_after(1, b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
         answer, _ = self.post_with({"HTTPS_PROXY": self.proxy.url()})
-        self.assert_answer(answer, 503, "the proxy wants a login; HTTPS_PROXY has room for it")
+        self.assert_answer(answer, 503, "the proxy requires a login; put it in HTTPS_PROXY")
 
     def test_a_proxy_that_hangs_up_is_named_to_the_sender(self):
         self.proxy.refuse_after(1, b"")

@@ -199,7 +199,7 @@ def write_sums(out):
 def clear(out):
     """Removes what an earlier run put into the folder, and no other folder."""
     if out.exists() and any(out.iterdir()) and not (out / "layout/oci-layout").exists():
-        sys.exit(f"image: {out} holds something else than an earlier image; name another folder with --out")
+        sys.exit(f"image: {out} contains something other than an earlier image; choose another folder with --out")
     shutil.rmtree(out, ignore_errors=True)
 
 

@@ -17,9 +17,9 @@ azure-emulator: an emulator of the parts of Azure that a remote-write sidecar ta
 usage: azure-emulator --dir DIR [flags]
        azure-emulator compare --prometheus URL --emulator CONTROL_URL [flags]
 
-  --dir DIR              keys, certificates, ports, settings and samples live here and survive a restart
+  --dir DIR              folder for keys, certificates, ports, settings and samples, which survive a restart
   --listen ADDRESS       loopback address of every endpoint                      (127.0.0.1)
-  --issuer-port N        OIDC issuer, TLS            (0 or absent: a free port, kept for the next start)
+  --issuer-port N        OIDC issuer, TLS            (0 or unset: a free port, kept for the next start)
   --token-port N         Entra token endpoint, TLS
   --ingest-port N        metrics ingestion, TLS
   --imds-port N          instance metadata service of a virtual machine
@@ -28,9 +28,9 @@ usage: azure-emulator --dir DIR [flags]
   --identity-binding-port N
                          an AKS cluster's token proxy, TLS with an authority of its own
   --control-port N       control interface, plain HTTP
-  --token-life TIME      life of an access token                                 (86399s)
-  --assertion-life TIME  life of a projected service-account token               (3600s)
-  --rotate-every TIME    how often that token is written anew                    (80 % of its life)
+  --token-life TIME      lifetime of an access token                             (86399s)
+  --assertion-life TIME  lifetime of a projected service-account token           (3600s)
+  --rotate-every TIME    how often that token is rewritten                       (80 % of its lifetime)
   --tenant ID            tenant that the token endpoint knows
   --client-id ID         client that the token endpoint knows
   --subject TEXT         subject of the projected token                          (system:serviceaccount:monitoring:prometheus)
@@ -39,11 +39,11 @@ usage: azure-emulator --dir DIR [flags]
                          example by a bind mount                                 (/var/opt/azcmagent/tokens)
   --pass-on URL          also post what was accepted to this remote-write receiver (http, loopback)
   --workload-series N    gauges that the control interface's /metrics shows      (200)
-  -v, --verbose          log every request, not only refused ones
+  -v, --verbose          log every request, not just refused ones
   -h, --help             this text
   -V, --version          name and version
 
-DIR/env holds the settings for the sidecar, one KEY=value a line, once `azure-emulator ready` is printed. Beside it lie
+DIR/env holds the settings for the sidecar, one KEY=value a line, once `azure-emulator ready` is printed. Beside it are
 those for other identities: env.identity-binding, env.secret, env.certificate, env.pfx, env.imds-system, env.imds-user,
 env.arc, env.app-service.
 
@@ -160,7 +160,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         first = false;
     }
     if options.dir.as_os_str().is_empty() {
-        return Err("--dir is missing: name a folder for keys and samples".into());
+        return Err("--dir is missing: set it to a folder for keys and samples".into());
     }
     Ok(Command::Run(Box::new(options)))
 }
@@ -180,8 +180,8 @@ fn parse_compare(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             other => return Err(other.unexpected()),
         }
     }
-    let prometheus = prometheus.ok_or("--prometheus is missing: the base URL of the Prometheus to read")?;
-    let emulator = emulator.ok_or("--emulator is missing: the EMULATOR_CONTROL_URL of DIR/env")?;
+    let prometheus = prometheus.ok_or("--prometheus is missing: set it to the base URL of the Prometheus to read")?;
+    let emulator = emulator.ok_or("--emulator is missing: set it to EMULATOR_CONTROL_URL in DIR/env")?;
     Ok(Command::Compare(CompareOptions { prometheus, emulator, since, until, exclude_job, json }))
 }
 

@@ -20,7 +20,7 @@ const NEAR: usize = 3;
 /// The words that may stand first, with what they do.
 pub(crate) const WORDS: [(&str, &str); 2] = [
     ("check", "find out whether this pod can write to Azure Monitor, and what to do if not"),
-    ("explain", "tell what a code means and how it is repaired"),
+    ("explain", "explain what a code means and how to fix the problem"),
 ];
 
 /// Values over those of the environment, by the name of their setting. The last of a repeated flag counts.
@@ -109,14 +109,17 @@ impl fmt::Display for UsageError {
         match self {
             Self::UnknownFlag { flag, nearest } => write!(f, "there is no flag {flag}{}", meant(nearest)),
             Self::Secret { name } => {
-                write!(f, "{name} is a secret and no flag, since command lines are no secrets; set the variable")
+                write!(
+                    f,
+                    "{name} is a secret and cannot be a flag, because other processes can read command lines; set the environment variable"
+                )
             }
             Self::MissingValue { flag } => write!(f, "{flag} needs a value"),
             Self::NotUnicode { flag } => write!(f, "the value of {flag} is not Unicode text"),
             Self::BadValue { flag, value, takes } => write!(f, "{flag} takes {takes}, not {value}"),
-            Self::Contradiction { one, other } => write!(f, "{one}, and {other}: leave one of them out"),
-            Self::NotFirst { word } => write!(f, "{word} is a command, which comes first: remora {word}"),
-            Self::UnexpectedValue => f.write_str("a value stands behind a flag that takes none"),
+            Self::Contradiction { one, other } => write!(f, "{one}, and {other}: use only one of them"),
+            Self::NotFirst { word } => write!(f, "{word} is a command and must come first: remora {word}"),
+            Self::UnexpectedValue => f.write_str("a value follows a flag that takes none"),
             Self::UnknownWord { word, nearest } => write!(f, "there is no command {word}{}", meant(nearest)),
         }
     }

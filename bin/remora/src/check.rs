@@ -129,7 +129,7 @@ pub(crate) fn check(options: &Options, source: &dyn Source) -> ExitCode {
         let left = options.wait.and_then(|wait| wait.checked_sub(began.elapsed()));
         match (report.first_failure(), left) {
             (Some(code), Some(left)) if !left.is_zero() => {
-                tell(&format!("waiting, since {code} fails\n"));
+                tell(&format!("waiting because {code} fails\n"));
                 thread::sleep(PAUSE.min(left));
             }
             _ => break report,

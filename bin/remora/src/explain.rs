@@ -30,7 +30,7 @@ pub(crate) fn list() -> String {
             let _ = writeln!(text, "  {:<16} {}", page.to_string(), page.title);
         }
     }
-    let _ = writeln!(text, "refusals of tokens");
+    let _ = writeln!(text, "token refusals");
     for hint in hint::ALL {
         let _ = writeln!(text, "  {:<24} {}", hint.word, numbers(hint));
     }

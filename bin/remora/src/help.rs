@@ -9,7 +9,7 @@ use crate::config::effective;
 use crate::config::settings::{self, Group, Setting};
 
 const INTRODUCTION: &str = "\
-Remora takes Prometheus remote write on localhost, puts a Microsoft Entra token on it
+Remora receives Prometheus remote write on localhost, adds a Microsoft Entra token
 and forwards it to an Azure Monitor workspace.
 
 Usage: remora [--<setting> <value>]...
@@ -18,15 +18,15 @@ Usage: remora [--<setting> <value>]...
 ";
 
 const SETTINGS: &str = "
-Each setting but secrets is a flag and an environment variable. The flag wins over the variable,
+Each setting except secrets is both a flag and an environment variable. The flag takes precedence over the variable,
 the variable over the default. An empty value counts as unset. There is no configuration file.
 ";
 
 const CHECK: &str = "\
 Finds out whether this pod can write to Azure Monitor: configuration, environment, network, clock,
-projected token, token exchange, role, the running process, and Prometheus' queue. Of what fails the
-first cause is named, with the command that repairs it. It takes the same environment and flags as
-the sidecar beside which it runs:
+projected token, token exchange, role, the running process, and Prometheus' queue. For each failure it
+names the root cause and the command that fixes it. It takes the same environment and flags as the
+sidecar it runs beside:
 
   kubectl exec <pod> -n <namespace> -c prom-remotewrite -- /remora check
 
@@ -34,7 +34,7 @@ Flags:
 ";
 
 const CHECK_CLOSING: &str = "
-Exit codes: 0 nothing failed, 1 something failed, 2 something was warned of and --strict is given, 64 wrong usage.
+Exit codes: 0 nothing failed, 1 something failed, 2 there were warnings and --strict is given, 64 wrong usage.
 ";
 
 const CLOSING: &str = "
@@ -43,7 +43,7 @@ Other flags:
   -V, --version    print the version and exit
 
 Endpoints: POST /api/v1/write, GET /health, /ready, /metrics, /status.
-Exit codes: 0 after SIGTERM, SIGINT or SIGHUP, 143, 130 or 129 when a second one cut it off, 1 failure while running,
+Exit codes: 0 after SIGTERM, SIGINT or SIGHUP, 143, 130 or 129 if a second one cut it off, 1 failure while running,
 64 wrong usage, 78 wrong configuration.
 
 Examples:

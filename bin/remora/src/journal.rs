@@ -68,7 +68,7 @@ struct Told {
 }
 
 /// What repairs a lack of file descriptors.
-const FILES: &str = "raise the hard limit of open files (ulimit -Hn, LimitNOFILE), or lower MAX_CONNECTIONS";
+const FILES: &str = "raise the hard limit on open files (ulimit -Hn, LimitNOFILE), or lower MAX_CONNECTIONS";
 
 type Fields = Vec<(&'static str, String)>;
 
@@ -79,8 +79,8 @@ impl Topic {
         match self {
             Self::Token => "token exchange failed",
             Self::Request => "request not accepted",
-            Self::Lost => "request not accepted by Azure for good: senders such as Prometheus drop its samples",
-            Self::TooOld => "samples older than 20 minutes, which Azure takes no longer",
+            Self::Lost => "request permanently rejected by Azure: senders such as Prometheus drop its samples",
+            Self::TooOld => "samples older than 20 minutes, which Azure no longer accepts",
             Self::Crowded => "connection turned away, raise MAX_CONNECTIONS",
             Self::Accept => "accept failed",
         }
@@ -117,7 +117,7 @@ impl Observer for Journal {
             }
             Notice::FewFiles { limit, wanted } => {
                 let fields: [(_, &dyn Display); 3] = [("limit", limit), ("wanted", wanted), ("fix", &FILES)];
-                self.log.line(Level::Warn, "fewer open files are allowed than the limits come to", &fields);
+                self.log.line(Level::Warn, "open-file limit is lower than the configured limits may need", &fields);
             }
             Notice::Stopping { open } => self.log.line(Level::Info, "stopping", &[("open_requests", open)]),
             Notice::Minute(minute) => {

@@ -74,7 +74,7 @@ fn explain_code(code: Option<&str>) -> ExitCode {
     explain::explain(code).map_or_else(
         |nearest| {
             let meant = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
-            complain(&format!("remora: there is no page for {}{meant}\nremora explain lists all\n", masked(code)));
+            complain(&format!("remora: there is no page for {}{meant}\nremora explain lists them all\n", masked(code)));
             ExitCode::from(USAGE)
         },
         |page| print(&page),
@@ -92,7 +92,7 @@ fn start(loaded: &Loaded, trust: Trust) -> ExitCode {
     for warning in &loaded.warnings {
         log.line(
             Level::Warn,
-            "odd configuration",
+            "questionable configuration",
             &[("code", &warning.page), ("name", &warning.name), ("detail", &warning.text)],
         );
     }
@@ -116,7 +116,7 @@ fn log_faults(faults: &Faults) {
         let value = fault.value.as_deref().unwrap_or_default();
         log.line(
             Level::Error,
-            "wrong configuration",
+            "invalid configuration",
             &[
                 ("code", &fault.page()),
                 ("name", &fault.name),

@@ -77,7 +77,13 @@ impl Log {
         // `humantime` refuses a clock before 1970.
         let now = SystemTime::now().max(SystemTime::UNIX_EPOCH);
         if let Some(lost) = standard_error::lost() {
-            (self.out)(&render(self.format, now, Level::Warn, "log lines found no room", &[("count", &lost)]));
+            (self.out)(&render(
+                self.format,
+                now,
+                Level::Warn,
+                "log lines dropped: standard error was full",
+                &[("count", &lost)],
+            ));
         }
         (self.out)(&render(self.format, now, level, msg, fields));
     }

@@ -23,7 +23,7 @@ fn markdown() -> String {
             push_repair(&mut text, page.repair);
         }
     }
-    let _ = writeln!(text, "\n## Refusals of tokens");
+    let _ = writeln!(text, "\n## Token refusals");
     for hint in hint::ALL {
         let numbers = numbers(hint);
         let numbers = if numbers.is_empty() { numbers } else { format!("{numbers}: ") };

@@ -15,21 +15,24 @@ use crate::termination;
 /// signal cut it off.
 pub(crate) fn serve(config: &Config, trust: Trust, about: About, log: Log) -> ExitCode {
     if trust.unusable > 0 {
-        log.line(Level::Warn, "CA certificates passed over", &[("count", &trust.unusable)]);
+        log.line(Level::Warn, "unusable CA certificates ignored", &[("count", &trust.unusable)]);
     }
     match remora_smol::run(config, trust, about, Arc::new(Journal::new(log))) {
         Ok(stopped) => stop(log, stopped),
         Err(error @ StartError::Bind(..)) => {
             let fix = "free the port, or set LISTENING_PORT (or ADMIN_PORT) to another one";
-            fail(log, "cannot listen on LISTENING_PORT or ADMIN_PORT", &error, fix)
+            fail(log, "cannot listen on LISTENING_PORT or ADMIN_PORT", &error, Some(fix))
         }
-        Err(error) => fail(log, "cannot start", &error, "see the error"),
+        Err(error) => fail(log, "cannot start", &error, None),
     }
 }
 
-fn fail(log: Log, what: &str, error: &dyn Display, fix: &str) -> ExitCode {
-    log.line(Level::Error, what, &[("err", error), ("fix", &fix)]);
-    termination::leave(&format!("remora: {what}: {error}\n  fix: {fix}\n"));
+fn fail(log: Log, what: &str, error: &dyn Display, fix: Option<&str>) -> ExitCode {
+    let mut fields: Vec<(&str, &dyn Display)> = vec![("err", error)];
+    fields.extend(fix.as_ref().map(|fix| ("fix", fix as &dyn Display)));
+    log.line(Level::Error, what, &fields);
+    let fix = fix.map(|fix| format!("  fix: {fix}\n")).unwrap_or_default();
+    termination::leave(&format!("remora: {what}: {error}\n{fix}"));
     ExitCode::FAILURE
 }
 

@@ -74,7 +74,7 @@ fn what_is_wrong_with_the_flags_of_check_leads_to_their_help() {
         assert!(said.lines().last().is_some_and(|line| line.starts_with("remora check --help lists")), "{said}");
     }
     let said = text(&remora(&["--listening-port", "1", "check"], &[]).stderr);
-    assert!(said.contains("comes first: remora check") && said.contains("\nremora --help lists"), "{said}");
+    assert!(said.contains("must come first: remora check") && said.contains("\nremora --help lists"), "{said}");
 }
 
 #[test]

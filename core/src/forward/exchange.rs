@@ -244,7 +244,7 @@ impl<'m> Exchange<'m> {
             Phase::Page => self.refuse_page(now),
             Phase::Body => self.judge_pace(now),
             Phase::Connect => self.refuse_now(now, Unavailable::Connect, "no connection in time"),
-            Phase::Refresh => self.refuse_now(now, Unavailable::TokenRefused, "no other one came in time"),
+            Phase::Refresh => self.refuse_now(now, Unavailable::TokenRefused, "no new token arrived in time"),
             Phase::Forward => {
                 self.release(false);
                 self.refuse_now(now, Unavailable::Timeout, "");
@@ -289,12 +289,13 @@ impl<'m> Exchange<'m> {
 
     /// Answers that the body finds no room.
     fn refuse_full(&mut self, now: Instant) {
-        self.refuse_now(now, Unavailable::Capacity, "the body store is full; raise BODY_MEMORY");
+        self.refuse_now(now, Unavailable::Capacity, "the body memory is full; raise BODY_MEMORY");
     }
 
     /// Answers that the page finds no room. Pages are not among the requests that are counted.
     fn refuse_page(&mut self, now: Instant) {
-        let (reply, line) = reply::unavailable(Unavailable::Capacity, "too many read such pages at once");
+        let (reply, line) =
+            reply::unavailable(Unavailable::Capacity, "too many concurrent requests for /metrics or /status");
         self.answer(now, reply, line.as_bytes());
     }
 

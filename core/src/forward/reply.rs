@@ -71,22 +71,22 @@ impl fmt::Display for Rejection {
             Self::Head(error) => error.fmt(f),
             Self::Body(error) => error.fmt(f),
             Self::Path => f.write_str("no such path; remote-write goes to /api/v1/write"),
-            Self::Method { allow } => write!(f, "this path takes {allow} only"),
+            Self::Method { allow } => write!(f, "this path accepts only {allow}"),
             Self::Peer => f.write_str(
-                "writes are taken from this pod only; to allow others, list their addresses in ALLOWED_SOURCES",
+                "writes are accepted only from this pod; to allow others, list their addresses in ALLOWED_SOURCES",
             ),
-            Self::Port => f.write_str("this port takes no writes; LISTENING_PORT does"),
-            Self::Status => f.write_str("/status is answered on loopback only; use kubectl exec or port-forward"),
+            Self::Port => f.write_str("this port does not accept writes; LISTENING_PORT does"),
+            Self::Status => f.write_str("/status is available only on loopback; use kubectl exec or port-forward"),
             Self::Media(fault) => fault.fmt(f),
             Self::TooLarge { limit } => {
                 write!(f, "body larger than {limit} bytes; lower the sender's batch size or raise MAX_BODY_BYTES")
             }
             Self::Frame(fault) => {
-                write!(f, "not forwarded: {fault}; a body is one remote-write message in snappy's block format")
+                write!(f, "not forwarded: {fault}; a body must be one remote-write message in snappy's block format")
             }
-            Self::SlowBody => {
-                f.write_str("the body did not arrive in time: 5 s, and one more for each 16 kB, 30 s at most")
-            }
+            Self::SlowBody => f.write_str(
+                "the body did not arrive in time: the limit is 5 s plus 1 s for each 16 kB received, at most 30 s",
+            ),
         }
     }
 }
@@ -343,10 +343,10 @@ impl fmt::Display for Code {
 /// What a held-back status means, for [`Line::azure`].
 pub(super) const fn hint(status: u16) -> &'static str {
     match status {
-        401 => " although the token was refreshed; check INGESTION_AAD_AUDIENCE and CLOUD",
+        401 => " even after the token was refreshed; check INGESTION_AAD_AUDIENCE and CLOUD",
         403 => {
             "; the identity needs the role Monitoring Metrics Publisher on the data collection rule, and a new \
-             assignment takes up to 30 minutes"
+             assignment takes up to 30 minutes to take effect"
         }
         404 => "; check host, rule and stream in INGESTION_URL",
         429 => " (throttled)",

@@ -154,7 +154,7 @@ impl fmt::Display for BodyError {
         f.write_str(match self {
             Self::MissingSize => "http: chunk without a size",
             Self::BadSize => "http: invalid chunk size",
-            Self::SizeOverflow => "http: chunk size of more than 16 digits",
+            Self::SizeOverflow => "http: chunk size longer than 16 digits",
             Self::BadExtension => "http: invalid chunk extension",
             Self::ExtensionTooLong => "http: chunk extensions too long",
             Self::MissingChunkEnd => "http: chunk data not followed by a line end",
@@ -163,7 +163,7 @@ impl fmt::Display for BodyError {
             Self::BareLineFeed => "http: line feed without carriage return in the body's framing",
             Self::BareCarriageReturn => "http: carriage return without line feed in the body's framing",
             Self::Truncated => "http: connection closed before the end of the body",
-            Self::Excess => "http: more body bytes read than were announced",
+            Self::Excess => "http: more body bytes read than announced",
         })
     }
 }

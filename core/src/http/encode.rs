@@ -160,8 +160,8 @@ const fn reason(status: u16) -> &'static str {
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoRoom => "http: head does not fit its buffer",
-            Self::IllegalValue => "http: illegal character in a head to be sent",
+            Self::NoRoom => "http: head does not fit in its buffer",
+            Self::IllegalValue => "http: illegal character in an outgoing head",
         })
     }
 }

@@ -89,7 +89,7 @@ impl fmt::Display for HeadError {
             Self::Folded => "http: folded header line",
             Self::SpaceBeforeColon => "http: whitespace before the colon of a header field",
             Self::FieldName => "http: invalid header field name",
-            Self::RepeatedField => "http: header field repeated that may stand once",
+            Self::RepeatedField => "http: repeated header field that may appear only once",
             Self::ConflictingLength => "http: more than one content-length",
             Self::BadLength => "http: content-length is not a plain number",
             Self::LengthWithTransferEncoding => "http: content-length together with transfer-encoding",
@@ -100,10 +100,10 @@ impl fmt::Display for HeadError {
             Self::RepeatedHost => "http: more than one host field",
             Self::BadHost => "http: invalid host field",
             Self::Target => "http: invalid request target",
-            Self::Version => "http: version other than 1.0 and 1.1",
+            Self::Version => "http: version is neither 1.0 nor 1.1",
             Self::Expectation => "http: unknown expectation",
-            Self::StatusCode => "http: status code outside of 100 to 599",
-            Self::SwitchingProtocols => "http: protocol switched without being asked",
+            Self::StatusCode => "http: status code outside 100 to 599",
+            Self::SwitchingProtocols => "http: unrequested protocol switch",
             Self::Malformed => "http: malformed start line",
         })
     }

@@ -38,9 +38,9 @@ impl fmt::Display for TunnelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Head(error) => error.fmt(f),
-            Self::Refused { status: 407 } => f.write_str("http: the proxy wants a login; HTTPS_PROXY has room for it"),
+            Self::Refused { status: 407 } => f.write_str("http: the proxy requires a login; put it in HTTPS_PROXY"),
             Self::Refused { status } => write!(f, "http: the proxy answered {status} to CONNECT"),
-            Self::Excess => f.write_str("http: the proxy sent more than its answer to CONNECT"),
+            Self::Excess => f.write_str("http: the proxy sent more than its response to CONNECT"),
             Self::Closed => f.write_str("http: the proxy closed the connection before it answered CONNECT"),
         }
     }
@@ -123,7 +123,7 @@ mod tests {
     fn refused() {
         let refused = |status| TunnelError::Refused { status };
         assert_eq!(answer(b"HTTP/1.1 407 x\r\nContent-Length: 0\r\n\r\n"), Err(refused(407)));
-        assert_eq!(refused(407).to_string(), "http: the proxy wants a login; HTTPS_PROXY has room for it");
+        assert_eq!(refused(407).to_string(), "http: the proxy requires a login; put it in HTTPS_PROXY");
         assert_eq!(TunnelAnswer::default().read(b"HTTP/1.1 503 x\r\n\r\n<html>"), Err(refused(503)));
         assert_eq!(refused(503).to_string(), "http: the proxy answered 503 to CONNECT");
     }
@@ -132,7 +132,7 @@ mod tests {
     fn excess() {
         let error = TunnelAnswer::default().read(b"HTTP/1.1 200 OK\r\n\r\nx");
         assert_eq!(error, Err(TunnelError::Excess));
-        assert_eq!(TunnelError::Excess.to_string(), "http: the proxy sent more than its answer to CONNECT");
+        assert_eq!(TunnelError::Excess.to_string(), "http: the proxy sent more than its response to CONNECT");
     }
 
     #[test]

@@ -90,21 +90,21 @@ impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Snappy(error) => error.fmt(f),
-            Self::Varint => f.write_str("protobuf: number over 10 bytes or 64 bits"),
+            Self::Varint => f.write_str("protobuf: number longer than 10 bytes or 64 bits"),
             Self::Cut => f.write_str("protobuf: field cut off by the end of its message"),
             Self::Length { length } => write!(f, "protobuf: length {length} runs past the message"),
-            Self::Key { key } => write!(f, "protobuf: field key {key} over 32 bits"),
+            Self::Key { key } => write!(f, "protobuf: field key {key} exceeds 32 bits"),
             Self::FieldZero => f.write_str("protobuf: field number 0"),
             Self::WireType { wire } => write!(f, "protobuf: unknown wire type {wire}"),
             Self::FieldType { field, wire } => write!(f, "protobuf: wire type {wire} on field {field}"),
             Self::GroupEnd { field } => write!(f, "protobuf: unmatched end of group {field}"),
-            Self::GroupOpen { field } => write!(f, "protobuf: group {field} not closed"),
+            Self::GroupOpen { field } => write!(f, "protobuf: group {field} is not closed"),
             Self::TooDeep => f.write_str("protobuf: groups nested deeper than 16"),
-            Self::PackedLength { length } => write!(f, "protobuf: packed length {length} no multiple of 8"),
+            Self::PackedLength { length } => write!(f, "protobuf: packed length {length} is not a multiple of 8"),
             Self::Utf8 => f.write_str("protobuf: text is not utf-8"),
             Self::OddReferences => f.write_str("protobuf: odd number of label references"),
             Self::Reference { reference, symbols } => {
-                write!(f, "protobuf: reference {reference} beyond the {symbols} symbols")
+                write!(f, "protobuf: reference {reference} is beyond the {symbols} symbols")
             }
         }
     }

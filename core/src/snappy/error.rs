@@ -49,16 +49,18 @@ pub enum SnappyError {
 impl fmt::Display for SnappyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::WindowNotPowerOfTwo => f.write_str("snappy: window length is no power of two from 16 bytes on"),
+            Self::WindowNotPowerOfTwo => {
+                f.write_str("snappy: window length is not a power of two of at least 16 bytes")
+            }
             Self::NoLength => f.write_str("snappy: body ends before its length"),
-            Self::LengthVarint => f.write_str("snappy: length preamble over 5 bytes or 32 bits"),
+            Self::LengthVarint => f.write_str("snappy: length preamble exceeds 5 bytes or 32 bits"),
             Self::TooLarge { declared, limit } => {
-                write!(f, "snappy: decoded length {declared} over the limit of {limit} bytes")
+                write!(f, "snappy: decoded length {declared} exceeds the limit of {limit} bytes")
             }
             Self::ZeroOffset => f.write_str("snappy: copy offset 0"),
             Self::OffsetBeforeStart { offset } => write!(f, "snappy: copy offset {offset} before the start"),
             Self::OffsetBeyondWindow { offset } => write!(f, "snappy: copy offset {offset} beyond the window"),
-            Self::Overrun { declared } => write!(f, "snappy: more output than the announced {declared} bytes"),
+            Self::Overrun { declared } => write!(f, "snappy: more output than the declared {declared} bytes"),
             Self::Truncated { produced, declared } => {
                 write!(f, "snappy: body ends after {produced} of {declared} decoded bytes")
             }

@@ -146,7 +146,7 @@ fn azure_does_not_gain_time_by_interim_responses() {
 
 #[test]
 fn a_late_wait_for_connection_or_token_is_told() {
-    for (refreshing, told) in [(false, "no connection in time"), (true, "no other one came in time")] {
+    for (refreshing, told) in [(false, "no connection in time"), (true, "no new token arrived in time")] {
         let mut bench = Bench::new();
         bench.submit(&write(SMALL_BODY));
         if refreshing {

@@ -200,7 +200,10 @@ fn the_admin_port_says_where_writes_go() {
     let mut bench = Bench::with(POLICY, Peer::Watcher { near: true });
     bench.send(&write(SMALL_BODY));
     let answer = bench.answer();
-    assert_eq!((answer.status(), answer.text()), (403, "remora: this port takes no writes; LISTENING_PORT does\n"));
+    assert_eq!(
+        (answer.status(), answer.text()),
+        (403, "remora: this port does not accept writes; LISTENING_PORT does\n")
+    );
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn without_room_for_the_page_it_is_503() {
     let full = |bench: &mut Bench| {
         let told = bench.answer();
         assert_eq!((told.status(), told.field("retry-after")), (503, Some("1")));
-        assert!(told.text().contains("at once") && bench.is_kept_alive());
+        assert!(told.text().contains("too many concurrent requests") && bench.is_kept_alive());
     };
     let mut bench = Bench::new();
     bench.send(&get("/metrics"));

@@ -206,7 +206,7 @@ fn what_is_no_answer_is_502() {
     expect_all(vec![
         bad(Azure::Answers(307, "Location: https://elsewhere/\r\n", ""), "307"),
         bad(Azure::Sends(b"HTTP/1.1 304 Not Modified\r\n\r\n"), "304"),
-        bad(Azure::Sends(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"), "protocol switched"),
+        bad(Azure::Sends(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"), "unrequested protocol switch"),
         bad(Azure::Sends(b"HTTP/2.0 200 OK\r\n\r\n"), "version"),
         bad(Azure::Sends(b"SSH-2.0-x\r\n\r\n"), "malformed"),
         bad(Azure::Sends(b"\x15\x03\x01"), "TLS where plain http was expected"),
@@ -237,7 +237,7 @@ fn a_corrupt_frame_is_400_and_never_leaves() {
         corrupt(b"", "snappy: body ends before its length"),
         corrupt(&SMALL_BODY[..3], "not forwarded: snappy"),
         corrupt(b"\x02\x04\x0a\x01", "not forwarded"),
-        corrupt(b"\xff\xff\xff\xff\x0f", "over the limit"),
+        corrupt(b"\xff\xff\xff\xff\x0f", "exceeds the limit"),
         refused("no body at all", "POST /api/v1/write HTTP/1.1\r\nHost: h\r\n\r\n", 400, KeptAlive, "snappy"),
     ]);
 }
@@ -287,9 +287,9 @@ fn other_paths_and_methods_are_404_and_405() {
         refused("path", of("POST /api/v1/push"), 404, KeptAlive, "/api/v1/write"),
         refused("path in other case", of("POST /API/v1/write"), 404, KeptAlive, "/api/v1/write"),
         refused("encoded path", of("POST /api/v1/%77rite"), 404, KeptAlive, "/api/v1/write"),
-        refused("GET", of("GET /api/v1/write"), 405, KeptAlive, "POST only"),
-        refused("lower case", of("post /api/v1/write"), 405, KeptAlive, "POST only"),
-        refused("DELETE", of("DELETE /health"), 405, KeptAlive, "GET, HEAD only"),
+        refused("GET", of("GET /api/v1/write"), 405, KeptAlive, "only POST"),
+        refused("lower case", of("post /api/v1/write"), 405, KeptAlive, "only POST"),
+        refused("DELETE", of("DELETE /health"), 405, KeptAlive, "only GET, HEAD"),
         refused("OPTIONS", of("OPTIONS *"), 404, KeptAlive, "no such path"),
     ]);
 }

@@ -37,7 +37,7 @@ fn the_first_fault_is_told() {
 
 #[test]
 fn varint() {
-    let line = "protobuf: number over 10 bytes or 64 bits at byte 0";
+    let line = "protobuf: number longer than 10 bytes or 64 bits at byte 0";
     let eleven_bytes = b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00";
     assert_fault(Version::V1, eleven_bytes, FaultKind::Varint, 0, line);
     let bit_64 = b"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02";
@@ -74,7 +74,7 @@ fn length() {
 /// `8a 80 80 80 10` is 2^32 + 10: cut to 32 bits it would be the key of field 1.
 #[test]
 fn key() {
-    let line = "protobuf: field key 4294967306 over 32 bits at byte 0";
+    let line = "protobuf: field key 4294967306 exceeds 32 bits at byte 0";
     assert_fault(Version::V1, b"\x8a\x80\x80\x80\x10\x00", FaultKind::Key { key: (1 << 32) + 10 }, 0, line);
 }
 
@@ -118,8 +118,8 @@ fn group_end() {
 #[test]
 fn group_open() {
     let kind = FaultKind::GroupOpen { field: 10 };
-    assert_fault(Version::V1, b"\x53\x08\x01", kind, 3, "protobuf: group 10 not closed at byte 3");
-    assert_fault(Version::V1, b"\x0a\x01\x53\x54", kind, 3, "protobuf: group 10 not closed at byte 3");
+    assert_fault(Version::V1, b"\x53\x08\x01", kind, 3, "protobuf: group 10 is not closed at byte 3");
+    assert_fault(Version::V1, b"\x0a\x01\x53\x54", kind, 3, "protobuf: group 10 is not closed at byte 3");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn too_deep() {
 #[test]
 fn packed_length() {
     let message = b"\x0a\x0b\x22\x09\x52\x07\0\0\0\0\0\0\0";
-    let line = "protobuf: packed length 7 no multiple of 8 at byte 4";
+    let line = "protobuf: packed length 7 is not a multiple of 8 at byte 4";
     assert_fault(Version::V1, message, FaultKind::PackedLength { length: 7 }, 4, line);
 }
 
@@ -175,7 +175,7 @@ fn odd_references() {
 fn reference() {
     let kind = FaultKind::Reference { reference: 2, symbols: 2 };
     let in_labels = b"\x2a\x06\x0a\x04\x00\x01\x02\x00\x22\x00\x22\x00";
-    assert_fault(Version::V2, in_labels, kind, 6, "protobuf: reference 2 beyond the 2 symbols at byte 6");
+    assert_fault(Version::V2, in_labels, kind, 6, "protobuf: reference 2 is beyond the 2 symbols at byte 6");
     let in_metadata = b"\x22\x00\x22\x00\x2a\x04\x2a\x02\x18\x02";
-    assert_fault(Version::V2, in_metadata, kind, 10, "protobuf: reference 2 beyond the 2 symbols at byte 10");
+    assert_fault(Version::V2, in_metadata, kind, 10, "protobuf: reference 2 is beyond the 2 symbols at byte 10");
 }

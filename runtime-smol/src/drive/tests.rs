@@ -217,7 +217,7 @@ fn who_finds_no_place_is_told_so_while_there_is_time_left() {
     assert!(hub.now().since(began) < Duration::from_millis(1800));
     let told = sender.join().unwrap();
     assert_eq!(told[0].0, 503);
-    assert!(told[0].1.contains("over capacity, try again: MAX_IN_FLIGHT"), "{}", told[0].1);
+    assert!(told[0].1.contains("over capacity, try again: already forwarding MAX_IN_FLIGHT"), "{}", told[0].1);
 }
 
 #[test]

@@ -15,23 +15,23 @@ macro_rules! hints {
 hints! {
     /// No credential has issuer, subject and audience of the assertion; Entra's older and more general text.
     FEDERATION "federated-credential" [70_021]
-        "no federated credential has the issuer, subject and audience of this pod's token; a new one can take minutes to arrive"
+        "no federated credential has the issuer, subject and audience of this pod's token; a new one can take minutes to take effect"
         => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
     /// The subject fits no credential.
     SUBJECT "federated-subject" [700_213]
-        "no federated credential has the subject of this pod's service account; a new one can take minutes to arrive"
+        "no federated credential has the subject of this pod's service account; a new one can take minutes to take effect"
         => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
     /// The issuer fits no credential.
     ISSUER "federated-issuer" [700_211]
-        "no federated credential has the issuer of this pod's token; a new cluster has a new one, and its trailing slash counts"
+        "no federated credential has the issuer of this pod's token; a new cluster has a new issuer, and the trailing slash matters"
         => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
     /// The audience fits no credential.
     AUDIENCE "federated-audience" [700_212]
-        "the federated credential has another audience than this pod's token"
+        "the federated credential's audience differs from that of this pod's token"
         => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
     /// The subject fits but for its case.
     SUBJECT_CASE "federated-subject-case" [7_002_138]
-        "the federated credential's subject differs from this pod's in upper and lower case"
+        "the federated credential's subject differs from this pod's in letter case"
         => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
     /// A flexible credential's expression fits nothing.
     SUBJECT_EXPRESSION "federated-expression" [7_002_131 7_002_137]
@@ -39,67 +39,67 @@ hints! {
         => "az ad app federated-credential list --id {client-id}";
     /// The tenant restricts federation.
     FEDERATION_POLICY "federation-policy" [7_002_381]
-        "a policy of the tenant does not accept this issuer's tokens"
+        "a tenant policy does not accept this issuer's tokens"
         => "ask the tenant's administrator to allow the issuer {issuer} for workload identity federation";
     /// An Entra token was used as assertion.
     ASSERTION_OF_ENTRA "assertion-of-entra" [700_222 700_229]
-        "the token file holds a token of Entra's, not one of the cluster's"
-        => "leave AZURE_FEDERATED_TOKEN_FILE to the webhook: kubectl delete pod <pod> -n <namespace>";
+        "the token file holds a token issued by Entra, not by the cluster"
+        => "let the webhook set AZURE_FEDERATED_TOKEN_FILE: kubectl delete pod <pod> -n <namespace>";
     /// An identity binding's token went to Entra itself.
     BINDING_BYPASSED "binding-bypassed" []
         "the pod's token is for an identity binding, but no token proxy is set in AZURE_KUBERNETES_TOKEN_PROXY"
         => "kubectl delete pod <pod> -n {namespace}";
     /// The assertion's validity is over or has not begun.
     ASSERTION_OUTDATED "assertion-outdated" [700_024]
-        "the assertion is outside its validity: the clock of this machine is wrong, or the token file is not replaced"
+        "the assertion is outside its validity period: this machine's clock is wrong, or the token file is not being replaced"
         => "set the clock: timedatectl set-ntp true";
     /// The same of a service account's token.
     TOKEN_OUTDATED "token-outdated" []
-        "this pod's projected token has expired or is not valid yet: its file is not replaced, as with a subPath mount, or the cluster's clock is wrong"
-        => "mount the token's folder without subPath, and start the pod anew: kubectl delete pod <pod> -n {namespace}";
+        "this pod's projected token has expired or is not valid yet: its file is not being replaced, as with a subPath mount, or the cluster's clock is wrong"
+        => "mount the token's folder without subPath, then replace the pod: kubectl delete pod <pod> -n {namespace}";
     /// The assertion's signature does not verify.
     SIGNATURE "assertion-signature" [700_027]
-        "Entra does not know the key that signed: the certificate is not the application's, or the cluster's keys have changed"
+        "Entra does not know the signing key: the certificate is not the application's, or the cluster's keys have changed"
         => "az ad app credential reset --id {client-id} --append --cert @<certificate.pem>";
     /// The same of a service account's token.
     ISSUER_KEYS "issuer-keys" []
-        "Entra does not know the key that signed this pod's token: the cluster's keys have changed, or another cluster has this issuer"
+        "Entra does not know the key that signed this pod's token: the cluster's keys have changed, or another cluster uses this issuer"
         => "curl -sS {issuer-without-slash}/.well-known/openid-configuration";
     /// The assertion is no JSON web token.
     ASSERTION_MALFORMED "assertion-malformed" [50_027]
-        "the assertion is no sound JSON web token; its audience must be one string"
+        "the assertion is not a valid JSON web token; its audience must be a single string"
         => "kubectl create token {service-account} -n {namespace} --audience api://AzureADTokenExchange";
     /// No such client in the tenant.
     CLIENT "client-unknown" [700_016]
-        "the tenant has no client of this id: another tenant's, or so new that it has yet to arrive"
+        "no client with this ID exists in the tenant: it may belong to another tenant, or be too new to have propagated"
         => "kubectl annotate sa {service-account} -n {namespace} --overwrite azure.workload.identity/client-id=<client-id> && kubectl delete pod <pod> -n {namespace}";
     /// The same of an application that is set by hand.
     APPLICATION "application-unknown" []
-        "the tenant has no application of this id: another tenant's, or so new that it has yet to arrive"
-        => "set AZURE_CLIENT_ID to what this prints: az ad app list --display-name <name> --query [].appId -o tsv";
+        "no application with this ID exists in the tenant: it may belong to another tenant, or be too new to have propagated"
+        => "set AZURE_CLIENT_ID to the output of: az ad app list --display-name <name> --query [].appId -o tsv";
     /// The client is disabled.
     CLIENT_DISABLED "client-disabled" [7_000_112 700_038]
         "the application is disabled in its tenant"
         => "az ad sp update --id {client-id} --set accountEnabled=true";
     /// No such tenant.
     TENANT "tenant-unknown" [90_002 900_023]
-        "this cloud has no such tenant"
-        => "set AZURE_TENANT_ID to what this prints: az account show --query tenantId -o tsv";
+        "no such tenant exists in this cloud"
+        => "set AZURE_TENANT_ID to the output of: az account show --query tenantId -o tsv";
     /// The tenant belongs to another cloud.
     CLOUD "cloud-mismatch" [90_038 900_439 900_382 900_432]
-        "the tenant belongs to another cloud than the authority that was asked"
-        => "set AZURE_AUTHORITY_HOST to what this prints: az cloud show --query endpoints.activeDirectory -o tsv";
+        "the tenant belongs to another cloud than the authority"
+        => "set AZURE_AUTHORITY_HOST to the output of: az cloud show --query endpoints.activeDirectory -o tsv";
     /// The resource does not exist in the tenant.
     RESOURCE "resource-unknown" [500_011 50_001]
         "the audience does not exist in this cloud or tenant"
         => "unset INGESTION_AAD_AUDIENCE and set CLOUD to the cloud of the workspace";
     /// The scope is not one resource and `/.default`.
     SCOPE "scope-malformed" [1_002_012 70_011 28_002]
-        "the scope is not one resource"
-        => "unset INGESTION_AAD_AUDIENCE, or set it to one resource such as https://monitor.azure.com/.default";
+        "the scope is not a single resource"
+        => "unset INGESTION_AAD_AUDIENCE, or set it to a single resource such as https://monitor.azure.com/.default";
     /// The secret is wrong.
     SECRET "secret-wrong" [7_000_215]
-        "the client secret is wrong; often it is the secret's id in place of its value"
+        "the client secret is wrong; often the secret's ID was used instead of its value"
         => "az ad app credential reset --id {client-id} --append --query password -o tsv";
     /// Secret or certificate has expired.
     SECRET_EXPIRED "secret-expired" [7_000_222]
@@ -107,31 +107,31 @@ hints! {
         => "az ad app credential reset --id {client-id} --append --query password -o tsv";
     /// Neither secret nor assertion arrived.
     CREDENTIAL_MISSING "credential-missing" [7_000_218]
-        "neither a secret nor an assertion reached Entra; something on the way changed the request"
-        => "reach the authority without that proxy: NO_PROXY={authority}";
+        "neither a secret nor an assertion reached Entra; something in between changed the request"
+        => "bypass the proxy for the authority: NO_PROXY={authority}";
     /// Conditional Access.
     CONDITIONAL_ACCESS "conditional-access" [53_003 530_032 530_035]
         "a Conditional Access policy blocks this client from this address"
         => "add this cluster's outbound address to the policy's named locations";
     /// Entra cannot read the issuer's keys.
     ISSUER_UNREACHABLE "issuer-unreachable" [90_061 50_166 501_661]
-        "Entra could not read the cluster's keys; if that lasts, its OIDC issuer is not public"
+        "Entra could not read the cluster's keys; if this persists, the cluster's OIDC issuer is not public"
         => "curl -sS {issuer-without-slash}/.well-known/openid-configuration";
     /// Entra has a bad moment.
     ENTRA_BUSY "entra-busy" [90_033 90_006 90_024 90_012 90_090 90_041 50_033]
-        "Entra is busy or out of order"
-        => "nothing needs to be changed; it is tried again";
+        "Entra is overloaded or unavailable"
+        => "nothing to change; Remora retries by itself";
     /// 429, whoever says it.
     THROTTLED "throttled" [90_055]
-        "too many requests for tokens"
-        => "nothing needs to be changed; it is tried again after the pause that was asked for";
+        "too many token requests"
+        => "nothing to change; Remora retries after the requested pause";
     /// Too many equal requests.
     LOOP "request-loop" [50_196]
-        "this client asked for the same token too often; other processes with the same client id count, too"
+        "this client requested the same token too often; other processes with the same client ID also count"
         => "az ad app show --id {client-id} --query displayName -o tsv";
     /// A regional endpoint.
     REGIONAL "regional-authority" [100_007]
-        "the authority is a regional one, which does not take this kind of client"
+        "the authority is regional and does not accept this kind of client"
         => "set AZURE_AUTHORITY_HOST=https://login.microsoftonline.com/";
     /// The projected token is not to be had.
     TOKEN_FILE "token-file" []
@@ -139,12 +139,12 @@ hints! {
         => "kubectl delete pod <pod> -n <namespace>";
     /// The secret's file is not to be had.
     SECRET_FILE "secret-file" []
-        "the file of the client secret cannot be read or is empty"
-        => "mount the secret at {file} where this user can read it";
+        "the client secret file cannot be read or is empty"
+        => "mount the secret at {file} so that this user can read it";
     /// The certificate's file is not to be had.
     CERTIFICATE_FILE "certificate-file" []
         "the certificate file cannot be read or is neither PEM nor PFX"
-        => "mount the certificate with its key at {file} where this user can read it";
+        => "mount the certificate with its key at {file} so that this user can read it";
     /// The password does not open the file.
     CERTIFICATE_PASSWORD "certificate-password" []
         "the password does not open the certificate file"
@@ -155,57 +155,57 @@ hints! {
         => "openssl pkcs12 -export -inkey <key.pem> -in <certificate.pem> -out {file}";
     /// The certificate's time is over.
     CERTIFICATE_EXPIRED "certificate-expired" []
-        "the certificate is outside its validity"
+        "the certificate is outside its validity period"
         => "az ad app credential reset --id {client-id} --append --create-cert";
     /// The node's metadata service does not answer.
     IMDS_UNREACHABLE "imds-unreachable" []
-        "the instance metadata service does not answer: this is no Azure machine, or pods are kept from it"
-        => "let this pod reach 169.254.169.254 port 80 (network policies, a mesh's egress, AKS' restriction of the \
-            metadata service), or use workload identity, which needs none";
+        "the instance metadata service does not answer: this is not an Azure machine, or pods are blocked from reaching it"
+        => "let this pod reach 169.254.169.254 port 80 (check network policies, mesh egress and AKS' restriction of the \
+            metadata service), or use workload identity, which does not need it";
     /// Nor does what was put in its place.
     IMDS_STAND_IN "imds-stand-in" []
         "no instance metadata service answers at the address in AZURE_POD_IDENTITY_AUTHORITY_HOST"
-        => "let this pod reach {authority}, or correct AZURE_POD_IDENTITY_AUTHORITY_HOST; unset, it is http://169.254.169.254";
+        => "let this pod reach {authority}, or correct AZURE_POD_IDENTITY_AUTHORITY_HOST; if unset, it is http://169.254.169.254";
     /// The node has no such identity.
     IDENTITY_MISSING "identity-missing" []
         "no such identity is assigned to this machine"
         => "az vmss identity assign -g <node-group> -n <scale-set> --identities <identity>";
     /// The node has several identities.
     IDENTITY_AMBIGUOUS "identity-ambiguous" []
-        "several identities are assigned to this machine, and none was named"
-        => "set IDENTITY_TYPE=userAssigned and AZURE_CLIENT_ID to the identity's client id";
+        "several identities are assigned to this machine, but none was specified"
+        => "set IDENTITY_TYPE=userAssigned and AZURE_CLIENT_ID to the identity's client ID";
     /// The metadata service is being replaced or restarted.
     IMDS_BUSY "imds-busy" []
         "the instance metadata service is starting or being updated, which can take minutes"
-        => "nothing needs to be changed; it is tried again";
+        => "nothing to change; Remora retries by itself";
     /// The Arc agent does not answer.
     ARC_UNREACHABLE "arc-unreachable" []
-        "the Azure Arc agent does not answer; in a container it needs the host's network"
+        "the Azure Arc agent does not answer; a container reaches it only on the host's network"
         => "systemctl restart himdsd";
     /// The Arc agent's challenge is not one to answer.
     ARC_CHALLENGE "arc-challenge" []
-        "the challenge of the Azure Arc agent names no key file of its own; it was not answered"
+        "the Azure Arc agent's challenge does not name one of its key files; Remora did not answer it"
         => "systemctl restart himdsd";
     /// The Arc agent's key file is not readable.
     ARC_KEY "arc-key" []
-        "this user may not read the Azure Arc agent's key file"
-        => "add the user to the group of the agent: usermod -aG himds <user>";
+        "this user is not allowed to read the Azure Arc agent's key file"
+        => "add the user to the agent's group: usermod -aG himds <user>";
     /// The Arc agent's key file is not there.
     ARC_KEY_MISSING "arc-key-missing" []
-        "the Azure Arc agent's key file is not there; a container sees the machine's keys only where they are mounted"
-        => "mount the machine's /var/opt/azcmagent/tokens at the same path, for a user of the group himds";
+        "the Azure Arc agent's key file does not exist; a container sees the machine's keys only if they are mounted"
+        => "mount the machine's /var/opt/azcmagent/tokens at the same path, for a user in the group himds";
     /// The Arc agent refuses, or has lost Azure.
     ARC_REFUSED "arc-refused" []
-        "the Azure Arc agent gives no token: it may be disconnected, or the machine has no identity"
+        "the Azure Arc agent issues no token: it may be disconnected, or the machine has no identity"
         => "azcmagent show";
     /// App Service does not answer.
     APP_SERVICE_UNREACHABLE "app-service-unreachable" []
         "the platform's identity endpoint does not answer"
-        => "leave IDENTITY_ENDPOINT and IDENTITY_HEADER to the platform; unset them where there is none";
+        => "let the platform set IDENTITY_ENDPOINT and IDENTITY_HEADER; unset them if there is none";
     /// App Service does not know the header's value.
     APP_SERVICE_HEADER "app-service-header" []
-        "the platform's identity endpoint does not take the value of IDENTITY_HEADER"
-        => "leave IDENTITY_ENDPOINT and IDENTITY_HEADER to the platform, and restart the app: it sets both anew at each start";
+        "the platform's identity endpoint does not accept the value of IDENTITY_HEADER"
+        => "let the platform set IDENTITY_ENDPOINT and IDENTITY_HEADER, and restart the app: both get new values at each start";
     /// App Service refuses.
     APP_SERVICE "app-service-identity" []
         "the app has no such identity, or the audience is wrong"
@@ -216,50 +216,50 @@ hints! {
         => "kubectl delete pod <pod> -n <namespace>";
     /// The token proxy has another certificate.
     BINDING_UNTRUSTED "binding-untrusted" []
-        "the certificate of the identity binding's token proxy is not trusted, or is for another name; SSL_CERT_FILE counts only while AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_CA_DATA are unset"
-        => "leave AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_SNI_NAME to the webhook: kubectl delete pod <pod> -n <namespace>";
+        "the certificate of the identity binding's token proxy is not trusted, or is for another name; SSL_CERT_FILE applies only while AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_CA_DATA are unset"
+        => "let the webhook set AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_SNI_NAME: kubectl delete pod <pod> -n <namespace>";
     /// The token proxy does not answer.
     BINDING_UNREACHABLE "binding-unreachable" []
-        "the identity binding's token proxy could not be reached; HTTPS_PROXY does not count for it"
-        => "let this pod reach {authority}, also where network policies bound what it may reach";
+        "the identity binding's token proxy could not be reached; HTTPS_PROXY does not apply to it"
+        => "let this pod reach {authority}; its network policies must also allow that";
     /// The token proxy refuses.
     BINDING_REFUSED "binding-refused" []
         "the cluster's token proxy does not let this service account use the identity"
-        => "give {subject} the verb use-managed-identity on {client-id} of cid.wi.aks.azure.com, by a ClusterRole and its binding";
+        => "grant {subject} the verb use-managed-identity on {client-id} in cid.wi.aks.azure.com with a ClusterRole and its binding";
     /// The network.
     UNREACHABLE "unreachable" []
         "the host could not be reached"
         => "let this pod reach {authority}, or set HTTPS_PROXY";
     /// The network of a proxy.
     PROXY "proxy" []
-        "the proxy could not be reached, or opened no way to the host"
-        => "let this pod reach the proxy, correct HTTPS_PROXY, or name in NO_PROXY what is reached without it: {authority}";
+        "the proxy could not be reached, or refused to tunnel to the host"
+        => "let this pod reach the proxy, correct HTTPS_PROXY, or bypass the proxy for this host with NO_PROXY: {authority}";
     /// TLS.
     UNTRUSTED "untrusted-certificate" []
-        "the host's certificate is not trusted; a proxy that opens TLS has a certificate authority of its own"
+        "the host's certificate is not trusted; a TLS-inspecting proxy signs with its own CA"
         => "set SSL_CERT_FILE to a PEM file with the certificate authorities to trust";
     /// TLS, by the clock.
     CERTIFICATE_TIME "certificate-time" []
-        "by the clock of this machine the host's certificate has expired or is not valid yet"
+        "by this machine's clock, the host's certificate has expired or is not valid yet"
         => "set the clock: timedatectl set-ntp true";
     /// TLS with somebody else, or no TLS.
     OTHER_HOST "other-host" []
-        "something else than the host itself answers there, with another certificate or without TLS: a name, a proxy or a firewall leads elsewhere"
-        => "see who answers: curl -v https://{authority}/";
+        "something other than the expected host answered, with another certificate or without TLS: check DNS, proxies and firewalls"
+        => "see what answers: curl -v https://{authority}/";
     /// 407.
     PROXY_LOGIN "proxy-login" []
-        "the proxy wants a login"
+        "the proxy requires a login"
         => "set HTTPS_PROXY=http://<user>:<password>@<host>:<port>";
     /// Something that is no answer of the endpoint's.
     FOREIGN_ANSWER "foreign-answer" []
-        "something else than the token endpoint answered; a proxy or firewall may be in between"
+        "something other than the token endpoint answered; a proxy or firewall may be in between"
         => "curl -sS https://{authority}/common/discovery/keys";
     /// Something that is no answer of an endpoint on this machine.
     LOCAL_ANSWER "local-answer" []
-        "something else than an endpoint for tokens answered on this machine"
+        "something other than a token endpoint answered on this machine"
         => "see what listens there: curl -sS http://{authority}/";
     /// Expired on arrival.
     CLOCK "clock" []
-        "the token's end lies in the past by the clock of this machine, which may be wrong"
+        "the token had already expired by this machine's clock, which may be wrong"
         => "set the clock: timedatectl set-ntp true";
 }

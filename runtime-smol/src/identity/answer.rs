@@ -63,20 +63,20 @@ pub(super) fn decode(origin: Origin, answer: &Answer) -> Exchanged {
 fn without_token(origin: Origin, status: u16, missing: body::Missing) -> Failure {
     let (what, hint) = match missing {
         body::Missing::Token => ("no token", foreign(origin)),
-        body::Missing::Life => ("a token that is over by this machine's clock", &hint::CLOCK),
+        body::Missing::Life => ("a token that has already expired by this machine's clock", &hint::CLOCK),
     };
-    Failure { status: Some(status), ..Failure::new(format!("the answer {status} holds {what}")).with_hint(hint) }
+    Failure { status: Some(status), ..Failure::new(format!("the {status} response contains {what}")).with_hint(hint) }
 }
 
 /// Message and ids.
 fn described(status: u16, refused: Option<body::Refused>, error: Option<Box<str>>) -> Failure {
     let Some(refused) = refused else {
-        return Failure::new(format!("the answer {status} is not one of a token endpoint"));
+        return Failure::new(format!("the {status} response is not from a token endpoint"));
     };
     let message = match (&refused.description, &error) {
         (Some(description), _) => description.clone(),
         (None, Some(error)) => format!("{error} ({status})"),
-        (None, None) => format!("the answer {status} names no reason"),
+        (None, None) => format!("the {status} response gives no reason"),
     };
     Failure { error, trace_id: refused.trace_id, correlation_id: refused.correlation_id, ..Failure::new(message) }
 }

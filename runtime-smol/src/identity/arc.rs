@@ -73,17 +73,17 @@ fn read_key(challenge: Option<&str>, keys: &Path) -> Result<Zeroizing<String>, F
     let path = key_path(challenge, keys).map_err(|why| refused(why, &hint::ARC_CHALLENGE))?;
     let unreadable = |error| refused(&format!("names {}: {error}", path.display()), hint_of(&error));
     let folder = fs::symlink_metadata(keys).map_err(unreadable)?;
-    let no_file = || refused("names no plain file in a plain folder", &hint::ARC_CHALLENGE);
+    let no_file = || refused("does not name a regular file in a regular folder", &hint::ARC_CHALLENGE);
     let opened = open(&path).map_err(|error| if is_link(&error) { no_file() } else { unreadable(error) })?;
     let named = opened.metadata().map_err(unreadable)?;
     if !folder.is_dir() || !named.is_file() {
         return Err(no_file());
     }
     if named.len() > MAX_KEY {
-        return Err(refused("names a file that is too long for a key", &hint::ARC_CHALLENGE));
+        return Err(refused("names a file that is too large for a key", &hint::ARC_CHALLENGE));
     }
     if named.uid() != 0 && named.uid() != folder.uid() {
-        return Err(refused("names a file that neither root nor the agent owns", &hint::ARC_CHALLENGE));
+        return Err(refused("names a file that is owned by neither root nor the agent", &hint::ARC_CHALLENGE));
     }
     file::text_of(opened).map_err(unreadable)
 }
@@ -114,14 +114,14 @@ fn key_path(challenge: Option<&str>, keys: &Path) -> Result<PathBuf, &'static st
     let realm = challenge.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
     let realm = realm.and_then(|(_, rest)| rest.trim().strip_prefix("realm=")).ok_or("is not Basic realm=<file>")?;
     let named = Path::new(realm.trim_matches('"'));
-    let name = named.file_name().ok_or("names no file")?;
+    let name = named.file_name().ok_or("does not name a file")?;
     let path = keys.join(name);
     // Compared as text: `a/../b` and `a/b` are different texts and may be one path.
     if path.as_os_str() != named.as_os_str() {
         return Err("names a file outside the agent's folder");
     }
     if path.extension().is_none_or(|extension| extension != "key") {
-        return Err("names a file that is no key");
+        return Err("names a file that is not a key");
     }
     Ok(path)
 }
@@ -199,15 +199,15 @@ mod tests {
             ("Basic realm=KEYS/./a.key", "outside"),
             ("Basic realm=/etc/shadow.key", "outside"),
             ("Basic realm=a.key", "outside"),
-            ("Basic realm=KEYS/a.txt", "is no key"),
-            ("Basic realm=KEYS/..", "names no file"),
-            ("Basic realm=", "names no file"),
+            ("Basic realm=KEYS/a.txt", "is not a key"),
+            ("Basic realm=KEYS/..", "does not name a file"),
+            ("Basic realm=", "does not name a file"),
             ("Basic KEYS/a.key", "is not Basic realm"),
             ("Bearer realm=KEYS/a.key", "is not Basic realm"),
-            ("Basic realm=KEYS/long.key", "too long"),
-            ("Basic realm=KEYS/link.key", "no plain file"),
-            ("Basic realm=KEYS/folder.key", "no plain file"),
-            ("Basic realm=KEYS/pipe.key", "no plain file"),
+            ("Basic realm=KEYS/long.key", "too large"),
+            ("Basic realm=KEYS/link.key", "not name a regular file"),
+            ("Basic realm=KEYS/folder.key", "not name a regular file"),
+            ("Basic realm=KEYS/pipe.key", "not name a regular file"),
             ("Basic realm=KEYS/missing.key", "No such file"),
         ] {
             let message = folder.read(challenge).unwrap_err();

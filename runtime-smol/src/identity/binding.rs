@@ -96,7 +96,7 @@ fn parse(pem: &[u8]) -> Result<Trust, String> {
     let certificates = parts.map_err(|error| format!("not PEM: {}", pem_fault(&error)))?;
     let unusable = tls::unusable_roots(&certificates);
     if unusable == certificates.len() {
-        Err("no usable certificate in it".to_owned())
+        Err("it holds no usable certificate".to_owned())
     } else {
         Ok(Trust { certificates, unusable })
     }

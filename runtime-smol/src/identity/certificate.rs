@@ -53,7 +53,7 @@ impl TokenSource for Certificate {
             with_chain: self.file.send_chain,
         };
         let assertion = assertion::sign(&signer, &statement)
-            .map_err(|_| Failure::new("the key does not sign").with_hint(&hint::CERTIFICATE_KEY).with_sent(&sent))?;
+            .map_err(|_| Failure::new("the key cannot sign").with_hint(&hint::CERTIFICATE_KEY).with_sent(&sent))?;
         let proof = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.as_str())];
         let exchanged = self.entra.ask(&proof, &sent);
         exchanged.map_err(|failure| self.explained(entra::of_application(failure).without(&assertion), &signer))

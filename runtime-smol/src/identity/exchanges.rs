@@ -7,12 +7,12 @@ use remora_core::metrics::{Family, Histogram, Kind, Sink, Tally};
 use super::Exchanged;
 
 const REQUESTS: Family =
-    Family::new(Kind::Counter, "remora_token_requests_total", "Exchanges with Entra that ended, well or not.");
+    Family::new(Kind::Counter, "remora_token_requests_total", "Token exchanges that ended, successfully or not.");
 
 const FAILURES: Family = Family::new(
     Kind::Counter,
     "remora_token_request_failures_total",
-    "Exchanges that gave no token: no answer or no assertion to send, throttled, refused (4xx), failed (5xx), or an \
+    "Token exchanges that yielded no token: no answer or no assertion to send, throttled, refused (4xx), failed (5xx), or an \
      answer without a token.",
 )
 .by("reason", REASONS);
@@ -20,7 +20,7 @@ const FAILURES: Family = Family::new(
 const REASONS: &[&str] = &["unanswered", "throttled", "refused", "server", "unreadable"];
 
 const DURATION: Family =
-    Family::new(Kind::Histogram, "remora_token_request_duration_seconds", "Time that an exchange took.");
+    Family::new(Kind::Histogram, "remora_token_request_duration_seconds", "Duration of a token exchange.");
 
 /// All of them, in the order of the page.
 pub(crate) const ALL: &[Family] = &[REQUESTS, FAILURES, DURATION];

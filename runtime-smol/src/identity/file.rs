@@ -33,7 +33,7 @@ pub(super) fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
 /// The same of a file that is open.
 pub(super) fn text_of(file: File) -> io::Result<Zeroizing<String>> {
     let bytes = bytes_of(file)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| io::Error::other("not a text"))?.trim();
+    let text = std::str::from_utf8(&bytes).map_err(|_| io::Error::other("not UTF-8 text"))?.trim();
     if text.is_empty() { Err(io::Error::other("empty")) } else { Ok(Zeroizing::new(text.to_owned())) }
 }
 
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn what_is_no_text_or_none_at_all_is_refused() {
         assert_eq!(read_once("empty", b" \n").unwrap_err().to_string(), "empty");
-        assert_eq!(read_once("binary", b"\xff\xfe").unwrap_err().to_string(), "not a text");
+        assert_eq!(read_once("binary", b"\xff\xfe").unwrap_err().to_string(), "not UTF-8 text");
         assert!(read_once("long", "x".repeat(70_000).as_bytes()).unwrap_err().to_string().starts_with("longer than"));
         assert_eq!(read(Path::new("/dev/zero")).unwrap_err().to_string(), "not a regular file");
         assert!(read(Path::new("/nowhere")).is_err());

@@ -34,14 +34,14 @@ impl Signer {
 
     fn new(contents: &Contents) -> Result<Self, Failure> {
         let [key] = contents.keys.as_slice() else {
-            return Err(fault(&hint::CERTIFICATE_KEY, &format!("holds {} keys, not one", contents.keys.len())));
+            return Err(fault(&hint::CERTIFICATE_KEY, &format!("holds {} keys instead of one", contents.keys.len())));
         };
         let key = RsaKeyPair::from_pkcs8(key).or_else(|_| RsaKeyPair::from_der(key));
         let key = key.map_err(|error| fault(&hint::CERTIFICATE_KEY, &format!("holds no usable RSA key: {error}")))?;
         let decoded = contents.certificates.iter().map(|der| Certificate::decode(der)).collect::<Result<Vec<_>, _>>();
-        let mut others = decoded.map_err(|_| fault(&hint::CERTIFICATE_FILE, "holds a certificate that is none"))?;
+        let mut others = decoded.map_err(|_| fault(&hint::CERTIFICATE_FILE, "holds an invalid certificate"))?;
         let own = others.iter().position(|certificate| certificate.public_key == key.public_key().as_ref());
-        let own = own.ok_or_else(|| fault(&hint::CERTIFICATE_KEY, "holds no certificate of its key"))?;
+        let own = own.ok_or_else(|| fault(&hint::CERTIFICATE_KEY, "holds no certificate for its key"))?;
         let leaf = others.swap_remove(own);
         let chain = chain(&leaf, others);
         Ok(Self { key, leaf, chain })
@@ -65,9 +65,9 @@ fn chain(leaf: &Certificate, mut others: Vec<Certificate>) -> Vec<Certificate> {
 
 /// Keys and certificates of a PEM file, in any order; what else it holds is passed over.
 fn pem(file: &[u8], password: Option<&str>) -> Result<Contents, Failure> {
-    let text = std::str::from_utf8(file).map_err(|_| fault(&hint::CERTIFICATE_FILE, "is no text"))?;
+    let text = std::str::from_utf8(file).map_err(|_| fault(&hint::CERTIFICATE_FILE, "is not text"))?;
     if text.contains("Proc-Type: 4,ENCRYPTED") {
-        let why = "holds a key in OpenSSL's old encryption; write it anew: openssl pkcs8 -topk8 -in <old> -out <new>";
+        let why = "holds a key in OpenSSL's old encryption; convert it: openssl pkcs8 -topk8 -in <old> -out <new>";
         return Err(fault(&hint::CERTIFICATE_FILE, why));
     }
     // The reader knows no label for encrypted keys. Their DER tells them from plain ones.
@@ -80,7 +80,7 @@ fn pem(file: &[u8], password: Option<&str>) -> Result<Contents, Failure> {
             SectionKind::RsaPrivateKey => contents.keys.push(Zeroizing::new(der)),
             SectionKind::PrivateKey => contents.keys.push(opened(Zeroizing::new(der), password)?),
             SectionKind::EcPrivateKey => {
-                return Err(fault(&hint::CERTIFICATE_KEY, "holds an elliptic-curve key; Entra takes RSA"));
+                return Err(fault(&hint::CERTIFICATE_KEY, "holds an elliptic-curve key; Entra accepts only RSA"));
             }
             _ => {}
         }
@@ -90,7 +90,7 @@ fn pem(file: &[u8], password: Option<&str>) -> Result<Contents, Failure> {
 
 fn section(rest: &mut &[u8]) -> Result<Option<(SectionKind, Vec<u8>)>, Failure> {
     let read = rustls_pki_types::pem::from_buf(rest);
-    read.map_err(|error| fault(&hint::CERTIFICATE_FILE, &format!("is broken PEM: {}", pem_fault(&error))))
+    read.map_err(|error| fault(&hint::CERTIFICATE_FILE, &format!("is malformed PEM: {}", pem_fault(&error))))
 }
 
 /// A PKCS#8 key, decrypted where it is encrypted.
@@ -107,9 +107,11 @@ fn opened(der: Zeroizing<Vec<u8>>, password: Option<&str>) -> Result<Zeroizing<V
 
 fn fault_of(error: PbeError, password: Option<&str>) -> Failure {
     match (error, password) {
-        (PbeError::Password, Some(_)) => fault(&hint::CERTIFICATE_PASSWORD, "is not opened by the password"),
-        (PbeError::Password, None) => fault(&hint::CERTIFICATE_PASSWORD, "is encrypted, and there is no password"),
-        (PbeError::Scheme, _) => fault(&hint::CERTIFICATE_FILE, "is encrypted in a way that is not built"),
+        (PbeError::Password, Some(_)) => fault(&hint::CERTIFICATE_PASSWORD, "cannot be opened with the password"),
+        (PbeError::Password, None) => fault(&hint::CERTIFICATE_PASSWORD, "is encrypted, but no password is set"),
+        (PbeError::Scheme, _) => {
+            fault(&hint::CERTIFICATE_FILE, "uses an encryption scheme that Remora does not support")
+        }
         (PbeError::Malformed, _) => fault(&hint::CERTIFICATE_FILE, "is neither PEM nor PFX"),
     }
 }

@@ -2,51 +2,52 @@
 
 use remora_core::metrics::{Family, Kind};
 
-pub(super) const BUILD: Family =
-    Family::new(Kind::Info, "remora_build_info", "Version, what it was built for, and its TLS library.");
+pub(super) const BUILD: Family = Family::new(Kind::Info, "remora_build_info", "Version, build target and TLS library.");
 
 pub(super) const READY: Family = gauge(
     "remora_ready",
-    "1 while there is a usable token and no shutdown. /ready, which gates the pod, is more patient.",
+    "1 while there is a usable token and no shutdown. /ready, which gates the pod, is more lenient.",
 );
 
 pub(super) const LAST_SUCCESS: Family =
-    gauge("remora_last_success_timestamp_seconds", "When Azure last accepted a request; 0 for never.");
+    gauge("remora_last_success_timestamp_seconds", "Time when Azure last accepted a request; 0 if never.");
 
 pub(super) const HOLD: Family = gauge(
     "remora_refusal_hold_remaining_seconds",
-    "How long a 4xx that is no verdict on the data, such as 403, would still be told as 503.",
+    "How long a 4xx that does not concern the data, such as 403, would still be reported as 503.",
 );
 
-pub(super) const OLDEST: Family =
-    gauge("remora_oldest_sample_age_seconds", "Age of the oldest sample in the last write, when it was answered.");
+pub(super) const OLDEST: Family = gauge(
+    "remora_oldest_sample_age_seconds",
+    "Age of the oldest sample in the last write, when the write was answered.",
+);
 
-pub(super) const IN_FLIGHT: Family = gauge("remora_requests_in_flight", "Requests that are open.");
+pub(super) const IN_FLIGHT: Family = gauge("remora_requests_in_flight", "Open requests.");
 
 pub(super) const FORWARDS_LIMIT: Family =
-    gauge("remora_requests_forwarded_limit", "Requests that are forwarded at once at most: MAX_IN_FLIGHT.");
+    gauge("remora_requests_forwarded_limit", "Maximum number of requests forwarded at once: MAX_IN_FLIGHT.");
 
-pub(super) const CONNECTIONS: Family = gauge("remora_connections", "Connections of senders and probes that are open.");
+pub(super) const CONNECTIONS: Family = gauge("remora_connections", "Open connections from senders and probes.");
 
 pub(super) const CONNECTIONS_LIMIT: Family =
-    gauge("remora_connections_limit", "Connections that may be open at once: MAX_CONNECTIONS.");
+    gauge("remora_connections_limit", "Maximum number of open connections: MAX_CONNECTIONS.");
 
 pub(super) const CONNECTIONS_REJECTED: Family = counter(
     "remora_connections_rejected_total",
-    "Connections turned away because all slots were taken, or closed to make place.",
+    "Connections turned away because all slots were taken, or closed to make room.",
 );
 
 pub(super) const BODY_MEMORY: Family =
     gauge("remora_body_memory_bytes", "Memory for all bodies together: BODY_MEMORY.");
 
-pub(super) const BODY_MEMORY_USED: Family = gauge("remora_body_memory_used_bytes", "What of it is lent out.");
+pub(super) const BODY_MEMORY_USED: Family = gauge("remora_body_memory_used_bytes", "Body memory in use.");
 
 pub(super) const TOKEN_EXPIRY: Family =
-    gauge("remora_token_expiry_timestamp_seconds", "When the newest access token expires; 0 without one.");
+    gauge("remora_token_expiry_timestamp_seconds", "Time when the newest access token expires; 0 if there is none.");
 
 pub(super) const ASSERTION_EXPIRY: Family = gauge(
     "remora_federated_token_expiry_timestamp_seconds",
-    "When the projected service account token expires; 0 where none can be read.",
+    "Time when the projected service account token expires; 0 if none can be read.",
 );
 
 pub(super) const UPSTREAM_CONNECTIONS: Family =

@@ -10,12 +10,12 @@ use rustix::fs::{Mode, OFlags, RawDir};
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-const CPU: Family = Family::new(Kind::Counter, "process_cpu_seconds_total", "Processor time, user and system.");
-const RESIDENT: Family = gauge("process_resident_memory_bytes", "Memory that is resident.");
-const VIRTUAL: Family = gauge("process_virtual_memory_bytes", "Address space.");
-const STARTED: Family = gauge("process_start_time_seconds", "When the process started, since 1970.");
-const OPEN: Family = gauge("process_open_fds", "File descriptors that are open.");
-const MOST_OPEN: Family = gauge("process_max_fds", "File descriptors that may be open.");
+const CPU: Family = Family::new(Kind::Counter, "process_cpu_seconds_total", "CPU time, user and system.");
+const RESIDENT: Family = gauge("process_resident_memory_bytes", "Resident memory.");
+const VIRTUAL: Family = gauge("process_virtual_memory_bytes", "Virtual address space.");
+const STARTED: Family = gauge("process_start_time_seconds", "Start time of the process, since 1970.");
+const OPEN: Family = gauge("process_open_fds", "Open file descriptors.");
+const MOST_OPEN: Family = gauge("process_max_fds", "Maximum number of open file descriptors.");
 
 /// All of them, in the order of the page. In an image without `/proc` those that are read there are left out.
 pub(super) const ALL: &[Family] = &[CPU, RESIDENT, VIRTUAL, STARTED, OPEN, MOST_OPEN];

@@ -13,14 +13,14 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Flag, what its value looks like, meaning.
 pub(crate) const FLAGS: [(&str, &str, &str); 10] = [
     ("--pre", "", "open no sockets: configuration, environment and token file only"),
-    ("--write", "", "try the role, too, with a write that holds no samples"),
-    ("--wait", "DURATION", "try again every 5 seconds until nothing fails or the time is over"),
-    ("--only", "CHECK,…", "report on these alone: codes, or categories such as network"),
-    ("--skip", "CHECK,…", "leave these out, and go on as if they held"),
-    ("--output", "FORM", "table, json or short (what is wrong, and the last line); also -o"),
-    ("--strict", "", "exit with 2 when something was warned of"),
-    ("--prometheus", "URL", "the Prometheus whose queue is looked at [http://localhost:9090]"),
-    ("--no-color", "", "no colour on a terminal either; NO_COLOR does the same"),
+    ("--write", "", "also test the role by sending an empty write"),
+    ("--wait", "DURATION", "retry every 5 seconds until nothing fails or the time is up"),
+    ("--only", "CHECK,…", "report only these: codes, or categories such as network"),
+    ("--skip", "CHECK,…", "skip these, and continue as if they had passed"),
+    ("--output", "FORM", "table, json or short (only problems and the last line); also -o"),
+    ("--strict", "", "exit with 2 if there were warnings"),
+    ("--prometheus", "URL", "the Prometheus whose queue is checked [http://localhost:9090]"),
+    ("--no-color", "", "no color, even on a terminal; NO_COLOR does the same"),
     ("--list-checks", "", "list all checks and exit"),
 ];
 

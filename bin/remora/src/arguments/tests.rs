@@ -79,14 +79,14 @@ fn a_command_stands_first() {
     }
     assert_eq!(fault(&["--cluster", "a", "help"]), UsageError::NotFirst { word: "help" });
     let told = fault(&["--cluster", "a", "explain"]).to_string();
-    assert_eq!(told, "explain is a command, which comes first: remora explain");
+    assert_eq!(told, "explain is a command and must come first: remora explain");
 }
 
 #[test]
 fn a_check_without_sockets_writes_nothing() {
     for arguments in [["check", "--pre", "--write"], ["check", "--write", "--pre"]] {
         let told = fault(&arguments).to_string();
-        assert_eq!(told, "--pre opens no sockets, and --write sends a write: leave one of them out");
+        assert_eq!(told, "--pre opens no sockets, and --write sends a write: use only one of them");
     }
     assert_eq!(options(&["check", "--pre", "--pre"]).0.reach, Reach::Offline);
     assert_eq!(options(&["check", "--write", "--write"]).0.reach, Reach::Write);

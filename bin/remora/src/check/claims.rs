@@ -26,8 +26,8 @@ impl ClaimsError {
     /// What is wrong, as the rest of a sentence that begins with the token.
     pub(super) fn words(self) -> String {
         match self {
-            Self::Parts(count) => format!("has {count} parts in place of three"),
-            Self::Encoding => "has a header or claims that are no base64url of JSON".to_owned(),
+            Self::Parts(count) => format!("has {count} parts instead of three"),
+            Self::Encoding => "has a header or claims that are not base64url-encoded JSON".to_owned(),
             Self::Unsigned => "has a header without a signature algorithm".to_owned(),
         }
     }

@@ -17,12 +17,10 @@ const API_VERSIONS: [&str; 2] = ["2023-04-24", "2021-11-01-preview"];
 const STREAM: &str = "streams/Microsoft-PrometheusMetrics/api/v1/write";
 
 /// Why an id that no webhook sets matters.
-const BY_HAND: &str = "It says who the process is to Entra, and for this IDENTITY_TYPE it is set by hand.";
+const BY_HAND: &str = "It identifies the process to Entra, and for this IDENTITY_TYPE it is set by hand.";
 /// Why an id that the identity does not use is odd, and what to do with it.
-const UNUSED: [&str; 2] = [
-    "Another identity may be meant than the one that serves.",
-    "unset the variable, or set the IDENTITY_TYPE that uses it",
-];
+const UNUSED: [&str; 2] =
+    ["The identity in use may not be the intended one.", "unset the variable, or set the IDENTITY_TYPE that uses it"];
 
 /// The faults and oddities of `page`, if there are any.
 pub(super) fn faultless(cx: &Context<'_>, page: &'static Page) -> Result<(), Outcome> {
@@ -83,7 +81,7 @@ pub(super) fn metrics_endpoint(cx: &mut Context<'_>) -> Checked {
     let endpoint = &cx.config()?.ingestion;
     let named = rule(endpoint).filter(|rule| endpoint.path() == format!("/dataCollectionRules/{rule}/{STREAM}"));
     named.map(str::to_owned).ok_or_else(|| {
-        let seen = format!("the path is {}, where Azure has /dataCollectionRules/dcr-…/{STREAM}", endpoint.path());
+        let seen = format!("the path is {}, but Azure's is /dataCollectionRules/dcr-…/{STREAM}", endpoint.path());
         Outcome::Fail(Finding::new(seen))
     })
 }
@@ -96,7 +94,7 @@ pub(super) fn api_version(cx: &mut Context<'_>) -> Checked {
     if API_VERSIONS.contains(&version) {
         return Ok(version.to_owned());
     }
-    let seen = format!("api-version={version} is not among those that are documented: {}", API_VERSIONS.join(", "));
+    let seen = format!("api-version={version} is not one of the documented versions: {}", API_VERSIONS.join(", "));
     Err(Outcome::Warn(Finding::new(seen)))
 }
 
@@ -135,7 +133,7 @@ pub(super) fn authorities(cx: &mut Context<'_>) -> Checked {
     let unusable = trust.unusable;
     cx.trust = Some(trust);
     if unusable > 0 {
-        let seen = format!("{unusable} of the certificates in {note} cannot serve as authorities and are passed over");
+        let seen = format!("{unusable} of the certificates in {note} cannot serve as authorities and are ignored");
         return Err(Outcome::Warn(Finding::new(seen)));
     }
     Ok(note)
@@ -185,7 +183,7 @@ mod tests {
         {
             let finding = found(page, &[("IDENTITY_TYPE", kind)]);
             assert!(!webhook(&finding, page), "{kind} {page}: {finding:?}");
-            assert!(finding.repair.is_some_and(|repair| repair.starts_with("give the ")), "{kind} {page}");
+            assert!(finding.repair.is_some_and(|repair| repair.starts_with("use the ")), "{kind} {page}");
         }
         let client = ("AZURE_CLIENT_ID", "3913510d-42f4-4e42-8a64-420c390055eb");
         let ignored = found(&pages::ENV_02, &[("IDENTITY_TYPE", "systemAssigned"), INGESTION, client]);

@@ -53,7 +53,7 @@ pub(super) fn for_azure_monitor(cx: &mut Context<'_>) -> Checked {
     if audience.trim_end_matches('/') == wanted.trim_end_matches('/') {
         return Ok(format!("{audience}{}", roles(granted)));
     }
-    Err(Outcome::Warn(Finding::new(format!("it is for {audience}, where {wanted} was asked for"))))
+    Err(Outcome::Warn(Finding::new(format!("it is for {audience}, but {wanted} was requested"))))
 }
 
 /// What the token is asked for, without `/.default`.

@@ -80,7 +80,7 @@ pub(super) fn answer(link: &mut Link, limit: usize) -> io::Result<Answer> {
         let body = body(link, received, BodyDecoder::new(head.framing), limit)?;
         return Ok(Answer { status: head.status, date, body });
     }
-    Err(io::Error::other("nothing but interim answers"))
+    Err(io::Error::other("only interim responses"))
 }
 
 /// Receives until a head is complete.
@@ -89,7 +89,7 @@ fn head_length(link: &mut Link, received: &mut Vec<u8>) -> io::Result<usize> {
     loop {
         match scan.scan(received).map_err(|error| io::Error::other(error.to_string()))? {
             Some(length) => return Ok(length),
-            None if received.len() > MAX_HEAD => return Err(io::Error::other("the answer's head does not end")),
+            None if received.len() > MAX_HEAD => return Err(io::Error::other("the response head does not end")),
             None if !link.receive(received)? => return Err(io::ErrorKind::UnexpectedEof.into()),
             None => {}
         }

@@ -97,14 +97,14 @@ pub(super) fn clock(cx: &mut Context<'_>) -> Checked {
     let blocked = cx.routes.iter().find_map(|route| route.blocked);
     let asked = cx.routes.iter_mut().find_map(|route| Some((route.get("/")?, route.to.host().to_owned())));
     let Some((answer, host)) = asked else {
-        return Err(blocked.map_or(Outcome::Left("no way to ask on"), Outcome::Needs));
+        return Err(blocked.map_or(Outcome::Left("no open connection to ask on"), Outcome::Needs));
     };
     let date = match answer {
         Ok(answer) => answer.date,
-        Err(error) => return Err(Outcome::Warn(Finding::new(format!("{host} did not say what time it is: {error}")))),
+        Err(error) => return Err(Outcome::Warn(Finding::new(format!("{host} did not report the time: {error}")))),
     };
     let Some(there) = date.as_deref().and_then(|date| httpdate::parse_http_date(date).ok()) else {
-        return Err(Outcome::Warn(Finding::new(format!("{host} did not say what time it is"))));
+        return Err(Outcome::Warn(Finding::new(format!("{host} did not report the time"))));
     };
     judge(&host, there, SystemTime::now())
 }

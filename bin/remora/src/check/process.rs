@@ -29,11 +29,13 @@ pub(super) fn listens(cx: &mut Context<'_>) -> Checked {
     let fail = |seen: String| Err(Outcome::Fail(Finding::new(seen)));
     match ask(port, "/") {
         Ok(answer) if answer.line().starts_with("remora ") => Ok(format!("port {port}: {}", answer.line())),
-        Ok(answer) => fail(format!("something else has port {port}; it answers {} {:?}", answer.status, answer.line())),
+        Ok(answer) => {
+            fail(format!("something else uses port {port}; it answers {} {:?}", answer.status, answer.line()))
+        }
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fail(format!("nothing listens on port {port} of this pod"))
         }
-        Err(error) => fail(format!("what has port {port} gives no answer of Remora's: {error}")),
+        Err(error) => fail(format!("the process on port {port} does not answer like Remora: {error}")),
     }
 }
 
@@ -55,7 +57,7 @@ fn holds_token(status: Option<&Value>, ready: &Answer) -> Checked {
         fail(format!("/ready answers {}: {}", ready.status, ready.line()))
     } else if token.and_then(|token| token.get("usable")) == Some(&Value::Bool(false)) {
         let why = token.and_then(|token| token.pointer("/failure/message")).and_then(Value::as_str);
-        fail(format!("/status has no usable token: {}", why.unwrap_or("the last one has expired")))
+        fail(format!("/status reports no usable token: {}", why.unwrap_or("the last one has expired")))
     } else {
         Ok(ready.line())
     }
@@ -81,9 +83,9 @@ fn delivery(status: &Value, now: SystemTime) -> Checked {
     let refused = failure.map(|failure| (failure, failure.get("time").and_then(time)));
     match (refused.filter(|(_, at)| taken.is_none() || *at > taken), taken) {
         (Some((failure, at)), _) => Err(refusal(failure, at.map(age))),
-        (None, Some(at)) if age(at) <= RECENT => Ok(format!("the last {} ago", span(age(at)))),
-        (None, Some(at)) => Err(Outcome::Warn(Finding::new(format!("the last {} ago", span(age(at)))))),
-        (None, None) => Ok("no write has come yet".to_owned()),
+        (None, Some(at)) if age(at) <= RECENT => Ok(format!("last accepted {} ago", span(age(at)))),
+        (None, Some(at)) => Err(Outcome::Warn(Finding::new(format!("last accepted {} ago", span(age(at)))))),
+        (None, None) => Ok("no write has arrived yet".to_owned()),
     }
 }
 
@@ -107,7 +109,7 @@ fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
     let mut finding = Finding::new(format!("the last write{ago} was answered {status}{whose}: {answer}"));
     let is_lost = reply::drops_samples(status);
     if is_lost {
-        let lost = format!("A sender gives up what is answered {status}: these samples are lost.");
+        let lost = format!("A sender does not retry after {status}: these samples are lost.");
         finding = finding.because(page.map_or_else(|| lost.clone(), |page| format!("{lost} {}", page.why)));
     }
     match page {
@@ -124,9 +126,9 @@ fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
 /// What to do about an answer without a code.
 const fn advice(is_lost: bool) -> &'static str {
     if is_lost {
-        "correct what the answer names, or keep it from being sent (writeRelabelConfigs); the logs say how often that happens"
+        "fix what the answer names, or keep it from being sent (writeRelabelConfigs); the logs say how often this happens"
     } else {
-        "do what the answer says; the sender tries again by itself"
+        "do what the answer says; the sender retries by itself"
     }
 }
 
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_token_that_status_calls_unusable_is_none_whatever_ready_says() {
-        let failure = |seen: &str| format!("/status has no usable token: {seen}");
+        let failure = |seen: &str| format!("/status reports no usable token: {seen}");
         for (status, seen) in [
             (r#"{"token":{"usable":false,"failure":{"message":"nobody is there"}}}"#, failure("nobody is there")),
             (r#"{"token":{"usable":false,"failure":null}}"#, failure("the last one has expired")),
@@ -195,7 +197,7 @@ mod tests {
     #[test]
     fn a_success_counts_for_five_minutes_unless_a_refusal_came_after_it() {
         let refusal = r#""last_failure":{"time":"2026-01-01T11:54:30Z","status":503,"answer":"remora: no"}"#;
-        assert_eq!(judged(r#"{"last_success":"2026-01-01T11:59:50Z"}"#).unwrap(), "the last 10s ago");
+        assert_eq!(judged(r#"{"last_success":"2026-01-01T11:59:50Z"}"#).unwrap(), "last accepted 10s ago");
         assert!(judged(&format!(r#"{{"last_success":"2026-01-01T11:59:50Z",{refusal}}}"#)).is_ok());
         assert!(judged(r#"{"last_success":null,"last_failure":null}"#).is_ok());
         // What was refused before it is over; that nothing comes any more is not.
@@ -204,7 +206,7 @@ mod tests {
             format!(r#"{{"last_success":"2026-01-01T11:54:59Z",{refusal}}}"#),
         ] {
             let Err(Outcome::Warn(finding)) = judged(&status) else { panic!("{status}") };
-            assert_eq!((finding.seen.as_str(), finding.repair), ("the last 5m 1s ago", None));
+            assert_eq!((finding.seen.as_str(), finding.repair), ("last accepted 5m 1s ago", None));
         }
         for status in [format!(r#"{{"last_success":"2026-01-01T11:54:20Z",{refusal}}}"#), format!("{{{refusal}}}")] {
             assert!(judged(&status).is_err(), "{status}");

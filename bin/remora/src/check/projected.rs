@@ -49,7 +49,7 @@ pub(super) fn subject(cx: &mut Context<'_>) -> Checked {
     let Some((namespace, account)) =
         subject.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'))
     else {
-        let seen = format!("the subject is {subject:?}, which is no Kubernetes service account");
+        let seen = format!("the subject is {subject:?}, which is not a Kubernetes service account");
         return Err(Outcome::Warn(Finding::new(seen)));
     };
     if account == "default" {
@@ -65,7 +65,7 @@ pub(super) fn audience(cx: &mut Context<'_>) -> Checked {
     if audiences == AUDIENCE || audiences == BINDING_AUDIENCE {
         return Ok(audiences);
     }
-    Err(Outcome::Warn(Finding::new(format!("the audience is {audiences:?}, where Entra expects {AUDIENCE}"))))
+    Err(Outcome::Warn(Finding::new(format!("the audience is {audiences:?}, but Entra expects {AUDIENCE}"))))
 }
 
 /// TOK-05. With a clock that is off nothing can be said about times.
@@ -80,13 +80,13 @@ pub(super) fn fresh(cx: &mut Context<'_>) -> Checked {
 
 fn lifetime(claims: &Claims, now: Duration) -> Checked {
     let fail = |seen: String| Err(Outcome::Fail(Finding::new(seen)));
-    let Some(end) = claims.time("exp") else { return fail("it does not say when it ends".to_owned()) };
+    let Some(end) = claims.time("exp") else { return fail("it has no expiry time".to_owned()) };
     let begin = claims.time("nbf").or_else(|| claims.time("iat")).unwrap_or(end);
     if let Some(over) = now.checked_sub(end) {
-        return fail(format!("it has expired {} ago", span(over)));
+        return fail(format!("it expired {} ago", span(over)));
     }
     if let Some(early) = begin.checked_sub(now).filter(|early| !early.is_zero()) {
-        return fail(format!("it is only valid in {}", span(early)));
+        return fail(format!("it becomes valid in {}", span(early)));
     }
     let (left, life) = (end.saturating_sub(now), end.saturating_sub(begin));
     let seen = format!("{} left of {}", span(left), span(life));
@@ -101,7 +101,7 @@ pub(super) fn issuer(cx: &mut Context<'_>) -> Checked {
     let issuer = cx.assertion()?.text("iss").unwrap_or_default();
     let fail = |wrong: &str| Err(Outcome::Fail(Finding::new(format!("the issuer is {issuer}, {wrong}"))));
     match Endpoint::parse(issuer) {
-        Err(_) => fail("which is no https URL"),
+        Err(_) => fail("which is not an https URL"),
         Ok(endpoint) if is_private(endpoint.host()) => fail("a name that only the cluster itself knows"),
         Ok(_) => Ok(issuer.to_owned()),
     }
@@ -128,7 +128,7 @@ pub(super) fn keys(cx: &mut Context<'_>) -> Checked {
     match asked {
         Ok(answer) if answer.status == 200 => names_itself(&issuer, &answer.body),
         Ok(answer) => Ok(format!("it answers {} from here; what counts is that Entra can reach it", answer.status)),
-        Err(error) => Ok(format!("not to be reached from here ({error}); what counts is that Entra can")),
+        Err(error) => Ok(format!("not reachable from here ({error}); what counts is that Entra can reach it")),
     }
 }
 
@@ -137,10 +137,10 @@ fn names_itself(issuer: &str, document: &[u8]) -> Checked {
     match document.get("issuer").and_then(serde_json::Value::as_str) {
         Some(named) if named == issuer => Ok(issuer.to_owned()),
         Some(named) => {
-            let seen = format!("the token says {issuer:?}, and the document there says {named:?}");
+            let seen = format!("the token says {issuer:?}, but the document there says {named:?}");
             Err(Outcome::Warn(Finding::new(seen)))
         }
-        None => Err(Outcome::Warn(Finding::new(format!("what {issuer} answers is no OpenID configuration")))),
+        None => Err(Outcome::Warn(Finding::new(format!("the answer of {issuer} is not an OpenID configuration")))),
     }
 }
 

@@ -124,12 +124,12 @@ fn conclusion(cx: &Context<'_>) -> String {
     let rule = cx.pod.known("dcr").unwrap_or("the workspace");
     let throttled = |done: &Done| done.page() == &pages::RBAC_03;
     if cx.done.iter().any(throttled) {
-        format!("This pod may write to {rule}, and Azure asks it to send less.")
+        format!("This pod may write to {rule}, but Azure asks it to send less.")
     } else if held(&pages::RBAC_01) {
         format!("This pod can write to {rule} in Azure Monitor.")
     } else if held(&pages::TOK_10) {
-        format!("This pod gets tokens for {rule}; --write tries whether it may write, too.")
+        format!("This pod gets tokens for {rule}; --write also tests whether it may write.")
     } else {
-        "What was tried holds.".to_owned()
+        "Everything that was tested passed.".to_owned()
     }
 }

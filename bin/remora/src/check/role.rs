@@ -35,8 +35,8 @@ fn judge(answer: &Answer) -> Checked {
     let seen = format!("Azure answered {}: {}", answer.status, answer.line());
     let fail = |page| Err(Outcome::Fail(Finding::new(seen.clone()).on(page)));
     match answer.status {
-        200..=299 => Ok(format!("an empty write was taken ({})", answer.status)),
-        400 | 413 | 415 | 422 => Ok(format!("an empty write was let in and found empty ({})", answer.status)),
+        200..=299 => Ok(format!("an empty write was accepted ({})", answer.status)),
+        400 | 413 | 415 | 422 => Ok(format!("an empty write was authorized and found empty ({})", answer.status)),
         401 => fail(&pages::RBAC_04),
         403 => fail(&pages::RBAC_01),
         404 | 405 => fail(&pages::RBAC_02),

@@ -100,7 +100,7 @@ impl Route {
     /// Speaks TLS to the host.
     pub(super) fn secure(&mut self, trust: &Trust) -> Result<String, Finding> {
         let host = self.to.host();
-        let Some(link) = &mut self.link else { return Ok(format!("{host} is behind a proxy with TLS, not tried")) };
+        let Some(link) = &mut self.link else { return Ok(format!("{host} is behind a TLS proxy; not tested")) };
         match link.secure(host, trust) {
             Ok(()) => Ok(host.to_owned()),
             Err(error) => {
@@ -124,12 +124,12 @@ impl Route {
         }
         self.connect()?;
         self.secure(trust)?;
-        self.link.as_mut().ok_or_else(|| Finding::new("no connection by way of a proxy with TLS"))
+        self.link.as_mut().ok_or_else(|| Finding::new("no connection through a TLS proxy"))
     }
 }
 
 /// What to do where no proxy is needed.
-const AROUND: &str = "or name in NO_PROXY the hosts that can be reached directly";
+const AROUND: &str = "or list in NO_PROXY the hosts that can be reached directly";
 
 /// What failed, repaired where it failed: a proxy that is set is not to be set once more.
 impl Route {
@@ -140,7 +140,7 @@ impl Route {
         }
         let seen = format!("the proxy {host}: {error}");
         let repair =
-            format!("correct HTTPS_PROXY, whose host is {host}, or see whether the cluster's DNS knows that name");
+            format!("correct HTTPS_PROXY, whose host is {host}, or check whether the cluster's DNS knows that name");
         Finding::new(seen).repaired(format!("{repair}; {AROUND}\n{}", NET_01.commands()))
     }
 
@@ -149,7 +149,8 @@ impl Route {
         let repair = if self.hop.is_none() {
             format!("allow TCP from the pod to {host}:{port}, or set HTTPS_PROXY")
         } else {
-            let proxy = format!("let the proxy at {host}:{port} take connections from the pod, or correct HTTPS_PROXY");
+            let proxy =
+                format!("let the proxy at {host}:{port} accept connections from the pod, or correct HTTPS_PROXY");
             format!("{proxy}; {AROUND}")
         };
         Finding::new(seen).repaired(format!("{repair}\n{}", NET_02.commands()))
@@ -159,14 +160,14 @@ impl Route {
     fn untunnelled(&self, told: &str, refused: &Untunnelled) -> Finding {
         let (target, host) = (self.to.host_and_port(), self.to.host());
         let (seen, repair) = match refused {
-            Untunnelled::Broken(error) => (error.clone(), format!("see whether that is an HTTP proxy; {AROUND}")),
+            Untunnelled::Broken(error) => (error.clone(), format!("check whether that is an HTTP proxy; {AROUND}")),
             Untunnelled::Status(407) => (
-                format!("wants a login before it connects to {target} (407)"),
+                format!("requires a login before it connects to {target} (407)"),
                 format!("set HTTPS_PROXY=http://<user>:<password>@{}:{}", self.next().0, self.next().1),
             ),
             Untunnelled::Status(status) => (
                 format!("refuses to connect to {target} ({status})"),
-                format!("let the proxy connect to {target}, or name {host} in NO_PROXY if it can be reached directly"),
+                format!("let the proxy connect to {target}, or list {host} in NO_PROXY if it can be reached directly"),
             ),
         };
         Finding::new(format!("{told}: {seen}")).repaired(repair)
@@ -196,7 +197,7 @@ fn distrust(host: &str, error: &HandshakeError) -> Finding {
         return Finding::new(format!("{host}: the connection ended during the TLS handshake: {error}"));
     };
     let signer =
-        presented.as_ref().map_or_else(|| "nobody we know".to_owned(), |Presented { issuer, .. }| issuer.clone());
+        presented.as_ref().map_or_else(|| "an unknown issuer".to_owned(), |Presented { issuer, .. }| issuer.clone());
     let subject = presented.as_ref().map_or_else(String::new, |Presented { subject, .. }| subject.clone());
     match fault {
         Some(CertificateFault::Untrusted) => Finding::new(format!(
@@ -204,12 +205,12 @@ fn distrust(host: &str, error: &HandshakeError) -> Finding {
         )),
         Some(CertificateFault::WrongName) => {
             Finding::new(format!("{host}: it presents a certificate for another host ({subject})"))
-                .repaired(format!("see whose address the name has; somebody else answers there\n{}", NET_03.repair))
+                .repaired(format!("check where the name points; something else answers there\n{}", NET_03.repair))
         }
         Some(CertificateFault::Expired | CertificateFault::NotYetValid) => {
             let now = humantime::format_rfc3339_seconds(SystemTime::now().max(SystemTime::UNIX_EPOCH));
             let seen = format!("{host}: {error}; by this node's clock it is {now}");
-            Finding::new(seen).repaired(format!("see first whether the node's clock is right\n{}", NET_04.repair))
+            Finding::new(seen).repaired(format!("first check whether the node's clock is right\n{}", NET_04.repair))
         }
         _ => Finding::new(format!("{host}: {error}")),
     }
@@ -251,7 +252,7 @@ mod tests {
             route.connect().expect_err("nobody listens")
         };
         let finding = refused(Some("http://10.1.2.3:3128"));
-        assert!(repair(&finding).starts_with("let the proxy at 10.1.2.3:3128 take connections from the pod"));
+        assert!(repair(&finding).starts_with("let the proxy at 10.1.2.3:3128 accept connections from the pod"));
         assert!(repair(&finding).contains("correct HTTPS_PROXY") && !repair(&finding).contains("set HTTPS_PROXY"));
         let finding = refused(None);
         assert!(
@@ -264,9 +265,9 @@ mod tests {
     fn a_proxy_that_opens_no_tunnel_is_repaired_by_its_answer() {
         let route = route(Some("http://10.1.2.3:3128"));
         for (refused, seen, repaired) in [
-            (Untunnelled::Status(403), "(403)", "let the proxy connect to login.microsoftonline.com:443, or name"),
-            (Untunnelled::Status(407), "wants a login", "set HTTPS_PROXY=http://<user>:<password>@10.1.2.3:3128"),
-            (Untunnelled::Broken("no".to_owned()), "the proxy: no", "see whether that is an HTTP proxy"),
+            (Untunnelled::Status(403), "(403)", "let the proxy connect to login.microsoftonline.com:443, or list"),
+            (Untunnelled::Status(407), "requires a login", "set HTTPS_PROXY=http://<user>:<password>@10.1.2.3:3128"),
+            (Untunnelled::Broken("no".to_owned()), "the proxy: no", "check whether that is an HTTP proxy"),
         ] {
             let finding = route.untunnelled("the proxy", &refused);
             assert!(finding.seen.contains(seen) && repair(&finding).starts_with(repaired), "{finding:?}");

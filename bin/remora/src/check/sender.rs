@@ -61,13 +61,13 @@ impl Default for PrometheusUrl {
 pub(super) fn writes(cx: &mut Context<'_>) -> Checked {
     let port = cx.config()?.listen.port;
     let Ok(metrics) = cx.options.prometheus.metrics() else {
-        return Err(Outcome::Left("no Prometheus answers; --prometheus URL says where it is"));
+        return Err(Outcome::Left("no Prometheus answers; specify it with --prometheus URL"));
     };
     let queue = Queue::read(&metrics, port);
     cx.queue = Some(queue);
     match cx.queue {
         Some(queue) if queue.known => Ok(format!("{} samples sent so far", queue.sent)),
-        _ => Err(Outcome::Warn(Finding::new(format!("it has no remote_write whose url names port {port}")))),
+        _ => Err(Outcome::Warn(Finding::new(format!("it has no remote_write with port {port} in its url")))),
     }
 }
 

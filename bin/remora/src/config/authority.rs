@@ -14,7 +14,7 @@ use crate::pages::ENV_04;
 pub(crate) fn read(reader: &mut Reader<'_>, cloud: Cloud) -> Option<Endpoint> {
     let custom = cloud == Cloud::Custom;
     if !custom && reader.given(&AAD_HOST_ENDPOINT).is_some() {
-        reader.warn(&AAD_HOST_ENDPOINT, "counts only with CLOUD=AZURECUSTOM and is ignored");
+        reader.warn(&AAD_HOST_ENDPOINT, "applies only with CLOUD=AZURECUSTOM and is ignored");
     }
     let order: &[&Setting] =
         if custom { &[&AAD_HOST_ENDPOINT, &AZURE_AUTHORITY_HOST] } else { &[&AZURE_AUTHORITY_HOST] };
@@ -32,7 +32,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Cloud) -> Option<Endpoint> {
 /// The cloud's own host.
 fn own(reader: &mut Reader<'_>, cloud: Cloud) -> Option<Endpoint> {
     let Some(text) = cloud.authority() else {
-        reader.missing(&AAD_HOST_ENDPOINT, "AZURECUSTOM has no authority of its own; give the URL of the one to use");
+        reader.missing(&AAD_HOST_ENDPOINT, "AZURECUSTOM has no default authority; set the URL of the one to use");
         return None;
     };
     reader.parsed(&CLOUD, text, parse)
@@ -44,7 +44,7 @@ fn parse(text: &str) -> Result<Endpoint, Reject> {
     if authority.target() == "/" {
         return Ok(authority);
     }
-    let fix = format!("give the host alone: https://{}/ ; the tenant is AZURE_TENANT_ID", authority.authority());
+    let fix = format!("use only the host: https://{}/ ; the tenant goes in AZURE_TENANT_ID", authority.authority());
     Err(Reject::new("has a path", fix))
 }
 

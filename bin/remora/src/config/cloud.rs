@@ -24,7 +24,8 @@ impl Cloud {
     pub(crate) fn parse(text: &str) -> Result<Self, Reject> {
         let name = text.to_ascii_uppercase().replace('_', "");
         let known = Self::ALL.into_iter().find(|cloud| cloud.name() == name);
-        known.ok_or_else(|| Reject::new("is no cloud", "use AZUREPUBLIC, AZUREGOVERNMENT, AZURECHINA or AZURECUSTOM"))
+        known
+            .ok_or_else(|| Reject::new("is not a cloud", "use AZUREPUBLIC, AZUREGOVERNMENT, AZURECHINA or AZURECUSTOM"))
     }
 
     /// The name in `CLOUD`.

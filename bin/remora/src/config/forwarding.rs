@@ -44,7 +44,7 @@ fn parse_status(text: &str) -> Result<bool, Reject> {
     match text {
         "503" => Ok(false),
         "429" => Ok(true),
-        _ => Err(Reject::new("is neither 503 nor 429", "use 503; 429 only for senders that retry it")),
+        _ => Err(Reject::new("is neither 503 nor 429", "use 503; use 429 only for senders that retry it")),
     }
 }
 
@@ -53,7 +53,7 @@ fn parse_level(text: &str) -> Result<CheckLevel, Reject> {
         "full" => Ok(CheckLevel::Full),
         "wire" => Ok(CheckLevel::Wire),
         "off" => Ok(CheckLevel::Off),
-        _ => Err(Reject::new("is no check level", "use full, wire or off")),
+        _ => Err(Reject::new("is not a check level", "use full, wire or off")),
     }
 }
 

@@ -44,7 +44,7 @@ fn kind(text: &str) -> Result<Kind, Reject> {
         "systemassigned" => Ok(Kind::SystemAssigned),
         "aadapplication" => Ok(Kind::Application),
         _ => Err(Reject::new(
-            "is no identity type",
+            "is not an identity type",
             "use workloadIdentity, userAssigned, systemAssigned or aadApplication",
         )),
     }

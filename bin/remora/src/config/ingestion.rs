@@ -20,11 +20,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Endp
     };
     let endpoint = reader.parsed(&INGESTION_URL, &text, parse)?;
     if !endpoint.path().contains("/dataCollectionRules/") {
-        let text = format!("the path names no data collection rule; Azure's looks like {SHAPE}");
+        let text = format!("the path does not name a data collection rule; Azure's looks like {SHAPE}");
         reader.warn_on(&CFG_02, &INGESTION_URL, text);
     }
     if !names_api_version(&endpoint) {
-        let text = "no api-version in the query; Azure wants ?api-version=2023-04-24 at the end";
+        let text = "no api-version in the query; Azure requires ?api-version=2023-04-24 at the end";
         reader.warn_on(&CFG_03, &INGESTION_URL, text);
     }
     if let Some(cloud) = cloud
@@ -41,7 +41,7 @@ fn parse(text: &str) -> Result<Endpoint, Reject> {
     let endpoint = url::parse(text)?;
     let host = endpoint.host();
     if host.contains(".prometheus.monitor.azure.") {
-        let wrong = "is the workspace's query endpoint, which takes no samples";
+        let wrong = "is the workspace's query endpoint, which does not accept samples";
         return Err(Reject::new(wrong, WHERE_TO_FIND).on(&CFG_02));
     }
     if host.contains(".ingest.monitor.azure.") && !host.contains(".metrics.") {
@@ -53,7 +53,7 @@ fn parse(text: &str) -> Result<Endpoint, Reject> {
         .on(&CFG_02));
     }
     if endpoint.path() == "/" {
-        return Err(Reject::new("has no path", format!("give the whole URL; it looks like\n{SHAPE}")).on(&CFG_02));
+        return Err(Reject::new("has no path", format!("use the full URL; it looks like\n{SHAPE}")).on(&CFG_02));
     }
     Ok(endpoint)
 }

@@ -38,7 +38,7 @@ fn fits_body(reader: &mut Reader<'_>, limits: &Limits) -> bool {
     let blamed = [&MAX_BODY_BYTES, &BODY_MEMORY, &THREADS].iter().find(given).copied().unwrap_or(&BODY_MEMORY);
     let part = if threads > 1 { format!(" divided by {threads} (THREADS)") } else { String::new() };
     let wrong = format!(
-        "a body of {} (MAX_BODY_BYTES) does not fit into {} (BODY_MEMORY){part} less {}",
+        "a body of {} (MAX_BODY_BYTES) does not fit in {} (BODY_MEMORY){part} less {}",
         size_text(max_body_bytes),
         size_text(body_memory),
         size_text(SMALL_ARENA)

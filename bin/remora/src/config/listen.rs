@@ -16,7 +16,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Listen> {
     let admin_port = read_port(reader, &ADMIN_PORT, |text| {
         let admin = quantity::port(text)?;
         if Some(admin) == port {
-            return Err(Reject::new("is LISTENING_PORT as well", "give it another port, or unset it"));
+            return Err(Reject::new("is the same as LISTENING_PORT", "use another port, or unset it"));
         }
         Ok(admin)
     });
@@ -24,7 +24,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Listen> {
     if allowed_sources.iter().any(|network| network.prefix_len() == 0) {
         reader.warn(
             &ALLOWED_SOURCES,
-            "lets everyone who reaches the port write with this identity; name your own networks",
+            "lets everyone who can reach the port write with this identity; list only your own networks",
         );
     }
     Some(Listen { port: port?, admin_port, allowed_sources })
@@ -39,7 +39,7 @@ fn read_port(
 ) -> Option<u16> {
     let is_link = |text: &String| ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme));
     let Some(link) = reader.given(setting).filter(is_link) else { return reader.value(setting, parse) };
-    let odd = format!("is {link}, which Kubernetes sets for a Service of that name; it is taken as unset");
+    let odd = format!("is {link}, which Kubernetes sets for a Service of that name; it counts as unset");
     reader.warn(setting, odd);
     reader.preset(setting, parse)
 }
@@ -53,7 +53,7 @@ fn parse_networks(text: &str) -> Result<Vec<IpNet>, Reject> {
 fn parse_network(text: &str) -> Result<IpNet, Reject> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     network.map(|network| network.trunc()).map_err(|_| {
-        let wrong = format!("holds {text:?}, which is neither a network nor an address");
+        let wrong = format!("contains {text:?}, which is neither a network nor an address");
         Reject::new(wrong, "separate networks by commas: 10.244.0.0/16,fd00::/8")
     })
 }

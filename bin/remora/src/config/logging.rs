@@ -17,14 +17,14 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> (Level, Format) {
 fn parse_level(text: &str) -> Result<Level, Reject> {
     let all = [Level::Error, Level::Warn, Level::Info, Level::Debug];
     let known = all.into_iter().find(|level| text.eq_ignore_ascii_case(level.word()));
-    known.ok_or_else(|| Reject::new("is no log level", "use error, warn, info or debug"))
+    known.ok_or_else(|| Reject::new("is not a log level", "use error, warn, info or debug"))
 }
 
 fn parse_format(text: &str) -> Result<Format, Reject> {
     match text.to_ascii_lowercase().as_str() {
         "logfmt" => Ok(Format::Logfmt),
         "json" => Ok(Format::Json),
-        _ => Err(Reject::new("is no log format", "use logfmt or json")),
+        _ => Err(Reject::new("is not a log format", "use logfmt or json")),
     }
 }
 

@@ -16,7 +16,7 @@ use super::source::Source;
 pub(crate) fn proxy(reader: &mut Reader<'_>) -> Option<Proxy> {
     let url = reader.value(&HTTPS_PROXY, parse_proxy)?;
     if url.starts_with("https:") {
-        let text = "is used for the token exchange only; samples need a proxy that is reached by http://";
+        let text = "is used only for the token exchange; samples need a proxy with an http:// URL";
         reader.warn(&HTTPS_PROXY, text);
     }
     Some(Proxy { url, no_proxy: reader.given(&NO_PROXY) })
@@ -24,7 +24,7 @@ pub(crate) fn proxy(reader: &mut Reader<'_>) -> Option<Proxy> {
 
 /// An HTTP proxy, whose scheme may be left out as is the custom.
 fn parse_proxy(text: &str) -> Result<String, Reject> {
-    let fix = "give http://host:port; https:// is possible, SOCKS is not";
+    let fix = "use http://host:port; https:// is possible, SOCKS is not";
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
         return Err(Reject::new("is not an HTTP proxy", fix));
@@ -32,20 +32,20 @@ fn parse_proxy(text: &str) -> Result<String, Reject> {
     // Where the host ends for everyone else: a login with one of these in it would be taken for the host.
     let (authority, behind) = rest.split_once(['/', '?', '#']).unwrap_or((rest, ""));
     if behind.contains('@') {
-        let fix = "write the login percent-encoded: %2F for /, %3F for ?, %23 for #, %40 for @, %3A for :";
-        return Err(Reject::new("has a login that ends the host", fix));
+        let fix = "percent-encode the login: %2F for /, %3F for ?, %23 for #, %40 for @, %3A for :";
+        return Err(Reject::new("has a login with a character that ends the host", fix));
     }
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = authority.split(':').next().unwrap_or_default();
     if host.is_empty() || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Reject::new("names no proxy host", fix));
+        return Err(Reject::new("does not name a proxy host", fix));
     }
     let behind_host = authority.rsplit(']').next().unwrap_or_default();
     if behind_host.split_once(':').is_some_and(|(_, port)| !port.parse::<u16>().is_ok_and(|port| port > 0)) {
-        return Err(Reject::new("has a port that is none", fix));
+        return Err(Reject::new("has an invalid port", fix));
     }
     let url = format!("{}://{rest}", scheme.to_ascii_lowercase());
-    let unusable = |_| Reject::new("is no URL", "write the login percent-encoded: %40 for @, %3A for :, %5E for ^");
+    let unusable = |_| Reject::new("is not a URL", "percent-encode the login: %40 for @, %3A for :, %5E for ^");
     proxy::check(&Proxy { url: url.clone(), no_proxy: None }).map(|()| url).map_err(unusable)
 }
 
@@ -70,7 +70,7 @@ pub(super) fn certificates(source: &dyn Source) -> Result<Trust, Fault> {
         let path = error.path().display().to_string();
         let told = error.to_string();
         let wrong = told.strip_prefix(&format!("{path}: ")).unwrap_or(&told);
-        let fix = format!("name a {what} with the CA certificates to trust, or unset it for the built-in ones");
+        let fix = format!("set it to a {what} with the CA certificates to trust, or unset it to use the built-in ones");
         Fault::new(setting.name, Some(&path), Reject::new(format!("cannot be used: {wrong}"), fix))
     })
 }
@@ -79,7 +79,7 @@ fn readable_file(text: &str) -> Result<PathBuf, Reject> {
     let path = PathBuf::from(text);
     match first_byte(&path) {
         Ok(true) => Ok(path),
-        Ok(false) => Err(Reject::new("is an empty file", "give a PEM file with at least one certificate")),
+        Ok(false) => Err(Reject::new("is an empty file", "use a PEM file with at least one certificate")),
         Err(error) => Err(unreadable(&error, "file")),
     }
 }
@@ -91,7 +91,8 @@ fn readable_folder(text: &str) -> Result<PathBuf, Reject> {
 }
 
 fn unreadable(error: &std::io::Error, what: &str) -> Reject {
-    let fix = format!("mount the {what} where this user can read it, or unset the variable for the built-in roots");
+    let fix =
+        format!("mount the {what} so that this user can read it, or unset the variable to use the built-in roots");
     Reject::new(format!("cannot be read: {error}"), fix)
 }
 
@@ -146,10 +147,10 @@ mod tests {
         };
         let file = fault(&[("SSL_CERT_FILE", manifest)]).expect_err("no PEM in it");
         assert!(file.starts_with(&format!("SSL_CERT_FILE={manifest}")), "{file}");
-        assert!(file.contains("cannot be used: no usable CA certificate in it"), "{file}");
-        assert!(file.contains("REMORA-CFG-07") && file.contains("name a PEM file"), "{file}");
+        assert!(file.contains("cannot be used: it holds no usable CA certificate"), "{file}");
+        assert!(file.contains("REMORA-CFG-07") && file.contains("set it to a PEM file"), "{file}");
         let folder = fault(&[("SSL_CERT_DIR", env!("CARGO_MANIFEST_DIR"))]).expect_err("no PEM in it");
-        assert!(folder.starts_with("SSL_CERT_DIR=") && folder.contains("name a folder of PEM files"), "{folder}");
+        assert!(folder.starts_with("SSL_CERT_DIR=") && folder.contains("set it to a folder of PEM files"), "{folder}");
         assert!(fault(&[]).is_ok());
         // That it is not there is told where the variable is read.
         assert!(fault(&[("SSL_CERT_FILE", "/nowhere.pem")]).is_ok());

@@ -20,14 +20,14 @@ const UNITS: [(&str, usize); 7] =
 pub(crate) fn count(text: &str, range: &RangeInclusive<usize>) -> Result<usize, Reject> {
     digits(text).filter(|count| range.contains(count)).ok_or_else(|| {
         let wanted = format!("{} to {}", range.start(), range.end());
-        Reject::new(format!("is not a whole number from {wanted}"), format!("give a number from {wanted}"))
+        Reject::new(format!("is not a whole number from {wanted}"), format!("use a number from {wanted}"))
     })
 }
 
 /// A TCP port.
 pub(crate) fn port(text: &str) -> Result<u16, Reject> {
     let port = digits(text).and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
-    port.ok_or_else(|| Reject::new("is not a port from 1 to 65535", "give a port number, for example 8081"))
+    port.ok_or_else(|| Reject::new("is not a port from 1 to 65535", "use a port number, for example 8081"))
 }
 
 /// A size in bytes within `range`: `8MiB`, `8Mi` and `8388608` are the same.
@@ -39,7 +39,7 @@ pub(crate) fn size(text: &str, range: &RangeInclusive<usize>) -> Result<usize, R
     });
     match bytes {
         Some(bytes) if range.contains(&bytes) => Ok(bytes),
-        Some(_) => Err(Reject::new(format!("is not {wanted}"), format!("give a size {wanted}"))),
+        Some(_) => Err(Reject::new(format!("is not {wanted}"), format!("use a size {wanted}"))),
         None => Err(Reject::new("is not a size", "write it in bytes or with KiB, MiB or GiB, for example 8MiB")),
     }
 }
@@ -52,7 +52,7 @@ pub(crate) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<D
         return Ok(duration);
     }
     let wanted = format!("from {} to {}", duration_text(*range.start()), duration_text(*range.end()));
-    Err(Reject::new(format!("is not {wanted}"), format!("give a duration {wanted}")))
+    Err(Reject::new(format!("is not {wanted}"), format!("use a duration {wanted}")))
 }
 
 /// A size in the largest unit that leaves no rest.

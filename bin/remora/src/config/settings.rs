@@ -107,47 +107,47 @@ settings! {
         CLOUD "NAME" Value("AZUREPUBLIC"),
             "AZUREPUBLIC, AZUREGOVERNMENT, AZURECHINA or AZURECUSTOM; any case, underscores ignored.";
         INGESTION_AAD_AUDIENCE "URI" Unset("from CLOUD"),
-            "What the token is asked for, with or without /.default. Required with AZURECUSTOM.";
+            "Audience of the requested token, with or without /.default. Required with AZURECUSTOM.";
         AAD_HOST_ENDPOINT "URL" Unset("none"),
             "Authority host for AZURECUSTOM.";
         CLUSTER "NAME" Unset("none"),
-            "Cluster name, shown in the first log lines. Samples are not changed by it.";
+            "Cluster name, shown in the first log lines. It does not change samples.";
     }
     Identity {
         IDENTITY_TYPE "TYPE" Value("workloadIdentity"),
             "workloadIdentity, userAssigned, systemAssigned or aadApplication, in any case.";
         AZURE_CLIENT_ID "GUID" Unset("from the webhook"),
-            "Client id of the managed identity or application.";
+            "Client ID of the managed identity or application.";
         AZURE_TENANT_ID "TENANT" Unset("from the webhook"),
             "Tenant, as GUID or domain. Managed identities of a machine need none.";
         AZURE_FEDERATED_TOKEN_FILE "PATH" Unset("from the webhook"),
             "Projected service-account token; read again for every exchange.";
         AZURE_AUTHORITY_HOST "URL" Unset("from CLOUD"),
-            "Authority host. The webhook sets it; it wins over the host that belongs to CLOUD.";
+            "Authority host. The webhook sets it; it takes precedence over the host of CLOUD.";
         AZURE_KUBERNETES_TOKEN_PROXY "URL" Unset("from the webhook"),
             "The cluster's own token endpoint (AKS identity bindings), in place of the authority.";
         AZURE_KUBERNETES_SNI_NAME "NAME" Unset("from the webhook"),
-            "Name in that endpoint's certificate, where it is not the URL's host.";
+            "Name in that endpoint's certificate, if it is not the URL's host.";
         AZURE_KUBERNETES_CA_FILE "PATH" Unset("from the webhook"),
             "PEM file of that endpoint's certificate authority; read again for every exchange.";
         AZURE_KUBERNETES_CA_DATA "PEM" Unset("from the webhook"),
-            "The same as a text. Only one of the two may be set.";
+            "The same as text. Only one of the two may be set.";
         AZURE_MANAGED_IDENTITY_OBJECT_ID "GUID" Unset("none"),
-            "Object id of a user-assigned identity, in place of AZURE_CLIENT_ID.";
+            "Object ID of a user-assigned identity, in place of AZURE_CLIENT_ID.";
         AZURE_MANAGED_IDENTITY_RESOURCE_ID "ID" Unset("none"),
-            "Resource id of a user-assigned identity, in place of AZURE_CLIENT_ID.";
+            "Resource ID of a user-assigned identity, in place of AZURE_CLIENT_ID.";
         AZURE_POD_IDENTITY_AUTHORITY_HOST "URL" Unset("IMDS"),
-            "Stand-in for http://169.254.169.254, on loopback or link-local addresses only.";
+            "Replaces http://169.254.169.254; loopback and link-local addresses only.";
         IDENTITY_ENDPOINT "URL" Unset("from the platform"),
             "Endpoint of a managed identity in App Service, Container Apps or on an Azure Arc machine.";
         IDENTITY_HEADER "SECRET" Unset("from the platform"),
-            "What App Service and Container Apps want to see in each request.";
+            "Header value that App Service and Container Apps require in token requests.";
         IMDS_ENDPOINT "URL" Unset("from the platform"),
-            "Together with IDENTITY_ENDPOINT it means an Azure Arc machine.";
+            "Together with IDENTITY_ENDPOINT, indicates an Azure Arc machine.";
         AZURE_CLIENT_SECRET "SECRET" Unset("none"),
             "The application's secret.";
         AZURE_CLIENT_SECRET_FILE "PATH" Unset("none"),
-            "File of the application's secret; read again for every exchange.";
+            "File with the application's secret; read again for every exchange.";
         AZURE_CLIENT_CERTIFICATE_PATH "PATH" Unset("none"),
             "PEM or PFX file with the application's certificate and RSA key; read again for every exchange.";
         AZURE_CLIENT_CERTIFICATE_PASSWORD "SECRET" Unset("none"),
@@ -159,47 +159,47 @@ settings! {
         LISTENING_PORT "PORT" Value("8081"),
             "Port of all endpoints, on all interfaces.";
         ADMIN_PORT "PORT" Unset("none"),
-            "Second port with every endpoint but the write path.";
+            "Second port with every endpoint except the write path.";
         ALLOWED_SOURCES "CIDR,…" Unset("loopback only"),
-            "Networks or addresses that may write, beside loopback; separated by commas.";
+            "Networks or addresses that may write, besides loopback; separated by commas.";
     }
     Limits {
         BODY_MEMORY "SIZE" Value("8MiB"),
             "Memory for all bodies together, allocated once.";
         MAX_BODY_BYTES "SIZE" Value("4MiB"),
-            "Longest body taken; at most a thread's part of BODY_MEMORY less 128KiB.";
+            "Largest body accepted; at most a thread's share of BODY_MEMORY minus 128KiB.";
         MAX_CONNECTIONS "COUNT" Value("256"),
             "Sender connections open at once.";
         MAX_IN_FLIGHT "COUNT" Value("64"),
-            "Requests forwarded at once; others wait for their turn, for half of UPSTREAM_TIMEOUT at most.";
+            "Requests forwarded at once; others wait for their turn, at most half of UPSTREAM_TIMEOUT.";
         THREADS "COUNT" Value("1"),
-            "Threads that forward. The limits on the process are divided among them.";
+            "Threads that forward. The process's limits are divided among them.";
     }
     Forwarding {
         UPSTREAM_TIMEOUT "DURATION" Value("25s"),
-            "Longest time for Azure's answer once a request is whole, the wait for a place in MAX_IN_FLIGHT included.";
+            "Longest wait for Azure's answer once a request is complete, including the wait for a place in MAX_IN_FLIGHT.";
         REFUSAL_HOLD "DURATION" Value("30m"),
-            "How long a 4xx that is no verdict on the data, such as 403, is told as 503, from start or last success.";
+            "How long a 4xx that does not concern the data, such as 403, is reported as 503, from start or last success.";
         RATE_LIMIT_STATUS "STATUS" Value("503"),
-            "503 or 429: what the sender is told when Azure answers 429.";
+            "503 or 429: the status that the sender gets when Azure answers 429.";
         CHECK "LEVEL" Value("full"),
             "full, wire (all but UTF-8) or off: how much of a body is checked before it is forwarded.";
         SHUTDOWN_GRACE "DURATION" Value("20s"),
-            "How long open requests may go on after SIGTERM.";
+            "How long open requests may continue after SIGTERM.";
     }
     Network {
         HTTPS_PROXY "URL" Unset("none"),
-            "HTTP proxy for Entra and for INGESTION_URL. https_proxy counts too.";
+            "HTTP proxy for Entra and for INGESTION_URL. https_proxy also counts.";
         NO_PROXY "HOST,…" Unset("none"),
-            "Hosts and domains reached without the proxy, ports ignored. no_proxy counts too.";
+            "Hosts and domains reached without the proxy, ports ignored. no_proxy also counts.";
         SSL_CERT_FILE "PATH" Unset("built-in roots"),
-            "PEM file of certificate authorities in place of the built-in ones; read at the start only.";
+            "PEM file of certificate authorities that replace the built-in ones; read only at startup.";
         SSL_CERT_DIR "PATH" Unset("built-in roots"),
-            "Folder of PEM files in place of the built-in ones; read at the start only.";
+            "Folder of PEM files that replace the built-in ones; read only at startup.";
     }
     Logging {
         LOG_LEVEL "LEVEL" Value("info"),
-            "error, warn, info or debug, which adds a line for each write.";
+            "error, warn, info or debug; debug adds a line for each write.";
         LOG_FORMAT "FORMAT" Value("logfmt"),
             "logfmt or json.";
         TRACE_LOGGING "BOOL" Value("false"),

@@ -141,7 +141,7 @@ fn ids_written_by_hand_are_no_trace_of_the_webhook() {
 fn an_authority_is_a_trace_of_the_webhook() {
     let faults = faults(&[("AZURE_FEDERATED_TOKEN_FILE", "")]);
     assert_eq!((faults.len(), faults[0].name.as_str()), (1, "AZURE_FEDERATED_TOKEN_FILE"));
-    assert!(faults[0].reject.wrong.contains("did change this pod"));
+    assert!(faults[0].reject.wrong.contains("webhook changed this pod"));
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn behind_the_webhook_a_missing_id_is_a_missing_annotation() {
     for (name, annotation) in [("AZURE_CLIENT_ID", "client-id="), ("AZURE_TENANT_ID", "tenant-id=")] {
         let faults = faults(&[(name, "")]);
         assert_eq!((faults.len(), faults[0].name.as_str()), (1, name));
-        assert!(faults[0].reject.wrong.contains("did change this pod"));
+        assert!(faults[0].reject.wrong.contains("webhook changed this pod"));
         assert!(faults[0].reject.fix.contains(&format!("azure.workload.identity/{annotation}")));
     }
 }

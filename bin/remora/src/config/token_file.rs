@@ -12,7 +12,7 @@ pub(crate) fn check(text: &str) -> Result<PathBuf, Reject> {
     let path = PathBuf::from(text);
     match first_byte(&path) {
         Ok(true) => Ok(path),
-        Ok(false) => Err(Reject::new("is an empty file", "see whether the projected volume is the webhook's own")),
+        Ok(false) => Err(Reject::new("is an empty file", "check whether the projected volume is the webhook's own")),
         Err(error) => Err(Reject::new(format!("cannot be read: {error}"), fix(error.kind()))),
     }
 }
@@ -20,14 +20,14 @@ pub(crate) fn check(text: &str) -> Result<PathBuf, Reject> {
 fn fix(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotFound => {
-            "leave the variable to the webhook; it mounts the token at /var/run/secrets/azure/wi/token/azure-identity-token\n\
+            "let the webhook set the variable; it mounts the token at /var/run/secrets/azure/wi/token/azure-identity-token\n\
              since v1.6.0 and at /var/run/secrets/azure/tokens/azure-identity-token before:\n\
              kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[*].projected.sources[*].serviceAccountToken}'"
         }
         ErrorKind::PermissionDenied => {
             "set fsGroup in the pod's securityContext, so that the user of this container may read projected volumes"
         }
-        _ => "name the file that holds the projected service-account token",
+        _ => "use the path of the file that holds the projected service-account token",
     }
 }
 

@@ -15,14 +15,14 @@ pub(crate) fn fix(error: EndpointError) -> &'static str {
         EndpointError::Malformed => {
             "copy the URL again, without quotes, spaces or <placeholders>; a shell needs quotes around it"
         }
-        EndpointError::NotHttps => "begin it with https://; plain http is never used, on loopback neither",
-        EndpointError::NotHttp => "begin it with http://; the endpoints of managed identities have no TLS",
-        EndpointError::NotLocal => "give an address of this machine: 127.0.0.1, localhost or 169.254.x.x",
-        EndpointError::Query => "take out the ? and what follows it",
-        EndpointError::NoHost => "put the host name behind https://",
-        EndpointError::BadHost => "check the host name; an IPv6 address stands in brackets",
-        EndpointError::BadPort => "check the number behind the host's colon, or leave both away for 443",
-        EndpointError::UserInfo => "take out what stands before the @; the token is all that authenticates",
-        EndpointError::Fragment => "take out the # and what follows it",
+        EndpointError::NotHttps => "start it with https://; plain http is never used, not even on loopback",
+        EndpointError::NotHttp => "start it with http://; managed identity endpoints have no TLS",
+        EndpointError::NotLocal => "use an address of this machine: 127.0.0.1, localhost or 169.254.x.x",
+        EndpointError::Query => "remove the ? and everything after it",
+        EndpointError::NoHost => "put the host name after https://",
+        EndpointError::BadHost => "check the host name; an IPv6 address needs brackets",
+        EndpointError::BadPort => "check the number after the host's colon, or omit both for 443",
+        EndpointError::UserInfo => "remove everything before the @; only the token authenticates",
+        EndpointError::Fragment => "remove the # and everything after it",
     }
 }

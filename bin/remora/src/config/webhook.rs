@@ -9,7 +9,7 @@ use super::reader::Reader;
 use super::settings::{AZURE_AUTHORITY_HOST, AZURE_CLIENT_ID, AZURE_FEDERATED_TOKEN_FILE, AZURE_TENANT_ID, Setting};
 use crate::pages::{ENV_01, ENV_02, ENV_03};
 
-const NO_TOKEN_FILE: &str = "see what the container was given, and do not set the variable by hand:\n\
+const NO_TOKEN_FILE: &str = "check what the container was given, and do not set the variable by hand:\n\
      kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.containers[*].env}'";
 
 /// Reports which of the identity's variables are missing: as one fault with one cause when the webhook left no trace,
@@ -27,12 +27,12 @@ pub(crate) fn report_missing(reader: &mut Reader<'_>) {
     }
     if unset(reader, &AZURE_FEDERATED_TOKEN_FILE) && unset(reader, &AZURE_AUTHORITY_HOST) {
         let names: Vec<_> = missing.iter().map(|(setting, _)| setting.name).collect();
-        let wrong = "not set, nor any other trace of the workload identity webhook: it did not change this pod";
+        let wrong = "not set, and there is no other trace of the workload identity webhook: it did not change this pod";
         reader.fault(&names.join(", "), None, Reject::new(wrong, ENV_01.repair).on(&ENV_01));
         return;
     }
     for (setting, fix) in missing {
-        let wrong = "is not set, although the workload identity webhook did change this pod";
+        let wrong = "is not set, although the workload identity webhook changed this pod";
         reader.fault(setting.name, None, Reject::new(wrong, fix));
     }
 }

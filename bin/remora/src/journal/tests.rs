@@ -190,8 +190,7 @@ fn what_senders_will_not_repeat_is_an_error_that_names_its_page() {
     let told = lines();
     assert!(told[0].starts_with("level=warn msg=\"request not accepted\" status=503"), "{told:?}");
     assert!(!told[0].contains("see="), "its code is in the answer: {told:?}");
-    let lost =
-        "level=error msg=\"request not accepted by Azure for good: senders such as Prometheus drop its samples\"";
+    let lost = "level=error msg=\"request permanently rejected by Azure: senders such as Prometheus drop its samples\"";
     assert_eq!(
         told[1],
         format!("{lost} status=403 azure_status=403 answer=\"no role\" see=\"remora explain REMORA-RBAC-01\"")

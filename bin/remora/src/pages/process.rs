@@ -6,32 +6,32 @@ pages! { PROCESS =
 Process {
 LIVE_01 "LIVE-01" "Remora listens on LISTENING_PORT",
 "Prometheus writes to this port.",
-"see why the sidecar does not run, or who took its port\n\
+"find out why the sidecar does not run, or what took its port\n\
 kubectl logs <pod> -n <namespace> --all-containers --prefix --tail=50\n\
 kubectl describe pod <pod> -n <namespace>\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.containers[*].ports}'";
 
 LIVE_02 "LIVE-02" "The running sidecar holds a token",
-"It tries again by itself: within 30 seconds, or when a pause is over that it was asked for. What it waits for stands in its answer.",
-"wait, and ask again; if the exchange above works and this does not, replace the pod\n\
+"It retries by itself: within 30 seconds, or after a pause that it was asked for. Its answer says what it is waiting for.",
+"wait, then check again; if the exchange above works and this does not, replace the pod\n\
 kubectl logs <pod> -n <namespace> --all-containers --prefix --tail=50\n\
 kubectl delete pod <pod> -n <namespace>";
 
-LIVE_03 "LIVE-03" "Azure took samples from the running sidecar within the last five minutes",
+LIVE_03 "LIVE-03" "Azure accepted samples from the running sidecar within the last five minutes",
 "The sidecar works, but nothing gets through or nothing is sent.",
-"see whether Prometheus has a remote_write for this port, and what it says about it\n\
+"check whether Prometheus has a remote_write for this port, and what it logs about it\n\
 kubectl logs <pod> -n <namespace> --all-containers --prefix --tail=50\n\
 kubectl logs <pod> -n <namespace> -c prometheus --tail=50";
 }
 Sender {
 PROM_01 "PROM-01" "Prometheus writes to this sidecar",
-"Without a remote_write of its own nothing is sent, however healthy the rest is.",
+"Without a remote_write for it, nothing is sent, however healthy the rest is.",
 "add the sidecar to remote_write; kube-prometheus-stack: prometheus.prometheusSpec.remoteWrite with url http://localhost:<port>/api/v1/write\n\
 kubectl get prometheus -n <namespace> -o jsonpath='{.items[*].spec.remoteWrite}'";
 
 PROM_02 "PROM-02" "Prometheus' queue loses nothing and keeps up",
-"Failed samples are lost for good. A queue that has all its shards and still grows will lose what turns 20 minutes old.",
-"set retryOnRateLimit: true and larger batches in queueConfig, and see what the sender was told\n\
+"Failed samples are lost for good. A queue that uses all its shards and still grows will lose samples when they are 20 minutes old.",
+"set retryOnRateLimit: true and larger batches in queueConfig, and check what the sender was told\n\
 kubectl logs <pod> -n <namespace> -c prometheus --tail=50\n\
 kubectl get prometheus -n <namespace> -o jsonpath='{.items[*].spec.remoteWrite[*].queueConfig}'";
 }

@@ -4,31 +4,31 @@ use super::pages;
 
 pages! { ROLE = Role {
 RBAC_01 "RBAC-01" "The identity may write to the data collection rule",
-"It needs the role Monitoring Metrics Publisher on the rule itself; a role on the workspace does not count. A new assignment takes up to 30 minutes to arrive.",
+"It needs the role Monitoring Metrics Publisher on the rule itself; a role on the workspace does not count. A new assignment takes up to 30 minutes to take effect.",
 "assign the role, or wait if that was done within the last half hour (remora check --write --wait 30m)\n\
 az monitor data-collection rule list --query \"[?immutableId=='<dcr>'].id\" -o tsv\n\
 az role assignment create --assignee-object-id <object-id> --assignee-principal-type ServicePrincipal --role \"Monitoring Metrics Publisher\" --scope $(az monitor data-collection rule list --query \"[?immutableId=='<dcr>'].id\" -o tsv)\n\
 az role assignment list --assignee <object-id> --all -o table";
 
 RBAC_02 "RBAC-02" "The data collection rule and its stream exist",
-"Azure knows no rule and stream at the path of INGESTION_URL. Nothing that is sent there arrives.",
+"Azure has no rule and stream at the path in INGESTION_URL. Nothing sent there arrives.",
 "copy \"Metrics ingestion endpoint\" from the workspace's Overview page again, or compare\n\
 az monitor data-collection rule list --query \"[].{rule:immutableId, endpoint:dataCollectionEndpointId}\" -o table\n\
 az monitor account show -n <workspace> -g <group> --query defaultIngestionSettings";
 
-RBAC_03 "RBAC-03" "Azure takes more requests",
-"Azure throttles: a rule takes 15,000 requests and 50 GB a minute, a workspace one million events a minute unless that was raised. Samples wait in Prometheus, and are refused once they are 20 minutes old.",
+RBAC_03 "RBAC-03" "Azure accepts more requests",
+"Azure throttles: a rule accepts 15,000 requests and 50 GB a minute, a workspace one million events a minute unless its limit was raised. Samples wait in Prometheus and are refused once they are 20 minutes old.",
 "let Prometheus send larger batches (queueConfig.maxSamplesPerSend), raise the workspace's limit, or write to a second data collection rule\n\
 az monitor metrics list --resource <workspace-id> --metric EventsPerMinuteIngestedPercentUtilization";
 
-RBAC_04 "RBAC-04" "Azure Monitor takes the access token",
-"A token of another tenant or for another audience is refused whatever its roles are.",
-"let identity, workspace and token be of one tenant and one cloud; see also TOK-11\n\
+RBAC_04 "RBAC-04" "Azure Monitor accepts the access token",
+"A token from another tenant or for another audience is refused, whatever its roles.",
+"keep identity, workspace and token in one tenant and one cloud; see also TOK-11\n\
 az monitor account show -n <workspace> -g <group> --query id -o tsv\n\
 az account show --query \"{tenant:tenantId, cloud:environmentName}\"";
 
 RBAC_05 "RBAC-05" "Azure Monitor answers",
 "Azure answered with an error of its own, or not at all. Samples wait in Prometheus.",
-"try again, and see whether Azure reports an outage\n\
+"try again, and check whether Azure reports an outage\n\
 az rest --method get --url \"https://management.azure.com/subscriptions/<subscription>/providers/Microsoft.ResourceHealth/events?api-version=2022-10-01\"";
 } }

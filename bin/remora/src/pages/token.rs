@@ -4,57 +4,57 @@ use super::pages;
 
 pages! { TOKENS =
 ProjectedToken {
-TOK_01 "TOK-01" "The projected token is there and can be read",
-"It is what the pod proves its service account with.",
-"leave AZURE_FEDERATED_TOKEN_FILE to the webhook; it mounts the token at /var/run/secrets/azure/wi/token/azure-identity-token\n\
-since v1.6.0 and at /var/run/secrets/azure/tokens/azure-identity-token before. If this user may not read it, set fsGroup in the pod's securityContext\n\
+TOK_01 "TOK-01" "The projected token exists and can be read",
+"The pod uses it to prove its service account.",
+"let the webhook set AZURE_FEDERATED_TOKEN_FILE; it mounts the token at /var/run/secrets/azure/wi/token/azure-identity-token\n\
+since v1.6.0 and at /var/run/secrets/azure/tokens/azure-identity-token before. If this user cannot read it, set fsGroup in the pod's securityContext\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[*].projected.sources[*].serviceAccountToken}'\n\
 kubectl delete pod <pod> -n <namespace>";
 
 TOK_02 "TOK-02" "The projected token is a signed JSON web token",
-"Entra reads issuer, subject, audience and times out of it. Anything else is refused as malformed.",
-"see what is mounted in its place; a file that was written by hand often holds something else\n\
+"Entra reads issuer, subject, audience and times from it. Anything else is refused as malformed.",
+"check what is mounted in its place; a file that was written by hand often holds something else\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes}'\n\
 kubectl delete pod <pod> -n <namespace>";
 
-TOK_03 "TOK-03" "The subject is a service account of its own",
-"The federated credential names one service account. With the namespace's default account every pod of the namespace could use the identity.",
-"give the pod its own service account and that one the annotation and the federated credential\n\
+TOK_03 "TOK-03" "The subject is a dedicated service account",
+"The federated credential names one service account. With the namespace's default account, every pod in the namespace could use the identity.",
+"give the pod its own service account, and that account the annotation and the federated credential\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.serviceAccountName}'";
 
 TOK_04 "TOK-04" "The audience is the one that Entra expects",
-"A federated credential names api://AzureADTokenExchange unless somebody chose another audience on both sides.",
+"A federated credential names api://AzureADTokenExchange unless another audience was chosen on both sides.",
 "let the webhook project the token, or set the audience of the projected volume by hand\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[*].projected.sources[*].serviceAccountToken}'";
 
 TOK_05 "TOK-05" "The projected token is fresh",
-"The kubelet replaces it when four fifths of its life are over. Entra refuses one that is out of its time.",
+"The kubelet replaces it after four fifths of its lifetime. Entra refuses it outside its validity period.",
 "replace the pod; if that helps only for a while, the kubelet of its node does not renew tokens\n\
 kubectl delete pod <pod> -n <namespace>\n\
 kubectl get events -n <namespace> --field-selector involvedObject.name=<pod>";
 
 TOK_06 "TOK-06" "The issuer is one that Entra can reach",
-"Entra fetches the keys from this very URL. A name that only the cluster knows cannot be reached from outside.",
-"turn the public issuer on, then replace the pod; on a cluster of your own set --service-account-issuer of the API server to a public URL\n\
+"Entra fetches the keys from exactly this URL. A name that only the cluster knows cannot be reached from outside.",
+"enable the public issuer, then replace the pod; on a cluster of your own, set the API server's --service-account-issuer to a public URL\n\
 az aks update -g <group> -n <cluster> --enable-oidc-issuer\n\
 az aks show -g <group> -n <cluster> --query oidcIssuerProfile.issuerUrl -o tsv\n\
 kubectl delete pod <pod> -n <namespace>";
 
-TOK_07 "TOK-07" "The cluster's issuer shows its keys",
-"Entra fetches the issuer's keys to check the projected token. What cannot be reached from here may still be reached from there, but not the other way round.",
-"see whether the issuer answers from outside, and names itself exactly as in the token, the slash at its end included\n\
+TOK_07 "TOK-07" "The cluster's issuer publishes its keys",
+"Entra fetches the issuer's keys to check the projected token. What cannot be reached from here may still be reachable from there, but not the other way around.",
+"check that the issuer answers from outside and names itself exactly as in the token, including any trailing slash\n\
 curl -sS <issuer-without-slash>/.well-known/openid-configuration\n\
 az aks show -g <group> -n <cluster> --query oidcIssuerProfile.issuerUrl -o tsv";
 }
 TokenExchange {
 TOK_10 "TOK-10" "The identity gets an access token",
-"Without an access token Azure Monitor takes no samples; they wait in Prometheus.",
+"Without an access token, Azure Monitor accepts no samples; they wait in Prometheus.",
 "compare the federated credentials of the identity with this pod's issuer, subject and audience\n\
 az identity federated-credential list --identity-name <identity> -g <group> -o table\n\
 az identity federated-credential create --name remora --identity-name <identity> -g <group> --issuer <issuer> --subject <subject> --audiences <audience>";
 
 TOK_11 "TOK-11" "The access token is for Azure Monitor",
-"Azure Monitor refuses a token that is for somebody else (InvalidAudience).",
+"Azure Monitor refuses a token for another audience (InvalidAudience).",
 "unset INGESTION_AAD_AUDIENCE and set CLOUD to the cloud of the workspace\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath=\"{.spec['containers','initContainers'][*].env}\"";
 }

@@ -90,71 +90,71 @@ labels! {
 }
 
 pub(super) const REQUESTS: Family =
-    counter("remora_requests_total", "Requests answered, by status. Probes, /metrics and /status are left out.")
+    counter("remora_requests_total", "Requests answered, by status. Probes, /metrics and /status are not counted.")
         .by("code", CODES);
 
 pub(super) const DURATION: Family = Family::new(
     Kind::Histogram,
     "remora_request_duration_seconds",
-    "Time from the head of a write to its answer, Azure's part included.",
+    "Time from the head of a write to its answer, including Azure's part.",
 );
 
 pub(super) const REQUEST_BYTES: Family =
-    counter("remora_request_bytes_total", "Bytes of the bodies of writes, compressed as they came.");
+    counter("remora_request_bytes_total", "Body bytes of writes, compressed, as received.");
 
 pub(super) const RESPONSE_BYTES: Family =
-    counter("remora_response_bytes_total", "Bytes of the bodies of answers to writes.");
+    counter("remora_response_bytes_total", "Body bytes of the answers to writes.");
 
 pub(super) const REJECTED: Family =
-    counter("remora_requests_rejected_total", "Requests that Remora refused itself, by reason.")
+    counter("remora_requests_rejected_total", "Requests refused by Remora itself, by reason.")
         .by("reason", RejectedFor::LABELS);
 
 pub(super) const AUTHORIZATION: Family = counter(
     "remora_authorization_dropped_total",
-    "Requests that brought an Authorization field of their own, which never goes further.",
+    "Requests with their own Authorization header, which is never forwarded.",
 );
 
 pub(super) const UPSTREAM_RESPONSES: Family =
-    counter("remora_upstream_responses_total", "Answers of Azure, by status; one for each attempt.").by("code", CODES);
+    counter("remora_upstream_responses_total", "Azure's answers, by status; one for each attempt.").by("code", CODES);
 
 pub(super) const UPSTREAM_ERRORS: Family =
-    counter("remora_upstream_errors_total", "Attempts that ended without an answer of Azure, by reason.")
+    counter("remora_upstream_errors_total", "Attempts that ended without an answer from Azure, by reason.")
         .by("reason", UpstreamError::LABELS);
 
 pub(super) const UPSTREAM_RETRIES: Family = counter(
     "remora_upstream_retries_total",
-    "Requests sent once more: with another token after a 401, or on another connection after a stale one.",
+    "Requests sent again: with another token after a 401, or on another connection after a stale one.",
 )
 .by("reason", Repair::LABELS);
 
 pub(super) const UPSTREAM_OPENED: Family =
-    counter("remora_upstream_connections_opened_total", "Connections to Azure that were opened.");
+    counter("remora_upstream_connections_opened_total", "Connections opened to Azure.");
 
 pub(super) const HELD: Family = counter(
     "remora_upstream_refusals_held_total",
-    "Refusals of Azure that the sender was told as 503, so that it sends again.",
+    "Refusals by Azure that were reported to the sender as 503, so that it retries.",
 );
 
 pub(super) const FRAME_VERDICTS: Family =
-    counter("remora_frames_total", "Bodies by what the frame check found.").by("verdict", Frame::LABELS);
+    counter("remora_frames_total", "Bodies, by result of the frame check.").by("verdict", Frame::LABELS);
 
 /// What good frames held. Refused data is lost, unless the sender keeps it; deferred data comes again.
 pub(super) const DATA: [Family; 5] = [
-    counter("remora_series_total", "Time series in good frames, by what became of the request.")
+    counter("remora_series_total", "Time series in good frames, by outcome of the request.")
         .by("outcome", Fate::LABELS),
-    counter("remora_samples_total", "Samples in good frames, histograms left out, by what became of the request.")
+    counter("remora_samples_total", "Samples in good frames, excluding histograms, by outcome of the request.")
         .by("outcome", Fate::LABELS),
-    counter("remora_histograms_total", "Native histograms in good frames, by what became of the request.")
+    counter("remora_histograms_total", "Native histograms in good frames, by outcome of the request.")
         .by("outcome", Fate::LABELS),
-    counter("remora_exemplars_total", "Exemplars in good frames, by what became of the request.")
+    counter("remora_exemplars_total", "Exemplars in good frames, by outcome of the request.")
         .by("outcome", Fate::LABELS),
-    counter("remora_metadata_total", "Metadata entries in good frames, by what became of the request.")
+    counter("remora_metadata_total", "Metadata entries in good frames, by outcome of the request.")
         .by("outcome", Fate::LABELS),
 ];
 
 pub(super) const TOO_OLD: Family = counter(
     "remora_samples_too_old_total",
-    "Samples and histograms that came for the last time later than 20 minutes after their time, when Azure takes them no longer.",
+    "Samples and histograms already older than 20 minutes when last received, which Azure no longer accepts.",
 );
 
 const fn counter(name: &'static str, help: &'static str) -> Family {

@@ -110,7 +110,7 @@ impl<'m> Exchange<'m> {
         let Some(link) = &mut self.link else { return };
         if link.outgoing == Outgoing::Head {
             // Nothing was asked yet. Servers that tire of an idle connection may say 408 before they close it.
-            return self.lost(now, "it spoke before it was asked");
+            return self.lost(now, "it sent data before any request");
         }
         let progress = link.response.filled(n);
         self.progressed(now, progress);
@@ -237,7 +237,8 @@ impl<'m> Exchange<'m> {
                 self.answer(now, Reply { retry_after, ..Reply::text(503) }, text.as_bytes());
             }
             Relay::BadGateway => {
-                let text = Line::azure(status, ", which is no answer to remote write; check INGESTION_URL", &[]);
+                let text =
+                    Line::azure(status, ", which is not a valid response to remote write; check INGESTION_URL", &[]);
                 self.answer(now, Reply::text(502), text.as_bytes());
             }
         }

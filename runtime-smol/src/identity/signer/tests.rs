@@ -55,8 +55,8 @@ fn a_wrong_or_missing_password_is_called_that() {
     ] {
         let (word, message) = refused(file, Some("wrong"));
         assert_eq!(word, "certificate-password", "{message}");
-        assert!(message.contains("is not opened by the password") && !message.contains("wrong"), "{message}");
-        assert!(refused(file, None).1.contains("there is no password"));
+        assert!(message.contains("cannot be opened with the password") && !message.contains("wrong"), "{message}");
+        assert!(refused(file, None).1.contains("no password is set"));
     }
 }
 
@@ -68,13 +68,13 @@ fn a_file_without_exactly_one_rsa_key_and_its_certificate_is_refused() {
     let elliptic = text(include_bytes!("files/elliptic.pem"));
     let others = elliptic.split_at(elliptic.find("-----BEGIN CERTIFICATE").unwrap()).1;
     for (file, word, why) in [
-        (certificates.to_owned(), "certificate-key", "holds 0 keys, not one"),
-        (key.to_owned(), "certificate-key", "holds no certificate of its key"),
-        (format!("{key}{others}"), "certificate-key", "holds no certificate of its key"),
-        (format!("{plain}{key}"), "certificate-key", "holds 2 keys, not one"),
+        (certificates.to_owned(), "certificate-key", "holds 0 keys instead of one"),
+        (key.to_owned(), "certificate-key", "holds no certificate for its key"),
+        (format!("{key}{others}"), "certificate-key", "holds no certificate for its key"),
+        (format!("{plain}{key}"), "certificate-key", "holds 2 keys instead of one"),
         (elliptic.clone(), "certificate-key", "holds no usable RSA key"),
         (text(include_bytes!("files/old-encryption.pem")), "certificate-file", "OpenSSL's old encryption"),
-        (plain.replace("MII", "!!!"), "certificate-file", "is broken PEM"),
+        (plain.replace("MII", "!!!"), "certificate-file", "is malformed PEM"),
         (String::new(), "certificate-file", "is neither PEM nor PFX"),
         ("no certificate".to_owned(), "certificate-file", "is neither PEM nor PFX"),
     ] {

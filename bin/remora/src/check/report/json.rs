@@ -93,14 +93,11 @@ mod tests {
 
     #[test]
     fn commands_are_told_apart_from_prose() {
-        let repair = [
-            "say so".to_owned(),
-            "kubectl get pod".to_owned(),
-            "set it to what this prints: az account show".to_owned(),
-        ];
+        let repair =
+            ["say so".to_owned(), "kubectl get pod".to_owned(), "set it to the output of: az account show".to_owned()];
         assert_eq!(
             remediation(&repair),
-            json!({"text": "say so set it to what this prints", "commands": ["kubectl get pod", "az account show"]})
+            json!({"text": "say so set it to the output of", "commands": ["kubectl get pod", "az account show"]})
         );
     }
 }

@@ -21,9 +21,9 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Appl
     let needed = [
         (
             &AZURE_CLIENT_ID,
-            "give the application's client id:\naz ad app list --display-name <name> --query [].appId -o tsv",
+            "use the application's client ID:\naz ad app list --display-name <name> --query [].appId -o tsv",
         ),
-        (&AZURE_TENANT_ID, "give the tenant id:\naz account show --query tenantId -o tsv"),
+        (&AZURE_TENANT_ID, "use the tenant ID:\naz account show --query tenantId -o tsv"),
     ];
     for (setting, fix) in needed {
         if reader.given(setting).is_none() {
@@ -41,14 +41,14 @@ fn credential(reader: &mut Reader<'_>) -> Option<Credential> {
     let given: Vec<&Setting> = settings.into_iter().filter(|setting| reader.given(setting).is_some()).collect();
     match given.as_slice() {
         [] => {
-            let fix = "give a PEM or PFX file with certificate and key; or set AZURE_CLIENT_SECRET_FILE or AZURE_CLIENT_SECRET";
+            let fix = "use a PEM or PFX file with certificate and key, or set AZURE_CLIENT_SECRET_FILE or AZURE_CLIENT_SECRET";
             reader.missing(&AZURE_CLIENT_CERTIFICATE_PATH, fix);
             None
         }
         [_] => certificate(reader).map(Credential::Certificate).or_else(|| secret(reader).map(Credential::Secret)),
         [first, second, ..] => {
             let wrong = format!("is set together with {}", second.name);
-            reader.fault(first.name, None, Reject::new(wrong, "keep one of them"));
+            reader.fault(first.name, None, Reject::new(wrong, "keep only one of them"));
             None
         }
     }
@@ -82,9 +82,9 @@ fn is_path(text: &str) -> bool {
 /// A path was wanted, and the value looks like what should stand in the file.
 fn misplaced(setting: &Setting, reject: &Reject) -> Reject {
     let (what, fix) = if setting.name == AZURE_CLIENT_SECRET_FILE.name {
-        ("secret", "use AZURE_CLIENT_SECRET for the secret itself, or give a path that begins with / or ./")
+        ("secret", "use AZURE_CLIENT_SECRET for the secret itself, or use a path that begins with / or ./")
     } else {
-        ("certificate", "mount the certificate with its key as a file, and give a path that begins with / or ./")
+        ("certificate", "mount the certificate with its key as a file, and use a path that begins with / or ./")
     };
     Reject::new(format!("looks like the {what} itself, so it is not shown; as a path it {}", reject.wrong), fix)
 }
@@ -92,7 +92,7 @@ fn misplaced(setting: &Setting, reject: &Reject) -> Reject {
 /// A file that can be read now. Its content may be swapped at any time; whether it is good is seen at the exchange.
 fn mounted(text: &str) -> Result<PathBuf, Reject> {
     let path = PathBuf::from(text);
-    let fix = "mount the file where this user can read it, or name the one that is mounted";
+    let fix = "mount the file so that this user can read it, or use the path of the one that is mounted";
     match first_byte(&path) {
         Ok(true) => Ok(path),
         Ok(false) => Err(Reject::new("is an empty file", fix)),

@@ -33,14 +33,14 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<TokenProxy> {
 fn parse(text: &str) -> Result<Endpoint, Reject> {
     let endpoint = url::parse(text)?;
     if endpoint.query().is_some() {
-        return Err(Reject::new("has a query", "take out the ? and what follows it"));
+        return Err(Reject::new("has a query", "remove the ? and everything after it"));
     }
     Ok(endpoint)
 }
 
 /// A name that can stand in a certificate, and nothing else.
 fn server_name(text: &str) -> Result<String, Reject> {
-    let wrong = || Reject::new("is no host name", "leave the variable to the webhook");
+    let wrong = || Reject::new("is not a host name", "let the webhook set the variable");
     let endpoint = Endpoint::parse(&format!("https://{text}")).map_err(|_| wrong())?;
     if endpoint.target() == "/" && endpoint.host() == text.to_ascii_lowercase() {
         Ok(endpoint.host().to_owned())
@@ -56,7 +56,7 @@ fn authorities(reader: &mut Reader<'_>) -> Option<Authorities> {
         (Some(path), None) => Some(Authorities::File(PathBuf::from(path))),
         (None, Some(text)) if text.contains("-----BEGIN CERTIFICATE-----") => Some(Authorities::Text(text)),
         (None, Some(_)) => {
-            let reject = Reject::new("holds no PEM certificate", "leave the variable to the webhook");
+            let reject = Reject::new("holds no PEM certificate", "let the webhook set the variable");
             reader.fault(AZURE_KUBERNETES_CA_DATA.name, None, reject);
             None
         }

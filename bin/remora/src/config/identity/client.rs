@@ -28,7 +28,7 @@ pub(super) fn client_id(text: &str) -> Result<String, Reject> {
     }
     Err(Reject::new(
         "is not a GUID",
-        "give the client id, not the name:\naz identity show -g <group> -n <identity> --query clientId -o tsv",
+        "use the client ID, not the name:\naz identity show -g <group> -n <identity> --query clientId -o tsv",
     ))
 }
 
@@ -44,7 +44,7 @@ pub(super) fn is_guid(text: &str) -> bool {
 /// A tenant: GUID or domain of letters, digits, dots and hyphens, so that it can stand in a path. The shared names are
 /// no tenants, and applications cannot get a token from them.
 fn tenant_id(text: &str) -> Result<String, Reject> {
-    let fix = "give the tenant id:\naz account show --query tenantId -o tsv";
+    let fix = "use the tenant ID:\naz account show --query tenantId -o tsv";
     if matches!(text.to_ascii_lowercase().as_str(), "common" | "organizations" | "consumers" | "adfs") {
         return Err(Reject::new("is not a single Entra tenant", fix));
     }
@@ -61,8 +61,7 @@ pub(super) fn scope(reader: &mut Reader<'_>, cloud: Cloud) -> Option<String> {
         return reader.parsed(&INGESTION_AAD_AUDIENCE, &text, parse_scope);
     }
     if cloud.scope().is_none() {
-        reader
-            .missing(&INGESTION_AAD_AUDIENCE, "AZURECUSTOM has no audience of its own; give that of its Azure Monitor");
+        reader.missing(&INGESTION_AAD_AUDIENCE, "AZURECUSTOM has no default audience; use that of its Azure Monitor");
     }
     cloud.scope().map(str::to_owned)
 }
@@ -73,8 +72,8 @@ fn parse_scope(text: &str) -> Result<String, Reject> {
     let resource = text.strip_suffix(DEFAULT_SCOPE).unwrap_or(text);
     if resource.is_empty() || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Reject::new(
-            "is not one resource",
-            "give one resource, for example https://monitor.azure.com/.default",
+            "is not a single resource",
+            "use one resource, for example https://monitor.azure.com/.default",
         ));
     }
     Ok(format!("{resource}{DEFAULT_SCOPE}"))

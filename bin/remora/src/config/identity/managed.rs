@@ -28,8 +28,8 @@ pub(super) fn user_assigned(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Op
     let selection = selection(reader);
     let identity = read(reader, cloud, selection?)?;
     if matches!(identity.endpoint, ManagedEndpoint::Arc(_)) {
-        let fix = "set IDENTITY_TYPE=systemAssigned and give that identity the role";
-        let reject = Reject::new("asks an Azure Arc machine for an identity that it cannot have", fix);
+        let fix = "set IDENTITY_TYPE=systemAssigned and grant that identity the role";
+        let reject = Reject::new("requests an identity that an Azure Arc machine cannot have", fix);
         reader.fault(IDENTITY_TYPE.name, Some("userAssigned"), reject);
         return None;
     }
@@ -57,7 +57,7 @@ fn selection(reader: &mut Reader<'_>) -> Option<Selection> {
     let given: Vec<&Setting> = settings.into_iter().filter(|setting| reader.given(setting).is_some()).collect();
     match given.as_slice() {
         [] => {
-            let fix = "give the client id of the managed identity:\naz identity show -g <group> -n <identity> --query clientId -o tsv";
+            let fix = "use the client ID of the managed identity:\naz identity show -g <group> -n <identity> --query clientId -o tsv";
             reader.missing(&AZURE_CLIENT_ID, fix);
             None
         }
@@ -69,24 +69,24 @@ fn selection(reader: &mut Reader<'_>) -> Option<Selection> {
         }
         [first, second, ..] => {
             let wrong = format!("is set together with {}", second.name);
-            reader.fault(first.name, None, Reject::new(wrong, "keep one of them; they name the same identity"));
+            reader.fault(first.name, None, Reject::new(wrong, "keep only one of them; they name the same identity"));
             None
         }
     }
 }
 
 fn object_id(text: &str) -> Result<String, Reject> {
-    let fix = "give the principal id:\naz identity show -g <group> -n <identity> --query principalId -o tsv";
+    let fix = "use the principal ID:\naz identity show -g <group> -n <identity> --query principalId -o tsv";
     if client::is_guid(text) { Ok(text.to_owned()) } else { Err(Reject::new("is not a GUID", fix)) }
 }
 
 fn resource_id(text: &str) -> Result<String, Reject> {
-    let fix = "give the whole id:\naz identity show -g <group> -n <identity> --query id -o tsv";
+    let fix = "use the full ID:\naz identity show -g <group> -n <identity> --query id -o tsv";
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
     if plain && text.starts_with("/subscriptions/") {
         Ok(text.to_owned())
     } else {
-        Err(Reject::new("is no resource id", fix))
+        Err(Reject::new("is not a resource ID", fix))
     }
 }
 
@@ -107,7 +107,8 @@ fn endpoint(reader: &mut Reader<'_>) -> Option<ManagedEndpoint> {
 /// The endpoint that the platform's variables name.
 fn announced(reader: &mut Reader<'_>) -> Option<ManagedEndpoint> {
     if reader.var("IDENTITY_SERVER_THUMBPRINT").is_some() {
-        let reject = Reject::new("is Service Fabric's, which is not built", "use IDENTITY_TYPE=aadApplication");
+        let reject =
+            Reject::new("belongs to Service Fabric, which is not supported", "use IDENTITY_TYPE=aadApplication");
         reader.fault(IDENTITY_ENDPOINT.name, None, reject);
         return None;
     }
@@ -119,7 +120,7 @@ fn announced(reader: &mut Reader<'_>) -> Option<ManagedEndpoint> {
         return Some(ManagedEndpoint::Arc(url));
     }
     let fix = "set IDENTITY_HEADER (App Service, Container Apps) or IMDS_ENDPOINT (Azure Arc) as the platform does, or unset this";
-    reader.fault(IDENTITY_ENDPOINT.name, None, Reject::new("is set alone", fix));
+    reader.fault(IDENTITY_ENDPOINT.name, None, Reject::new("is set on its own", fix));
     None
 }
 
@@ -133,7 +134,7 @@ fn host(text: &str) -> Result<LocalEndpoint, Reject> {
     if url.path() == "/" {
         Ok(url)
     } else {
-        Err(Reject::new("has a path", format!("give the host alone: http://{}/", url.authority())))
+        Err(Reject::new("has a path", format!("use only the host: http://{}/", url.authority())))
     }
 }
 
