@@ -1,5 +1,6 @@
 //! From a name to an established TLS connection, with one time budget that the caller sets.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -63,15 +64,25 @@ pub(crate) struct Connector {
     detour: Option<Detour>,
     /// Of the endpoint, or of the proxy. What it knows is forgotten when an attempt fails.
     resolver: Resolver,
+    /// The address that last accepted a connection and then failed to open a tunnel or to complete a TLS handshake.
+    last_resort: Cell<Option<SocketAddr>>,
 }
 
-/// Forgets the addresses unless a connection came of them, also when a deadline ends the attempt.
-struct ForgetUnlessConnected<'c>(Option<&'c Resolver>);
+/// An attempt. Unless it succeeds, the addresses are forgotten and the one that it reached becomes the last resort, also
+/// when a deadline ends it.
+struct Attempt<'c> {
+    connector: &'c Connector,
+    reached: Cell<Option<SocketAddr>>,
+    succeeded: bool,
+}
 
-impl Drop for ForgetUnlessConnected<'_> {
+impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        if let Some(resolver) = self.0 {
-            resolver.forget();
+        if !self.succeeded {
+            self.connector.forget();
+            if let Some(address) = self.reached.get() {
+                self.connector.last_resort.set(Some(address));
+            }
         }
     }
 }
@@ -82,7 +93,8 @@ impl Connector {
             Some(detour) => Resolver::new(&detour.hop.host, detour.hop.port),
             None => Resolver::new(endpoint.host(), endpoint.port()),
         };
-        Self { reactor, authority: endpoint.authority(), endpoint, tls, detour, resolver }
+        let (authority, last_resort) = (endpoint.authority(), Cell::default());
+        Self { reactor, endpoint, authority, tls, detour, resolver, last_resort }
     }
 
     /// Where a request with this credential goes.
@@ -94,16 +106,18 @@ impl Connector {
     pub(crate) async fn connect(&self, clock: Clock, deadline: Instant) -> Result<Upstream, ConnectError> {
         let resolved = clock.before(deadline, self.resolver.addresses()).await;
         let unresolved = |error| ConnectError::Resolve(format!("{}: {error}", self.named(self.resolver.host())));
-        let addresses = resolved.unwrap_or_else(|| Err("timed out".to_owned())).map_err(unresolved)?;
-        let mut forget = ForgetUnlessConnected(Some(&self.resolver));
-        let reached = clock.before(deadline, self.reach(&addresses)).await;
+        let mut addresses = resolved.unwrap_or_else(|| Err("timed out".to_owned())).map_err(unresolved)?;
+        // TCP alone does not tell a healthy address from one that answers nothing more: that one waits for all others.
+        addresses.sort_by_key(|address| Some(*address) == self.last_resort.get());
+        let mut attempt = Attempt { connector: self, reached: Cell::default(), succeeded: false };
+        let reached = clock.before(deadline, self.reach(&addresses, &attempt.reached)).await;
         let unreached = |error| ConnectError::Connect(format!("{}: {error}", self.named(&self.resolver.place())));
         let stream = reached.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(unreached)?;
         let session = self.tls.open(self.endpoint.host()).map_err(ConnectError::Tls)?;
-        let mut upstream = Upstream::new(stream, session);
+        let mut upstream = Upstream::new(clock.now(), stream, session);
         let late = || unreached(io::Error::other("timed out during the TLS handshake"));
         clock.before(deadline, upstream.handshake()).await.unwrap_or_else(|| Err(late()))?;
-        forget.0 = None;
+        attempt.succeeded = true;
         Ok(upstream)
     }
 
@@ -115,9 +129,14 @@ impl Connector {
         }
     }
 
-    /// A TCP connection, and through a proxy the tunnel.
-    async fn reach(&self, addresses: &[SocketAddr]) -> io::Result<Socket<TcpStream>> {
+    /// A TCP connection, and through a proxy the tunnel. Tells which address accepted the connection.
+    async fn reach(
+        &self,
+        addresses: &[SocketAddr],
+        reached: &Cell<Option<SocketAddr>>,
+    ) -> io::Result<Socket<TcpStream>> {
         let stream = race(addresses).await?;
+        reached.set(stream.get_ref().peer_addr().ok());
         // Requests and small answers alternate; nothing is gained by waiting for more bytes.
         let _ = stream.get_ref().set_nodelay(true);
         if let Some(detour) = &self.detour {
@@ -158,10 +177,10 @@ async fn race(addresses: &[SocketAddr]) -> io::Result<Async<TcpStream>> {
 }
 
 /// Attempts that go on side by side; gives the result of whichever ends first, and forgets that one.
-struct Attempts(Vec<Attempt>);
+struct Attempts(Vec<Connecting>);
 
 /// One of them.
-type Attempt = Pin<Box<dyn Future<Output = io::Result<Async<TcpStream>>>>>;
+type Connecting = Pin<Box<dyn Future<Output = io::Result<Async<TcpStream>>>>>;
 
 impl Future for Attempts {
     type Output = io::Result<Async<TcpStream>>;

@@ -114,7 +114,8 @@ impl Connection {
     fn note_open(&mut self, open: bool) {
         if open != self.open {
             self.open = open;
-            if open { self.hub.traffic.opened() } else { self.hub.traffic.closed() }
+            let (traffic, sender) = (&self.hub.traffic, self.guest.is_none());
+            if open { traffic.opened(sender) } else { traffic.closed(sender) }
         }
     }
 
@@ -123,12 +124,17 @@ impl Connection {
             Event::Reserve(bytes) => {
                 // Those who wait for room are open, too.
                 self.note_open(true);
-                let reserve = self.body.reserve(bytes, self.exchange.head_length());
-                let in_time = within(self.hub, &self.exchange, reserve).await;
+                let (hub, head) = (self.hub, self.exchange.head_length());
+                if future::poll_once(self.body.reserve(bytes, head)).await.is_some() {
+                    return self.exchange.reserved(self.now);
+                }
+                let reserve = self.body.reserve(bytes, head);
+                let waited = Box::pin(queued(hub, &self.stream, self.exchange.deadline(), reserve)).await;
                 self.look_at_clock();
-                match in_time {
-                    Some(()) => self.exchange.reserved(self.now),
-                    None => self.exchange.wake(self.now),
+                match waited {
+                    Waited::For(()) => self.exchange.reserved(self.now),
+                    Waited::TooLong => self.exchange.wake(self.now),
+                    Waited::WithoutSender => self.exchange.client_broken(self.now),
                 }
             }
             Event::Check => self.check().await,
@@ -202,13 +208,23 @@ impl Connection {
         if self.credential.is_none() {
             return self.exchange.refuse(self.now, Unavailable::NoToken, &hub.tokens.cause());
         }
-        let buffer = hub.clock.before(self.exchange.begin_by(self.now), hub.responses.take_one()).await;
-        self.look_at_clock();
-        let Some(buffer) = buffer else {
-            let detail = "already forwarding MAX_IN_FLIGHT requests";
-            return self.exchange.refuse(self.now, Unavailable::Capacity, detail);
+        let waited = if let Some(buffer) = hub.responses.try_take() {
+            Waited::For(buffer)
+        } else {
+            let turn = hub.responses.take_one();
+            let waited = Box::pin(queued(hub, &self.stream, self.exchange.begin_by(self.now), turn)).await;
+            self.look_at_clock();
+            waited
         };
-        let idle = if fresh { None } else { hub.idle.take() };
+        let buffer = match waited {
+            Waited::For(buffer) => buffer,
+            Waited::TooLong => {
+                let detail = "already forwarding MAX_IN_FLIGHT requests";
+                return self.exchange.refuse(self.now, Unavailable::Capacity, detail);
+            }
+            Waited::WithoutSender => return self.exchange.client_broken(self.now),
+        };
+        let idle = if fresh { None } else { hub.idle.take(self.now) };
         let reused = idle.is_some();
         self.upstream = if let Some(upstream) = idle {
             Some(upstream)
@@ -244,7 +260,7 @@ impl Connection {
     fn release(&mut self, reusable: bool) {
         self.hub.responses.give(self.exchange.detach());
         if let Some(upstream) = self.upstream.take() {
-            if reusable && upstream.is_clear() && !upstream.is_worn() && !self.excess {
+            if reusable && upstream.is_clear() && !self.excess {
                 self.hub.keep(self.now, upstream);
             } else {
                 upstream.close();
@@ -444,6 +460,32 @@ fn feed(exchange: &mut Exchange<'_>, now: Instant, excess: &mut bool, mut bytes:
         exchange.upstream_filled(now, n);
         bytes = rest;
     }
+}
+
+/// How waiting in a queue ended.
+enum Waited<T> {
+    /// With what the request waited for.
+    For(T),
+    /// With the deadline.
+    TooLong,
+    /// The sender has gone.
+    WithoutSender,
+}
+
+/// Waits in a queue for `turn`, which nobody needs any more once the sender has gone. A sender that has closed its side
+/// and still reads looks the same; it is served as long as there is no queue.
+async fn queued<T>(
+    hub: &Hub,
+    sender: &Socket<TcpStream>,
+    deadline: Instant,
+    turn: impl Future<Output = T>,
+) -> Waited<T> {
+    let gone = async {
+        sender.ended().await;
+        Waited::WithoutSender
+    };
+    let waited = hub.clock.before(deadline, future::or(async { Waited::For(turn.await) }, gone)).await;
+    waited.unwrap_or(Waited::TooLong)
 }
 
 /// The result of `work`, unless the exchange's deadline comes first.

@@ -54,6 +54,8 @@ struct Source {
     generation: u32,
     reading: Side,
     writing: Side,
+    /// The waker waits for the end of what the peer sends.
+    end_awaited: bool,
     waker: Option<Waker>,
 }
 
@@ -151,7 +153,8 @@ impl Reactor {
         let generation = self.generations.replace(self.generations.get().wrapping_add(1));
         let mut sources = self.sources.borrow_mut();
         // What a new socket can do is found by trying.
-        let key = sources.insert(Source { generation, reading: Side::READY, writing: Side::READY, waker: None });
+        let key =
+            sources.insert(Source { generation, reading: Side::READY, writing: Side::READY, ..Source::default() });
         let data = EventData::new_u64(data(key, generation));
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         if let Err(error) = epoll::add(&self.epoll, socket, data, flags) {
@@ -185,7 +188,8 @@ fn happened(sources: &mut Slab<Source>, event: Event) {
     let ended = broken || flags.contains(EventFlags::RDHUP);
     let wake_reader = source.reading.happened(flags.contains(EventFlags::IN), ended);
     let wake_writer = source.writing.happened(flags.contains(EventFlags::OUT), broken);
-    if (wake_reader || wake_writer)
+    let wake_at_end = ended && std::mem::take(&mut source.end_awaited);
+    if (wake_reader || wake_writer || wake_at_end)
         && let Some(waker) = &source.waker
     {
         waker.wake_by_ref();

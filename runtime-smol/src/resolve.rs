@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
+use smol::channel::{self, Receiver};
 use smol::future;
-use smol::lock::Mutex;
 
 /// How long addresses count without a look at the name. A workspace may move to a private endpoint while its old
 /// addresses still answer, and refuse.
@@ -22,10 +22,11 @@ pub(crate) struct Resolver {
     host: String,
     port: u16,
     known: RefCell<Option<Known>>,
-    /// Held by the one who resolves for all.
-    turn: Mutex<()>,
-    /// Attempts that have ended.
-    ended: Cell<u64>,
+    /// Where the answer of the lookup under way arrives. It is kept when nobody waits any more: the answer may still
+    /// serve the next request, and there is never more than one lookup.
+    lookup: RefCell<Option<Receiver<Answer>>>,
+    /// Lookups whose answers were taken.
+    taken: Cell<u64>,
     /// Why the last one failed, if it did.
     failure: RefCell<Option<String>>,
 }
@@ -36,6 +37,9 @@ struct Known {
     since: Instant,
 }
 
+/// What a lookup found, and when.
+type Answer = (Instant, Result<Vec<SocketAddr>, String>);
+
 impl Resolver {
     /// Nothing is known yet.
     pub(crate) fn new(host: &str, port: u16) -> Self {
@@ -43,8 +47,8 @@ impl Resolver {
             host: host.to_owned(),
             port,
             known: RefCell::default(),
-            turn: Mutex::new(()),
-            ended: Cell::new(0),
+            lookup: RefCell::default(),
+            taken: Cell::new(0),
             failure: RefCell::default(),
         }
     }
@@ -58,21 +62,31 @@ impl Resolver {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// The addresses, both families in turn; or why there are none, in one line. Who waited while another one asked
-    /// takes what that one got.
+    /// The addresses, both families in turn; or why there are none, in one line. All who wait at the same time share one
+    /// lookup.
     pub(crate) async fn addresses(&self) -> Result<Vec<SocketAddr>, String> {
-        let ended = self.ended.get();
+        if let Ok(address) = self.host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, self.port)]);
+        }
+        self.take_late_answer();
         if let Some(fresh) = self.fresh() {
             return Ok(fresh);
         }
-        let _turn = self.turn.lock().await;
-        if let Some(fresh) = self.fresh() {
-            return Ok(fresh);
-        }
-        let failure = self.failure.borrow().clone().filter(|_| self.ended.get() != ended);
-        match failure {
-            Some(failure) => Err(failure),
+        let old = self.known.borrow().as_ref().map(|known| known.addresses.clone());
+        match old {
             None => self.renew().await,
+            // A resolver that is away must not stop what works.
+            Some(old) => {
+                let patience = async {
+                    Timer::after(PATIENCE).await;
+                    Err(String::new())
+                };
+                let found = future::or(self.renew(), patience).await;
+                Ok(found.unwrap_or_else(|_| {
+                    self.remember(&old);
+                    old
+                }))
+            }
         }
     }
 
@@ -86,45 +100,73 @@ impl Resolver {
         known.as_ref().filter(|known| known.since.elapsed() < FRESH).map(|known| known.addresses.clone())
     }
 
-    /// Asks, and falls back on what was known before: a resolver that is away must not stop what works.
-    async fn renew(&self) -> Result<Vec<SocketAddr>, String> {
-        let old = self.known.borrow().clone();
-        let found = match old {
-            None => self.look_up().await,
-            Some(Known { addresses, .. }) => {
-                let patience = async {
-                    Timer::after(PATIENCE).await;
-                    Err(String::new())
-                };
-                Ok(future::or(self.look_up(), patience).await.unwrap_or(addresses))
-            }
-        };
-        self.ended.set(self.ended.get().wrapping_add(1));
-        *self.failure.borrow_mut() = found.as_ref().err().cloned();
-        let addresses = found?;
-        *self.known.borrow_mut() = Some(Known { addresses: addresses.clone(), since: Instant::now() });
-        Ok(addresses)
+    fn remember(&self, addresses: &[SocketAddr]) {
+        *self.known.borrow_mut() = Some(Known { addresses: addresses.to_vec(), since: Instant::now() });
     }
 
-    /// `getaddrinfo` may take ten seconds and cannot be cancelled: it runs on a thread of its own that ends with it.
-    async fn look_up(&self) -> Result<Vec<SocketAddr>, String> {
-        if let Ok(address) = self.host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, self.port)]);
+    /// Waits for the lookup under way, or for one of its own.
+    async fn renew(&self) -> Result<Vec<SocketAddr>, String> {
+        loop {
+            let taken = self.taken.get();
+            let lookup = self.lookup.borrow().clone();
+            let lookup = if let Some(lookup) = lookup { Ok(lookup) } else { self.look_up() };
+            match lookup.map_err(|error| error.to_string())?.recv().await {
+                Ok((_, found)) => self.take(found),
+                Err(_) if self.taken.get() == taken => {
+                    *self.lookup.borrow_mut() = None;
+                    return Err("the lookup ended without an answer".to_owned());
+                }
+                // Another one took the answer.
+                Err(_) => {}
+            }
+            if let Some(failure) = self.failure.borrow().clone() {
+                return Err(failure);
+            }
+            // They may be forgotten again: others had their turn first.
+            if let Some(known) = self.known.borrow().as_ref() {
+                return Ok(known.addresses.clone());
+            }
         }
-        let (answer, answered) = smol::channel::bounded(1);
+    }
+
+    /// Takes an answer that came when nobody waited, unless it is old by now. A failure is not worth keeping.
+    fn take_late_answer(&self) {
+        let late = self.lookup.borrow().as_ref().and_then(|lookup| lookup.try_recv().ok());
+        if let Some((at, found)) = late {
+            match found {
+                Ok(_) if at.elapsed() < FRESH => self.take(found),
+                _ => *self.lookup.borrow_mut() = None,
+            }
+        }
+    }
+
+    fn take(&self, found: Result<Vec<SocketAddr>, String>) {
+        *self.lookup.borrow_mut() = None;
+        self.taken.set(self.taken.get().wrapping_add(1));
+        if let Ok(addresses) = &found {
+            self.remember(addresses);
+        }
+        *self.failure.borrow_mut() = found.err();
+    }
+
+    /// Starts a lookup. `getaddrinfo` may take ten seconds and cannot be cancelled: it runs on a thread of its own that
+    /// ends with it.
+    fn look_up(&self) -> io::Result<Receiver<Answer>> {
+        let (answer, answered) = channel::bounded(1);
         let (name, port) = (self.host.clone(), self.port);
         let thread = std::thread::Builder::new().name("resolve".to_owned()).stack_size(128 * 1024);
-        let spawned = thread.spawn(move || {
-            let addresses = (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-            // Whoever asked may have gone.
-            let _ = answer.send_blocking(addresses);
-        });
-        spawned.map_err(|error| error.to_string())?;
-        let addresses = answered.recv().await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
-        match addresses.map_err(|error| error.to_string())? {
-            empty if empty.is_empty() => Err("no address".to_owned()),
-            found => Ok(alternate(&found)),
-        }
+        thread.spawn(move || {
+            let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+            let found = match found {
+                Ok(none) if none.is_empty() => Err("no address".to_owned()),
+                Ok(addresses) => Ok(alternate(&addresses)),
+                Err(error) => Err(error.to_string()),
+            };
+            // There is room for it, whether anybody waits or not.
+            let _ = answer.try_send((Instant::now(), found));
+        })?;
+        *self.lookup.borrow_mut() = Some(answered.clone());
+        Ok(answered)
     }
 }
 
@@ -162,9 +204,9 @@ mod tests {
         let (first, second) = smol::block_on(future::zip(resolver.addresses(), resolver.addresses()));
         assert!(first.is_err());
         assert_eq!(first, second);
-        assert_eq!(resolver.ended.get(), 1, "one question for both");
+        assert_eq!(resolver.taken.get(), 1, "one lookup for both");
         assert_eq!(smol::block_on(resolver.addresses()), first);
-        assert_eq!(resolver.ended.get(), 2, "a later one asks again");
+        assert_eq!(resolver.taken.get(), 2, "a later one asks again");
     }
 
     #[test]
@@ -182,5 +224,40 @@ mod tests {
         assert!(resolver.fresh().is_some(), "not asked for again at once");
         resolver.forget();
         assert!(smol::block_on(resolver.addresses()).is_err());
+    }
+
+    /// A resolver whose lookup has found `addresses` at `at`, when nobody waited.
+    fn answered(at: Instant, addresses: &[SocketAddr]) -> Resolver {
+        let resolver = Resolver::new("no-such-host.invalid", 1);
+        let (answer, answered) = channel::bounded(1);
+        answer.try_send((at, Ok(addresses.to_vec()))).unwrap();
+        *resolver.lookup.borrow_mut() = Some(answered);
+        resolver
+    }
+
+    #[test]
+    fn an_answer_that_came_too_late_for_one_request_serves_the_next() {
+        let addresses = ["127.0.0.1:1".parse().unwrap()];
+        let resolver = answered(Instant::now(), &addresses);
+        assert_eq!(smol::block_on(resolver.addresses()), Ok(addresses.to_vec()));
+        let long_ago = Instant::now().checked_sub(FRESH).expect("a clock that runs for a minute");
+        let resolver = answered(long_ago, &addresses);
+        assert!(smol::block_on(resolver.addresses()).is_err(), "an old answer is none");
+    }
+
+    #[test]
+    fn who_gives_up_starts_no_second_lookup() {
+        let resolver = Resolver::new("no-such-host.invalid", 1);
+        let (answer, answered) = channel::bounded(1);
+        *resolver.lookup.borrow_mut() = Some(answered);
+        smol::block_on(async {
+            for _ in 0..3 {
+                assert!(future::poll_once(resolver.addresses()).await.is_none());
+            }
+            assert_eq!(answer.receiver_count(), 1, "all waited for the same one");
+            drop(answer);
+            assert!(resolver.addresses().await.is_err(), "it ended without an answer");
+            assert!(resolver.lookup.borrow().is_none(), "the next request starts another one");
+        });
     }
 }

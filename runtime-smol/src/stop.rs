@@ -14,6 +14,9 @@ use crate::hub::Hub;
 use crate::notice::Notice;
 use crate::threads::{Answer, Message};
 
+/// How long the other threads have to say what is open.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// How the process came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
@@ -42,8 +45,8 @@ pub(crate) async fn wait(hub: &'static Hub, mut signals: Signals, grace: Duratio
     next(&mut signals).await;
     hub.threads.tell(|| Message::Drain);
     hub.drain();
-    hub.observer.notice(&Notice::Stopping { open: open(hub).await });
     let settled = async {
+        hub.observer.notice(&Notice::Stopping { open: open(hub).await });
         settle(hub).await;
         Stopped::Settled
     };
@@ -59,11 +62,15 @@ pub(crate) async fn wait(hub: &'static Hub, mut signals: Signals, grace: Duratio
     future::or(settled, future::or(again, overdue)).await
 }
 
-/// Requests that are open on any thread.
+/// Requests of senders that are open on any thread. One that does not answer must not keep the process from its end.
 async fn open(hub: &Hub) -> usize {
-    let others = hub.threads.ask(&Message::Open).await;
+    let silent = async {
+        Timer::after(PATIENCE).await;
+        Vec::new()
+    };
+    let others = future::or(hub.threads.ask(&Message::Open), silent).await;
     let open = |answer| if let Answer::Open(open) = answer { open } else { 0 };
-    others.into_iter().map(open).fold(hub.traffic.open(), usize::saturating_add)
+    others.into_iter().map(open).fold(hub.traffic.open_of_senders(), usize::saturating_add)
 }
 
 /// Completes when no thread had to wait for its senders: while one did, another may have been sent something.

@@ -50,7 +50,7 @@ pub(crate) enum Message {
     Drain,
     /// Answer when nothing is open and no sender has more to say: whether that took time.
     Settle(Sender<Answer>),
-    /// How many requests are open?
+    /// How many requests of senders are open?
     Open(Sender<Answer>),
     /// What was counted so far, for this page?
     Snapshot(Page, Sender<Answer>),
@@ -63,7 +63,7 @@ pub(crate) enum Answer {
     Minute(Minute),
     /// Whether settling took time.
     Waited(bool),
-    /// So many requests are open.
+    /// So many requests of senders are open.
     Open(usize),
     /// What was counted.
     Snapshot(Box<Snapshot>),
@@ -217,7 +217,7 @@ fn open(hub: &'static Hub, mail: Message) {
             let settle = async move { reply(&answer, Answer::Waited(hub.traffic.settle(hub.clock).await)) };
             hub.executor.spawn(settle).detach();
         }
-        Message::Open(answer) => reply(&answer, Answer::Open(hub.traffic.open())),
+        Message::Open(answer) => reply(&answer, Answer::Open(hub.traffic.open_of_senders())),
         Message::Snapshot(page, answer) => reply(&answer, Answer::Snapshot(Box::new(Snapshot::of(hub, page)))),
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Traffic {
     /// Those of who may write.
     senders: Cell<usize>,
     open: Cell<usize>,
+    /// Those of who may write.
+    open_of_senders: Cell<usize>,
     /// When a sender's write was last answered, or when the process began to stop.
     heard: Cell<Instant>,
     turned_away: Cell<u64>,
@@ -53,20 +55,27 @@ impl Traffic {
         self.less.notify(usize::MAX);
     }
 
-    /// A request began.
-    pub(crate) fn opened(&self) {
+    /// A request began, of somebody who may write or not.
+    pub(crate) fn opened(&self, sender: bool) {
         self.open.set(self.open.get() + 1);
+        self.open_of_senders.set(self.open_of_senders.get() + usize::from(sender));
     }
 
     /// A request ended.
-    pub(crate) fn closed(&self) {
+    pub(crate) fn closed(&self, sender: bool) {
         self.open.set(self.open.get().saturating_sub(1));
+        self.open_of_senders.set(self.open_of_senders.get().saturating_sub(usize::from(sender)));
         self.less.notify(usize::MAX);
     }
 
     /// Requests that are open.
     pub(crate) fn open(&self) -> usize {
         self.open.get()
+    }
+
+    /// Requests that are open of those who may write: a stopping process waits for no others.
+    pub(crate) fn open_of_senders(&self) -> usize {
+        self.open_of_senders.get()
     }
 
     /// Connections that are open.
@@ -132,7 +141,7 @@ impl Traffic {
 
     /// When a stopping process may end: `None` while a request is open, otherwise from what time on.
     fn settled(&self, now: Instant) -> Option<Instant> {
-        match (self.open.get(), self.senders.get()) {
+        match (self.open_of_senders.get(), self.senders.get()) {
             (0, 0) => Some(now),
             (0, _) => Some(self.heard.get().saturating_add(QUIET)),
             _ => None,
@@ -167,9 +176,9 @@ mod tests {
         traffic.note_activity(Instant::from_millis(400_000));
         traffic.note_activity(signal);
         assert_eq!(traffic.settled(signal), Some(signal.saturating_add(QUIET)));
-        traffic.opened();
+        traffic.opened(true);
         assert_eq!(traffic.settled(signal), None);
-        traffic.closed();
+        traffic.closed(true);
         traffic.disconnected(true);
         assert_eq!(traffic.settled(signal), Some(signal));
     }
@@ -178,6 +187,7 @@ mod tests {
     fn who_may_not_write_is_not_waited_for() {
         let (traffic, now) = (Traffic::default(), Instant::from_millis(500_000));
         traffic.connected(false);
+        traffic.opened(false);
         traffic.note_activity(now);
         assert_eq!((traffic.settled(now), traffic.connections()), (Some(now), 1));
     }

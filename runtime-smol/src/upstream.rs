@@ -15,6 +15,9 @@ use crate::tls::{Session, TlsError};
 /// How long an idle connection is worth keeping. Front ends of this kind close theirs after two to four minutes.
 const IDLE: Duration = Duration::from_secs(90);
 
+/// How long a connection is used. A name gets other addresses, and those in use are never asked for again.
+pub(crate) const LIFE: Duration = Duration::from_secs(5 * 60);
+
 /// Most idle connections that are kept: as many as Prometheus has shards by default.
 pub(crate) const MOST_IDLE: usize = 50;
 
@@ -50,13 +53,15 @@ pub(crate) enum Read {
 pub(crate) struct Upstream {
     pub(crate) stream: Socket<TcpStream>,
     session: Session,
+    /// When it was opened.
+    since: Instant,
     /// Writing failed: nothing more is sent, but what the peer said before is still read.
     unwritable: bool,
 }
 
 impl Upstream {
-    pub(crate) const fn new(stream: Socket<TcpStream>, session: Session) -> Self {
-        Self { stream, session, unwritable: false }
+    pub(crate) const fn new(now: Instant, stream: Socket<TcpStream>, session: Session) -> Self {
+        Self { stream, session, since: now, unwritable: false }
     }
 
     pub(crate) async fn handshake(&mut self) -> Result<(), ConnectError> {
@@ -133,8 +138,8 @@ impl Upstream {
     }
 
     /// Nothing new should be sent on it.
-    pub(crate) const fn is_worn(&self) -> bool {
-        self.session.is_worn()
+    pub(crate) fn is_worn(&self, now: Instant) -> bool {
+        self.session.is_worn() || now.since(self.since) >= LIFE
     }
 
     /// See [`Session::wear_out`].
@@ -193,10 +198,10 @@ impl Idle {
     }
 
     /// One that is still alive.
-    pub(crate) fn take(&self) -> Option<Box<Upstream>> {
+    pub(crate) fn take(&self, now: Instant) -> Option<Box<Upstream>> {
         loop {
             let (mut upstream, _) = self.connections.borrow_mut().pop()?;
-            if upstream.is_alive() {
+            if !upstream.is_worn(now) && upstream.is_alive() {
                 return Some(upstream);
             }
             upstream.close();

@@ -12,7 +12,7 @@ from namespaces import unshare
 from process import Dialogue, Failure, WorkFolder
 
 MATRIX = Path(__file__).resolve().parent / "faults" / "matrix.py"
-START_SECONDS, ROW_SECONDS = 90, 150
+START_SECONDS, ROW_SECONDS = 90, 200
 
 
 class Matrix:

@@ -171,6 +171,12 @@ impl Relay {
     }
 }
 
+/// Whether the connection on which this status came may carry another request. Where the workspace has moved, its old
+/// address refuses for as long as it is asked: only a new connection asks for the name again (421: RFC 9110 §15.5.20).
+pub(super) const fn keeps_connection(status: u16) -> bool {
+    matches!(status, 200..=299 | 400 | 409 | 413 | 415 | 422 | 429 | 500..=599)
+}
+
 /// `Retry-After` as Azure sent it, in the bounds we pass on. An HTTP date, which needs a calendar, counts as half a
 /// minute (RFC 9110 §10.2.3).
 pub(super) fn retry_after(value: &[u8]) -> u64 {

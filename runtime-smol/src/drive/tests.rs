@@ -12,6 +12,7 @@ use crate::identity::Grant;
 use crate::secret::Bearer;
 use crate::tls::server;
 use crate::trust::Trust;
+use crate::upstream::LIFE;
 
 /// With the head two records.
 const BODY: usize = 30_000;
@@ -198,13 +199,14 @@ fn a_worn_connection_to_azure_is_not_used_again() {
     let hub = hub(no_content, |_| {});
     let post = || served(hub, |socket| answers(socket, &[request(b"body", None, "")]));
     assert_eq!(post()[0].0, 204);
-    let mut upstream = hub.idle.take().unwrap();
+    let mut upstream = hub.idle.take(hub.now()).unwrap();
     upstream.wear_out();
     hub.idle.keep(hub.now(), upstream);
-    assert_eq!(post()[0].0, 204, "one more");
-    assert_eq!(hub.idle.len(), 0);
     assert_eq!(post()[0].0, 204);
-    assert_eq!(hub.idle.len(), 1);
+    let other = hub.idle.take(hub.now()).unwrap();
+    assert!(!other.is_worn(hub.now()), "a new one");
+    hub.idle.keep(hub.now(), other);
+    assert!(hub.idle.take(hub.now().saturating_add(LIFE)).is_none(), "it is too old");
 }
 
 #[test]
@@ -238,4 +240,27 @@ fn a_request_that_waits_for_room_is_open() {
     hub.small_arena.give(reserve);
     hub.reactor.block_on(hub.executor.run(serving)).unwrap();
     assert_eq!(sender.join().unwrap()[0].0, 204);
+}
+
+/// A sender that waits for its turn, or for room, and leaves: its place is free long before a deadline.
+#[test]
+fn who_leaves_the_queue_is_not_waited_for() {
+    let hub = hub(no_content, |_| {});
+    let leave = |hub: &'static Hub| {
+        let (stream, sender) =
+            connection(hub, |mut socket| socket.write_all(&request(&vec![7; BODY], None, "")).unwrap());
+        let served = serve(hub, stream, Peer::Loopback, None);
+        let in_time = hub.clock.before(hub.now().saturating_add(Duration::from_secs(5)), served);
+        hub.reactor.block_on(hub.executor.run(in_time)).unwrap().expect("it ends");
+        sender.join().unwrap();
+    };
+    let turns: Vec<_> = std::iter::from_fn(|| hub.responses.try_take()).collect();
+    leave(hub);
+    hub.responses.give(turns);
+    let room: Vec<_> = std::iter::from_fn(|| hub.arena.try_take()).collect();
+    let small: Vec<_> = std::iter::from_fn(|| hub.small_arena.try_take()).collect();
+    leave(hub);
+    hub.arena.give(room);
+    hub.small_arena.give(small);
+    assert_eq!(served(hub, |socket| answers(socket, &[request(b"body", None, "")]))[0].0, 204);
 }

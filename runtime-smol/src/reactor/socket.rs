@@ -68,6 +68,22 @@ impl<S: AsFd> Socket<S> {
         if ready { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// Until the peer sends nothing more; what it sent before may still be here. Nobody may wait for anything else of this
+    /// socket meanwhile.
+    pub(crate) async fn ended(&self) {
+        poll_fn(|cx| {
+            let ended = self.source(|source| {
+                source.end_awaited = !source.reading.ended;
+                if source.end_awaited {
+                    source.waker = Some(cx.waker().clone());
+                }
+                source.reading.ended
+            });
+            if ended { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
     pub(crate) async fn readable(&self) {
         poll_fn(|cx| self.poll_readable(cx)).await;
     }

@@ -10,7 +10,9 @@ LARGEST_HEAD = 64 * 1024
 
 
 class Impostor(threading.Thread):
-    """Reads a request's head, sends `words`, and then closes, waits for ever, or goes on sending."""
+    """Reads a request's head and sends `words`. Then it closes the connection, waits, or repeats the words; or it answers
+    one whole request after the other. A mute one does not even speak TLS.
+    """
 
     def __init__(self, folder, words, after="close"):
         super().__init__(daemon=True)
@@ -44,6 +46,9 @@ class Impostor(threading.Thread):
     def _serve(self, client):
         self._open.add(client)
         try:
+            if self._after == "mute":
+                while client.recv(4096):
+                    pass
             with self._tls.wrap_socket(client, server_side=True) as secure:
                 self._converse(secure)
         except OSError:
@@ -53,6 +58,11 @@ class Impostor(threading.Thread):
             self._open.discard(client)
 
     def _converse(self, secure):
+        if self._after == "answer":
+            requests = secure.makefile("rb")
+            while take_request(requests):
+                secure.sendall(self._words)
+            return
         head = b""
         while b"\r\n\r\n" not in head and len(head) < LARGEST_HEAD:
             piece = secure.recv(4096)
@@ -64,3 +74,13 @@ class Impostor(threading.Thread):
             secure.sendall(self._words)
         while self._after == "wait" and secure.recv(4096):
             pass
+
+
+def take_request(stream):
+    """Reads one request with a Content-Length to its end; false at the end of the stream."""
+    length = 0
+    while (line := stream.readline()) not in (b"\r\n", b""):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    return line != b"" and len(stream.read(length)) == length

@@ -72,6 +72,18 @@ def moved(world):
     world.link.break_with(living=(ELSEWHERE,))
 
 
+def moved_and_refused(world):
+    """The name gets another address, and the old one refuses on connections that it keeps open."""
+    world.names.break_with(addresses=(ELSEWHERE,))
+    world.impostor(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "answer", at=FAR)
+
+
+def mute_first(world):
+    """The first address accepts connections and says nothing, the second one is healthy."""
+    world.impostor(b"", "mute", at=ELSEWHERE)
+    names(addresses=(ELSEWHERE, FAR))(world)
+
+
 def expiring(world):
     """The token endpoint is gone for longer than the token in use lasts."""
     world.change_settings({"token_life_s": 6}, {"token_life_s": 86_399})
@@ -105,6 +117,9 @@ NAMES = (
     Row("wrong address that refuses", names(addresses=("127.0.0.2",))),
     Row("wrong address that is silent", names(addresses=(NOBODY,))),
     Row("azure moves to another address", moved, quick=True, seconds=10, through=True),
+    # Addresses count for a minute without a look at the name.
+    Row("azure moves and its old address refuses", moved_and_refused, seconds=95, through=True),
+    Row("first address accepts and is mute", mute_first, quick=True, seconds=13, through=True),
     Row("ipv6 dead and ipv4 alive", names(addresses=(NOBODY_V6, FAR)), seconds=13, through=True),
     Row("eight ipv6 addresses dead", names(addresses=EIGHT_V6 + (FAR,)), seconds=13, through=True),
     Row("first address silent", names(addresses=(NOBODY, FAR)), quick=True, seconds=13, through=True),

@@ -136,10 +136,12 @@ class World:
         run(f"ip link set {DEVICE} mtu {size}")
         self.undo(lambda: run(f"ip link set {DEVICE} mtu 1500"))
 
-    def impostor(self, words, after="close"):
-        """Somebody else answers at the ingestion endpoint."""
+    def impostor(self, words, after="close", at=None):
+        """Somebody else answers at the ingestion endpoint, or only at one of its addresses."""
         server = Impostor(self.emulator.folder, words, after)
-        rule = f"PREROUTING -i {DEVICE} -p tcp --dport {self.ingest} -j DNAT --to-destination 127.0.0.1:{server.port}"
+        # Packets come back from the link with the address that they were sent to as their source.
+        only = f"-s {at} " if at else ""
+        rule = f"PREROUTING {only}-i {DEVICE} -p tcp --dport {self.ingest} -j DNAT --to-destination 127.0.0.1:{server.port}"
         run(f"iptables -t nat -I {rule}")
         self.cut()
         self.undo(server.stop)

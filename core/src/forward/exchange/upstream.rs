@@ -190,7 +190,7 @@ impl<'m> Exchange<'m> {
             .link
             .as_ref()
             .is_some_and(|link| link.outgoing == Outgoing::Done && !link.backlog && !link.write_failed);
-        let reusable = keep_alive && sent;
+        let whole = keep_alive && sent;
         self.upstream_status = Some(status);
         self.gateway.counters.upstream_answered(status);
         if let Some(link) = &mut self.link {
@@ -198,7 +198,7 @@ impl<'m> Exchange<'m> {
         }
         if status == 401 && !self.refreshed {
             self.refreshed = true;
-            self.release(reusable);
+            self.release(whole);
             self.phase = Phase::Refresh;
             return self.push(Event::Refresh);
         }
@@ -209,10 +209,10 @@ impl<'m> Exchange<'m> {
             self.gateway.accepted(now);
         }
         self.relay(now, status);
-        self.release(reusable);
+        self.release(whole && reply::keeps_connection(status));
     }
 
-    /// A success that came before the body was out acknowledges nothing: Azure cannot have stored what it has not got.
+    /// A success that came before the body had left this process acknowledges nothing.
     fn premature(&mut self, now: Instant, status: u16) {
         let text = Line::azure(status, " before the body was sent", &[]);
         self.release(false);

@@ -25,7 +25,7 @@ fn refuse(hub: &Hub, at: u64, status: u16) {
 #[test]
 fn numbers_add_up_and_of_what_was_last_the_later_counts() {
     let one = snapshot(Page::Status, |hub| {
-        hub.traffic.opened();
+        hub.traffic.opened(true);
         hub.traffic.turn_away();
         refuse(hub, 50, 418);
         hub.traffic.note_oldest(Instant::from_millis(50), Duration::from_secs(3));
@@ -34,7 +34,7 @@ fn numbers_add_up_and_of_what_was_last_the_later_counts() {
         let _ = hub.responses.try_take();
     });
     let mut all = snapshot(Page::Status, |hub| {
-        hub.traffic.opened();
+        hub.traffic.opened(true);
         hub.traffic.connected(true);
         hub.traffic.note_oldest(Instant::from_millis(40), Duration::from_secs(9));
         // It has no samples.
