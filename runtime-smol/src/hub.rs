@@ -230,7 +230,7 @@ impl Hub {
         }
         if purpose != Purpose::Probe && !outcome.is_success() {
             let peer = peer().filter(|peer| !peer.is_loopback());
-            self.notice(&Notice::NotAccepted { status, upstream_status, unavailable, text, peer });
+            self.notice(&Notice::NotAccepted { status, upstream_status, unavailable, purpose, text, peer });
         }
         if purpose == Purpose::Write {
             self.traffic.wrote(now, outcome);

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use remora_core::forward::Unavailable;
+use remora_core::forward::{Purpose, Unavailable};
 
 use crate::identity::Failure;
 
@@ -42,6 +42,8 @@ pub enum Notice<'a> {
         upstream_status: Option<u16>,
         /// Why it could not be forwarded, where that is so.
         unavailable: Option<Unavailable>,
+        /// What was asked for.
+        purpose: Purpose,
         /// The text of the answer.
         text: &'a str,
         /// Who was told, where that is not this pod.

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use remora_core::forward::{Unavailable, reply};
+use remora_core::forward::{Purpose, Unavailable, reply};
 use remora_smol::{Failure, Minute, Notice, Observer};
 use rustix::io::Errno;
 
@@ -23,7 +23,7 @@ const MEMORY: u32 = 10;
 const MOST_KINDS: usize = 32;
 
 /// Longest part of a text that tells failures apart, in bytes.
-const MOST_TEXT: usize = 80;
+const MOST_TEXT: usize = 120;
 
 /// Turns notices into lines, those of all threads together.
 pub(crate) struct Journal {
@@ -47,10 +47,15 @@ struct Kind {
 /// One message for each, and one line a minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Topic {
+    /// The old token still serves.
     Token,
+    /// Nothing can be forwarded.
+    NoToken,
     Request,
     /// A request that Azure refused, and that nobody holds back any more.
     Lost,
+    /// A body that was refused here.
+    Rejected,
     TooOld,
     Crowded,
     Accept,
@@ -63,7 +68,7 @@ struct Told {
     again: u64,
     /// Minutes since it came.
     quiet: u32,
-    /// The fields of its last line.
+    /// What it was when it came last.
     fields: Fields,
 }
 
@@ -73,13 +78,24 @@ const FILES: &str = "raise the hard limit on open files (ulimit -Hn, LimitNOFILE
 type Fields = Vec<(&'static str, String)>;
 
 impl Topic {
-    const ALL: [Self; 6] = [Self::Token, Self::Request, Self::Lost, Self::TooOld, Self::Crowded, Self::Accept];
+    const ALL: [Self; 8] = [
+        Self::Token,
+        Self::NoToken,
+        Self::Request,
+        Self::Lost,
+        Self::Rejected,
+        Self::TooOld,
+        Self::Crowded,
+        Self::Accept,
+    ];
 
     const fn message(self) -> &'static str {
         match self {
             Self::Token => "token exchange failed",
+            Self::NoToken => "token exchange failed, and there is no usable token",
             Self::Request => "request not accepted",
             Self::Lost => "request permanently rejected by Azure: senders such as Prometheus drop its samples",
+            Self::Rejected => "request rejected: senders such as Prometheus drop its samples",
             Self::TooOld => "samples older than 20 minutes, which Azure no longer accepts",
             Self::Crowded => "connection turned away, raise MAX_CONNECTIONS",
             Self::Accept => "accept failed",
@@ -87,7 +103,7 @@ impl Topic {
     }
 
     const fn level(self) -> Level {
-        if matches!(self, Self::Lost) { Level::Error } else { Level::Warn }
+        if matches!(self, Self::NoToken | Self::Lost | Self::Rejected) { Level::Error } else { Level::Warn }
     }
 
     const fn kind(self) -> Kind {
@@ -102,9 +118,12 @@ impl Observer for Journal {
             Notice::TokenGranted { lifetime } => {
                 self.log.line(Level::Info, "token acquired", &[("expires_in_s", &lifetime.as_secs())]);
             }
-            Notice::TokenFailed { failure, serving } => self.failed(token_kind(failure), || token(failure, *serving)),
-            Notice::NotAccepted { status, upstream_status, unavailable, text, peer } => {
-                let kind = request_kind(*status, *upstream_status, *unavailable, text);
+            Notice::TokenFailed { failure, serving } => {
+                self.failed(token_kind(failure, *serving), || token(failure, *serving));
+            }
+            Notice::NotAccepted { status, upstream_status, unavailable, purpose, text, peer } => {
+                let topic = topic(*status, *upstream_status, *purpose);
+                let kind = request_kind(topic, *status, *upstream_status, *unavailable, text);
                 self.failed(kind, || request(*status, *upstream_status, text, *peer));
             }
             Notice::Answered { status, upstream_status, bytes, samples, took } if self.log.keeps(Level::Debug) => {
@@ -144,26 +163,30 @@ impl Journal {
         let mut told = self.told();
         let is_known = |kind: &Kind| told.iter().any(|(known, _)| known == kind);
         let kind = if told.len() < MOST_KINDS || is_known(&kind) { kind } else { kind.topic.kind() };
+        let fields = fields();
         if let Some((_, known)) = told.iter_mut().find(|(known, _)| *known == kind) {
-            known.again += 1;
-            known.quiet = 0;
+            (known.again, known.quiet, known.fields) = (known.again + 1, 0, fields);
         } else {
-            let fields = fields();
             self.line(kind.topic, &fields, &[]);
             told.push((kind, Told { fields, ..Told::default() }));
         }
     }
 
-    /// One line for each topic on which something came again: how often, how many failures those are, and the one that
-    /// came most often as it was first told.
+    /// One line for each topic on which something came again: the failure that came most often, as it came last, how
+    /// often it came, how often others did, and how many failures those are.
     fn sum_up(&self) {
         let mut told = self.told();
         for topic in Topic::ALL {
             let again =
                 || told.iter().filter(|(kind, told)| kind.topic == topic && told.again > 0).map(|(_, told)| told);
             if let Some(most) = again().max_by_key(|told| told.again) {
-                let (repeated, distinct) = (again().map(|told| told.again).sum::<u64>(), again().count());
-                self.line(topic, &most.fields, &[("repeated", &repeated), ("distinct", &distinct)]);
+                let others = again().map(|told| told.again).sum::<u64>() - most.again;
+                let distinct = again().count();
+                let mut counts: Vec<(&str, &dyn Display)> = vec![("repeated", &most.again)];
+                if others > 0 {
+                    counts.extend([("others", &others as &dyn Display), ("distinct", &distinct)]);
+                }
+                self.line(topic, &most.fields, &counts);
             }
         }
         told.retain_mut(|(_, told)| {
@@ -214,25 +237,46 @@ impl Journal {
 
 /// Where nobody answered, the words tell failures apart; else the cause, Entra's number and the status, for Entra's words
 /// hold ids.
-fn token_kind(failure: &Failure) -> Kind {
+fn token_kind(failure: &Failure, serving: bool) -> Kind {
     let word = || failure.hint.map(|hint| hint.word.to_owned()).unwrap_or_default();
     let cause = if failure.status.is_none() { failure.message.clone() } else { word() };
     let (status, code) = (failure.status.unwrap_or_default(), failure.code.unwrap_or_default());
-    Kind { status, code, cause, ..Topic::Token.kind() }
+    let topic = if serving { Topic::Token } else { Topic::NoToken };
+    Kind { status, code, cause, ..topic.kind() }
 }
 
-/// What Azure says is told apart by its status, for its words hold ids; what is not forwarded, by the cause; and what is
-/// wrong with a request, by all words but their numbers.
-fn request_kind(status: u16, upstream_status: Option<u16>, unavailable: Option<Unavailable>, text: &str) -> Kind {
-    let tells = upstream_status.is_none() && unavailable.is_none();
-    let cause = if tells { beginning(text).replace(|c: char| c.is_ascii_digit(), "") } else { String::new() };
+/// What is not forwarded is told apart by the cause, and everything else by its words, without those that hold digits:
+/// ids, times and positions.
+fn request_kind(
+    topic: Topic,
+    status: u16,
+    upstream_status: Option<u16>,
+    unavailable: Option<Unavailable>,
+    text: &str,
+) -> Kind {
+    let cause = match unavailable {
+        // The cause is that of the token exchange.
+        None | Some(Unavailable::NoToken) => gist(text),
+        Some(_) => String::new(),
+    };
     let code = upstream_status.unwrap_or_default().into();
-    Kind { status, code, unavailable, cause, ..topic(status, upstream_status).kind() }
+    Kind { status, code, unavailable, cause, ..topic.kind() }
 }
 
-/// What Azure answers to a write and will answer again loses its samples.
-const fn topic(status: u16, upstream_status: Option<u16>) -> Topic {
-    if upstream_status.is_some() && reply::drops_samples(status) { Topic::Lost } else { Topic::Request }
+/// What a sender is told that its samples are not wanted loses them.
+fn topic(status: u16, upstream_status: Option<u16>, purpose: Purpose) -> Topic {
+    match upstream_status {
+        Some(_) if reply::drops_samples(status) => Topic::Lost,
+        // Media types are negotiated, and foreign peers have samples of their own.
+        None if status == 400 && purpose == Purpose::Write => Topic::Rejected,
+        _ => Topic::Request,
+    }
+}
+
+/// The beginning of a text without the words that hold digits.
+fn gist(text: &str) -> String {
+    let words = text.split_whitespace().filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
+    beginning(&words.collect::<Vec<_>>().join(" "))
 }
 
 /// As many whole characters as are looked at.

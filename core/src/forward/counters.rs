@@ -79,7 +79,7 @@ impl Counters {
 impl Counters {
     /// A request is answered with `text_bytes` of text.
     pub(super) fn answered(&self, now: Instant, outcome: &Outcome, text_bytes: usize) {
-        if outcome.purpose != Purpose::Probe {
+        if matches!(outcome.purpose, Purpose::Write | Purpose::Stray) {
             self.requests.add(code(outcome.status), 1);
         }
         if outcome.purpose == Purpose::Write {

@@ -59,15 +59,16 @@ pub(super) enum Route {
     Page(Page),
     /// Refuse.
     Rejected(Rejection),
+    /// Refuse to show a page: there is none, or not for this peer.
+    Missing(Rejection),
 }
 
 impl Route {
     pub(super) const fn purpose(self) -> Purpose {
         match self {
-            Self::Rejected(Rejection::Head(_) | Rejection::Path | Rejection::Method { .. } | Rejection::Status) => {
-                Purpose::Stray
-            }
+            Self::Rejected(Rejection::Head(_) | Rejection::Path | Rejection::Method { .. }) => Purpose::Stray,
             Self::Write(_) | Self::Rejected(_) => Purpose::Write,
+            Self::Missing(_) => Purpose::Lookup,
             Self::Health | Self::Ready | Self::Index | Self::Page(_) => Purpose::Probe,
         }
     }
@@ -80,7 +81,9 @@ pub enum Purpose {
     Write,
     /// A question about the process; not worth a line.
     Probe,
-    /// Not a request that is served here. Worth a line: some senders repeat theirs for ever.
+    /// A question about something that is not here. Worth a line, for a probe may have the wrong path; it loses nothing.
+    Lookup,
+    /// Not a request that is served here, and perhaps samples. Worth a line: some senders repeat theirs for ever.
     Stray,
 }
 
@@ -168,15 +171,17 @@ impl Request {
 fn route(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Route {
     let read = matches!(head.method, "GET" | "HEAD");
     match head.path() {
+        "/api/v1/write" if read => Route::Missing(Rejection::Method { allow: "POST" }),
         "/api/v1/write" => write(head, peer, max_body_bytes).map_or_else(Route::Rejected, Route::Write),
         "/health" | "/healthz" | "/livez" | "/-/healthy" if read => Route::Health,
         "/ready" | "/readyz" | "/-/ready" if read => Route::Ready,
         "/metrics" if read => Route::Page(Page::Metrics(Format::negotiate(head.fields.tokens("accept")))),
         "/status" if read && peer.is_near() => Route::Page(Page::Status),
-        "/status" if read => Route::Rejected(Rejection::Status),
+        "/status" if read => Route::Missing(Rejection::Status),
         "/" if read => Route::Index,
         "/health" | "/healthz" | "/livez" | "/-/healthy" | "/ready" | "/readyz" | "/-/ready" | "/metrics"
         | "/status" | "/" => Route::Rejected(Rejection::Method { allow: "GET, HEAD" }),
+        _ if read => Route::Missing(Rejection::Path),
         _ => Route::Rejected(Rejection::Path),
     }
 }

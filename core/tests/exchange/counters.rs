@@ -157,6 +157,24 @@ fn failures_on_the_way_by_reason() {
     }
 }
 
+/// An alert on refused samples must not ring when somebody looks for a page.
+#[test]
+fn a_look_at_a_page_that_is_not_there_is_no_request_for_the_statuses() {
+    for (head, counts) in [
+        ("GET /favicon.ico", false),
+        ("HEAD /api/v1/write", false),
+        ("GET /status", false),
+        ("POST /api/v1/wrte", true),
+        ("PUT /api/v1/write", true),
+    ] {
+        let mut bench = Bench::with(POLICY, Peer::Foreign);
+        bench.send(format!("{head} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+        let seen = counted(&bench);
+        assert_eq!(seen.iter().any(|line| line.starts_with("requests_total")), counts, "{head}: {seen:?}");
+        assert!(seen.iter().any(|line| line.starts_with("requests_rejected_total")), "{head}: {seen:?}");
+    }
+}
+
 #[test]
 fn probes_pages_and_unread_frames() {
     let mut bench = Bench::with(Policy { check: None, ..POLICY }, Peer::Loopback);

@@ -36,13 +36,18 @@ const NO_TOKEN: Notice<'_> = Notice::NotAccepted {
     status: 503,
     upstream_status: None,
     unavailable: Some(Unavailable::NoToken),
+    purpose: Purpose::Write,
     text: "remora: no usable token: AADSTS700016: x",
     peer: None,
 };
 
 /// An answer of Azure's, or a rejection, as a sender in the pod is told it.
 fn told(status: u16, upstream_status: Option<u16>, text: &str) -> Notice<'_> {
-    Notice::NotAccepted { status, upstream_status, unavailable: None, text, peer: None }
+    told_to(None, status, upstream_status, text)
+}
+
+fn told_to(peer: Option<IpAddr>, status: u16, upstream_status: Option<u16>, text: &str) -> Notice<'_> {
+    Notice::NotAccepted { status, upstream_status, unavailable: None, purpose: Purpose::Write, text, peer }
 }
 
 const QUIET: Notice<'_> = Notice::Minute(Minute { succeeded: 0, failed: 0, bytes: 0, busy: Duration::ZERO });
@@ -55,11 +60,11 @@ fn a_failure_is_told_at_once_then_once_a_minute_and_after_ten_quiet_minutes_at_o
     (0..1000).for_each(|_| journal.notice(&NO_TOKEN));
     assert_eq!(lines(), [first]);
     journal.notice(&QUIET);
-    assert_eq!(lines(), [format!("{first} repeated=999 distinct=1")]);
+    assert_eq!(lines(), [format!("{first} repeated=999")]);
     journal.notice(&NO_TOKEN);
     assert!(lines().is_empty());
     journal.notice(&QUIET);
-    assert_eq!(lines(), [format!("{first} repeated=1 distinct=1")]);
+    assert_eq!(lines(), [format!("{first} repeated=1")]);
     (0..MEMORY).for_each(|_| journal.notice(&QUIET));
     journal.notice(&NO_TOKEN);
     assert_eq!(lines(), [first]);
@@ -87,8 +92,8 @@ fn failures_are_told_apart_by_what_repairs_them() {
     let journal = journal();
     let refused = |status, upstream_status, text| journal.notice(&told(status, upstream_status, text));
     let unavailable = |why, text| {
-        let (status, unavailable) = (503, Some(why));
-        journal.notice(&Notice::NotAccepted { status, upstream_status: None, unavailable, text, peer: None });
+        let (status, unavailable, purpose) = (503, Some(why), Purpose::Write);
+        journal.notice(&Notice::NotAccepted { status, upstream_status: None, unavailable, purpose, text, peer: None });
     };
     unavailable(Unavailable::Resolve, "remora: name resolution failed: h: no address");
     unavailable(Unavailable::Connect, "remora: connection failed: h: refused");
@@ -102,13 +107,30 @@ fn failures_are_told_apart_by_what_repairs_them() {
     unavailable(Unavailable::Resolve, "remora: name resolution failed: h: try again");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 3");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 4");
-    journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS1: b", Some(1)), serving: false });
+    journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS1: b", Some(1)), serving: true });
     assert!(lines().is_empty());
     journal.notice(&QUIET);
     let told = lines();
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].contains("AADSTS1: a") && told[0].ends_with("repeated=1 distinct=1"), "{told:?}");
-    assert!(told[1].contains("trace 1") && told[1].ends_with("repeated=3 distinct=2"), "{told:?}");
+    // As they came last.
+    assert!(told[0].contains("AADSTS1: b") && told[0].ends_with("repeated=1"), "{told:?}");
+    assert!(told[1].contains("trace 4") && told[1].ends_with("repeated=2 others=1 distinct=2"), "{told:?}");
+    refused(403, Some(403), "another reason");
+    assert!(lines()[0].contains("another reason"));
+}
+
+#[test]
+fn the_end_of_the_old_token_is_an_error_of_its_own() {
+    let journal = journal();
+    for (serving, start) in [
+        (true, "level=warn msg=\"token exchange failed\""),
+        (false, "level=error msg=\"token exchange failed, and there is no usable token\""),
+    ] {
+        journal.notice(&Notice::TokenFailed { failure: &failure("h: timed out", None), serving });
+        let told = lines();
+        assert!(told[0].starts_with(start), "{told:?}");
+        assert!(told[0].ends_with(&format!("old_token_serves={serving}")), "{told:?}");
+    }
 }
 
 #[test]
@@ -120,6 +142,20 @@ fn what_is_wrong_with_a_request_is_told_in_its_own_words() {
     assert_eq!(lines().len(), 2);
     refused("remora: remote write: snappy: copy offset 7 at byte 1234");
     assert!(lines().is_empty());
+    let stray = |purpose| {
+        let (status, text) = (400, "remora: http: malformed");
+        journal.notice(&Notice::NotAccepted {
+            status,
+            upstream_status: None,
+            unavailable: None,
+            purpose,
+            text,
+            peer: None,
+        });
+        lines().concat()
+    };
+    assert!(stray(Purpose::Write).starts_with("level=error msg=\"request rejected: senders such as Prometheus drop"));
+    assert!(stray(Purpose::Stray).starts_with("level=warn msg=\"request not accepted\""));
 }
 
 #[test]
@@ -206,9 +242,7 @@ fn what_senders_will_not_repeat_is_an_error_that_names_its_page() {
 fn who_was_refused_stands_in_the_line_where_it_is_not_this_pod() {
     let journal = journal();
     let peer = Some([192, 0, 2, 7].into());
-    let refused =
-        Notice::NotAccepted { status: 403, upstream_status: None, unavailable: None, text: "remora: no", peer };
-    journal.notice(&refused);
+    journal.notice(&told_to(peer, 403, None, "remora: no"));
     assert_eq!(lines(), ["level=warn msg=\"request not accepted\" status=403 answer=\"remora: no\" peer=192.0.2.7"]);
 }
 

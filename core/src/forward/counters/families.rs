@@ -89,9 +89,11 @@ labels! {
     }
 }
 
-pub(super) const REQUESTS: Family =
-    counter("remora_requests_total", "Requests answered, by status. Probes, /metrics and /status are not counted.")
-        .by("code", CODES);
+pub(super) const REQUESTS: Family = counter(
+    "remora_requests_total",
+    "Requests answered, by status. GET and HEAD, such as probes and scrapes, are not counted.",
+)
+.by("code", CODES);
 
 pub(super) const DURATION: Family = Family::new(
     Kind::Histogram,

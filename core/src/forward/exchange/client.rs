@@ -241,7 +241,7 @@ impl Exchange<'_> {
                 self.enter(Phase::Page, now.saturating_add(self.gateway.policy.timeouts.admission));
                 self.push(Event::Page(page));
             }
-            Route::Rejected(why) => {
+            Route::Rejected(why) | Route::Missing(why) => {
                 if let Rejection::Head(_) = why {
                     self.inbox.abandon();
                 }
