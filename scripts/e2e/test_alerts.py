@@ -46,8 +46,9 @@ class Alerts(Case):
         self.assertEqual(lost, [code for code in codes if code[0] == "4" and code not in ("408", "429")])
         runbook = (DEPLOY / "RUNBOOK.md").read_text()
         page = runbook.split("### RemoraSamplesRefused\n", 1)[1].split("\n## ", 1)[0]
-        reasons = re.search(r"REJECTIONS: &\[&str\] = &\[(.*?)\];", families, re.DOTALL)[1]
-        for reason in re.findall(r'"(\w+)"', reasons):
+        reasons = re.findall(r'"(\w+)"', re.search(r"RejectedFor \{(.*?)\}", families, re.DOTALL)[1])
+        self.assertIn("too_large", reasons)
+        for reason in reasons:
             self.assertIn(f"`{reason}`", page)
 
 
