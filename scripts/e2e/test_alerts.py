@@ -27,7 +27,7 @@ class Alerts(Case):
 
     def test_promtool_finds_the_rules_good(self):
         told = promtool("check", "rules", "rules.yaml", folder=self.folder.path)
-        self.assertIn("13 rules found", told)
+        self.assertIn("14 rules found", told)
 
     def test_each_alert_fires_when_it_should_and_not_before(self):
         promtool("test", "rules", "prometheus-rule-tests.yaml", folder=self.folder.path)
@@ -46,8 +46,9 @@ class Alerts(Case):
         self.assertEqual(lost, [code for code in codes if code[0] == "4" and code not in ("408", "429")])
         runbook = (DEPLOY / "RUNBOOK.md").read_text()
         page = runbook.split("### RemoraSamplesRefused\n", 1)[1].split("\n## ", 1)[0]
-        reasons = re.search(r"REJECTIONS: &\[&str\] = &\[(.*?)\];", families, re.DOTALL)[1]
-        for reason in re.findall(r'"(\w+)"', reasons):
+        reasons = re.findall(r'"(\w+)"', re.search(r"RejectedFor \{(.*?)\}", families, re.DOTALL)[1])
+        self.assertIn("too_large", reasons)
+        for reason in reasons:
             self.assertIn(f"`{reason}`", page)
 
 
