@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// Most guests that may be leaving at a time: the slot of each is promised to another connection.
+/// Most guests that may be leaving at a time: until one has left, its successor uses a slot kept for senders.
 const LEAVING: usize = 8;
 
 /// The guests of one thread.
