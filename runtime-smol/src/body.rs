@@ -33,8 +33,8 @@ pub(crate) type Arena = Pool<Segment>;
 ///
 /// Bytes read ahead lie in the same segments, at the offset that they have in the request, so that the part of the body
 /// before them fits in between and nothing has to be moved. Where the offsets do not match, as with chunks and
-/// pipelined requests, they are taken out as if from a socket. Stored bytes never overwrite them: they were taken from
-/// before them, and room for bytes taken but not yet stored stays before them.
+/// pipelined requests, they are taken out as if from a socket. Storing never overwrites them: what is stored was taken
+/// from before them, and room for bytes taken but not yet stored is kept there.
 #[derive(Debug)]
 pub(crate) struct Body {
     arena: Rc<Arena>,

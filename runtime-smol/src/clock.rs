@@ -19,7 +19,7 @@ impl Clock {
         Self { origin: std::time::Instant::now() }
     }
 
-    /// The time.
+    /// The current time.
     pub(crate) fn now(self) -> Instant {
         Instant::from_millis(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX))
     }

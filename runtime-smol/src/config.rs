@@ -36,7 +36,7 @@ pub struct Config {
     pub pass_rate_limit: bool,
     /// How much of a body is checked before it is forwarded.
     pub check: CheckLevel,
-    /// Longest time for which senders are still served after the first SIGTERM.
+    /// Longest time for which senders are still served after the first stop signal.
     pub shutdown_grace: Duration,
     /// Certificate authorities that TLS peers are checked against.
     pub trust: TrustSource,
@@ -55,8 +55,8 @@ pub struct Listen {
     pub allowed_sources: Vec<IpNet>,
 }
 
-/// Bytes of each thread's part of the arena that are reserved for bodies that fit into them, so that a few large or
-/// slow ones do not stop all others.
+/// Bytes of each thread's part of the arena reserved for bodies that fit there, so that a few large or slow ones do not
+/// stop all others.
 pub const SMALL_ARENA: usize = 128 * 1024;
 
 /// Bounds on memory and concurrency; each is at least 1.

@@ -98,7 +98,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Why a text is not an [`Endpoint`] or [`LocalEndpoint`]. The configuration has to change.
+/// Why a text is not an [`Endpoint`] or [`LocalEndpoint`]. No connection was made; the configuration has to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointError {
     /// Not an absolute URL, or it contains a character not allowed in URLs.

@@ -1,5 +1,5 @@
-//! Connections of peers that may not write: probes, scrapes and strangers. Their number is limited; beyond it a new one
-//! replaces the oldest, so that silent connections do not keep a probe out.
+//! Connections of peers that may not write: probes, scrapes and strangers. Their number is limited; at the limit, a new
+//! one replaces the oldest, so that silent connections do not keep a probe out.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -123,7 +123,7 @@ pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, guard: Loa
     Ok(())
 }
 
-/// Slots that `peer` may not take: peers that may not write get three quarters, if there is more than one.
+/// Slots that `peer` may not take: peers that may not write get at most three quarters, if there is more than one.
 fn kept(slots: &Pool<()>, peer: Peer) -> usize {
     if peer.may_write() { 0 } else { slots.size().div_ceil(4).min(slots.size().saturating_sub(1)) }
 }
@@ -133,7 +133,7 @@ fn slot(slots: &Pool<()>, guests: &Guests, kept: usize) -> Option<()> {
     if slots.free() > kept || kept > 0 && slots.free() > 0 && guests.dismiss_first() { slots.try_take() } else { None }
 }
 
-/// Answers at once, then reads what still comes: closing earlier would turn the answer into a network error.
+/// Answers at once, then keeps reading: closing earlier would turn the answer into a network error.
 async fn turn_away(stream: &Socket<TcpStream>) {
     let mut answer = [0; 512];
     let length = reply::crowded(&mut answer);

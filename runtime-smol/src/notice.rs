@@ -1,4 +1,4 @@
-//! What happens, reported to whoever prints it. Nothing here formats a line.
+//! Events, reported to an [`Observer`]. Nothing here formats a line.
 
 use std::net::IpAddr;
 use std::time::Duration;

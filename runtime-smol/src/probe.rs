@@ -46,7 +46,7 @@ pub enum HandshakeError {
     Io(io::Error),
     /// The peer speaks no compatible TLS, or presented an invalid certificate.
     Tls {
-        /// The error of rustls.
+        /// The error that rustls reported.
         error: TlsError,
         /// The fault in the certificate, if that is the cause.
         fault: Option<CertificateFault>,

@@ -69,7 +69,7 @@ pub(crate) enum Answer {
     Snapshot(Box<Snapshot>),
 }
 
-/// Counts a connection of its thread until dropped.
+/// Counts a connection in its thread's load until dropped.
 #[derive(Debug)]
 pub(crate) struct LoadGuard(Arc<AtomicUsize>);
 

@@ -29,8 +29,7 @@ const TICKETS: usize = 4;
 /// Most plaintext bytes in one record (RFC 8446 §5.1).
 const RECORD: usize = 16 * 1024;
 
-/// Records after which a session is worn out: half of what rustls seals with one key, so that a request fits into the
-/// rest.
+/// Records after which a session is worn out: half of what rustls seals with one key, so a request fits into the rest.
 const MOST_RECORDS: usize = 1 << 23;
 
 /// Why TLS failed, in one line.
@@ -135,8 +134,8 @@ impl Session {
         self.connection.write_tls(to)
     }
 
-    /// Whether no new request should use it. That is before its keys are used up, which TLS 1.2 cannot renew (RFC 9325
-    /// §4.4); rustls would then accept data that it never sends.
+    /// Whether it should carry no new request. True before its keys are used up: TLS 1.2 cannot renew them (RFC 9325
+    /// §4.4), and rustls then accepts data that it never sends.
     pub(crate) const fn is_worn(&self) -> bool {
         self.records >= MOST_RECORDS
     }
@@ -156,8 +155,7 @@ impl Session {
         self.peer_closed
     }
 
-    /// Processes what was read: decrypted bytes go to `sink`; responses, or the alert after an error, must then be
-    /// written.
+    /// Processes what was read: decrypted bytes go to `sink`; responses, or an error's alert, must then be written.
     pub(crate) fn turn(&mut self, sink: &mut dyn FnMut(&[u8])) -> Result<(), TlsError> {
         let processed = self.connection.process_new_packets();
         let mut reader = self.connection.reader();
@@ -184,7 +182,7 @@ impl Session {
         Ok(())
     }
 
-    /// Makes it worn out.
+    /// Marks it as worn out.
     #[cfg(test)]
     pub(crate) const fn wear_out(&mut self) {
         self.records = MOST_RECORDS;

@@ -101,7 +101,7 @@ hints! {
     SECRET "secret-wrong" [7_000_215]
         "the client secret is wrong; often the secret's ID was used instead of its value"
         => "az ad app credential reset --id {client-id} --append --query password -o tsv";
-    /// Secret or certificate has expired.
+    /// The secret or certificate has expired.
     SECRET_EXPIRED "secret-expired" [7_000_222]
         "the application's secret or certificate has expired"
         => "az ad app credential reset --id {client-id} --append --query password -o tsv";
@@ -230,7 +230,7 @@ hints! {
     UNREACHABLE "unreachable" []
         "the host could not be reached"
         => "let this pod reach {authority}, or set HTTPS_PROXY";
-    /// The proxy cannot be reached, or refused to tunnel.
+    /// The proxy cannot be reached, or refuses to open a tunnel.
     PROXY "proxy" []
         "the proxy could not be reached, or refused to tunnel to the host"
         => "let this pod reach the proxy, correct HTTPS_PROXY, or bypass the proxy for this host with NO_PROXY: {authority}";

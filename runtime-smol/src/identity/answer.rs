@@ -81,8 +81,8 @@ fn described(status: u16, refused: Option<body::Refused>, error: Option<Box<str>
     Failure { error, trace_id: refused.trace_id, correlation_id: refused.correlation_id, ..Failure::new(message) }
 }
 
-/// Status and OAuth `error` decide. A 429 asks for a long pause. Entra answers `invalid_grant` to a client in a request
-/// loop, and to one that a policy blocks.
+/// Status and OAuth `error` decide. A 429 from Entra asks for a long pause. Entra answers `invalid_grant` to a client
+/// in a request loop, and to one that a policy blocks.
 fn retry(origin: Origin, status: u16, error: Option<&str>, code: Option<u32>) -> Retry {
     let federated = matches!(origin, Origin::Entra | Origin::TokenProxy);
     match (status, error) {
@@ -127,7 +127,7 @@ const fn foreign(origin: Origin) -> &'static Hint {
     }
 }
 
-/// The hint if the tenant does not know the client, which only a service account gets from an annotation.
+/// The hint if the tenant does not know the client. Only service accounts get one from an annotation.
 const fn client(origin: Origin) -> &'static Hint {
     match origin {
         Origin::Entra | Origin::TokenProxy => &hint::CLIENT,

@@ -1,5 +1,5 @@
 //! The few fields of a certificate that Remora reads itself (RFC 5280 §4.1), to sign and to report. No trust is derived
-//! from them.
+//! from them: Entra knows the certificates that sign.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! The families of what only the adapter knows.
+//! The families of the adapter's own numbers.
 
 use remora_core::metrics::{Family, Kind};
 

@@ -17,8 +17,7 @@ const STARTED: Family = gauge("process_start_time_seconds", "Start time of the p
 const OPEN: Family = gauge("process_open_fds", "Open file descriptors.");
 const MOST_OPEN: Family = gauge("process_max_fds", "Maximum number of open file descriptors.");
 
-/// All families, in the order of the page. Those read from `/proc` are left out where it is missing, an unlimited
-/// `process_max_fds` always.
+/// All families, in the order of the page. Without `/proc`, those read there are left out.
 pub(super) const ALL: &[Family] = &[CPU, RESIDENT, VIRTUAL, STARTED, OPEN, MOST_OPEN];
 
 const fn gauge(name: &'static str, help: &'static str) -> Family {

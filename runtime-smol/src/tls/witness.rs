@@ -1,5 +1,4 @@
-//! A certificate verifier that remembers what it saw. It decides nothing: what rustls' verification refuses stays
-//! refused.
+//! A certificate verifier that remembers what it saw. It decides nothing: rustls' verification does.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +26,7 @@ pub enum CertificateFault {
 }
 
 impl CertificateFault {
-    /// The fault in an I/O error that wraps one of rustls.
+    /// The fault in an I/O error that wraps a rustls error.
     pub(crate) fn within(error: &io::Error) -> Self {
         error.get_ref().and_then(|error| error.downcast_ref()).map_or(Self::Other, Self::of)
     }
@@ -68,8 +67,7 @@ impl Witness {
     }
 }
 
-/// rustls' own verification, observed: by trust anchor, then by name, as its server verifier does without revocation
-/// lists.
+/// rustls' own verification, observed: trust anchor, then name, like its verifier without revocation lists.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) roots: RootCertStore,

@@ -1,5 +1,4 @@
-//! Keeps the process supplied with a token: runs the core's lifecycle against the clock and the exchange, on the first
-//! thread.
+//! Keeps the process's token: runs the core's lifecycle against the clock and the exchange, on the first thread.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -67,8 +66,7 @@ impl Keeper {
         }
     }
 
-    /// Azure refused this token: waits for another one, and returns the state once it is there or there will be none
-    /// now.
+    /// Azure refused this token: waits for another one; returns the state once it is there or there will be none now.
     async fn replace(&self, rejected: GrantId) -> Known {
         let failed = self.failed.get();
         let action = self.handle(Event::Rejected { grant: rejected });
@@ -103,7 +101,7 @@ impl Keeper {
             None => hub.notice(&Notice::TokenGranted { lifetime }),
             Some(failure) => hub.notice(&Notice::TokenFailed { failure, serving: self.usable().is_some() }),
         }
-        // The others first: once this thread knows of a token, all do.
+        // The others first: once this thread knows of a token, all have been sent it.
         hub.threads.tell(|| crate::threads::Message::Token(known.clone()));
         hub.learn(known);
         self.changed.notify(usize::MAX);

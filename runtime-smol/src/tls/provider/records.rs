@@ -4,7 +4,7 @@
 use rustls::SupportedCipherSuite;
 use rustls::crypto::ring::cipher_suite as suite;
 
-/// The cipher suites, the preferred first.
+/// The cipher suites, the most preferred first.
 pub(super) fn suites() -> Vec<SupportedCipherSuite> {
     let suites = [
         suite::TLS13_AES_256_GCM_SHA384,
