@@ -1,4 +1,4 @@
-//! When the projected service account token expires, as it says itself. Its signature is Entra's to check.
+//! When the projected service-account token expires, by its own claim. Entra verifies its signature.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::file;
 use crate::jwt::encoded_claims;
 
-/// Longest token that is looked into. The kubelet's have about 1 KiB.
+/// Longest token that is read, in bytes. The kubelet's are about 1 KiB.
 const LONGEST: usize = 8 * 1024;
 
 #[derive(Deserialize)]
@@ -19,9 +19,9 @@ struct Claims {
     exp: u64,
 }
 
-/// When the token in this file expires, in seconds since 1970; nothing where there is no such token. Allocates nothing.
+/// When the token in this file expires, in seconds since 1970; none if it holds no such token. Allocates nothing.
 ///
-/// The kubelet replaces the token at four fifths of its life. One that has expired tells that it does not.
+/// The kubelet replaces the token at four fifths of its lifetime. An expired one shows that it does not.
 pub(crate) fn expiry_of(path: &Path) -> Option<u64> {
     let mut buffer = Zeroizing::new([0; LONGEST]);
     let length = file::open(path).ok()?.read(&mut buffer[..]).ok()?;

@@ -1,4 +1,4 @@
-//! A stored request body, or a page on its way out: segments of 16 KiB from an arena of its thread's.
+//! A stored request body, or a page being sent: 16 KiB segments from an arena of its thread.
 
 use std::fmt;
 use std::io::{self, IoSliceMut};
@@ -14,13 +14,13 @@ use crate::reactor::Socket;
 /// Bytes of a segment: one TLS record (RFC 8446 §5.1).
 pub(crate) const SEGMENT: usize = 16 * 1024;
 
-/// Segments read into by one system call.
+/// Most buffers that one read fills.
 const VECTORED: usize = 16;
 
-/// Segments that are read into before a head tells how long the body is.
+/// Segments that are read into before the head has given the body's length.
 const AHEAD: usize = 8;
 
-/// Bytes that may have been taken of what was read ahead without being stored: as many as a connection's inbox holds.
+/// Most bytes read ahead that may have been taken out and not yet stored: as many as a connection's inbox holds.
 pub(crate) const TAKEN: usize = 8 * 1024;
 
 /// A segment. The arena it comes from lives as long as the process.
@@ -29,28 +29,28 @@ pub(crate) type Segment = &'static mut [u8];
 /// A store of segments. A thread has one for bodies, a small one for bodies that find no room there, and one for pages.
 pub(crate) type Arena = Pool<Segment>;
 
-/// One body. Its segments are from one arena, and go back there when it is dropped.
+/// One body. Its segments come from one arena and return to it on drop.
 ///
-/// Bytes that were read ahead of it lie in the same segments: as far from their beginning as they are from that of the
-/// request, so that what precedes them of the body fits in between and nothing has to be moved. Where that does not come
-/// true, as with chunks and pipelined requests, they are read from there as from a socket. What is stored never reaches
-/// them, for it has been taken from before them, and room for what is taken and not stored yet stays before them.
+/// Bytes read ahead lie in the same segments, at the offset that they have in the request, so that the part of the body
+/// before them fits in between and nothing has to be moved. Where the offsets do not match, as with chunks and
+/// pipelined requests, they are taken out as if from a socket. Storing never overwrites them: what is stored was taken
+/// from before them, and room for bytes taken but not yet stored is kept there.
 #[derive(Debug)]
 pub(crate) struct Body {
     arena: Rc<Arena>,
     /// A smaller arena, for a body that fits into it and finds no room in the other.
     small: Option<Rc<Arena>>,
-    /// The segments are from the small arena.
+    /// Whether the segments are from the small arena.
     from_small: bool,
     segments: Vec<Segment>,
     /// Where the body begins in the first segment.
     start: usize,
     len: usize,
-    /// Where in the segments the bytes are that were read ahead.
+    /// Where in the segments the bytes read ahead are.
     ahead: Range<usize>,
-    /// They are as far from the first segment's beginning as from their request's.
+    /// Whether they are at the offset that they have in their request.
     aligned: bool,
-    /// The segments are those of a body that has begun, or for which room was reserved.
+    /// Whether a body has begun, or room for one was reserved.
     begun: bool,
 }
 
@@ -73,8 +73,8 @@ impl Body {
         self.len
     }
 
-    /// Forgets what is stored and gives the segments back, except those with bytes that were read ahead, or that may have
-    /// been taken of them. The list that named them stays, for the next body.
+    /// Forgets the stored bytes and returns the segments, except those that hold bytes read ahead or room for those
+    /// taken out. The vector keeps its capacity for the next body.
     pub(crate) fn clear(&mut self) {
         let over = self.ahead.start.saturating_sub(TAKEN) / SEGMENT;
         let over = if self.has_ahead() { over } else { self.segments.len() };
@@ -87,7 +87,7 @@ impl Body {
         self.len = 0;
     }
 
-    /// Waits until there is room for a body of that many bytes, which is empty so far and begins `after` bytes of its
+    /// Waits until there is room for a body of `bytes` bytes, which is still empty and begins `after` bytes into its
     /// request.
     pub(crate) async fn reserve(&mut self, bytes: usize, after: usize) {
         self.begun = true;
@@ -119,7 +119,7 @@ impl Body {
         }
     }
 
-    /// Stores what there is room for, taking a segment more if one is free; returns how much that was.
+    /// Stores as many bytes as fit, taking one more segment if one is free; returns how many.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> usize {
         if self.room() == 0 {
             self.grow();
@@ -136,8 +136,8 @@ impl Body {
         n
     }
 
-    /// Reads up to `most` bytes straight from a socket into many segments at once, and what comes after them into
-    /// `beyond`; returns how much that was in all.
+    /// Reads up to `most` bytes from a socket directly into many segments, and what follows them into `beyond`; returns
+    /// the total.
     pub(crate) fn read_from(
         &mut self,
         socket: &Socket<TcpStream>,
@@ -152,7 +152,7 @@ impl Body {
         if room == most && slices.push(IoSliceMut::new(beyond)).is_ok() {
             room += beyond_length;
         }
-        // Nothing that is read into no space would look like the sender's end.
+        // A read into no space returns 0, which would look like the sender's end.
         if room == 0 {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -161,8 +161,8 @@ impl Body {
         Ok(n)
     }
 
-    /// Reads from a socket into `first`, which is empty and where the next request begins, and as far ahead as fits into
-    /// segments that nobody will miss: `remainder` of them stay in the arena. Returns how much of it is in `first`.
+    /// Reads from a socket into `first`, which is empty and takes the start of the next request, and then into spare
+    /// segments, leaving at least `remainder` of them in the arena. Returns how many bytes are in `first`.
     pub(crate) fn read_ahead(
         &mut self,
         socket: &Socket<TcpStream>,
@@ -184,13 +184,13 @@ impl Body {
         read.map(|n| n.min(from))
     }
 
-    /// Whether there are bytes that were read ahead.
+    /// Whether any bytes read ahead are left.
     pub(crate) fn has_ahead(&self) -> bool {
         !self.ahead.is_empty()
     }
 
-    /// Stores up to `most` of the bytes that were read ahead by leaving them where they are; returns how much that was:
-    /// nothing unless they follow what is stored.
+    /// Stores up to `most` of the bytes read ahead by leaving them where they are; returns how many: none unless they
+    /// directly follow the stored bytes.
     pub(crate) fn claim(&mut self, most: usize) -> usize {
         let n = if self.ahead.start == self.end() { self.ahead.len().min(most) } else { 0 };
         self.len += n;
@@ -198,7 +198,7 @@ impl Body {
         n
     }
 
-    /// Moves bytes that were read ahead into `space`; returns how much that was.
+    /// Moves bytes read ahead into `space`; returns how many.
     pub(crate) fn take_ahead(&mut self, space: &mut [u8]) -> usize {
         let (segment, at) = (self.ahead.start / SEGMENT, self.ahead.start % SEGMENT);
         let there = self.segments.get(segment).and_then(|segment| segment.get(at..)).unwrap_or_default();
@@ -224,8 +224,8 @@ impl Body {
         })
     }
 
-    /// A body that begins where only the small arena has room stays there. One that has segments need not queue with those
-    /// that have none.
+    /// A body that began in the small arena stays there. One that has segments goes ahead of those waiting for their
+    /// first.
     fn grow(&mut self) {
         let has_segments = !self.segments.is_empty();
         let usual = match (self.from_small, has_segments) {
@@ -241,7 +241,7 @@ impl Body {
         }
     }
 
-    /// Behind the last byte that is stored.
+    /// Offset just past the last stored byte.
     const fn end(&self) -> usize {
         self.start.saturating_add(self.len)
     }
@@ -250,15 +250,15 @@ impl Body {
         (self.segments.len() * SEGMENT).saturating_sub(self.end())
     }
 
-    /// The one that was taken first is the last to go back, and so the next to be taken.
+    /// In reverse, so that the segment taken first is the next to be taken.
     fn give_back(&mut self, which: Range<usize>) {
         let arena = self.small.as_ref().filter(|_| self.from_small).unwrap_or(&self.arena);
         arena.give(self.segments.drain(which).rev());
     }
 }
 
-/// Adds the parts of `segments` that are at `places`, counted from the beginning of the first, to `slices`, as far as
-/// there are such; returns their length.
+/// Adds the parts of `segments` in the range `places`, counted from the start of the first, to `slices`, as far as they
+/// exist; returns their total length.
 fn spaces<'s>(
     segments: &'s mut [Segment],
     places: Range<usize>,
@@ -286,7 +286,7 @@ impl Drop for Body {
     }
 }
 
-/// Stores text as it comes; an error where the arena has no segment to spare.
+/// Appends text; an error if the arena has no segment to spare.
 impl fmt::Write for Body {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text.as_bytes();
@@ -298,7 +298,7 @@ impl fmt::Write for Body {
     }
 }
 
-/// Stores bytes as they come, as long as the arena has a segment to spare.
+/// Appends bytes, as long as the arena has a segment to spare.
 impl io::Write for Body {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(self.append(bytes))

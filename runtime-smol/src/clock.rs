@@ -19,7 +19,7 @@ impl Clock {
         Self { origin: std::time::Instant::now() }
     }
 
-    /// The time.
+    /// The current time.
     pub(crate) fn now(self) -> Instant {
         Instant::from_millis(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
@@ -39,7 +39,7 @@ impl Clock {
         future::or(async { Some(work.await) }, late).await
     }
 
-    /// Completes at `at`, or never.
+    /// Completes at `at`; never if that is beyond `FOREVER`.
     pub(crate) async fn until(self, at: Instant) {
         match self.origin.checked_add(Duration::from_millis(at.as_millis())) {
             Some(at) if at.duration_since(self.origin) < FOREVER => drop(Timer::at(at).await),
@@ -48,7 +48,7 @@ impl Clock {
     }
 }
 
-/// The wall clock, milliseconds since 1970. For what people read and for the age of samples only; it may jump.
+/// The wall clock, in milliseconds since 1970. It may jump: only for display and for the age of samples.
 pub(crate) fn unix_ms() -> i64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)

@@ -1,5 +1,5 @@
-//! What the sidecar is told, as plain data: every value is parsed and checked by whoever fills it. Nothing here reads
-//! the environment.
+//! The sidecar's configuration as plain data: the caller parses and checks every value. Nothing here reads the
+//! environment.
 
 mod identity;
 
@@ -15,28 +15,28 @@ pub use self::identity::{
 };
 use crate::endpoint::Endpoint;
 
-/// Everything that [`Endpoint`]s, sockets and limits of one process depend on.
+/// The whole configuration of one process.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Ports and who may write.
+    /// Ports, and the networks that may write.
     pub listen: Listen,
     /// The data collection rule's write URL; accepted bodies are posted there, whatever path the sender used.
     pub ingestion: Endpoint,
-    /// Who the process is to Microsoft Entra.
+    /// The process's identity in Microsoft Entra.
     pub identity: Identity,
     /// Bounds on memory and concurrency.
     pub limits: Limits,
-    /// Longest time from the end of a request's body to the end of Azure's answer, with waiting for a slot, connecting and
-    /// repeating.
+    /// Longest time from the end of a request's body to the end of Azure's answer, including waiting for a slot,
+    /// connecting and resending.
     pub upstream_timeout: Duration,
-    /// How long a 4xx that is no verdict on the data, such as 401, 403 or 404, is told to the sender as 503, from the
-    /// start or from the last 2xx.
+    /// How long a 4xx that does not concern the data, such as 401, 403 or 404, is reported as 503, counted from the
+    /// start or the last 2xx.
     pub refusal_hold: Duration,
-    /// Whether a 429 reaches the sender as 429; otherwise it is told as 503, which Prometheus retries by default.
+    /// Whether a 429 reaches the sender as 429; otherwise it becomes a 503, which Prometheus retries by default.
     pub pass_rate_limit: bool,
     /// How much of a body is checked before it is forwarded.
     pub check: CheckLevel,
-    /// Longest time for which senders are still served after the first SIGTERM.
+    /// Longest time for which senders are still served after the first stop signal.
     pub shutdown_grace: Duration,
     /// Certificate authorities that TLS peers are checked against.
     pub trust: TrustSource,
@@ -44,38 +44,38 @@ pub struct Config {
     pub proxy: Option<Proxy>,
 }
 
-/// Ports and who may write.
+/// Ports, and the networks that may write.
 #[derive(Clone, Debug)]
 pub struct Listen {
     /// Port of every endpoint, bound on all interfaces.
     pub port: u16,
     /// Second port with the same endpoints except the write path.
     pub admin_port: Option<u16>,
-    /// Networks that may write beside loopback.
+    /// Networks that may write in addition to loopback.
     pub allowed_sources: Vec<IpNet>,
 }
 
-/// Bytes of each thread's part of the arena that no longer body gets, so that a few large ones, or slow ones, do not stop
-/// all others.
+/// Bytes of each thread's part of the arena reserved for bodies that fit there, so that a few large or slow ones do not
+/// stop all others.
 pub const SMALL_ARENA: usize = 128 * 1024;
 
 /// Bounds on memory and concurrency; each is at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the arena that holds all bodies, whole and in progress.
+    /// Bytes of the arena that holds all bodies, complete and in progress.
     pub body_memory: usize,
-    /// Bytes of the longest body taken; at most a thread's part of `body_memory` less [`SMALL_ARENA`].
+    /// Bytes of the longest accepted body; at most a thread's part of `body_memory` less [`SMALL_ARENA`].
     pub max_body_bytes: usize,
     /// Sender connections open at once.
     pub max_connections: usize,
     /// Requests forwarded at once, which is also the bound on connections to the ingestion endpoint.
     pub max_in_flight: usize,
-    /// Threads that forward. The bounds above are for all of them together, except the one on a body.
+    /// Forwarding threads. The bounds above cover all of them together, except the one on a body.
     pub threads: usize,
 }
 
 impl Limits {
-    /// What the thread in this place may use; what is left over of a division is the first threads'.
+    /// The share of the thread at `place`; of connections and requests, the first threads get the remainder.
     pub(crate) const fn part(self, place: usize) -> Self {
         Self {
             body_memory: self.body_memory / self.threads,
@@ -85,7 +85,7 @@ impl Limits {
         }
     }
 
-    /// How many segments of that length hold what longer bodies get. Rounded up, so that the longest one fits.
+    /// Segments of `length` bytes for bodies beyond [`SMALL_ARENA`]. Rounded up so that the longest body fits.
     pub(crate) const fn segments(self, length: usize) -> usize {
         self.body_memory.saturating_sub(SMALL_ARENA).div_ceil(length)
     }
@@ -112,7 +112,7 @@ pub enum CheckLevel {
 pub enum TrustSource {
     /// Mozilla's roots, compiled in.
     BuiltIn,
-    /// PEM certificates from files, in place of the built-in roots. At least one of the two is given.
+    /// PEM certificates from files, in place of the built-in roots. At least one of the two is set.
     Files {
         /// One file with any number of certificates.
         file: Option<PathBuf>,
@@ -121,10 +121,10 @@ pub enum TrustSource {
     },
 }
 
-/// An HTTP proxy that is asked for tunnels with CONNECT.
+/// An HTTP proxy that tunnels connections with CONNECT.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
-    /// `http://` or `https://` URL; it may hold a password and is left out of `Debug` for that reason.
+    /// `http://` or `https://` URL; it may contain a password and is therefore left out of `Debug`.
     pub url: String,
     /// Comma-separated hosts and domains that are reached directly.
     pub no_proxy: Option<String>,

@@ -1,4 +1,4 @@
-//! A token as one thread sends it: with the memory in which the heads that carry it are put together.
+//! A token as one thread sends it, with the memory for the heads that carry it.
 
 use std::cell::{RefCell, RefMut};
 use std::fmt;
@@ -13,17 +13,17 @@ use crate::body::SEGMENT;
 use crate::connect::Connector;
 use crate::secret::Bearer;
 
-/// Longest head: our fields and a token of several KiB. One record.
+/// Longest head, in bytes: our fields and a token of several KiB. One TLS record.
 const LONGEST: usize = SEGMENT;
 
-/// A head in memory that is overwritten when it is no longer needed.
+/// A head in memory that is overwritten on drop.
 pub(crate) type Head = UpstreamHead<Zeroizing<Vec<u8>>>;
 
-/// The token. The thread that sends it has this to itself, the token is the process's.
+/// One thread's handle to the token, which all threads share.
 pub(crate) struct Credential {
     pub(crate) grant: GrantId,
     bearer: Arc<Bearer>,
-    /// With the first request, and as long as the token.
+    /// Allocated with the first request, kept as long as the token.
     head: RefCell<Option<Head>>,
 }
 
@@ -38,7 +38,7 @@ impl Credential {
         Self { grant, bearer, head: RefCell::default() }
     }
 
-    /// The memory for heads with this token. The error is one of a token that does not fit.
+    /// The memory for heads with this token. An error means that the token does not fit.
     pub(crate) fn head(&self, connector: &Connector) -> Result<RefMut<'_, Head>, EncodeError> {
         let mut head = self.head.borrow_mut();
         if head.is_none() {

@@ -1,4 +1,4 @@
-//! An https URL taken apart into what a connection and a request line need. It opens nothing and resolves nothing.
+//! An https URL, parsed into what a connection and a request line need. Nothing is opened or resolved.
 
 mod local;
 
@@ -9,7 +9,7 @@ use ureq::http::Uri;
 
 pub use local::LocalEndpoint;
 
-/// Port that an https URL means when it names none (RFC 9110 §4.2.2).
+/// Port of an https URL that names none (RFC 9110 §4.2.2).
 const HTTPS_PORT: u16 = 443;
 /// Longest host name, without its trailing dot (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 253;
@@ -25,13 +25,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Takes an absolute https URL apart.
+    /// Parses an absolute https URL.
     ///
     /// The host is kept in lower case, without the brackets of an IPv6 address and without the trailing dot of a fully
     /// qualified name: neither certificates nor the Host header carry it.
     pub fn parse(url: &str) -> Result<Self, EndpointError> {
         if url.contains('#') {
-            // `Uri` would drop it without a word.
+            // `Uri` would silently drop it.
             return Err(EndpointError::Fragment);
         }
         let uri: Uri = url.parse().map_err(|_| EndpointError::Malformed)?;
@@ -44,7 +44,7 @@ impl Endpoint {
         if !target.is_ascii() {
             return Err(EndpointError::Malformed);
         }
-        // An empty path is asked for as `/`, with or without a query behind it (RFC 9112 §3.2.1).
+        // An empty path is requested as `/`, with or without a query (RFC 9112 §3.2.1).
         let root = if target.starts_with('/') { "" } else { "/" };
         Ok(Self { host, port, target: format!("{root}{target}") })
     }
@@ -59,7 +59,7 @@ impl Endpoint {
         self.port
     }
 
-    /// Path and query as they stand in the request line, at least `/`.
+    /// Path and query as they appear in the request line, at least `/`.
     pub fn target(&self) -> &str {
         &self.target
     }
@@ -98,26 +98,26 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Why a text is no [`Endpoint`]. Nothing was connected; the configuration has to change.
+/// Why a text is not an [`Endpoint`] or [`LocalEndpoint`]. No connection was made; the configuration has to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointError {
-    /// Not an absolute URL, or it holds a character that a URL may not hold.
+    /// Not an absolute URL, or it contains a character not allowed in URLs.
     Malformed,
-    /// The scheme is missing or other than `https`.
+    /// The scheme is missing or not `https`.
     NotHttps,
-    /// The scheme is missing or other than `http`, for a [`LocalEndpoint`].
+    /// The scheme is missing or not `http`, for a [`LocalEndpoint`].
     NotHttp,
     /// The host is neither loopback nor link-local, for a [`LocalEndpoint`].
     NotLocal,
     /// A query, for a [`LocalEndpoint`].
     Query,
-    /// Nothing stands between `https://` and the path.
+    /// Nothing is between `https://` and the path.
     NoHost,
     /// The host is neither a DNS name nor an IP address.
     BadHost,
-    /// What follows the host's colon is no port from 1 to 65535.
+    /// What follows the host's colon is not a port from 1 to 65535.
     BadPort,
-    /// A user name or password stands before the host.
+    /// A user name or password precedes the host.
     UserInfo,
     /// A `#fragment`, which is never sent and therefore most likely a mistake.
     Fragment,
@@ -142,7 +142,7 @@ impl fmt::Display for EndpointError {
 
 impl std::error::Error for EndpointError {}
 
-/// `host`, `host:port`, `[v6]` or `[v6]:port` into a checked host and its port.
+/// Splits `host`, `host:port`, `[v6]` or `[v6]:port` into a checked host and its port.
 fn split_authority(authority: &str) -> Result<(String, u16), EndpointError> {
     if authority.contains('@') {
         return Err(EndpointError::UserInfo);
@@ -164,7 +164,7 @@ fn split_authority(authority: &str) -> Result<(String, u16), EndpointError> {
     Ok((host, parse_port(port)?))
 }
 
-/// The port in `:8443`; nothing at all means 443.
+/// The port in `:8443`; empty means 443.
 fn parse_port(suffix: &str) -> Result<u16, EndpointError> {
     if suffix.is_empty() {
         return Ok(HTTPS_PORT);
@@ -185,7 +185,7 @@ fn is_host(host: &str) -> bool {
     host.len() <= MAX_NAME && host.split('.').all(is_label)
 }
 
-/// Letters, digits, inner hyphens, and the underscore that real zones hold although RFC 1123 §2.1 does not.
+/// Letters, digits, inner hyphens, and the underscore that real zones use although RFC 1123 §2.1 does not allow it.
 fn is_label(label: &str) -> bool {
     (1..=MAX_LABEL).contains(&label.len())
         && !label.starts_with('-')

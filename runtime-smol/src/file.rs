@@ -6,8 +6,8 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-/// Opens a regular file; links are followed, as projected volumes are made of them. Anything else is an error, found out
-/// on what is open: a pipe without a writer must not stop the thread that opens it.
+/// Opens a regular file; links are followed, since projected volumes consist of them. Anything else is an error,
+/// checked on the open file: a pipe without a writer must not block the thread that opens it.
 pub fn open(path: &Path) -> io::Result<File> {
     let file = File::from(rustix::fs::open(path, OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?);
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }

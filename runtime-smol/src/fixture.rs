@@ -1,4 +1,4 @@
-//! A hub for tests, with nobody who listens to it.
+//! A hub for tests, whose notices go nowhere.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ impl Observer for Deaf {
     fn notice(&self, _: &Notice<'_>) {}
 }
 
-/// Small limits, a workload identity whose token is in `token_file`.
+/// Small limits, and a workload identity whose token is in `token_file`.
 pub(crate) fn config(ingestion: &str, token_file: &Path) -> Config {
     let ingestion = Endpoint::parse(ingestion).unwrap();
     let identity = WorkloadIdentity {

@@ -1,24 +1,24 @@
-//! Connections of those who may not write: probes, scrapes, and strangers. There is room for some, and whoever comes
-//! last gets it: the one that has been here longest makes place. Silent connections do not keep a probe out.
+//! Connections of peers that may not write: probes, scrapes and strangers. Their number is limited; at the limit, a new
+//! one replaces the oldest, so that silent connections do not keep a probe out.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// How many may be on their way out at a time: each holds a slot that is promised to another one.
+/// Most guests that may be leaving at a time: until one has left, its successor uses a slot kept for senders.
 const LEAVING: usize = 8;
 
-/// Those of one thread.
+/// The guests of one thread.
 #[derive(Debug, Default)]
 pub(crate) struct Guests {
-    /// In the order in which they came, without those that were dismissed.
+    /// In order of arrival, without those dismissed.
     staying: RefCell<VecDeque<Rc<Guest>>>,
-    /// How many are dismissed and have not left.
+    /// How many are dismissed and have not left yet.
     leaving: Cell<usize>,
 }
 
-/// One of them.
+/// One guest.
 #[derive(Debug, Default)]
 pub(crate) struct Guest {
     dismissed: Cell<bool>,
@@ -26,14 +26,14 @@ pub(crate) struct Guest {
 }
 
 impl Guests {
-    /// A new one.
+    /// Adds a guest.
     pub(crate) fn enter(&self) -> Rc<Guest> {
         let guest = Rc::<Guest>::default();
         self.staying.borrow_mut().push_back(Rc::clone(&guest));
         guest
     }
 
-    /// One has ended.
+    /// Removes a guest whose connection has ended.
     pub(crate) fn leave(&self, guest: &Rc<Guest>) {
         if guest.is_dismissed() {
             self.leaving.set(self.leaving.get().saturating_sub(1));
@@ -42,8 +42,8 @@ impl Guests {
         }
     }
 
-    /// Tells the first to leave; false when there is none, or when many are leaving already. Its slot is free as soon as
-    /// its task has had its turn.
+    /// Asks the oldest guest to leave; false if there is none, or if `LEAVING` are leaving already. Its slot is free as
+    /// soon as its task has run.
     pub(crate) fn dismiss_first(&self) -> bool {
         if self.leaving.get() >= LEAVING {
             return false;
@@ -60,12 +60,12 @@ impl Guests {
 }
 
 impl Guest {
-    /// Whether it was told to leave.
+    /// Whether it was asked to leave.
     pub(crate) const fn is_dismissed(&self) -> bool {
         self.dismissed.get()
     }
 
-    /// Ready when it is told to leave.
+    /// Ready when it is asked to leave.
     pub(crate) fn poll_dismissed(&self, cx: &Context<'_>) -> Poll<()> {
         if self.is_dismissed() {
             return Poll::Ready(());

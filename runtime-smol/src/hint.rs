@@ -1,5 +1,5 @@
-//! What is wrong with an identity, and what repairs it: one table for the log, for the sender, and for whoever explains
-//! a failure. It decides nothing: status and OAuth `error` do, and the codes may change (Microsoft's error reference).
+//! Causes of identity failures and their fixes: one table for the log, the sender and `remora explain`. It decides
+//! nothing: status and OAuth `error` do, and the codes may change (Microsoft's error reference).
 
 mod sent;
 mod table;
@@ -7,22 +7,22 @@ mod table;
 pub use sent::Sent;
 pub use table::*;
 
-/// One cause with its repair.
+/// One cause and its fix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hint {
-    /// Name of the cause, in lower case with hyphens. It stays the same from version to version.
+    /// Name of the cause, in lower case with hyphens. It is the same in all versions.
     pub word: &'static str,
-    /// The `AADSTS` numbers that mean it; none for what happens outside of Entra.
+    /// The `AADSTS` numbers that select it; none if only other circumstances do.
     pub codes: &'static [u32],
-    /// What is the matter, as half a sentence.
+    /// The cause as a clause, without a full stop.
     pub cause: &'static str,
-    /// The command or the change that repairs it. `{issuer}` and its like stand for values of [`Sent`]; `<group>` and
-    /// its like for what the process cannot know.
+    /// The command or the change that fixes it. `{issuer}` and the like are replaced by values of [`Sent`]; `<group>`
+    /// and the like stand for what the process cannot know.
     pub repair: &'static str,
 }
 
 impl Hint {
-    /// The repair with the values that were sent in their places.
+    /// The fix with the values of `sent` filled in.
     pub fn repair(&self, sent: &Sent) -> String {
         let mut text = String::new();
         let mut rest = self.repair;
@@ -40,7 +40,7 @@ impl Hint {
     }
 }
 
-/// Whether a shell takes the value as it stands. What comes from a token must not turn a command into another one.
+/// Whether a shell takes the value literally. A value from a token must not change the command.
 fn is_plain(value: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@%+,=".contains(&byte);
     !value.is_empty() && value.bytes().all(plain)
@@ -51,7 +51,7 @@ pub fn of_code(code: u32) -> Option<&'static Hint> {
     ALL.iter().find(|hint| hint.codes.contains(&code))
 }
 
-/// The hint for what a person types: a word of the table, `AADSTS700213` or `700213`, in any case.
+/// The hint for user input: a word of the table, `AADSTS700213` or `700213`, in any case.
 pub fn find(text: &str) -> Option<&'static Hint> {
     let text = text.trim().to_ascii_lowercase();
     let digits = text.strip_prefix("aadsts").unwrap_or(&text);
@@ -79,7 +79,7 @@ mod tests {
             let plain = |c: char| c.is_ascii_lowercase() || c == '-';
             assert!(hint.word.chars().all(plain), "{}", hint.word);
             assert!(!hint.cause.is_empty() && !hint.repair.is_empty(), "{}", hint.word);
-            // Logfmt writes quotes with backslashes, which a shell would take for something else.
+            // Logfmt escapes quotes with backslashes, which a shell would interpret differently.
             assert!(!hint.repair.contains(['"', '\\', '\n']), "{}", hint.word);
             assert!(hint.repair(&Sent::everything()).find(['{', '}']).is_none(), "{}", hint.word);
             for name in hint.repair.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {

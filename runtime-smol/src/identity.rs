@@ -1,8 +1,8 @@
-//! The exchange: whatever identity the process has, an access token comes of it. One module for each kind of identity,
-//! one path for all their requests ([`http`]), one reading of all answers ([`answer`]).
+//! The token exchange: an access token for whatever identity the process has. One module for each kind of identity, one
+//! HTTP client for all their requests ([`http`]), one decoder for all answers ([`answer`]).
 //!
-//! Each runs on a thread of its own that ends with it. Nothing here decides when the next one is due; files
-//! are read again at each exchange, so that what was replaced meanwhile counts.
+//! Each exchange runs on its own thread, which ends with it. Nothing here decides when the next one is due; files are
+//! read again for each exchange, so that replaced ones take effect.
 
 mod answer;
 mod app_service;
@@ -43,19 +43,19 @@ use failure::Retry;
 /// Status of an answer with a token (RFC 6749 §5.1).
 const OK: u16 = 200;
 
-/// Bytes of stack for a handshake.
+/// Stack of its thread in bytes: enough for a handshake.
 const STACK: usize = 256 * 1024;
 
 /// The result of one exchange.
 pub(crate) type Exchanged = Result<Grant, Failure>;
 
-/// One kind of identity, ready to ask.
+/// One kind of identity, ready to request tokens.
 trait TokenSource: Send {
-    /// Asks once. What it takes from files is read now.
+    /// Requests a token once. The files it needs are read now.
     fn attempt(&mut self) -> Exchanged;
 }
 
-/// The exchange for `identity`. Nothing is read and nobody is asked yet.
+/// The token source for `identity`. Reads and sends nothing yet.
 fn prepare(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Box<dyn TokenSource>> {
     Ok(match identity {
         Identity::Workload(identity) => match &identity.proxy {
@@ -78,8 +78,8 @@ fn prepare(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> io::Res
     })
 }
 
-/// Asks, and once more at once where the answer says that this can help: the kubelet may just have replaced the token,
-/// and an assertion of our own can be made by the server's clock.
+/// Requests a token, and once more at once if the answer says that this can help: the kubelet may just have replaced
+/// the token, and an assertion of our own can be dated by the server's clock.
 fn exchange(source: &mut dyn TokenSource) -> Exchanged {
     let began = Instant::now();
     let exchanged = match source.attempt() {
@@ -89,7 +89,7 @@ fn exchange(source: &mut dyn TokenSource) -> Exchanged {
     exchanged.and_then(|grant| aged(grant, began.elapsed())).map_err(Failure::shortened)
 }
 
-/// A token's life may have begun when it was asked for; a slow answer must not make it longer.
+/// A token's lifetime may have begun with the request; a slow answer must not extend it.
 fn aged(grant: Grant, took: Duration) -> Exchanged {
     let lifetime = grant.lifetime.saturating_sub(took);
     if lifetime.is_zero() {
@@ -100,13 +100,13 @@ fn aged(grant: Grant, took: Duration) -> Exchanged {
     Ok(Grant { lifetime, ..grant })
 }
 
-/// Exchanges once, on the thread of the caller, which waits for it: for a check by hand.
+/// Exchanges once and blocks the calling thread meanwhile: for a manual check.
 pub fn exchange_once(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> Result<Granted, Failure> {
     let mut source = prepare(identity, trust, proxy).map_err(|error| Failure::new(error.to_string()))?;
     exchange(&mut *source).map(Granted::new)
 }
 
-/// Exchanges, each on a thread of its own: a handshake takes stack and heap that an hour of sleep has no use for.
+/// Runs each exchange on its own thread: a handshake takes stack and heap that would lie idle for the next hour.
 pub(crate) struct Exchanger(Arc<Mutex<Box<dyn TokenSource>>>);
 
 impl fmt::Debug for Exchanger {
@@ -116,19 +116,19 @@ impl fmt::Debug for Exchanger {
 }
 
 impl Exchanger {
-    /// Nothing is read and nobody is asked yet.
+    /// Reads and sends nothing yet.
     pub(crate) fn new(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Self> {
         Ok(Self(Arc::new(Mutex::new(prepare(identity, trust, proxy)?))))
     }
 
-    /// Exchanges once. Two at a time take turns.
+    /// Exchanges once. Concurrent calls take turns.
     pub(crate) async fn exchange(&self) -> Exchanged {
         let (reply, answer) = channel::bounded(1);
         let source = Arc::clone(&self.0);
         let thread = std::thread::Builder::new().name("identity".to_owned()).stack_size(STACK);
         let spawned = thread.spawn(move || {
             let exchanged = exchange(&mut **source.lock().unwrap_or_else(PoisonError::into_inner));
-            // Whoever asked may have gone.
+            // The caller may be gone.
             let _ = reply.send_blocking(exchanged);
         });
         spawned.map_err(|error| Failure::new(format!("cannot start the token exchange thread: {error}")))?;
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
     use crate::secret::Bearer;
 
-    /// Refuses so many times, then grants.
+    /// Refuses `left` times, then grants.
     struct Refusing {
         left: u32,
         retry: Retry,

@@ -1,18 +1,18 @@
-//! What a JSON web token says (RFC 7519), read to be shown and to keep time. Nothing is verified: whoever takes the token
-//! does that.
+//! The claims of a JSON web token (RFC 7519), read for display and for its expiry. Nothing is verified; that is up to
+//! the token's recipient.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-/// The claims of a token in compact form, in base64url. Padding does not belong there (RFC 7515 §2), and does no harm.
+/// The claims of a compact token, still in base64url. Padding, which does not belong there (RFC 7515 §2), is cut off.
 pub(crate) fn encoded_claims(token: &[u8]) -> Option<&[u8]> {
     let claims = token.split(|&byte| byte == b'.').nth(1)?;
     claims.get(..claims.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1))
 }
 
-/// The claims of a token in compact form; nothing where it is not one, or says something else.
+/// The claims of a compact token; none if it is not one, or if its claims do not match `T`.
 pub(crate) fn claims<T: DeserializeOwned>(token: &[u8]) -> Option<T> {
     let claims = Zeroizing::new(URL_SAFE_NO_PAD.decode(encoded_claims(token)?).ok()?);
     serde_json::from_slice(&claims).ok()

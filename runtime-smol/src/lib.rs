@@ -1,10 +1,10 @@
-//! Remora's smol adapter: sockets, TLS, the clock, memory, and the exchange of tokens. It moves bytes and keeps time;
-//! what the bytes mean and what follows from them is decided in `remora-core`.
+//! Remora's smol adapter: sockets, TLS, the clock, memory and the token exchange. It moves bytes and keeps time;
+//! `remora-core` decides what the bytes mean and what to do about them.
 //!
-//! One thread runs everything on one [`smol::LocalExecutor`]; where more are asked for, each of them does, and they share
-//! nothing while requests are forwarded. The sockets of that path are watched by a reactor of the thread's own; what is
-//! seldom, such as connection attempts, signals and pauses, is async-io's. Two kinds of work block and get a thread that
-//! ends with them: the token exchange and name resolution.
+//! One thread runs everything on one [`smol::LocalExecutor`]. With more threads configured, each runs its own, and they
+//! share nothing while requests are forwarded. The sockets of the forwarding path are watched by the thread's own
+//! reactor; rarer work, such as connection attempts, signals and pauses, uses async-io. Two kinds of work block and get
+//! a short-lived thread: the token exchange and name resolution.
 
 mod assertion;
 mod body;
@@ -64,11 +64,11 @@ use tokens::keeper::Keeper;
 /// Why the sidecar could not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// The port is not to be had.
+    /// The port cannot be bound.
     Bind(u16, io::Error),
-    /// rustls accepts none of the certificate authorities, or has no cipher for the versions of TLS.
+    /// rustls accepts none of the certificate authorities, or has no cipher suite for the TLS versions.
     Tls(TlsError),
-    /// The system refused memory, a thread, a poller or a signal handler, or the proxy's URL cannot be used.
+    /// The system refused memory, a thread, a poller or a signal handler, or the proxy's URL is unusable.
     System(io::Error),
 }
 
@@ -86,7 +86,7 @@ impl std::error::Error for StartError {}
 
 /// Runs the sidecar until a signal stops it.
 ///
-/// The port opens before the first token; everything that needs the network is tried again until it works.
+/// The ports open before the first token; everything that needs the network is retried until it works.
 pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observer>) -> Result<Stopped, StartError> {
     let plan = Plan::new(config, &trust, about, observer)?;
     let (rejections, rejected) = channel::unbounded();
@@ -98,7 +98,7 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
         hub.observer.notice(&Notice::FewFiles { limit, wanted });
     }
     let exchanger = Exchanger::new(&config.identity, &trust, config.proxy.as_ref()).map_err(StartError::System)?;
-    // Both stores of roots are built: the certificates are not needed twice.
+    // Both root stores are built, so the certificates are no longer needed.
     drop(trust);
     let signals = stop::signals().map_err(StartError::System)?;
 
@@ -117,7 +117,7 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
     }
     keep_tokens(hub, exchanger, rejected);
 
-    // Work in the executor's own future would be polled at every wakeup: it only waits for the end.
+    // The future that drives the executor is polled at every wakeup, so it only waits for the end.
     let grace = config.shutdown_grace;
     let stop = async move {
         let stopped = stop::wait(hub, signals, grace).await;
@@ -129,8 +129,8 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
     ended.unwrap_or(Ok(Stopped::Settled))
 }
 
-/// File descriptors that the limits may come to: those who send, those who are told that there is no place for them,
-/// connections to Azure that work and that are idle, and the process's own.
+/// File descriptors that the limits may require: senders, connections being turned away, busy and idle connections to
+/// Azure, and the process's own.
 fn files(limits: &Limits) -> u64 {
     let threads = limits.threads;
     let many =
@@ -138,8 +138,8 @@ fn files(limits: &Limits) -> u64 {
     many.into_iter().map(|many| many as u64).sum()
 }
 
-/// Allows the process as many file descriptors as it may have, and says how many that is. systemd starts programs with
-/// 1,024, for the sake of those that still use select(2), and lets them have more.
+/// Raises the soft limit on file descriptors to the hard limit and returns it; none means unlimited. systemd starts
+/// programs with 1,024, for those that still use select(2), and lets them have more.
 fn raise_files() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current < maximum.or(Some(u64::MAX)) {
@@ -148,9 +148,9 @@ fn raise_files() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// Has the first thread see to the token of all.
+/// Keeps the token for all threads, with tasks on this first one.
 fn keep_tokens(hub: &'static Hub, exchanger: Exchanger, rejected: Receiver<Rejection>) {
-    // The random keys of a hasher are randomness enough to spread refreshes.
+    // A hasher's random keys are random enough to spread refreshes.
     let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
     let seed = u32::try_from(random >> 32).unwrap_or_default();
     let keeper: &'static Keeper = Box::leak(Box::new(Keeper::new(hub.clock, seed)));

@@ -1,4 +1,4 @@
-//! The listener: accepts, tells where a sender sits, and turns away who finds no slot.
+//! The listener: accepts connections, classifies their peers, and turns away those that find no slot.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,16 +18,16 @@ use crate::pool::Pool;
 use crate::reactor::{Reactor, Socket};
 use crate::threads::{self, LoadGuard};
 
-/// After an accept that failed, for want of file descriptors say.
+/// Pause after a failed accept, for example for lack of file descriptors.
 const REST: Duration = Duration::from_millis(100);
 
-/// How long a connection that is turned away is read, so that its sender sees the answer.
+/// How long a connection being turned away is read, so that its sender sees the answer.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Connections that are turned away at a time.
+/// Most connections that a thread is turning away at a time.
 pub(crate) const TURNED_AWAY: usize = 64;
 
-/// Connections that wait to be accepted: as many as the standard library's listeners have.
+/// Connections that may wait to be accepted, as many as in the standard library.
 const BACKLOG: i32 = 128;
 
 /// Binds `port` on all interfaces, both families where the kernel has both.
@@ -42,8 +42,8 @@ pub(crate) fn bind(reactor: &'static Reactor, port: u16) -> io::Result<Socket<Tc
     Socket::new(reactor, listener)
 }
 
-/// One socket for both families, also on nodes with the sysctl net.ipv6.bindv6only. The option counts only before the
-/// address is bound, where the standard library gives no room for it; the rest is what the standard library does.
+/// One socket for both families, even with the sysctl net.ipv6.bindv6only set. The option must be set before the
+/// address is bound, which the standard library does not allow; everything else is as in the standard library.
 fn bind_both(port: u16) -> io::Result<TcpListener> {
     let socket = net::socket_with(AddressFamily::INET6, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     sockopt::set_ipv6_v6only(&socket, false)?;
@@ -53,7 +53,7 @@ fn bind_both(port: u16) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts for ever, for all threads. Nobody may write through the admin port.
+/// Accepts forever, for all threads. The admin port takes no writes.
 pub(crate) async fn accept(hub: &'static Hub, listener: Socket<TcpListener>, admin: bool) {
     loop {
         let accepted = next(&listener).await.and_then(|(stream, from)| {
@@ -61,7 +61,7 @@ pub(crate) async fn accept(hub: &'static Hub, listener: Socket<TcpListener>, adm
             threads::deal(hub, stream, peer)
         });
         match accepted {
-            // Accepting goes on as long as somebody knocks; the others want their turn.
+            // More connections may be waiting; let other tasks run first.
             Ok(()) => future::yield_now().await,
             Err(error) => {
                 hub.notice(&Notice::AcceptFailed { error: &error });
@@ -71,7 +71,7 @@ pub(crate) async fn accept(hub: &'static Hub, listener: Socket<TcpListener>, adm
     }
 }
 
-/// The next connection and where it comes from.
+/// The next connection and its remote address.
 async fn next(listener: &Socket<TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
     loop {
         match listener.get_ref().accept() {
@@ -123,21 +123,21 @@ pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, guard: Loa
     Ok(())
 }
 
-/// How many slots are not for a peer: those who may not write have three quarters, where there is more than one.
+/// Slots that `peer` may not take: peers that may not write get at most three quarters, if there is more than one.
 fn kept(slots: &Pool<()>, peer: Peer) -> usize {
     if peer.may_write() { 0 } else { slots.size().div_ceil(4).min(slots.size().saturating_sub(1)) }
 }
 
-/// A slot that is not among the kept ones; or one of those, for the moment until the first of the guests has left for it.
+/// A slot beyond the kept ones; or one of those, borrowed until the oldest guest has left.
 fn slot(slots: &Pool<()>, guests: &Guests, kept: usize) -> Option<()> {
     if slots.free() > kept || kept > 0 && slots.free() > 0 && guests.dismiss_first() { slots.try_take() } else { None }
 }
 
-/// Answers at once, then reads what still comes: closing earlier would turn the answer into a network error.
+/// Answers at once, then keeps reading: closing earlier would turn the answer into a network error.
 async fn turn_away(stream: &Socket<TcpStream>) {
     let mut answer = [0; 512];
     let length = reply::crowded(&mut answer);
-    // A new connection has room for an answer.
+    // A new connection's send buffer has room for an answer.
     let _ = stream.write(answer.get(..length).unwrap_or_default());
     let _ = stream.get_ref().shutdown(Shutdown::Write);
     let mut scratch = [0; 2048];
@@ -151,8 +151,8 @@ async fn turn_away(stream: &Socket<TcpStream>) {
     }
 }
 
-/// Where a sender sits; `allowed` are those who may write beside the pod, or nothing where nobody may. An IPv4 sender on
-/// an IPv6 socket has a mapped address.
+/// Classifies a peer by its address; `allowed` are the networks that may write besides the pod, or none where no peer
+/// may. An IPv4 peer on an IPv6 socket has a mapped address.
 fn peer(from: IpAddr, allowed: Option<&[IpNet]>) -> Peer {
     let from = from.to_canonical();
     match allowed {

@@ -1,4 +1,4 @@
-//! What happens, told to whoever prints it. Nothing here formats a line.
+//! Events, reported to an [`Observer`]. Nothing here formats a line.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use remora_core::forward::{Purpose, Unavailable};
 
 use crate::identity::Failure;
 
-/// Takes notices. Called on the threads that forward: it must be quick.
+/// Receives notices. Called on the forwarding threads, so it must be quick.
 pub trait Observer: Send + Sync {
     /// Something happened.
     fn notice(&self, notice: &Notice<'_>);
@@ -17,68 +17,68 @@ pub trait Observer: Send + Sync {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {
-    /// The port is open.
+    /// A port is open.
     Listening {
         /// The port.
         port: u16,
     },
-    /// Entra granted a token.
+    /// A token was granted.
     TokenGranted {
-        /// How long it serves.
+        /// How long it is valid.
         lifetime: Duration,
     },
-    /// Entra granted none.
+    /// No token was granted.
     TokenFailed {
         /// Why.
         failure: &'a Failure,
-        /// The old token still serves.
+        /// Whether the old token is still usable.
         serving: bool,
     },
-    /// A request other than a probe was answered with something else than success.
+    /// A request other than a probe was answered with something other than success.
     NotAccepted {
-        /// What the sender was told.
+        /// Status sent to the sender.
         status: u16,
-        /// What Azure said, where it came to an answer.
+        /// Status of Azure's answer, if there was one.
         upstream_status: Option<u16>,
-        /// Why it could not be forwarded, where that is so.
+        /// Why it could not be forwarded, if so.
         unavailable: Option<Unavailable>,
         /// What was asked for.
         purpose: Purpose,
         /// The text of the answer.
         text: &'a str,
-        /// Who was told, where that is not this pod.
+        /// The peer, if it is not in this pod.
         peer: Option<IpAddr>,
     },
-    /// A write, or a request that is not served here, was answered. Comes once for each: worth a line only to who asked
-    /// for all of them.
+    /// A write, or a request that is not served here, was answered. Sent once for each: worth a line only if all of
+    /// them are to be logged.
     Answered {
-        /// What the sender was told.
+        /// Status sent to the sender.
         status: u16,
-        /// What Azure said, where it came to an answer.
+        /// Status of Azure's answer, if there was one.
         upstream_status: Option<u16>,
-        /// Bytes of the body, compressed as it came.
+        /// Bytes of the body as received, compressed.
         bytes: usize,
-        /// Samples in the body, where the frame check found it good.
+        /// Samples in the body, if the frame check passed it.
         samples: Option<u32>,
         /// Time from the head to the answer.
         took: Duration,
     },
-    /// A write held samples that were older than Azure takes.
+    /// A write contained samples older than Azure accepts.
     TooOld {
         /// How many.
         samples: u32,
         /// Age of the oldest of them.
         oldest: Duration,
     },
-    /// A minute has passed in which there was traffic, or a notice that may come again and again.
+    /// A minute has passed in which there were writes or repeatable notices.
     Minute(Minute),
-    /// A connection was turned away because all slots are taken.
+    /// A connection was turned away, or closed to make room, because its slots are all taken.
     Crowded,
-    /// The process may have fewer file descriptors than its limits come to.
+    /// The open-file limit is lower than the configured limits may require.
     FewFiles {
-        /// How many it may have.
+        /// How many are allowed.
         limit: u64,
-        /// How many it may need.
+        /// How many may be needed.
         wanted: u64,
     },
     /// Accepting a connection failed.
@@ -98,11 +98,11 @@ pub enum Notice<'a> {
 pub struct Minute {
     /// Writes that Azure accepted.
     pub succeeded: u64,
-    /// Writes that were answered otherwise.
+    /// All other writes.
     pub failed: u64,
     /// Bytes of their bodies.
     pub bytes: u64,
-    /// Time from head to answer, summed up.
+    /// Total time from head to answer.
     pub busy: Duration,
 }
 

@@ -1,7 +1,7 @@
-//! A pool of equal things that are made once and lent in the order in which they were asked for.
+//! A pool of equal items that are made once and lent in the order of the requests.
 //!
-//! Body segments, connection slots and response buffers are all kept this way: what is lent out bounds what the
-//! process holds, and who waits is served first come, first served, except where a pool is made to serve whom it can.
+//! Body segments, connection slots and response buffers are all kept this way: the pool's size bounds what the process
+//! holds, and waiters are served first come, first served, except in an unordered pool.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -21,9 +21,9 @@ pub(crate) struct Pool<T> {
 }
 
 struct State<T> {
-    /// Who wants less than the first that waits need not wait for it.
+    /// A waiter need not wait for an earlier one that needs more.
     unordered: bool,
-    /// The one that was given back last is lent first, so that few are ever touched.
+    /// The item returned last is lent first, so that few are ever touched.
     free: Vec<T>,
     waiting: VecDeque<Waiting>,
     last_ticket: u64,
@@ -46,7 +46,7 @@ impl<T> Pool<T> {
         Self::of(things, false)
     }
 
-    /// A pool that serves whoever wants no more than is free. Who wants much may wait for ever.
+    /// A pool that serves any waiter that needs no more than is free. One that needs much may wait forever.
     pub(crate) fn unordered(things: impl Iterator<Item = T>) -> Rc<Self> {
         Self::of(things, true)
     }
@@ -58,7 +58,7 @@ impl<T> Pool<T> {
         Rc::new(Self { state: RefCell::new(state), size })
     }
 
-    /// How many there are in all.
+    /// How many items there are in total.
     pub(crate) const fn size(&self) -> usize {
         self.size
     }
@@ -73,18 +73,18 @@ impl<T> Pool<T> {
         self.size.saturating_sub(self.free())
     }
 
-    /// One, if it can be had at once and nobody waits for it.
+    /// One item, if one is free and nothing waits for it.
     pub(crate) fn try_take(&self) -> Option<T> {
         let mut state = self.state.borrow_mut();
         if state.waiting.is_empty() { state.free.pop() } else { None }
     }
 
-    /// One, if there is one, before those who wait.
+    /// One item, if one is free, ahead of the waiters.
     pub(crate) fn take_free(&self) -> Option<T> {
         self.state.borrow_mut().free.pop()
     }
 
-    /// Puts up to `most` of them into `lent`, so that at least `remainder` stay here, and unless somebody waits.
+    /// Moves up to `most` items into `lent`, leaving at least `remainder` here; none while anything waits.
     pub(crate) fn take_spare(&self, most: usize, remainder: usize, lent: &mut Vec<T>) {
         let mut state = self.state.borrow_mut();
         let spare = if state.waiting.is_empty() { state.free.len().saturating_sub(remainder) } else { 0 };
@@ -92,12 +92,12 @@ impl<T> Pool<T> {
         lent.extend(state.free.drain(kept..).rev());
     }
 
-    /// Puts `wanted` of them into `lent`, after all who asked before. Never completes when that is more than the pool has.
+    /// Moves `wanted` items into `lent`, after all earlier requests if ordered. Never completes if the pool has fewer.
     pub(crate) const fn take<'a>(&'a self, wanted: usize, lent: &'a mut Vec<T>) -> Take<'a, T> {
         Take { pool: self, wanted, lent, ticket: None }
     }
 
-    /// One, after all who asked before.
+    /// One item, after all earlier requests.
     pub(crate) async fn take_one(&self) -> T {
         if let Some(one) = self.try_take() {
             return one;
@@ -120,7 +120,7 @@ impl<T> Pool<T> {
 }
 
 impl<T> State<T> {
-    /// Wakes the one that is served next.
+    /// Wakes the waiter that is served next.
     fn wake_next(&self) {
         let fits = |waiting: &&Waiting| waiting.wanted <= self.free.len();
         let next = if self.unordered { self.waiting.iter().find(fits) } else { self.waiting.front().filter(fits) };
@@ -180,8 +180,8 @@ impl<T> Drop for Take<'_, T> {
     }
 }
 
-/// Zeroed memory that goes back to the kernel when it is dropped. Pages that are never used are never resident, which an
-/// allocator does not promise.
+/// Zeroed memory that returns to the kernel on drop. Pages that are never used are never resident, which an allocator
+/// does not guarantee.
 pub(crate) fn mapping(length: usize) -> io::Result<MmapMut> {
     MmapOptions::new().len(length).map_anon()
 }

@@ -1,7 +1,7 @@
-//! Probes for `remora check`: one name, one connection, one handshake at a time, each within a bound, and what was seen
-//! on the way. Nothing here runs in the sidecar, so it may block.
+//! Probes for `remora check`: one name, one connection, one handshake at a time, each with a time limit, and what they
+//! revealed. Nothing here runs in the sidecar, so it may block.
 //!
-//! A [`Link`] carries bytes; what they say is for the caller to write and to read.
+//! A [`Link`] carries bytes; their meaning is up to the caller.
 
 mod certificate;
 
@@ -24,14 +24,14 @@ pub use crate::tls::CertificateFault;
 use crate::tls::{self, Session, TlsError};
 use crate::trust::Trust;
 
-/// Addresses of `host`, in the resolver's order; [`io::ErrorKind::TimedOut`] when it has none within `limit`.
+/// Addresses of `host`, in the resolver's order; [`io::ErrorKind::TimedOut`] if there is no answer within `limit`.
 pub fn resolve(host: &str, port: u16, limit: Duration) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let (answer, answered) = mpsc::channel();
     let name = host.to_owned();
-    // `getaddrinfo` cannot be cancelled: a thread that is late is left behind.
+    // `getaddrinfo` cannot be cancelled: a late thread is left behind.
     std::thread::Builder::new().name("resolve".to_owned()).spawn(move || {
         let _ = answer.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
     })?;
@@ -39,18 +39,18 @@ pub fn resolve(host: &str, port: u16, limit: Duration) -> io::Result<Vec<SocketA
     if found.is_empty() { Err(io::Error::other("no address")) } else { Ok(found) }
 }
 
-/// Why a peer is not taken for the one that was meant.
+/// Why a TLS handshake failed.
 #[derive(Debug)]
 pub enum HandshakeError {
-    /// The connection ended or went silent.
+    /// The connection failed, ended or timed out.
     Io(io::Error),
-    /// The peer speaks no TLS that fits, or presented a certificate that does not hold.
+    /// The peer speaks no compatible TLS, or presented an invalid certificate.
     Tls {
-        /// In rustls' words.
+        /// The error that rustls reported.
         error: TlsError,
-        /// What is wrong with the certificate, where that is what is wrong.
+        /// The fault in the certificate, if that is the cause.
         fault: Option<CertificateFault>,
-        /// The certificate, where one came and could be read.
+        /// The certificate, if one was received and could be read.
         presented: Option<Presented>,
     },
 }
@@ -66,7 +66,7 @@ impl fmt::Display for HandshakeError {
 
 impl std::error::Error for HandshakeError {}
 
-/// One connection, plain until [`Link::secure`]. Everything on it has to be over by one deadline.
+/// One connection, plain until [`Link::secure`]. One deadline covers everything on it.
 #[derive(Debug)]
 pub struct Link {
     stream: TcpStream,
@@ -75,7 +75,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects to the first of `addresses` that answers, and gives the connection `limit` in all.
+    /// Connects to the first of `addresses` that answers; `limit` covers the whole life of the connection.
     pub fn open(addresses: &[SocketAddr], limit: Duration) -> io::Result<Self> {
         let deadline = Instant::now() + limit;
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
@@ -95,8 +95,8 @@ impl Link {
         self.stream.peer_addr()
     }
 
-    /// Asks the proxy at the other end for a tunnel to `to`, and takes from it what the sidecar takes. The error holds a
-    /// [`TunnelError`] where it is the proxy's answer.
+    /// Asks the proxy at the other end for a tunnel to `to`, and accepts what the sidecar accepts. The error holds a
+    /// [`TunnelError`] if it comes from the proxy's answer.
     pub fn tunnel(&mut self, hop: &Hop, to: &Endpoint) -> io::Result<()> {
         let mut request = Zeroizing::new([0; proxy::HEAD]);
         let length = proxy::encode(hop, &to.host_and_port(), &mut request[..])?;
@@ -113,7 +113,7 @@ impl Link {
         Ok(())
     }
 
-    /// Turns the connection into one with TLS to `host`. The certificate is judged as the sidecar judges it.
+    /// Starts TLS with `host` on the connection. The certificate is verified as in the sidecar.
     pub fn secure(&mut self, host: &str, trust: &Trust) -> Result<(), HandshakeError> {
         let plain = |error| HandshakeError::Tls { error, fault: None, presented: None };
         let (client, witness) = tls::Client::witnessed(&trust.certificates).map_err(plain)?;
@@ -134,7 +134,7 @@ impl Link {
     fn shake_hands(&self, session: &mut Session) -> Result<(), HandshakeError> {
         loop {
             let turned = session.turn(&mut |_| {});
-            // After an error this is the alert; a peer that has gone does not need it.
+            // After an error this sends the alert; a peer that is gone does not need it.
             let flushed = self.flush(session);
             turned.map_err(|error| HandshakeError::Tls { error, fault: None, presented: None })?;
             flushed.map_err(HandshakeError::Io)?;
@@ -158,7 +158,7 @@ impl Link {
         sent
     }
 
-    /// Appends what comes next to `into`, which may be nothing; false once the peer has closed its side.
+    /// Appends the next bytes, possibly none, to `into`; false once the peer has closed its side.
     pub fn receive(&mut self, into: &mut Vec<u8>) -> io::Result<bool> {
         let Some(mut session) = self.session.take() else {
             let mut room = [0; 4096];
@@ -171,7 +171,7 @@ impl Link {
         open
     }
 
-    /// The last bytes and the end may come together: the end is told with the next call.
+    /// The last bytes and the end may arrive together: the next call reports the end.
     fn decrypt(&self, session: &mut Session, into: &mut Vec<u8>) -> io::Result<bool> {
         let n = self.fill(session)?;
         session.turn(&mut |bytes| into.extend_from_slice(bytes)).map_err(io::Error::other)?;
@@ -195,8 +195,8 @@ impl Link {
     }
 }
 
-/// A socket whose calls have what is left until the deadline. A call that ended because the process was stopped and
-/// continued is made again: with a time limit the kernel does not do that (`signal(7)`).
+/// A socket whose calls are limited to the time left until the deadline. A call interrupted because the process was
+/// stopped and continued is repeated: with a timeout set, the kernel does not restart it (`signal(7)`).
 struct Timed<'a> {
     stream: &'a TcpStream,
     deadline: Instant,
@@ -212,7 +212,7 @@ impl Timed<'_> {
             limit(self.stream, Some(remaining(self.deadline)?))?;
             match call(self.stream) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A socket whose time is over says that it would block.
+                // A socket reports its timeout as `WouldBlock`.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
                 done => return done,
             }

@@ -1,4 +1,4 @@
-//! The way through an HTTP proxy: who needs it, and how a tunnel is asked for.
+//! HTTP proxies: which connections use one, and how a tunnel is requested.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -15,15 +15,15 @@ use zeroize::Zeroizing;
 use crate::config;
 use crate::endpoint::Endpoint;
 
-/// Bytes of a request for a tunnel, and of its answer: ample for both.
+/// Longest CONNECT request, and longest answer to it, in bytes: ample for both.
 pub(crate) const HEAD: usize = 4 * 1024;
 
-/// Whether connections can go through `proxy`: the error says why not, without repeating the URL.
+/// Whether connections can go through `proxy`: the error says why not, without quoting the URL.
 pub fn check(proxy: &config::Proxy) -> io::Result<()> {
     parse(proxy).map(drop)
 }
 
-/// The proxy as ureq knows it, with the hosts that are reached without it.
+/// The proxy as ureq represents it, with the hosts that bypass it.
 pub(crate) fn parse(proxy: &config::Proxy) -> io::Result<Proxy> {
     let wrong = |error: ureq::Error| io::Error::other(format!("HTTPS_PROXY: {error}"));
     let plain = Proxy::new(&proxy.url).map_err(wrong)?;
@@ -37,7 +37,7 @@ pub(crate) fn parse(proxy: &config::Proxy) -> io::Result<Proxy> {
     let direct = proxy.no_proxy.as_deref().unwrap_or_default();
     for host in direct.split(',').map(str::trim).map(without_port).filter(|host| !host.is_empty()) {
         builder = builder.no_proxy(host);
-        // As in Go and curl, a name stands for all names below it, too.
+        // As in Go and curl, a name also covers all names below it.
         if !host.starts_with(['.', '*']) && host.parse::<IpAddr>().is_err() {
             builder = builder.no_proxy(&format!(".{host}"));
         }
@@ -45,7 +45,7 @@ pub(crate) fn parse(proxy: &config::Proxy) -> io::Result<Proxy> {
     builder.build().map_err(wrong)
 }
 
-/// `host` of `host:port`. An IPv6 address has more colons than one.
+/// `host` of `host:port`. An IPv6 address has more than one colon.
 fn without_port(host: &str) -> &str {
     host.split_once(':').filter(|(_, port)| !port.contains(':')).map_or(host, |(host, _)| host)
 }
@@ -56,7 +56,7 @@ pub struct Hop {
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Whether the proxy itself is spoken to with TLS.
+    /// Whether the connection to the proxy itself uses TLS.
     pub secure: bool,
     /// `user:password` in base64. Not in `Debug`.
     pub credentials: Option<Zeroizing<String>>,
@@ -69,8 +69,7 @@ impl fmt::Debug for Hop {
 }
 
 impl Hop {
-    /// The proxy that stands between here and `target`; none where `NO_PROXY` names it. An error is a URL that cannot
-    /// be used.
+    /// The proxy on the way to `target`; none if `NO_PROXY` names it. An error means that the URL is unusable.
     pub fn towards(target: &Endpoint, proxy: &config::Proxy) -> io::Result<Option<Self>> {
         let known = parse(proxy)?;
         let uri = target.to_string().parse().map_err(io::Error::other)?;
@@ -92,7 +91,7 @@ pub(crate) fn encode(hop: &Hop, authority: &str, out: &mut [u8]) -> io::Result<u
     encode_connect(authority, credentials, out).map_err(io::Error::other)
 }
 
-/// The way to one endpoint through a proxy.
+/// The route to one endpoint through a proxy.
 #[derive(Debug)]
 pub(crate) struct Detour {
     pub(crate) hop: Hop,
@@ -101,8 +100,8 @@ pub(crate) struct Detour {
 }
 
 impl Detour {
-    /// The way to `endpoint`; nothing where it is reached without the proxy: because `NO_PROXY` names it, or because
-    /// the proxy itself speaks TLS, which is only done for tokens.
+    /// The route to `endpoint`; none if it is reached directly: because `NO_PROXY` names it, or because the proxy
+    /// itself uses TLS, which is supported only for the token exchange.
     pub(crate) fn to(endpoint: &Endpoint, proxy: &config::Proxy) -> io::Result<Option<Self>> {
         let hop = Hop::towards(endpoint, proxy)?.filter(|hop| !hop.secure);
         Ok(hop.map(|hop| Self { hop, authority: endpoint.host_and_port() }))

@@ -1,10 +1,10 @@
-//! Readiness of sockets and deadlines of connections: one edge-triggered epoll of the thread's own.
+//! Socket readiness and connection deadlines: one edge-triggered epoll for each thread.
 //!
-//! async-io's reactor arms each socket again for each wait, sets a timer for each deadline, and shares one epoll with a
-//! thread of its own; a forwarded request costs it some ten system calls beside those that move bytes. Here a socket is
-//! registered once, what is known of its readiness is kept beside it, deadlines are a table that is looked over before
-//! the thread sleeps, and a wait is one system call. The forward path is on it; what is seldom, such as connection
-//! attempts, signals and pauses, is async-io's, whose thread wakes this one.
+//! async-io's reactor re-arms each socket for each wait, sets a timer for each deadline, and shares one epoll with its
+//! own thread; that costs a forwarded request some ten system calls besides those that move bytes. Here a socket is
+//! registered once, its known readiness is kept beside it, deadlines are a table that is scanned before the thread
+//! sleeps, and a wait is one system call. The forwarding path uses this reactor; rarer work, such as connection
+//! attempts, signals and pauses, uses async-io, whose thread wakes this one.
 
 mod alarm;
 mod bell;
@@ -31,10 +31,10 @@ use bell::Bell;
 pub(crate) use alarm::Alarm;
 pub(crate) use socket::Socket;
 
-/// Events that one wait takes at least.
+/// Room for events in one wait, at least.
 const EVENTS: usize = 64;
 
-/// Stands for the bell where a source's key stands otherwise.
+/// The bell's event data, in place of a source's key.
 const BELL: u64 = u64::MAX;
 
 /// The reactor of one thread. It lives as long as the process.
@@ -50,7 +50,7 @@ pub(crate) struct Reactor {
 /// What is known of one socket.
 #[derive(Debug, Default)]
 struct Source {
-    /// Told apart from an earlier source with the same key, of which events may still be under way.
+    /// Distinguishes it from an earlier source with the same key, whose events may still be pending.
     generation: u32,
     reading: Side,
     writing: Side,
@@ -62,9 +62,9 @@ struct Source {
 /// One direction of a socket.
 #[derive(Clone, Copy, Debug, Default)]
 struct Side {
-    /// An operation is worth a try.
+    /// An operation is worth trying.
     ready: bool,
-    /// The peer sends no more, or nothing can be sent any more and trying says why: operations never block again.
+    /// The peer sends no more, or sending now fails with the cause: operations never block again.
     ended: bool,
     /// The waker waits for this side.
     awaited: bool,
@@ -78,7 +78,7 @@ impl Side {
         self.ready = self.ended;
     }
 
-    /// Something happened; true when somebody is to be woken.
+    /// Records an event; true if the waker is to be woken.
     const fn happened(&mut self, ready: bool, ended: bool) -> bool {
         self.ended |= ended;
         self.ready |= ready || self.ended;
@@ -95,7 +95,7 @@ impl fmt::Debug for Reactor {
 }
 
 impl Reactor {
-    /// A reactor whose deadlines are read on `clock`.
+    /// A reactor whose deadlines are measured by `clock`.
     pub(crate) fn new(clock: Clock) -> io::Result<&'static Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let bell = Arc::new(Bell::new()?);
@@ -104,7 +104,7 @@ impl Reactor {
         Ok(Box::leak(Box::new(Self { epoll, bell, sources, generations: Cell::new(0), alarms, clock })))
     }
 
-    /// Runs `future` to its end on this thread, which sleeps in between. An error is one of the epoll itself.
+    /// Runs `future` to completion on this thread, which sleeps in between. An error comes from epoll itself.
     pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> io::Result<T> {
         let waker = Waker::from(Arc::clone(&self.bell));
         let mut cx = Context::from_waker(&waker);
@@ -119,9 +119,9 @@ impl Reactor {
         }
     }
 
-    /// Sleeps until something happens, unless the bell rang already; wakes whom it concerns.
+    /// Sleeps until something happens, unless the bell has already rung; wakes the tasks concerned.
     fn turn(&self, events: &mut Vec<Event>) -> io::Result<()> {
-        // All events there are: a deadline counts only when what came before it was seen.
+        // Room for all events: a deadline may fire only after everything that came before it was seen.
         events.clear();
         events.reserve(EVENTS.max(self.sources.borrow().len() + 1));
         let awake = self.bell.begin_sleep();
@@ -130,7 +130,7 @@ impl Reactor {
         self.bell.end_sleep();
         match waited {
             Ok(_) => {}
-            // What happened meanwhile is heard next, and before deadlines that are over by now.
+            // Events that arrived meanwhile come next, before deadlines that have passed by now.
             Err(rustix::io::Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
@@ -141,18 +141,18 @@ impl Reactor {
         Ok(())
     }
 
-    /// How long to sleep at most; `None` for ever.
+    /// How long to sleep at most; `None` means forever.
     fn until_next_alarm(&self) -> Option<Timespec> {
         let next = self.alarms.borrow_mut().next();
-        // A time beyond what the kernel can count is none.
+        // A time beyond the kernel's range counts as none.
         (next != Instant::NEVER).then(|| Timespec::try_from(next.since(self.clock.now())).ok()).flatten()
     }
 
-    /// Watches a socket from now on; gives its key.
+    /// Starts watching a socket; returns its key.
     fn watch(&self, socket: &impl AsFd) -> io::Result<usize> {
         let generation = self.generations.replace(self.generations.get().wrapping_add(1));
         let mut sources = self.sources.borrow_mut();
-        // What a new socket can do is found by trying.
+        // The readiness of a new socket is found by trying.
         let key =
             sources.insert(Source { generation, reading: Side::READY, writing: Side::READY, ..Source::default() });
         let data = EventData::new_u64(data(key, generation));
@@ -165,21 +165,21 @@ impl Reactor {
     }
 
     fn forget(&self, socket: &impl AsFd, key: usize) {
-        // Closing the socket would do the same; it may be handed on instead.
+        // Closing the socket would do the same, but it may be handed on instead.
         let _ = epoll::delete(&self.epoll, socket);
         let source = self.sources.borrow_mut().try_remove(key);
         drop(source);
     }
 }
 
-/// What an event carries for a source.
+/// A source's event data.
 fn data(key: usize, generation: u32) -> u64 {
     let key = u32::try_from(key).unwrap_or(u32::MAX);
     u64::from(generation) << 32 | u64::from(key)
 }
 
 fn happened(sources: &mut Slab<Source>, event: Event) {
-    // The structure is packed on some processors: fields are copied out.
+    // The struct is packed on some architectures, so its fields are copied out.
     let Event { flags, data, .. } = event;
     let data = data.u64();
     let key = usize::try_from(data & u64::from(u32::MAX)).unwrap_or(usize::MAX);

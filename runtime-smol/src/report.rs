@@ -1,8 +1,8 @@
-//! What the process says about itself: `/metrics` and `/status`, written into segments like bodies are.
+//! The process's pages about itself, `/metrics` and `/status`, written into segments like bodies.
 //!
-//! Every number stands where it is counted: requests in the core, exchanges with Entra in [`exchanges`], the rest in the
-//! pools and counters of the [`Hub`]. Here they are brought together, those of other threads as a [`Snapshot`] that they are
-//! asked for, and nothing runs between two requests for a page.
+//! Every number is kept where it is counted: requests in the core, token exchanges in [`exchanges`], the rest in the
+//! pools and counters of the [`Hub`]. They are combined here, with a [`Snapshot`] requested from each other thread;
+//! nothing runs between two requests for a page.
 
 mod families;
 mod process;
@@ -24,18 +24,18 @@ use crate::threads::Answer;
 
 pub(crate) use snapshot::Snapshot;
 
-/// What only the program knows: its name plate and the configuration it was given.
+/// What only the program knows: its version and build, and the configuration it was given.
 #[derive(Clone, Debug)]
 pub struct About {
     /// Version of the program.
     pub version: &'static str,
-    /// What it was built for.
+    /// Target that it was built for.
     pub target: String,
     /// TLS library and its cryptography.
     pub tls: &'static str,
-    /// Who the process is to Entra, as names and values without a secret.
+    /// Its identity in Entra, as names and values without secrets.
     pub identity: Vec<(&'static str, String)>,
-    /// The rest of the effective configuration, as names and values without a secret.
+    /// The rest of the effective configuration, as names and values without secrets.
     pub settings: Vec<(&'static str, String)>,
 }
 
@@ -44,8 +44,8 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
     families::ALL.iter().chain(counters::ALL).chain(exchanges::ALL).chain(process::ALL)
 }
 
-/// Writes a page behind what is in `body`, which is empty; gives its length, or nothing where there is no room for it.
-/// `others` are the numbers of the other threads.
+/// Writes a page into `body`, which is empty; returns its length, or none if there is no room for it. `others` are the
+/// numbers of the other threads.
 pub(crate) fn write(hub: &Hub, others: &[Answer], page: Page, body: &mut Body) -> Option<usize> {
     let snapshot = Snapshot::with(hub, others, page);
     match page {
@@ -55,7 +55,7 @@ pub(crate) fn write(hub: &Hub, others: &[Answer], page: Page, body: &mut Body) -
     Some(body.len())
 }
 
-/// Writes the page of metrics to whatever takes text. Allocates nothing.
+/// Writes the metrics page to `out`. Allocates nothing.
 fn write_metrics(hub: &Hub, snapshot: &Snapshot, format: Format, out: &mut dyn Write) -> fmt::Result {
     let mut page = metrics::Page::new(format, out);
     let about = &hub.about;
@@ -64,7 +64,7 @@ fn write_metrics(hub: &Hub, snapshot: &Snapshot, format: Format, out: &mut dyn W
     page.finish()
 }
 
-/// Everything but the name plate.
+/// Everything but the build info.
 fn report(hub: &Hub, snapshot: &Snapshot, to: &mut dyn Sink) {
     for (family, value) in values(hub, snapshot) {
         to.values(family, &mut [value].into_iter());
@@ -76,7 +76,7 @@ fn report(hub: &Hub, snapshot: &Snapshot, to: &mut dyn Sink) {
     process::report(hub.started, to);
 }
 
-/// The families of one series each, in the order of the page.
+/// The families with a single series each, in the order of the page.
 fn values(hub: &Hub, snapshot: &Snapshot) -> [(&'static Family, Value); 13] {
     let now = hub.now();
     let time = |at: Option<Instant>| Value::Whole(at.map_or(0, |at| hub.clock.unix_ms_at(at) / 1000));
@@ -98,7 +98,7 @@ fn values(hub: &Hub, snapshot: &Snapshot) -> [(&'static Family, Value); 13] {
     ]
 }
 
-/// In seconds since 1970. Read anew each time, for the kubelet replaces the file.
+/// In seconds since 1970. Read every time, because the kubelet replaces the file.
 fn assertion_expiry(hub: &Hub) -> Option<u64> {
     assertion::expiry_of(hub.token_file.as_deref()?)
 }

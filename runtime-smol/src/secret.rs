@@ -1,10 +1,10 @@
-//! Secrets in memory: shown to nobody, overwritten when they are no longer needed.
+//! Secrets in memory: redacted in `Debug`, overwritten on drop.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// What authenticates and is not to be seen: a client secret, a password, a header's value.
+/// A secret text: a client secret, a password, a header's value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
@@ -30,7 +30,7 @@ impl fmt::Debug for Secret {
 pub(crate) struct Bearer(Zeroizing<Vec<u8>>);
 
 impl Bearer {
-    /// `access_token` as Entra granted it; nothing where it could not stand in a header field.
+    /// From `access_token` as granted; none if it is not valid in a header field.
     pub(crate) fn new(access_token: &str) -> Option<Self> {
         let sound = !access_token.is_empty() && access_token.bytes().all(|byte| byte.is_ascii_graphic());
         sound.then(|| Self(Zeroizing::new([b"Bearer ", access_token.as_bytes()].concat())))

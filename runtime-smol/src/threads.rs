@@ -1,11 +1,11 @@
-//! The threads of the process as one of them sees them, and what they tell each other.
+//! The threads of the process from the view of one, and the messages between them.
 //!
-//! Each thread has a reactor, an executor and a [`Hub`] of its own, and a part of the limits; nothing of theirs is shared
-//! while requests are forwarded. What there is one of, the first thread keeps: the listeners, the signals, the exchange of
-//! tokens and the end of the minute. It deals out connections to the thread that has the fewest, so that few long-lived
+//! Each thread has its own reactor, executor and [`Hub`], and a share of the limits; these are not shared while
+//! requests are forwarded. The first thread owns what exists only once: the listeners, the signals, the token exchange
+//! and the summary of each minute. It assigns each connection to the thread with the fewest, so that a few long-lived
 //! ones are spread evenly, which a listener for each thread (`SO_REUSEPORT`) would leave to chance.
 //!
-//! Threads talk by [`Message`]. Where there is one thread, there is nobody to write to, and nothing of this runs.
+//! Threads communicate by [`Message`]. A single thread sends none, and none of this runs.
 
 mod worker;
 
@@ -30,25 +30,25 @@ use crate::tokens::Known;
 
 pub(crate) use worker::start;
 
-/// How far the threads' times of the last success may lie apart. They decide for how long refusals are held back, which
-/// is counted in minutes.
+/// How far apart the threads' times of the last success may be. They control how long refusals are held back, which is
+/// counted in minutes.
 const APART: Duration = Duration::from_secs(1);
 
-/// What one thread tells or asks another.
+/// A message or question from one thread to another.
 pub(crate) enum Message {
     /// Serve this connection.
     Connection(TcpStream, Peer, LoadGuard),
-    /// This is known of the token now.
+    /// The state of the token has changed.
     Token(Known),
     /// Azure accepted a request at this time.
     Accepted(Instant),
-    /// To the first thread: something was counted that the minute's end has to tell.
+    /// To the first thread: something was counted that the minute's summary must include.
     Minute,
-    /// What was counted since the last time?
+    /// What was counted since the last summary?
     EndMinute(Sender<Answer>),
     /// The process is stopping.
     Drain,
-    /// Answer when nothing is open and no sender has more to say: whether that took time.
+    /// Answer once nothing is open and no sender has more to send: whether that took time.
     Settle(Sender<Answer>),
     /// How many requests of senders are open?
     Open(Sender<Answer>),
@@ -56,20 +56,20 @@ pub(crate) enum Message {
     Snapshot(Page, Sender<Answer>),
 }
 
-/// What is answered. One type for all questions, for each type of a channel is code of its own.
+/// The answer to a question. One type for all, because each channel type is separate code.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// The minute has ended.
     Minute(Minute),
     /// Whether settling took time.
     Waited(bool),
-    /// So many requests of senders are open.
+    /// How many requests of senders are open.
     Open(usize),
     /// What was counted.
     Snapshot(Box<Snapshot>),
 }
 
-/// A connection's place in the count of its thread, which ends with it.
+/// Counts a connection in its thread's load until dropped.
 #[derive(Debug)]
 pub(crate) struct LoadGuard(Arc<AtomicUsize>);
 
@@ -90,16 +90,16 @@ impl Drop for LoadGuard {
 #[derive(Clone)]
 struct Thread {
     mailbox: Sender<Message>,
-    /// Its connections, also those on their way to it.
+    /// Its connections, including those on their way to it.
     load: Arc<AtomicUsize>,
 }
 
-/// All threads, from the place of one.
+/// All threads, from the view of one.
 pub(crate) struct Threads {
     /// Place of this thread; 0 is the first.
     place: usize,
     load: Arc<AtomicUsize>,
-    /// The others in their order, so that a worker's first one is the first thread.
+    /// The others in order, so that a worker's first entry is the first thread.
     others: Vec<Thread>,
     /// The latest success that all threads know of.
     told: Cell<Instant>,
@@ -112,7 +112,7 @@ impl fmt::Debug for Threads {
 }
 
 impl Threads {
-    /// The views of so many threads, each with its mailbox.
+    /// The views of that many threads, each with its mailbox.
     pub(crate) fn views(threads: usize) -> Vec<(Self, Receiver<Message>)> {
         let (all, mailboxes): (Vec<_>, Vec<_>) = iter::repeat_with(|| {
             let (mailbox, mail) = channel::unbounded();
@@ -133,13 +133,13 @@ impl Threads {
         self.place
     }
 
-    /// Tells all others.
+    /// Sends a message to all others.
     pub(crate) fn tell(&self, mail: impl Fn() -> Message) {
         // A thread ends only with the process.
         self.others.iter().for_each(|other| drop(other.mailbox.try_send(mail())));
     }
 
-    /// Asks all others.
+    /// Asks all others, and returns their answers.
     pub(crate) async fn ask(&self, question: &dyn Fn(Sender<Answer>) -> Message) -> Vec<Answer> {
         let mut asked = Vec::with_capacity(self.others.len());
         for other in &self.others {
@@ -154,13 +154,13 @@ impl Threads {
         answers
     }
 
-    /// Sees to it that the minute is summed up; false where this is the first thread, whose task it is.
+    /// Has the first thread sum up the minute; false on the first thread, which must do it itself.
     pub(crate) fn tell_first(&self) -> bool {
         let first = self.others.first().filter(|_| self.place > 0);
         first.is_some_and(|first| first.mailbox.try_send(Message::Minute).is_ok())
     }
 
-    /// Tells the others of the last success, unless they know of one about as late.
+    /// Reports the last success to the others, unless they know of one about as recent.
     pub(crate) fn tell_success(&self, last: Option<Instant>) {
         if let Some(at) = last.filter(|at| !self.others.is_empty() && at.since(self.told.get()) >= APART) {
             self.told.set(at);
@@ -168,7 +168,7 @@ impl Threads {
         }
     }
 
-    /// The thread that gets the next connection, where it is another one, and its guard there.
+    /// The thread for the next connection, if it is another one, and the guard that counts it there.
     fn deal(&self) -> (Option<&Thread>, LoadGuard) {
         let load = |load: &AtomicUsize| load.load(Ordering::Relaxed);
         let least = self.others.iter().min_by_key(|other| load(&other.load));
@@ -179,7 +179,7 @@ impl Threads {
     }
 }
 
-/// Has a connection served by the thread with the fewest.
+/// Assigns a connection to the thread with the fewest.
 pub(crate) fn deal(hub: &'static Hub, stream: TcpStream, peer: Peer) -> std::io::Result<()> {
     let (other, guard) = hub.threads.deal();
     match other {
@@ -189,11 +189,11 @@ pub(crate) fn deal(hub: &'static Hub, stream: TcpStream, peer: Peer) -> std::io:
     Ok(())
 }
 
-/// Reads what the others write, for ever.
+/// Handles the messages of the other threads, forever.
 pub(crate) async fn receive(hub: &'static Hub, mailbox: Receiver<Message>) {
     while let Ok(mail) = mailbox.recv().await {
         open(hub, mail);
-        // Who was told to make place has its turn before the next one comes.
+        // A guest that was asked to leave runs before the next message is handled.
         future::yield_now().await;
     }
 }
@@ -223,7 +223,7 @@ fn open(hub: &'static Hub, mail: Message) {
 }
 
 fn reply(answer: &Sender<Answer>, with: Answer) {
-    // Who asked may have stopped waiting.
+    // The asker may have stopped waiting.
     let _ = answer.try_send(with);
 }
 

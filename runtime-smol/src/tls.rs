@@ -1,11 +1,11 @@
 //! TLS on the client side. The only module that names rustls.
 //!
 //! A [`Session`] owns no socket. [`Session::read_from`] and [`Session::write_to`] move records, with one read or write
-//! each; [`Session::turn`] works through what came in, and [`Session::seal`] encrypts pieces of memory as one stream. The
-//! same four calls fit rustls' next interface, in which its input buffer is the caller's.
+//! each; [`Session::turn`] processes what was read, and [`Session::seal`] encrypts pieces of memory as one stream. The
+//! same four calls fit rustls' next interface, in which the caller owns the input buffer.
 //!
-//! Two things about rustls are easy to get wrong, and are kept to here: what it decrypted is taken after each read, or it
-//! reads no more; and after an error the alert for the peer is still to be written.
+//! Two things about rustls are easy to get wrong: what it decrypted must be taken after each read, or it reads no more;
+//! and after an error, the alert for the peer must still be written.
 
 mod provider;
 #[cfg(test)]
@@ -23,13 +23,13 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, crypto};
 pub use witness::CertificateFault;
 pub(crate) use witness::Witness;
 
-/// Sessions that are remembered for resumption. There is one host.
+/// Sessions remembered for resumption. There is one host.
 const TICKETS: usize = 4;
 
-/// Bytes that go into one record (RFC 8446 §5.1).
+/// Most plaintext bytes in one record (RFC 8446 §5.1).
 const RECORD: usize = 16 * 1024;
 
-/// Records after which a session is worn: half of what rustls seals with one key, so that a request fits into the rest.
+/// Records after which a session is worn out: half of what rustls seals with one key, so a request fits into the rest.
 const MOST_RECORDS: usize = 1 << 23;
 
 /// Why TLS failed, in one line.
@@ -50,17 +50,17 @@ impl From<rustls::Error> for TlsError {
     }
 }
 
-/// The cryptography in use, for the token exchange's own connections.
+/// The cryptography in use, also for the token exchange's connections.
 pub(crate) fn provider() -> Arc<crypto::CryptoProvider> {
     provider::provider()
 }
 
-/// Checks which of `certificates` can serve as roots; returns how many cannot.
+/// How many of `certificates` cannot serve as roots.
 pub(crate) fn unusable_roots(certificates: &[CertificateDer<'static>]) -> usize {
     RootCertStore::empty().add_parsable_certificates(certificates.iter().cloned()).1
 }
 
-/// `certificates` as roots; none stands for the built-in ones.
+/// `certificates` as roots; if empty, the built-in ones.
 fn roots(certificates: &[CertificateDer<'static>]) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     if certificates.is_empty() {
@@ -76,7 +76,7 @@ fn roots(certificates: &[CertificateDer<'static>]) -> RootCertStore {
 pub(crate) struct Client(Arc<ClientConfig>);
 
 impl Client {
-    /// `certificates` are the roots; none stands for the built-in ones.
+    /// `certificates` are the roots; if empty, the built-in ones are.
     pub(crate) fn new(certificates: &[CertificateDer<'static>]) -> Result<Self, TlsError> {
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
@@ -86,7 +86,7 @@ impl Client {
         Ok(Self(Arc::new(config)))
     }
 
-    /// The same for one handshake, with somebody who remembers what the peer presented. It trusts no more than
+    /// The same for one handshake, with a [`Witness`] that remembers what the peer presented. It trusts no more than
     /// [`Client::new`] does.
     pub(crate) fn witnessed(certificates: &[CertificateDer<'static>]) -> Result<(Self, Witness), TlsError> {
         let witness = Witness::default();
@@ -103,16 +103,16 @@ impl Client {
     pub(crate) fn open(&self, host: &str) -> Result<Session, TlsError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| TlsError(error.to_string()))?;
         let mut connection = ClientConnection::new(Arc::clone(&self.0), name)?;
-        // What is sealed is bounded by who seals: no more than is written before the next.
+        // No limit is needed: the caller writes what it has sealed before it seals more.
         connection.set_buffer_limit(None);
         Ok(Session { connection, records: 0, peer_closed: false })
     }
 }
 
-/// One connection's TLS.
+/// The TLS state of one connection.
 pub(crate) struct Session {
     connection: ClientConnection,
-    /// How many were sealed.
+    /// Records sealed so far.
     records: usize,
     peer_closed: bool,
 }
@@ -124,38 +124,38 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// Reads once; nothing was read at the end, which after the peer's goodbye is at once.
+    /// Reads once; 0 is the end, which follows at once after the peer's close_notify.
     pub(crate) fn read_from(&mut self, from: &mut dyn io::Read) -> io::Result<usize> {
         self.connection.read_tls(from)
     }
 
-    /// Writes once, as much as is there; call it while there [is something](Session::has_outgoing).
+    /// Writes once, as much as possible; call it while there [is something](Session::has_outgoing).
     pub(crate) fn write_to(&mut self, to: &mut dyn io::Write) -> io::Result<usize> {
         self.connection.write_tls(to)
     }
 
-    /// Nothing new should be begun with it: before its keys are used up, which TLS 1.2 cannot renew (RFC 9325 §4.4), and
-    /// with which rustls takes what it never sends.
+    /// Whether it should carry no new request. True before its keys are used up: TLS 1.2 cannot renew them (RFC 9325
+    /// §4.4), and rustls then accepts data that it never sends.
     pub(crate) const fn is_worn(&self) -> bool {
         self.records >= MOST_RECORDS
     }
 
-    /// Something is to be sent to the peer.
+    /// Whether something is to be sent to the peer.
     pub(crate) fn has_outgoing(&self) -> bool {
         self.connection.wants_write()
     }
 
-    /// The handshake is done.
+    /// Whether the handshake is done.
     pub(crate) fn is_established(&self) -> bool {
         !self.connection.is_handshaking()
     }
 
-    /// The peer said that it will send no more.
+    /// Whether the peer said that it will send no more.
     pub(crate) const fn is_peer_closed(&self) -> bool {
         self.peer_closed
     }
 
-    /// Works through what came in: decrypted bytes go to `sink`; answers, or after an error the alert, are to be written.
+    /// Processes what was read: decrypted bytes go to `sink`; responses, or an error's alert, must then be written.
     pub(crate) fn turn(&mut self, sink: &mut dyn FnMut(&[u8])) -> Result<(), TlsError> {
         let processed = self.connection.process_new_packets();
         let mut reader = self.connection.reader();
@@ -167,12 +167,12 @@ impl Session {
             reader.consume(n);
         }
         self.peer_closed = processed?.peer_has_closed();
-        // Before it reads, rustls gives back what it needed for a long record: an idle connection keeps little.
+        // rustls frees its buffer for long records only before a read: with this one, an idle connection keeps little.
         let _ = self.connection.read_tls(&mut Nothing);
         Ok(())
     }
 
-    /// Encrypts `pieces`, one behind the other, in as few records as they fit into.
+    /// Encrypts `pieces` as one stream, in as few records as possible.
     pub(crate) fn seal(&mut self, pieces: &[IoSlice<'_>]) -> Result<(), TlsError> {
         let taken = self.connection.writer().write_vectored(pieces).map_err(|error| TlsError(error.to_string()))?;
         self.records += taken.div_ceil(RECORD);
@@ -182,19 +182,19 @@ impl Session {
         Ok(())
     }
 
-    /// Makes it as if it had sealed as much as it should.
+    /// Marks it as worn out.
     #[cfg(test)]
     pub(crate) const fn wear_out(&mut self) {
         self.records = MOST_RECORDS;
     }
 
-    /// Says goodbye: the closing alert is to be written.
+    /// Ends the stream: the close_notify alert must then be written.
     pub(crate) fn close(&mut self) {
         self.connection.send_close_notify();
     }
 }
 
-/// A source that has nothing yet.
+/// A source without data.
 struct Nothing;
 
 impl io::Read for Nothing {

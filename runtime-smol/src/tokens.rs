@@ -1,5 +1,4 @@
-//! The token as the threads know it: what each needs to send it, and to say why there is none. Where it comes from is
-//! [`keeper`]'s.
+//! The token as each thread knows it: what it needs to send it, or to say why there is none. [`keeper`] obtains it.
 
 pub(crate) mod keeper;
 
@@ -17,7 +16,7 @@ use crate::identity::Failure;
 use crate::identity::exchanges::Exchanges;
 use crate::secret::Bearer;
 
-/// A token as it goes from thread to thread.
+/// A token as passed between threads.
 #[derive(Clone, Debug)]
 struct Granted {
     id: GrantId,
@@ -25,7 +24,7 @@ struct Granted {
     expires: Instant,
 }
 
-/// What is known of the token, as one thread tells it to another.
+/// The state of the token, as passed between threads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     /// Grows with every change.
@@ -35,38 +34,38 @@ pub(crate) struct Known {
     failure: Option<Failure>,
 }
 
-/// Azure refused a token: what is known once it has been replaced, or will not be now, is the answer.
+/// Azure refused a token. The answer is the state once it has been replaced, or will not be now.
 pub(crate) struct Rejection {
     grant: GrantId,
     answer: Sender<Known>,
 }
 
-/// What one thread knows.
+/// What one thread knows of the token.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     clock: Clock,
     version: Cell<u64>,
-    /// With the time when it expires.
+    /// The token and when it expires.
     held: RefCell<Option<(Rc<Credential>, Instant)>>,
     failure: RefCell<Option<Failure>>,
     rejections: Sender<Rejection>,
-    /// What became of the exchanges, where this is the first thread.
+    /// Metrics of the exchanges, counted on the first thread.
     pub(crate) exchanges: Exchanges,
 }
 
 impl Tokens {
-    /// Nothing is known. Refused tokens go to `rejections`, see [`keeper::Keeper::replace_all`].
+    /// Knows no token yet. Refused ones go to `rejections`, see [`keeper::Keeper::replace_all`].
     pub(crate) fn new(clock: Clock, rejections: Sender<Rejection>) -> Self {
         let (version, held, failure) = (Cell::default(), RefCell::default(), RefCell::default());
         Self { clock, version, held, failure, rejections, exchanges: Exchanges::default() }
     }
 
-    /// The token to send now, to be held while it is sent.
+    /// The token to send now; hold it while sending.
     pub(crate) fn usable(&self) -> Option<Rc<Credential>> {
         self.usable_at(self.clock.now())
     }
 
-    /// The token to send at a time that was just read.
+    /// The token to send at `now`, the current time.
     pub(crate) fn usable_at(&self, now: Instant) -> Option<Rc<Credential>> {
         let held = self.held.borrow();
         held.as_ref().filter(|(_, expires)| now < *expires).map(|(usable, _)| Rc::clone(usable))
@@ -99,7 +98,7 @@ impl Tokens {
         }
     }
 
-    /// Takes note of a change. What is older than what is known already comes too late.
+    /// Takes over a change, unless a later one is already known.
     pub(crate) fn learn(&self, known: Known) {
         if known.version > self.version.replace(known.version.max(self.version.get())) {
             let credential = |granted: Granted| (Rc::new(Credential::new(granted.id, granted.bearer)), granted.expires);
@@ -109,7 +108,7 @@ impl Tokens {
         }
     }
 
-    /// Azure refused this token: waits for another one; false when there will be none now.
+    /// Azure refused this token: waits for another one; false if there will be none now.
     pub(crate) async fn replace(&self, rejected: GrantId) -> bool {
         let (answer, answered) = channel::bounded(1);
         // The keeper lives as long as the process.

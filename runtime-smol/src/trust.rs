@@ -12,10 +12,10 @@ use crate::config::TrustSource;
 use crate::file;
 use crate::tls;
 
-/// The roots of every connection, to Entra and to the ingestion endpoint alike.
+/// The roots for every connection, to Entra and to the ingestion endpoint alike.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// Empty: the built-in ones.
+    /// If empty, the built-in ones.
     pub(crate) certificates: Vec<CertificateDer<'static>>,
     /// Certificates that were read but cannot serve as roots.
     pub unusable: usize,
@@ -26,9 +26,9 @@ pub struct Trust {
 pub enum TrustError {
     /// The file or folder cannot be read.
     Unreadable(PathBuf, io::Error),
-    /// The file is no PEM file; the number counts its parts from 1.
+    /// The file is not PEM; the number is that of the bad part, counted from 1.
     Pem(PathBuf, usize, pem::Error),
-    /// Nothing in it can serve as a root.
+    /// It contains nothing that can serve as a root.
     Empty(PathBuf),
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for TrustError {
 impl std::error::Error for TrustError {}
 
 impl TrustError {
-    /// What was read.
+    /// The file or folder.
     pub fn path(&self) -> &Path {
         match self {
             Self::Unreadable(path, _) | Self::Pem(path, ..) | Self::Empty(path) => path,
@@ -56,7 +56,7 @@ impl TrustError {
 }
 
 impl Trust {
-    /// Reads the roots. Certificates that cannot serve are counted and passed over, as long as one can.
+    /// Reads the roots. Unusable certificates are counted and skipped, as long as one is usable.
     pub fn load(source: &TrustSource) -> Result<Self, TrustError> {
         let TrustSource::Files { file, dir } = source else { return Ok(Self::default()) };
         let mut certificates = Vec::new();
@@ -66,7 +66,7 @@ impl Trust {
         if let Some(dir) = dir {
             certificates.extend(read_dir(dir)?);
         }
-        // A folder usually holds the bundle's certificates once more.
+        // A folder usually contains the bundle's certificates again.
         certificates.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
         certificates.dedup();
         let unusable = tls::unusable_roots(&certificates);
@@ -78,7 +78,7 @@ impl Trust {
     }
 }
 
-/// What is wrong with PEM, in words that repeat nothing of it: the error holds whole lines, and a line may be a key.
+/// Describes a PEM fault without quoting the text: the error holds whole lines, and a line may be part of a key.
 pub(crate) const fn pem_fault(error: &pem::Error) -> &'static str {
     match error {
         pem::Error::MissingSectionEnd { .. } => "a BEGIN line without its END line; is the file on one line?",
@@ -99,7 +99,7 @@ fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
     parts.map(|(i, part)| part.map_err(|error| TrustError::Pem(path.to_owned(), i + 1, error))).collect()
 }
 
-/// Every certificate of a folder's files. What is no PEM file is passed over, as OpenSSL does.
+/// All certificates in a folder's files. Files that are not PEM are skipped, as in OpenSSL.
 fn read_dir(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
     let unreadable = |error| TrustError::Unreadable(path.to_owned(), error);
     let mut names = fs::read_dir(path)

@@ -108,11 +108,11 @@ fn pair() -> (TcpStream, TcpStream) {
     (sender, listener.accept().unwrap().0)
 }
 
-/// Sends `bytes` and reads them ahead; what came first.
+/// Sends `bytes` and reads them ahead; returns the first part.
 fn read_ahead(body: &mut Body, reactor: &'static Reactor, bytes: &[u8], remainder: usize) -> Vec<u8> {
     let (mut sender, receiver) = pair();
     sender.write_all(bytes).unwrap();
-    // With all of them there, one read takes as much as there is room for.
+    // Once all have arrived, one read takes as much as there is room for.
     while receiver.peek(&mut vec![0; bytes.len()]).unwrap() < bytes.len() {}
     receiver.set_nonblocking(true).unwrap();
     let receiver = Socket::new(reactor, receiver).unwrap();
@@ -122,7 +122,7 @@ fn read_ahead(body: &mut Body, reactor: &'static Reactor, bytes: &[u8], remainde
     first
 }
 
-/// Takes what was read ahead as a socket would give it.
+/// Takes out what was read ahead, as from a socket.
 fn taken(body: &mut Body) -> Vec<u8> {
     let (mut all, mut space) = (Vec::new(), [0; 7000]);
     while body.has_ahead() {
@@ -243,11 +243,11 @@ fn a_socket_is_read_into_many_segments_and_what_comes_after_the_body_apart() {
         .block_on(async {
             let mut body = Body::new(&arena(2));
             body.reserve(bytes.len() - 3, 0).await;
+            // Stands in for the bytes that came with the head.
             assert_eq!(body.append(&bytes[..10]), 10);
             let (mut beyond, mut after) = ([0; 5], 0);
             while body.len < bytes.len() - 3 {
                 let from = body.len;
-                // The test's own stand-in for the bytes that came with the head.
                 receiver.readable().await;
                 let n = body.read_from(&receiver, bytes.len() - 3 - from, &mut beyond[..]).unwrap();
                 assert!(n > 0);
@@ -268,7 +268,7 @@ fn what_was_taken_ahead_finds_room_after_another_body() {
         let mut body = Body::new(&usual);
         let bytes = pattern(3 * SEGMENT);
         read_ahead(&mut body, reactor, &bytes, 1);
-        // A whole request, and as much of those behind it as a connection takes, up to the end of a segment.
+        // A whole request, and as much of the next ones as a connection takes, up to the end of a segment.
         while body.ahead.start < SEGMENT {
             let most = TAKEN.min(SEGMENT - body.ahead.start);
             body.take_ahead(&mut [0; TAKEN][..most]);

@@ -1,23 +1,23 @@
-//! Who the process is to Microsoft Entra, as plain data.
+//! The process's identity in Microsoft Entra, as plain data.
 
 use std::path::{Path, PathBuf};
 
 use crate::endpoint::{Endpoint, LocalEndpoint};
 use crate::secret::Secret;
 
-/// How the process proves who it is to Microsoft Entra.
+/// How the process authenticates to Microsoft Entra.
 #[derive(Clone, Debug)]
 pub enum Identity {
     /// A projected service-account token is exchanged for an access token.
     Workload(WorkloadIdentity),
-    /// An endpoint of the machine or the platform gives access tokens away.
+    /// An endpoint of the machine or the platform issues access tokens.
     Managed(ManagedIdentity),
     /// An application signs in with a secret or a certificate.
     Application(Application),
 }
 
 impl Identity {
-    /// The word for it in `IDENTITY_TYPE`.
+    /// Its name in `IDENTITY_TYPE`.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Workload(_) => "workloadIdentity",
@@ -27,7 +27,7 @@ impl Identity {
         }
     }
 
-    /// The projected service account token, where there is one.
+    /// File of the projected service-account token, if there is one.
     pub fn token_file(&self) -> Option<&Path> {
         match self {
             Self::Workload(identity) => Some(&identity.token_file),
@@ -35,7 +35,7 @@ impl Identity {
         }
     }
 
-    /// The client that signs in at an authority; a managed identity does not.
+    /// The client that signs in at an authority; none for a managed identity.
     pub const fn client(&self) -> Option<&Client> {
         match self {
             Self::Workload(identity) => Some(&identity.client),
@@ -45,45 +45,45 @@ impl Identity {
     }
 }
 
-/// A client, the authority that it signs in at, and what it asks for.
+/// A client, the authority where it signs in, and the scope it requests.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// Application (client) id, a GUID.
     pub client_id: String,
-    /// Tenant, a GUID or a verified domain; safe to stand in a path.
+    /// Tenant, a GUID or a verified domain; safe in a URL path.
     pub tenant_id: String,
     /// Authority host; its target is `/`.
     pub authority: Endpoint,
-    /// What the token is for; ends in `/.default`.
+    /// Requested scope; ends in `/.default`.
     pub scope: String,
 }
 
-/// The values that the workload identity webhook puts into a pod.
+/// The values that the workload identity webhook injects into a pod.
 #[derive(Clone, Debug)]
 pub struct WorkloadIdentity {
-    /// Who asks, whom and for what.
+    /// Client, authority and scope.
     pub client: Client,
     /// Projected service-account token; the kubelet replaces it, so it is read again for every exchange.
     pub token_file: PathBuf,
-    /// Where the exchange goes in place of the authority.
+    /// Token endpoint to use in place of the authority.
     pub proxy: Option<TokenProxy>,
 }
 
 /// The cluster's own token endpoint (AKS identity bindings). It is never reached through an HTTP proxy.
 #[derive(Clone, Debug)]
 pub struct TokenProxy {
-    /// Its URL without a query; the authority's paths are put behind its own.
+    /// Its URL without a query; the authority's paths are appended to its own.
     pub endpoint: Endpoint,
-    /// Name that its certificate is asked for and checked against, where that is not the URL's host.
+    /// TLS server name to send and to check the certificate against, if not the URL's host.
     pub server_name: Option<String>,
-    /// Who may have signed its certificate.
+    /// Authorities that may have signed its certificate.
     pub authorities: Authorities,
 }
 
 /// Certificate authorities of a [`TokenProxy`].
 #[derive(Clone, Debug)]
 pub enum Authorities {
-    /// Those of every other connection.
+    /// The same as for every other connection.
     Common,
     /// Those of a PEM file, which is read again for every exchange.
     File(PathBuf),
@@ -91,14 +91,14 @@ pub enum Authorities {
     Text(String),
 }
 
-/// A managed identity, and the endpoint that gives its tokens.
+/// A managed identity, and the endpoint that issues its tokens.
 #[derive(Clone, Debug)]
 pub struct ManagedIdentity {
-    /// Who is asked.
+    /// Where tokens are requested.
     pub endpoint: ManagedEndpoint,
     /// Which of the machine's identities.
     pub selection: Selection,
-    /// What the token is for, without `/.default`.
+    /// Resource that the token is for, without `/.default`.
     pub resource: String,
 }
 
@@ -107,9 +107,9 @@ pub struct ManagedIdentity {
 pub enum ManagedEndpoint {
     /// Instance metadata service of an Azure machine: the base of its URLs.
     Imds(LocalEndpoint),
-    /// Agent of an Azure Arc machine: the URL of its tokens.
+    /// Agent of an Azure Arc machine: its token URL.
     Arc(LocalEndpoint),
-    /// App Service, Container Apps and their like: the URL of their tokens and the value that they want to see.
+    /// App Service, Container Apps and similar platforms: the token URL and the header value they require.
     AppService(LocalEndpoint, Secret),
 }
 
@@ -126,12 +126,12 @@ pub enum Selection {
     ResourceId(String),
 }
 
-/// An application of Entra's.
+/// An Entra application.
 #[derive(Clone, Debug)]
 pub struct Application {
-    /// Who asks, whom and for what.
+    /// Client, authority and scope.
     pub client: Client,
-    /// What it signs in with.
+    /// Its credential.
     pub credential: Credential,
 }
 
@@ -144,7 +144,7 @@ pub enum Credential {
     Certificate(CertificateFile),
 }
 
-/// Where a client secret stands.
+/// Where a client secret is stored.
 #[derive(Clone, Debug)]
 pub enum SecretSource {
     /// In the configuration.
@@ -158,9 +158,9 @@ pub enum SecretSource {
 pub struct CertificateFile {
     /// The file.
     pub path: PathBuf,
-    /// What the file is encrypted with.
+    /// Password that the file is encrypted with.
     pub password: Option<Secret>,
-    /// Whether the chain goes with each assertion (`x5c`), for applications that trust a name and an issuer in place of
-    /// one certificate.
+    /// Whether each assertion carries the certificate chain (`x5c`), for applications that trust a subject name and an
+    /// issuer in place of one certificate.
     pub send_chain: bool,
 }

@@ -1,4 +1,4 @@
-//! A plain http URL of this machine: the endpoints that give tokens of managed identities.
+//! A plain http URL on this machine: the token endpoints of managed identities.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,7 +7,7 @@ use ureq::http::Uri;
 
 use super::EndpointError;
 
-/// An http URL on loopback or on a link-local address, without query. What goes there does not leave the machine.
+/// An http URL on a loopback or link-local address, without a query. What goes there is not routed beyond the link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalEndpoint {
     address: IpAddr,
@@ -16,7 +16,7 @@ pub struct LocalEndpoint {
 }
 
 impl LocalEndpoint {
-    /// Takes an absolute http URL apart. `localhost` is 127.0.0.1, whatever a resolver says.
+    /// Parses an absolute http URL. `localhost` is 127.0.0.1, whatever a resolver says.
     pub fn parse(url: &str) -> Result<Self, EndpointError> {
         if url.contains('#') {
             return Err(EndpointError::Fragment);
@@ -40,7 +40,7 @@ impl LocalEndpoint {
         Ok(Self { address, authority: authority.as_str().to_owned(), path: uri.path().to_owned() })
     }
 
-    /// The address that is connected to.
+    /// The address to connect to.
     pub fn address(&self) -> IpAddr {
         self.address
     }
@@ -63,7 +63,7 @@ impl fmt::Display for LocalEndpoint {
 }
 
 /// Loopback and link-local addresses (RFC 1122 §3.2.1.3, RFC 3927, RFC 4291 §2.5); a name other than `localhost` could
-/// be anybody's.
+/// be any host's.
 fn address(host: &str) -> Option<IpAddr> {
     if host.eq_ignore_ascii_case("localhost") {
         return Some(Ipv4Addr::LOCALHOST.into());

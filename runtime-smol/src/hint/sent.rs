@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::jwt;
 
-/// The values of one exchange. What was not sent is none.
+/// The values of one exchange. Those that were not sent are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
     /// `iss` of the assertion.
@@ -19,13 +19,13 @@ pub struct Sent {
     pub tenant_id: Option<String>,
     /// Scope, or the resource that a managed identity's endpoint was asked for.
     pub scope: Option<String>,
-    /// Host and port of whoever was asked.
+    /// Host and port of the endpoint.
     pub authority: Option<String>,
     /// File that the credential was read from.
     pub file: Option<String>,
 }
 
-/// Longest claim that is kept, as long as Entra takes issuers and subjects.
+/// Longest claim that is kept, in characters: Entra's limit for issuers and subjects.
 const MAX_CLAIM: usize = 600;
 
 /// The claims of an assertion that Entra compares. A list of audiences is an error of its own (AADSTS50027).
@@ -44,7 +44,7 @@ enum OneOrMany {
 }
 
 impl Sent {
-    /// With what an assertion says of itself. Nothing is verified: Entra does that.
+    /// Adds the claims of an assertion. Nothing is verified: Entra does that.
     #[must_use]
     pub(crate) fn with_claims(mut self, assertion: &str) -> Self {
         let claims = jwt::claims::<Claims>(assertion.as_bytes()).unwrap_or_default();
@@ -60,7 +60,7 @@ impl Sent {
         self
     }
 
-    /// The value for a place in a repair.
+    /// The value for a placeholder in a fix.
     pub(super) fn value(&self, place: &str) -> Option<String> {
         let account = || self.subject.as_deref()?.strip_prefix("system:serviceaccount:")?.split_once(':');
         let value = match place {
@@ -80,7 +80,7 @@ impl Sent {
         value.map(str::to_owned)
     }
 
-    /// Names and values that are known, in the order in which they are shown.
+    /// Known names and values, in display order.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let fields = [
             ("issuer", &self.issuer),

@@ -7,33 +7,33 @@ macro_rules! hints {
     ($($(#[$doc:meta])* $name:ident $word:literal [$($code:literal)*] $cause:literal => $repair:literal;)*) => {
         $($(#[$doc])* pub const $name: Hint =
             Hint { word: $word, codes: &[$($code),*], cause: $cause, repair: $repair };)*
-        /// Every hint, in the order in which a person might read them.
+        /// Every hint, in reading order.
         pub const ALL: &[Hint] = &[$($name),*];
     };
 }
 
 hints! {
-    /// No credential has issuer, subject and audience of the assertion; Entra's older and more general text.
+    /// No credential matches the assertion's issuer, subject and audience; Entra's older and more general text.
     FEDERATION "federated-credential" [70_021]
         "no federated credential has the issuer, subject and audience of this pod's token; a new one can take minutes to take effect"
         => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
-    /// The subject fits no credential.
+    /// The subject matches no credential.
     SUBJECT "federated-subject" [700_213]
         "no federated credential has the subject of this pod's service account; a new one can take minutes to take effect"
         => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
-    /// The issuer fits no credential.
+    /// The issuer matches no credential.
     ISSUER "federated-issuer" [700_211]
         "no federated credential has the issuer of this pod's token; a new cluster has a new issuer, and the trailing slash matters"
         => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
-    /// The audience fits no credential.
+    /// The audience matches no credential.
     AUDIENCE "federated-audience" [700_212]
         "the federated credential's audience differs from that of this pod's token"
         => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
-    /// The subject fits but for its case.
+    /// The subject matches except for letter case.
     SUBJECT_CASE "federated-subject-case" [7_002_138]
         "the federated credential's subject differs from this pod's in letter case"
         => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences {audience}";
-    /// A flexible credential's expression fits nothing.
+    /// No flexible credential's expression matches.
     SUBJECT_EXPRESSION "federated-expression" [7_002_131 7_002_137]
         "no expression of a flexible federated credential matches this pod's token"
         => "az ad app federated-credential list --id {client-id}";
@@ -49,11 +49,11 @@ hints! {
     BINDING_BYPASSED "binding-bypassed" []
         "the pod's token is for an identity binding, but no token proxy is set in AZURE_KUBERNETES_TOKEN_PROXY"
         => "kubectl delete pod <pod> -n {namespace}";
-    /// The assertion's validity is over or has not begun.
+    /// The assertion has expired or is not valid yet.
     ASSERTION_OUTDATED "assertion-outdated" [700_024]
         "the assertion is outside its validity period: this machine's clock is wrong, or the token file is not being replaced"
         => "set the clock: timedatectl set-ntp true";
-    /// The same of a service account's token.
+    /// The same for a service account's token.
     TOKEN_OUTDATED "token-outdated" []
         "this pod's projected token has expired or is not valid yet: its file is not being replaced, as with a subPath mount, or the cluster's clock is wrong"
         => "mount the token's folder without subPath, then replace the pod: kubectl delete pod <pod> -n {namespace}";
@@ -61,11 +61,11 @@ hints! {
     SIGNATURE "assertion-signature" [700_027]
         "Entra does not know the signing key: the certificate is not the application's, or the cluster's keys have changed"
         => "az ad app credential reset --id {client-id} --append --cert @<certificate.pem>";
-    /// The same of a service account's token.
+    /// The same for a service account's token.
     ISSUER_KEYS "issuer-keys" []
         "Entra does not know the key that signed this pod's token: the cluster's keys have changed, or another cluster uses this issuer"
         => "curl -sS {issuer-without-slash}/.well-known/openid-configuration";
-    /// The assertion is no JSON web token.
+    /// The assertion is not a valid JSON web token.
     ASSERTION_MALFORMED "assertion-malformed" [50_027]
         "the assertion is not a valid JSON web token; its audience must be a single string"
         => "kubectl create token {service-account} -n {namespace} --audience api://AzureADTokenExchange";
@@ -73,7 +73,7 @@ hints! {
     CLIENT "client-unknown" [700_016]
         "no client with this ID exists in the tenant: it may belong to another tenant, or be too new to have propagated"
         => "kubectl annotate sa {service-account} -n {namespace} --overwrite azure.workload.identity/client-id=<client-id> && kubectl delete pod <pod> -n {namespace}";
-    /// The same of an application that is set by hand.
+    /// The same for an application configured directly.
     APPLICATION "application-unknown" []
         "no application with this ID exists in the tenant: it may belong to another tenant, or be too new to have propagated"
         => "set AZURE_CLIENT_ID to the output of: az ad app list --display-name <name> --query [].appId -o tsv";
@@ -101,15 +101,15 @@ hints! {
     SECRET "secret-wrong" [7_000_215]
         "the client secret is wrong; often the secret's ID was used instead of its value"
         => "az ad app credential reset --id {client-id} --append --query password -o tsv";
-    /// Secret or certificate has expired.
+    /// The secret or certificate has expired.
     SECRET_EXPIRED "secret-expired" [7_000_222]
         "the application's secret or certificate has expired"
         => "az ad app credential reset --id {client-id} --append --query password -o tsv";
-    /// Neither secret nor assertion arrived.
+    /// Neither secret nor assertion reached Entra.
     CREDENTIAL_MISSING "credential-missing" [7_000_218]
         "neither a secret nor an assertion reached Entra; something in between changed the request"
         => "bypass the proxy for the authority: NO_PROXY={authority}";
-    /// Conditional Access.
+    /// A Conditional Access policy blocks the client.
     CONDITIONAL_ACCESS "conditional-access" [53_003 530_032 530_035]
         "a Conditional Access policy blocks this client from this address"
         => "add this cluster's outbound address to the policy's named locations";
@@ -117,31 +117,31 @@ hints! {
     ISSUER_UNREACHABLE "issuer-unreachable" [90_061 50_166 501_661]
         "Entra could not read the cluster's keys; if this persists, the cluster's OIDC issuer is not public"
         => "curl -sS {issuer-without-slash}/.well-known/openid-configuration";
-    /// Entra has a bad moment.
+    /// Entra is overloaded or unavailable.
     ENTRA_BUSY "entra-busy" [90_033 90_006 90_024 90_012 90_090 90_041 50_033]
         "Entra is overloaded or unavailable"
         => "nothing to change; Remora retries by itself";
-    /// 429, whoever says it.
+    /// A 429 from any endpoint.
     THROTTLED "throttled" [90_055]
         "too many token requests"
         => "nothing to change; Remora retries after the requested pause";
-    /// Too many equal requests.
+    /// Too many identical requests.
     LOOP "request-loop" [50_196]
         "this client requested the same token too often; other processes with the same client ID also count"
         => "az ad app show --id {client-id} --query displayName -o tsv";
-    /// A regional endpoint.
+    /// The authority is a regional endpoint.
     REGIONAL "regional-authority" [100_007]
         "the authority is regional and does not accept this kind of client"
         => "set AZURE_AUTHORITY_HOST=https://login.microsoftonline.com/";
-    /// The projected token is not to be had.
+    /// The projected token cannot be read.
     TOKEN_FILE "token-file" []
         "the projected service-account token cannot be read"
         => "kubectl delete pod <pod> -n <namespace>";
-    /// The secret's file is not to be had.
+    /// The secret's file cannot be read.
     SECRET_FILE "secret-file" []
         "the client secret file cannot be read or is empty"
         => "mount the secret at {file} so that this user can read it";
-    /// The certificate's file is not to be had.
+    /// The certificate's file cannot be read or decoded.
     CERTIFICATE_FILE "certificate-file" []
         "the certificate file cannot be read or is neither PEM nor PFX"
         => "mount the certificate with its key at {file} so that this user can read it";
@@ -149,11 +149,11 @@ hints! {
     CERTIFICATE_PASSWORD "certificate-password" []
         "the password does not open the certificate file"
         => "set AZURE_CLIENT_CERTIFICATE_PASSWORD to the password of {file}";
-    /// Key and certificate do not make one credential.
+    /// The file does not hold one RSA key with its certificate.
     CERTIFICATE_KEY "certificate-key" []
         "the certificate file does not hold one RSA key of 2048 bits or more with its certificate"
         => "openssl pkcs12 -export -inkey <key.pem> -in <certificate.pem> -out {file}";
-    /// The certificate's time is over.
+    /// The certificate has expired or is not valid yet.
     CERTIFICATE_EXPIRED "certificate-expired" []
         "the certificate is outside its validity period"
         => "az ad app credential reset --id {client-id} --append --create-cert";
@@ -162,7 +162,7 @@ hints! {
         "the instance metadata service does not answer: this is not an Azure machine, or pods are blocked from reaching it"
         => "let this pod reach 169.254.169.254 port 80 (check network policies, mesh egress and AKS' restriction of the \
             metadata service), or use workload identity, which does not need it";
-    /// Nor does what was put in its place.
+    /// The host configured in its place does not answer.
     IMDS_STAND_IN "imds-stand-in" []
         "no instance metadata service answers at the address in AZURE_POD_IDENTITY_AUTHORITY_HOST"
         => "let this pod reach {authority}, or correct AZURE_POD_IDENTITY_AUTHORITY_HOST; if unset, it is http://169.254.169.254";
@@ -182,19 +182,19 @@ hints! {
     ARC_UNREACHABLE "arc-unreachable" []
         "the Azure Arc agent does not answer; a container reaches it only on the host's network"
         => "systemctl restart himdsd";
-    /// The Arc agent's challenge is not one to answer.
+    /// The Arc agent's challenge must not be answered.
     ARC_CHALLENGE "arc-challenge" []
         "the Azure Arc agent's challenge does not name one of its key files; Remora did not answer it"
         => "systemctl restart himdsd";
-    /// The Arc agent's key file is not readable.
+    /// This user may not read the Arc agent's key file.
     ARC_KEY "arc-key" []
         "this user is not allowed to read the Azure Arc agent's key file"
         => "add the user to the agent's group: usermod -aG himds <user>";
-    /// The Arc agent's key file is not there.
+    /// The Arc agent's key file does not exist.
     ARC_KEY_MISSING "arc-key-missing" []
         "the Azure Arc agent's key file does not exist; a container sees the machine's keys only if they are mounted"
         => "mount the machine's /var/opt/azcmagent/tokens at the same path, for a user in the group himds";
-    /// The Arc agent refuses, or has lost Azure.
+    /// The Arc agent refuses, or is disconnected from Azure.
     ARC_REFUSED "arc-refused" []
         "the Azure Arc agent issues no token: it may be disconnected, or the machine has no identity"
         => "azcmagent show";
@@ -202,7 +202,7 @@ hints! {
     APP_SERVICE_UNREACHABLE "app-service-unreachable" []
         "the platform's identity endpoint does not answer"
         => "let the platform set IDENTITY_ENDPOINT and IDENTITY_HEADER; unset them if there is none";
-    /// App Service does not know the header's value.
+    /// App Service does not accept the header's value.
     APP_SERVICE_HEADER "app-service-header" []
         "the platform's identity endpoint does not accept the value of IDENTITY_HEADER"
         => "let the platform set IDENTITY_ENDPOINT and IDENTITY_HEADER, and restart the app: both get new values at each start";
@@ -210,11 +210,11 @@ hints! {
     APP_SERVICE "app-service-identity" []
         "the app has no such identity, or the audience is wrong"
         => "az webapp identity assign -g <group> -n <app>";
-    /// The certificate authority of the token proxy is not to be had.
+    /// The certificate authority of the token proxy cannot be read.
     BINDING_CA "binding-ca" []
         "the certificate authority of the identity binding's token proxy cannot be read"
         => "kubectl delete pod <pod> -n <namespace>";
-    /// The token proxy has another certificate.
+    /// The token proxy's certificate is not trusted or names another host.
     BINDING_UNTRUSTED "binding-untrusted" []
         "the certificate of the identity binding's token proxy is not trusted, or is for another name; SSL_CERT_FILE applies only while AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_CA_DATA are unset"
         => "let the webhook set AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_SNI_NAME: kubectl delete pod <pod> -n <namespace>";
@@ -226,39 +226,39 @@ hints! {
     BINDING_REFUSED "binding-refused" []
         "the cluster's token proxy does not let this service account use the identity"
         => "grant {subject} the verb use-managed-identity on {client-id} in cid.wi.aks.azure.com with a ClusterRole and its binding";
-    /// The network.
+    /// The host cannot be reached.
     UNREACHABLE "unreachable" []
         "the host could not be reached"
         => "let this pod reach {authority}, or set HTTPS_PROXY";
-    /// The network of a proxy.
+    /// The proxy cannot be reached, or refuses to open a tunnel.
     PROXY "proxy" []
         "the proxy could not be reached, or refused to tunnel to the host"
         => "let this pod reach the proxy, correct HTTPS_PROXY, or bypass the proxy for this host with NO_PROXY: {authority}";
-    /// TLS.
+    /// The host's certificate is not trusted.
     UNTRUSTED "untrusted-certificate" []
         "the host's certificate is not trusted; a TLS-inspecting proxy signs with its own CA"
         => "set SSL_CERT_FILE to a PEM file with the certificate authorities to trust";
-    /// TLS, by the clock.
+    /// The host's certificate has expired or is not valid yet.
     CERTIFICATE_TIME "certificate-time" []
         "by this machine's clock, the host's certificate has expired or is not valid yet"
         => "set the clock: timedatectl set-ntp true";
-    /// TLS with somebody else, or no TLS.
+    /// Another host's certificate, or no TLS.
     OTHER_HOST "other-host" []
         "something other than the expected host answered, with another certificate or without TLS: check DNS, proxies and firewalls"
         => "see what answers: curl -v https://{authority}/";
-    /// 407.
+    /// A 407: the proxy requires a login.
     PROXY_LOGIN "proxy-login" []
         "the proxy requires a login"
         => "set HTTPS_PROXY=http://<user>:<password>@<host>:<port>";
-    /// Something that is no answer of the endpoint's.
+    /// The answer is not the token endpoint's.
     FOREIGN_ANSWER "foreign-answer" []
         "something other than the token endpoint answered; a proxy or firewall may be in between"
         => "curl -sS https://{authority}/common/discovery/keys";
-    /// Something that is no answer of an endpoint on this machine.
+    /// The answer is not a token endpoint's on this machine.
     LOCAL_ANSWER "local-answer" []
         "something other than a token endpoint answered on this machine"
         => "see what listens there: curl -sS http://{authority}/";
-    /// Expired on arrival.
+    /// The token had expired on arrival.
     CLOCK "clock" []
         "the token had already expired by this machine's clock, which may be wrong"
         => "set the clock: timedatectl set-ntp true";

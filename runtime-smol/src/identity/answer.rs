@@ -1,5 +1,5 @@
-//! What an endpoint answers: a grant, or an error to act on. HTTP status and the OAuth `error` decide; `AADSTS` numbers
-//! only choose the hint, with one exception: 700024, the assertion is outside its validity, is asked once more at once.
+//! Decodes an endpoint's answer: a grant, or an error to act on. HTTP status and the OAuth `error` decide; `AADSTS`
+//! numbers only choose the hint, except 700024, an assertion outside its validity, which is retried once at once.
 
 mod body;
 
@@ -16,7 +16,7 @@ use crate::secret::Bearer;
 /// An assertion outside its validity.
 const OUTDATED: u32 = 700_024;
 
-/// A token was granted.
+/// A granted token.
 #[derive(Debug)]
 pub(crate) struct Grant {
     pub(crate) bearer: Bearer,
@@ -24,18 +24,18 @@ pub(crate) struct Grant {
     pub(crate) refresh_in: Option<Duration>,
 }
 
-/// Whose answer it is.
+/// The endpoint that answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// Entra's token endpoint.
     Entra,
-    /// A cluster's token proxy, which passes on what Entra says.
+    /// A cluster's token proxy, which relays Entra's answers.
     TokenProxy,
     /// An instance metadata service.
     Imds,
     /// An Azure Arc agent.
     Arc,
-    /// App Service and its like.
+    /// App Service and similar platforms.
     AppService,
 }
 
@@ -68,7 +68,7 @@ fn without_token(origin: Origin, status: u16, missing: body::Missing) -> Failure
     Failure { status: Some(status), ..Failure::new(format!("the {status} response contains {what}")).with_hint(hint) }
 }
 
-/// Message and ids.
+/// The failure with its message and ids.
 fn described(status: u16, refused: Option<body::Refused>, error: Option<Box<str>>) -> Failure {
     let Some(refused) = refused else {
         return Failure::new(format!("the {status} response is not from a token endpoint"));
@@ -81,8 +81,8 @@ fn described(status: u16, refused: Option<body::Refused>, error: Option<Box<str>
     Failure { error, trace_id: refused.trace_id, correlation_id: refused.correlation_id, ..Failure::new(message) }
 }
 
-/// Status and OAuth's word decide. 429 is a wish to be left alone. `invalid_grant` is what Entra answers to a client
-/// that goes round in circles, and to one that a policy blocks.
+/// Status and OAuth `error` decide. A 429 from Entra asks for a long pause. Entra answers `invalid_grant` to a client
+/// in a request loop, and to one that a policy blocks.
 fn retry(origin: Origin, status: u16, error: Option<&str>, code: Option<u32>) -> Retry {
     let federated = matches!(origin, Origin::Entra | Origin::TokenProxy);
     match (status, error) {
@@ -93,8 +93,8 @@ fn retry(origin: Origin, status: u16, error: Option<&str>, code: Option<u32>) ->
     }
 }
 
-/// A metadata service counts requests by the second, so that 429 is over soon; its documentation asks for two seconds
-/// before the first repetition.
+/// Metadata services limit requests by the second, so a 429 soon passes; their documentation asks for two seconds
+/// before the first retry.
 fn least_pause(origin: Origin, status: u16) -> Option<Duration> {
     let local = matches!(origin, Origin::Imds | Origin::Arc | Origin::AppService);
     (local && matches!(status, 404 | 410 | 429 | 500..)).then_some(Duration::from_secs(2))
@@ -119,7 +119,7 @@ fn hint(origin: Origin, status: u16, code: Option<u32>, refused: Option<&body::R
     }
 }
 
-/// Something else answered in place of the endpoint.
+/// The hint if something else answered in place of the endpoint.
 const fn foreign(origin: Origin) -> &'static Hint {
     match origin {
         Origin::Entra | Origin::TokenProxy => &hint::FOREIGN_ANSWER,
@@ -127,7 +127,7 @@ const fn foreign(origin: Origin) -> &'static Hint {
     }
 }
 
-/// The tenant does not know the client; only a service account has it from an annotation.
+/// The hint if the tenant does not know the client. Only service accounts get one from an annotation.
 const fn client(origin: Origin) -> &'static Hint {
     match origin {
         Origin::Entra | Origin::TokenProxy => &hint::CLIENT,
@@ -137,7 +137,7 @@ const fn client(origin: Origin) -> &'static Hint {
     }
 }
 
-/// What a platform says, in words only: what is wrong with the header says nothing of the app's identities.
+/// The hint for a platform's refusal, by its text: a fault in the header says nothing about the app's identities.
 fn app_service(refused: &body::Refused) -> &'static Hint {
     let said = refused.description.as_deref().unwrap_or_default().to_ascii_uppercase();
     if said.contains("IDENTITY-HEADER") || said.contains("IDENTITY_HEADER") {
@@ -147,7 +147,7 @@ fn app_service(refused: &body::Refused) -> &'static Hint {
     }
 }
 
-/// What a metadata service says about identities, in words only.
+/// The hint for a metadata service's refusal, by its text and status.
 fn managed(status: u16, refused: Option<&body::Refused>) -> Option<&'static Hint> {
     let said =
         |text: &str| refused.and_then(|refused| refused.description.as_deref()).is_some_and(|d| d.contains(text));
@@ -160,12 +160,12 @@ fn managed(status: u16, refused: Option<&body::Refused>) -> Option<&'static Hint
     }
 }
 
-/// A text of an answer's object.
+/// A non-empty string of an answer's object.
 fn text<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v str> {
     object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
-/// An id of an answer's object.
+/// An id of an answer's object, from the first of `names` that it has.
 fn id(object: &Map<String, Value>, names: &[&str]) -> Option<Box<str>> {
     names.iter().find_map(|name| text(object, name)).and_then(word)
 }

@@ -1,4 +1,4 @@
-//! Managed identities of App Service, Functions and Container Apps: an endpoint of the platform that wants to see a
+//! Managed identities of App Service, Functions and Container Apps: an endpoint of the platform that requires a header
 //! value from the environment.
 
 use super::answer::{self, Origin};
@@ -11,7 +11,7 @@ use crate::secret::Secret;
 
 const API_VERSION: &str = "2019-08-01";
 
-/// A platform's endpoint, and which of the app's identities is meant.
+/// A platform's endpoint, and which of the app's identities to use.
 pub(super) struct AppService {
     http: Http,
     url: LocalEndpoint,
@@ -34,7 +34,7 @@ impl TokenSource for AppService {
         let fields = [("X-IDENTITY-HEADER", self.header.reveal())];
         let answer = self.http.get(&self.url.to_string(), host, &query, &fields);
         answer
-            // Without an answer nothing is known of the app's identities.
+            // Without an answer nothing is known about the app's identities.
             .map_err(|failure| failure.with_hint(&hint::APP_SERVICE_UNREACHABLE))
             .and_then(|answer| answer::decode(Origin::AppService, &answer))
             .map_err(|failure| failure.with_sent(&sent).without(self.header.reveal()))
@@ -50,7 +50,7 @@ mod tests {
     use crate::config::{ManagedEndpoint, Selection};
     use crate::identity::failure::Failure;
 
-    /// What becomes of asking at this port with the header `hush-1`.
+    /// The failure of a request to this port with the header `hush-1`.
     fn ask(port: u16) -> Failure {
         let url = LocalEndpoint::parse(&format!("http://127.0.0.1:{port}/msi/token")).unwrap();
         let header = Secret::new("hush-1".to_owned());

@@ -1,7 +1,7 @@
-//! The system-assigned identity of an Azure Arc machine. Its agent wants to see the content of a file that only root and
-//! the agent's own group may read: it names the file in a challenge, and the same request follows with it.
+//! The system-assigned identity of an Azure Arc machine. Its agent requires the content of a file that only root and
+//! the agent's own group may read: it names the file in a challenge, and the request is repeated with the content.
 //!
-//! Whoever can answer on the agent's port could name any file. Only a fresh key file of the agent's own is ever read.
+//! Anything that answers on the agent's port could name any file, so only the agent's own key files are read.
 
 use std::fs::{self, File};
 use std::io;
@@ -25,7 +25,7 @@ const API_VERSION: &str = "2020-06-01";
 /// Where the agent puts its keys on Linux.
 const KEYS: &str = "/var/opt/azcmagent/tokens";
 
-/// Longest key that is taken, as in Microsoft's authentication libraries.
+/// Longest accepted key in bytes, as in Microsoft's authentication libraries.
 const MAX_KEY: u64 = 4096;
 
 /// An Arc machine's agent.
@@ -88,7 +88,7 @@ fn read_key(challenge: Option<&str>, keys: &Path) -> Result<Zeroizing<String>, F
     file::text_of(opened).map_err(unreadable)
 }
 
-/// A folder that is not mounted into a container is no matter of permissions.
+/// A folder that is not mounted into a container is not a permissions problem.
 fn hint_of(error: &io::Error) -> &'static Hint {
     match error.kind() {
         io::ErrorKind::NotFound => &hint::ARC_KEY_MISSING,
@@ -97,8 +97,8 @@ fn hint_of(error: &io::Error) -> &'static Hint {
     }
 }
 
-/// Opens what is examined afterwards, so that nothing else can take its place in between. A link is not followed, and a
-/// pipe does not block.
+/// Opens the file before it is examined, so that it cannot be swapped in between. A link is not followed, and a pipe
+/// does not block.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
@@ -108,7 +108,7 @@ fn is_link(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
-/// `keys` and the last part of the path, which has to name the very same file.
+/// `keys` joined with the file name of the challenge, which must name exactly that path.
 fn key_path(challenge: Option<&str>, keys: &Path) -> Result<PathBuf, &'static str> {
     let challenge = challenge.ok_or("is missing")?;
     let realm = challenge.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
@@ -116,7 +116,7 @@ fn key_path(challenge: Option<&str>, keys: &Path) -> Result<PathBuf, &'static st
     let named = Path::new(realm.trim_matches('"'));
     let name = named.file_name().ok_or("does not name a file")?;
     let path = keys.join(name);
-    // Compared as text: `a/../b` and `a/b` are different texts and may be one path.
+    // Compared as text: to `Path`, `a/./b` and `a/b` are equal.
     if path.as_os_str() != named.as_os_str() {
         return Err("names a file outside the agent's folder");
     }

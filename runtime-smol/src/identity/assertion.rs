@@ -1,5 +1,5 @@
-//! The assertion that an application signs itself (RFC 7523 §3; Microsoft's "certificate credentials"): PS256, the
-//! certificate named by its SHA-256, valid for ten minutes.
+//! The assertion that an application signs itself (RFC 7523 §3; Microsoft's "certificate credentials"): PS256, with the
+//! certificate's SHA-256 thumbprint, valid for ten minutes.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
@@ -13,17 +13,17 @@ use zeroize::Zeroizing;
 
 use super::signer::Signer;
 
-/// As long as Microsoft's libraries make it, and as long as Entra takes it.
+/// Lifetime in seconds: that of Microsoft's libraries, and the longest that Entra accepts.
 const LIFE: u64 = 600;
 
-/// What an assertion says.
+/// The content of an assertion.
 pub(super) struct Statement<'s> {
     pub(super) client_id: &'s str,
     /// The token endpoint's URL.
     pub(super) audience: &'s str,
-    /// Now, by the clock of whoever reads it.
+    /// The current time, by the recipient's clock.
     pub(super) now: SystemTime,
-    /// The whole chain goes along.
+    /// Whether to include the chain.
     pub(super) with_chain: bool,
 }
 
@@ -48,7 +48,7 @@ struct Claims<'s> {
     exp: u64,
 }
 
-/// Makes and signs an assertion; each has an id of its own.
+/// Creates and signs an assertion with a unique id.
 pub(super) fn sign(signer: &Signer, statement: &Statement<'_>) -> Result<Zeroizing<String>, ring::error::Unspecified> {
     let random = SystemRandom::new();
     let header = header(signer, statement.with_chain);
@@ -79,7 +79,7 @@ fn claims<'s>(statement: &Statement<'s>, jti: String) -> Claims<'s> {
     Claims { aud: audience, iss: client_id, sub: client_id, jti, nbf: now, iat: now, exp: now + LIFE }
 }
 
-/// Texts and numbers can always be written as JSON.
+/// Strings and numbers always serialize to JSON.
 fn encoded(value: &impl Serialize) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(value).unwrap_or_default())
 }

@@ -1,8 +1,8 @@
 //! AKS identity bindings: the exchange goes to the cluster's own token proxy, with its own certificate authority and
-//! perhaps a name of its own in TLS. Path, form and answer are Entra's.
+//! possibly its own TLS server name. Path, form and answer are Entra's.
 //!
-//! The rules are those of Azure's SDKs (azidentity `internal/customtokenproxy`): the file of authorities is read again
-//! for each exchange; where it cannot be used at the moment, the last good one counts.
+//! The rules are those of the Azure SDKs (azidentity `internal/customtokenproxy`): the CA file is read again for each
+//! exchange; while it is unusable, the last good one applies.
 
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -26,12 +26,12 @@ use crate::trust::{Trust, pem_fault};
 pub(super) struct Binding {
     client: Client,
     proxy: TokenProxy,
-    /// The authorities in use; none before the first good ones.
+    /// The authorities in use; none before the first good ones are read.
     trust: Option<Trust>,
 }
 
 impl Binding {
-    /// `common` counts where the proxy has no authorities of its own.
+    /// `common` applies if the proxy has no authorities of its own.
     pub(super) fn new(client: Client, proxy: TokenProxy, common: Trust) -> Self {
         let trust = match &proxy.authorities {
             Authorities::Common => Some(common),
@@ -59,7 +59,7 @@ impl Binding {
         answer.and_then(|answer| answer::decode(Origin::TokenProxy, &answer)).map_err(failed)
     }
 
-    /// The authorities that count now.
+    /// The authorities to use now.
     fn authorities(&mut self) -> Result<&Trust, Failure> {
         let mut fault = "AZURE_KUBERNETES_CA_DATA holds no certificate".to_owned();
         if let Authorities::File(path) = &self.proxy.authorities {
@@ -78,7 +78,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(pem)
 }
 
-/// The proxy's address, authority and name have variables of their own, and the common ones do not count for it.
+/// The token proxy's address, authority and name have their own settings; the general hints do not apply to it.
 fn of_the_proxy(failure: Failure) -> Failure {
     let Some(common) = failure.hint else { return failure };
     if *common == hint::UNTRUSTED || *common == hint::OTHER_HOST {
@@ -90,7 +90,7 @@ fn of_the_proxy(failure: Failure) -> Failure {
     }
 }
 
-/// The authorities of a PEM text. One at least must be able to serve: none would stand for the built-in ones.
+/// The authorities of a PEM text. At least one must be usable: an empty list would mean the built-in ones.
 fn parse(pem: &[u8]) -> Result<Trust, String> {
     let parts = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     let certificates = parts.map_err(|error| format!("not PEM: {}", pem_fault(&error)))?;
@@ -102,7 +102,7 @@ fn parse(pem: &[u8]) -> Result<Trust, String> {
     }
 }
 
-/// `path` behind the proxy's own, at the name that its certificate is for.
+/// The URL of `path` below the proxy's own path, with the name that its certificate is for.
 fn url(proxy: &TokenProxy, path: &str) -> String {
     let TokenProxy { endpoint, server_name, .. } = proxy;
     let base = endpoint.path().trim_end_matches('/');

@@ -1,5 +1,5 @@
 //! An application with a certificate: it signs its own assertion. The file is read again for each exchange, so that a
-//! certificate that was swapped counts at once and the key is in memory no longer than it takes.
+//! new certificate takes effect at once and the key stays in memory no longer than needed.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -14,7 +14,7 @@ use crate::hint::{self, Sent};
 use crate::secret;
 use crate::trust::Trust;
 
-/// An application and where its certificate stands.
+/// An application and the file with its certificate.
 pub(super) struct Certificate {
     entra: Entra,
     file: CertificateFile,
@@ -61,7 +61,7 @@ impl TokenSource for Certificate {
 }
 
 impl Certificate {
-    /// What the certificate and the clocks add to Entra's refusal.
+    /// Follows Entra's clock if the assertion was outdated, and points out a certificate outside its validity.
     fn explained(&mut self, failure: Failure, signer: &Signer) -> Failure {
         if failure.retry == Retry::AtOnce {
             self.clock.follow(self.entra.date);
@@ -72,7 +72,7 @@ impl Certificate {
     }
 }
 
-/// The clock by which assertions are made: this machine's, until Entra says that it is wrong; then Entra's.
+/// The clock for assertions: this machine's until Entra rejects one as outdated, then Entra's.
 #[derive(Debug, Default)]
 struct Clock {
     ahead: Duration,
@@ -85,7 +85,7 @@ impl Clock {
         now.checked_add(self.behind).and_then(|now| now.checked_sub(self.ahead)).unwrap_or(now)
     }
 
-    /// Goes by `date`, the time of the last answer, from now on.
+    /// From now on follows `date`, the time of the last answer.
     fn follow(&mut self, date: Option<SystemTime>) {
         let Some(date) = date else { return };
         let now = SystemTime::now();

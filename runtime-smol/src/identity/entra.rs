@@ -12,7 +12,7 @@ use crate::config::{Client, Proxy};
 use crate::hint::{self, Sent};
 use crate::trust::Trust;
 
-/// Kind of a JSON web token as a client's proof (RFC 7523 §2.2).
+/// Type of a JSON web token as client assertion (RFC 7523 §2.2).
 pub(super) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A client at its authority.
@@ -38,12 +38,12 @@ impl Entra {
     }
 }
 
-/// An application has its id from a setting, not from a service account's annotation.
+/// An application's id comes from a setting, not from a service account's annotation.
 pub(super) fn of_application(failure: Failure) -> Failure {
     if failure.hint == Some(&hint::CLIENT) { failure.with_hint(&hint::APPLICATION) } else { failure }
 }
 
-/// Where tokens are asked for, and who an assertion of ours is for.
+/// The token endpoint's URL, which is also the audience of our own assertions.
 pub(super) fn token_url(client: &Client) -> String {
     format!("https://{}{}", client.authority.authority(), token_path(client))
 }
@@ -64,7 +64,7 @@ pub(super) fn form<'f>(client: &'f Client, proof: Pairs<'f>) -> Vec<(&'f str, &'
     form
 }
 
-/// What is told of a client's request.
+/// What is reported about a client's request.
 pub(super) fn sent(client: &Client) -> Sent {
     Sent {
         client_id: Some(client.client_id.clone()),

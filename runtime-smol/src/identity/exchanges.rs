@@ -1,4 +1,4 @@
-//! What became of the exchanges with Entra.
+//! Metrics of the token exchanges.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const REASONS: &[&str] = &["unanswered", "throttled", "refused", "server", "unre
 const DURATION: Family =
     Family::new(Kind::Histogram, "remora_token_request_duration_seconds", "Duration of a token exchange.");
 
-/// All of them, in the order of the page.
+/// All families, in the order of the page.
 pub(crate) const ALL: &[Family] = &[REQUESTS, FAILURES, DURATION];
 
 /// The counters. One thread owns them.
@@ -34,7 +34,7 @@ pub(crate) struct Exchanges {
 }
 
 impl Exchanges {
-    /// One has ended.
+    /// Counts an exchange that ended.
     pub(crate) fn ended(&self, took: Duration, exchanged: &Exchanged) {
         self.requests.add(0, 1);
         self.durations.observe(took);
@@ -57,7 +57,7 @@ impl Exchanges {
     }
 }
 
-/// The place among the reasons of an answer with this status, if there was an answer.
+/// The index in `REASONS` for an answer with this status, if there was an answer.
 fn reason(status: Option<u16>) -> usize {
     match status {
         None => 0,

@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use crate::hint::{Hint, Sent};
 
-/// Longest part of a description that is kept, in characters.
+/// Longest message that is kept, in characters.
 const MAX_TEXT: usize = 400;
 
-/// Longest id and OAuth word that is kept.
+/// Longest id or OAuth error code that is kept, in bytes.
 const MAX_WORD: usize = 64;
 
-/// When the next attempt makes sense, apart from what `Retry-After` says.
+/// When the next attempt makes sense, apart from `Retry-After`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Retry {
     /// At once, but only once: the assertion was outside its validity.
     AtOnce,
-    /// Soon, with growing pauses: all that can heal by itself, or by someone's hand, without a restart.
+    /// Soon, with growing pauses: anything that can be fixed without a restart, by itself or by someone.
     #[default]
     Soon,
-    /// After a long pause: the server does not want to be asked.
+    /// After a long pause: the server asks to be left alone.
     Late,
 }
 
@@ -28,11 +28,11 @@ pub(crate) enum Retry {
 pub struct Failure {
     /// What went wrong.
     pub message: String,
-    /// What is the matter and what repairs it, where that is known.
+    /// The cause and its fix, if known.
     pub hint: Option<&'static Hint>,
-    /// Status of the answer, where there was one.
+    /// Status of the answer, if there was one.
     pub status: Option<u16>,
-    /// OAuth's word for the error (RFC 6749 §5.2).
+    /// OAuth's error code (RFC 6749 §5.2).
     pub error: Option<Box<str>>,
     /// `AADSTS` number.
     pub code: Option<u32>,
@@ -48,7 +48,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// With the whole message; [`Failure::shortened`] cuts it when it is known what must not stand in it.
+    /// With the whole message; [`Failure::shortened`] cuts it once the secrets are removed.
     pub(crate) fn new(message: impl AsRef<str>) -> Self {
         Self { message: one_line(message.as_ref()), ..Self::default() }
     }
@@ -92,7 +92,7 @@ impl Failure {
         matches!(self.retry, Retry::Late)
     }
 
-    /// Names and values, the most useful first, as they stand in the log and in the text for the sender.
+    /// Names and values, the most useful first, as they appear in the log and in the text for the sender.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = vec![("err", self.message.clone())];
         let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
@@ -118,7 +118,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// On one line, and without what looks like a token: every JSON web token begins with `{"` in base64.
+/// On one line, and without anything that looks like a token: every JSON web token begins with `{"` in base64.
 pub(super) fn one_line(text: &str) -> String {
     let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let words =
@@ -126,7 +126,7 @@ pub(super) fn one_line(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// An id or a word of a protocol, if that is what it looks like.
+/// An id or a protocol keyword, if `text` looks like one.
 pub(super) fn word(text: &str) -> Option<Box<str>> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let short = !text.is_empty() && text.len() <= MAX_WORD;

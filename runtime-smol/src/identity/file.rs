@@ -1,4 +1,4 @@
-//! Files that hold what authenticates. They are replaced while the process runs, and are read whole at each exchange.
+//! Credential files. They may be replaced while the process runs, and are read whole for each exchange.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::file::open;
 
-/// Longest file that is read: tokens, secrets and certificates are far shorter.
+/// Longest file that is read, in bytes: tokens, secrets and certificates are far shorter.
 const MAX_FILE: u64 = 64 * 1024;
 
 /// The bytes of a regular file.
@@ -25,12 +25,12 @@ fn bytes_of(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// The text of a file, without the white space that hand-written files end in.
+/// The text of a file, without the white space around it that hand-written files have.
 pub(super) fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
     text_of(open(path)?)
 }
 
-/// The same of a file that is open.
+/// The same for an open file.
 pub(super) fn text_of(file: File) -> io::Result<Zeroizing<String>> {
     let bytes = bytes_of(file)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| io::Error::other("not UTF-8 text"))?.trim();

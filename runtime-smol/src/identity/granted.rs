@@ -1,4 +1,4 @@
-//! A granted token, as it is shown to a person who checks an identity by hand.
+//! A granted token, as shown when an identity is checked by hand.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use super::answer::Grant;
 use crate::jwt;
 use crate::secret::Bearer;
 
-/// A token and what it says of itself. It shows everything but the token.
+/// A token and its claims. `Debug` shows everything but the token.
 #[derive(Debug)]
 pub struct Granted {
-    /// How long it serves.
+    /// How long it is valid.
     pub lifetime: Duration,
-    /// When the server wants it to be refreshed.
+    /// Time after which the server wants it refreshed.
     pub refresh_in: Option<Duration>,
-    /// What it says; all none where it is not a JSON web token, which nothing promises.
+    /// Its claims; all none if it is not a JSON web token, which nothing guarantees.
     pub claims: Claims,
     bearer: Bearer,
 }
 
-/// Claims of an access token. They are read and not verified: the resource does that.
+/// Claims of an access token, read but not verified: the resource does that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
     /// `iss`.
@@ -41,7 +41,7 @@ impl Granted {
         Self { lifetime: grant.lifetime, refresh_in: grant.refresh_in, claims, bearer: grant.bearer }
     }
 
-    /// Value of the `Authorization` field. It is a secret: send it and show it to nobody.
+    /// Value of the `Authorization` field. It is a secret: send it, but never show it.
     pub fn authorization(&self) -> &[u8] {
         self.bearer.as_bytes()
     }

@@ -1,4 +1,4 @@
-//! The one way to every endpoint that gives tokens: a request, and its answer with a bounded body.
+//! The HTTP client for every token endpoint: a request, and its answer with a bounded body.
 
 use std::io::{self, Read as _};
 use std::net::{IpAddr, ToSocketAddrs as _};
@@ -18,19 +18,19 @@ use crate::tls::CertificateFault;
 use crate::trust::Trust;
 use crate::{proxy, tls};
 
-/// For one attempt, but for name resolution, which cannot be broken off: the system's resolver gives up by its own
-/// configuration, within half a minute or so (resolv.conf(5): 5 s and 2 attempts for each server).
+/// For one attempt, except name resolution, which cannot be interrupted: the system's resolver gives up by its own
+/// configuration, within about half a minute (resolv.conf(5): 5 s and 2 attempts for each server).
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// For all addresses of one attempt together, a proxy's part and the TLS handshake included. ureq gives each address twice
-/// the time of the next one, so that of two or more the first costs 5.3 s at most when it is dead; a single one has it all.
+/// For all addresses of one attempt together, including a proxy's tunnel and the TLS handshake. ureq gives each address
+/// twice the time of the next, so with two or more, a dead first one costs at most 5.3 s; a single one gets it all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Addresses that are tried, the families in turn. Entra has eight of each family: where the first family is dead, nothing
-/// would be left for the other one.
+/// Addresses that are tried, alternating between the families. Entra has eight of each: with a dead first family,
+/// trying all would leave no time for the other.
 const ADDRESSES: usize = 4;
 
-/// Longest answer that is read. Tokens have a few KiB; what is longer is no answer of a token endpoint.
+/// Longest answer that is read, in bytes. Tokens are a few KiB; anything longer is not from a token endpoint.
 const MAX_ANSWER: u64 = 64 * 1024;
 
 /// A client for one kind of endpoint.
@@ -57,25 +57,25 @@ pub(super) struct Answer {
 pub(super) type Pairs<'p> = &'p [(&'p str, &'p str)];
 
 impl Http {
-    /// For hosts elsewhere: TLS only, through the proxy if there is one.
+    /// For remote hosts: TLS only, through the proxy if there is one.
     pub(super) fn abroad(trust: &Trust, proxy: Option<&config::Proxy>) -> io::Result<Self> {
         let proxy = proxy.map(proxy::parse).transpose()?;
         Ok(Self::new(Some(roots(trust)), proxy, Names::System))
     }
 
-    /// For the one https host `host`, whatever name stands in the URL: that one is the name in its certificate. Never
+    /// For the one https host `host`, whatever name the URL contains: that one is the name in its certificate. Never
     /// through a proxy.
     pub(super) fn pinned(trust: &Trust, host: &str) -> Self {
         Self::new(Some(roots(trust)), None, Names::Of(host.to_owned()))
     }
 
-    /// For plain http on this machine, never through a proxy: what a proxy would see is a token.
+    /// For plain http on this machine, never through a proxy, which would see the token.
     pub(super) fn local(address: IpAddr) -> Self {
         Self::new(None, None, Names::At(address))
     }
 
-    /// A client without ureq's defaults that do not suit: no redirects, no idle connections, no proxy from the
-    /// environment, answers other than 2xx are answers, our roots and our cryptography.
+    /// A client without the ureq defaults that do not fit: no redirects, no idle connections, no proxy from the
+    /// environment, statuses other than 2xx are not errors, our roots and our cryptography.
     fn new(roots: Option<RootCerts>, proxy: Option<Proxy>, names: Names) -> Self {
         let encrypted = roots.is_some();
         let tls = TlsConfig::builder()
@@ -115,7 +115,7 @@ impl Http {
         request.call().and_then(receive).map_err(|error| failed(host, self.proxy_towards(url), &error))
     }
 
-    /// The proxy that a request goes through.
+    /// The proxy that a request to `url` goes through.
     fn proxy_towards(&self, url: &str) -> Option<&Proxy> {
         self.proxy.as_ref().filter(|proxy| url.parse().is_ok_and(|url| !proxy.is_no_proxy(&url)))
     }
@@ -137,7 +137,7 @@ fn receive(response: http::Response<Body>) -> Result<Answer, ureq::Error> {
     Ok(answer)
 }
 
-/// `Retry-After`: seconds, or the time until a date; `now` is by the clock of who says the date.
+/// `Retry-After`: seconds, or the time until a date; `now` is by the server's clock.
 pub(super) fn pause(text: &str, now: SystemTime) -> Option<Duration> {
     if let Some(seconds) = remora_core::http::digits::decimal(text.trim().as_bytes()) {
         return Some(Duration::from_secs(seconds));
@@ -146,13 +146,12 @@ pub(super) fn pause(text: &str, now: SystemTime) -> Option<Duration> {
     Some(until.duration_since(now).unwrap_or_default())
 }
 
-/// What a connection without an answer means. Through a proxy nothing else is connected to, and no other name is asked
-/// for.
+/// The failure of a request without an answer. Through a proxy, only the proxy is resolved and connected to.
 fn failed(host: &str, proxy: Option<&Proxy>, error: &ureq::Error) -> Failure {
     use ureq::Error::{ConnectProxyFailed, Io, Rustls, Timeout};
     let hint = match error {
         Rustls(error) => certificate_hint(CertificateFault::of(error)),
-        // The handshake's own errors come as errors of the socket.
+        // Errors of the handshake itself arrive as I/O errors.
         Io(error) if error.kind() == io::ErrorKind::InvalidData => certificate_hint(CertificateFault::within(error)),
         ConnectProxyFailed(answer) if answer.contains("407") => &hint::PROXY_LOGIN,
         _ if proxy.is_some() => &hint::PROXY,
@@ -167,7 +166,7 @@ fn failed(host: &str, proxy: Option<&Proxy>, error: &ureq::Error) -> Failure {
     Failure::new(format!("{host}{way}: {text}")).with_hint(hint)
 }
 
-/// What a handshake that failed means.
+/// The hint for a failed handshake.
 const fn certificate_hint(fault: CertificateFault) -> &'static Hint {
     match fault {
         CertificateFault::Untrusted => &hint::UNTRUSTED,
@@ -183,7 +182,7 @@ fn roots(trust: &Trust) -> RootCerts {
     trust.certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()
 }
 
-/// Resolves where it is called. ureq's own resolver starts a thread that nobody waits for when there is a timeout.
+/// Resolves on the calling thread. With a timeout, ureq's own resolver starts a thread that nothing waits for.
 #[derive(Debug)]
 enum Names {
     /// The name in the URL, or that of the proxy.
@@ -266,7 +265,7 @@ mod tests {
         std::thread::spawn(move || {
             let (mut socket, _) = plain.accept().unwrap();
             socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
-            // Closed before all is read, it would be reset.
+            // Closing before everything is read would reset the connection.
             let _ = io::copy(&mut socket, &mut io::sink());
         });
         assert_eq!(hint(address, other), "other-host");

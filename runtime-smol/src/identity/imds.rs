@@ -1,4 +1,4 @@
-//! Managed identities of Azure machines: the instance metadata service gives tokens to whoever asks on the machine.
+//! Managed identities of Azure machines: the instance metadata service issues tokens to any process on the machine.
 
 use super::answer::{self, Origin};
 use super::failure::Failure;
@@ -10,10 +10,10 @@ use crate::hint::{self, Sent};
 
 const PATH: &str = "/metadata/identity/oauth2/token";
 const API_VERSION: &str = "2018-02-01";
-/// Where it is on every Azure machine.
+/// Its address on every Azure machine.
 const HOST: &str = "169.254.169.254";
 
-/// A machine's metadata service, and which of its identities is meant.
+/// A machine's metadata service, and which of its identities to use.
 pub(super) struct Imds {
     http: Http,
     base: LocalEndpoint,
@@ -33,20 +33,20 @@ impl TokenSource for Imds {
         let url = format!("http://{host}{PATH}");
         let query = query(&self.identity, API_VERSION, "msi_res_id");
         let answer = self.http.get(&url, host, &query, &[("Metadata", "true")]);
-        // Without an answer this hint says more than the network's.
+        // Without an answer, this hint says more than a general network hint.
         let answer = answer.map_err(|failure| failure.with_hint(&hint::IMDS_UNREACHABLE));
         let exchanged = answer.and_then(|answer| answer::decode(Origin::Imds, &answer));
         exchanged.map_err(|failure| at(host, failure).with_sent(&sent))
     }
 }
 
-/// Where another host was put in the service's place, that is what to look at.
+/// If another host is configured in the service's place, the hint points there.
 fn at(host: &str, failure: Failure) -> Failure {
     let is_unreachable = failure.hint == Some(&hint::IMDS_UNREACHABLE);
     if is_unreachable && host != HOST { failure.with_hint(&hint::IMDS_STAND_IN) } else { failure }
 }
 
-/// The query of every managed identity's endpoint, but for the name that a resource id has.
+/// The query for any managed identity's endpoint; `resource_id` is its name for a resource id.
 pub(super) fn query<'q>(
     identity: &'q ManagedIdentity,
     api_version: &'q str,
@@ -62,7 +62,7 @@ pub(super) fn query<'q>(
     query
 }
 
-/// What is told of a request.
+/// What is reported about a request.
 pub(super) fn sent(identity: &ManagedIdentity, host: &str) -> Sent {
     let client_id = match &identity.selection {
         Selection::System => None,

@@ -1,5 +1,5 @@
-//! Password-based encryption as key stores use it: PBES2 (RFC 8018 §6.2) of today's tools, and the schemes of PKCS#12
-//! (RFC 7292 appendix C) of yesterday's, which Windows still writes. Only decryption; ring hashes, the crates of `RustCrypto` decipher.
+//! Password-based encryption in key stores: PBES2 (RFC 8018 §6.2) of today's tools, and the older PKCS#12 schemes (RFC
+//! 7292 appendix C), which Windows still writes. Decryption only; hashes are ring's, ciphers those of `RustCrypto`.
 
 use std::num::NonZeroU32;
 
@@ -25,16 +25,16 @@ const AES_192: ObjectIdentifier = oid("2.16.840.1.101.3.4.1.22");
 const AES_256: ObjectIdentifier = oid("2.16.840.1.101.3.4.1.42");
 const DES_EDE3: ObjectIdentifier = oid("1.2.840.113549.3.7");
 
-/// Most rounds of hashing that a file may ask for: some seconds. OpenSSL asks for 2,048, Windows for 2,000 to 600,000.
+/// Most hashing rounds that a file may ask for: a few seconds. OpenSSL uses 2,048, Windows 2,000 to 600,000.
 const MAX_ROUNDS: u32 = 10_000_000;
 
 /// Why nothing was decrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PbeError {
     Malformed,
-    /// A scheme that is not built.
+    /// The scheme is not supported.
     Scheme,
-    /// The password does not fit, as far as one can tell.
+    /// The password is wrong, as far as this can be told.
     Password,
 }
 
@@ -44,17 +44,17 @@ impl From<Malformed> for PbeError {
     }
 }
 
-/// The password that a file was made with.
+/// The password of a file.
 #[derive(Clone, Copy)]
 pub(super) enum Password<'p> {
     /// A text, which may be empty.
     Text(&'p str),
-    /// None at all, which PKCS#12 tells from an empty text: it hashes not even a closing zero.
+    /// None at all, which PKCS#12 distinguishes from an empty text: not even a terminating zero is hashed.
     Null,
 }
 
 impl<'p> Password<'p> {
-    /// As PKCS#5 takes it.
+    /// As PKCS#5 uses it.
     const fn bytes(self) -> &'p [u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -62,7 +62,7 @@ impl<'p> Password<'p> {
         }
     }
 
-    /// As PKCS#12 hashes it: two bytes a character and a closing zero (RFC 7292 appendix B.1).
+    /// As PKCS#12 hashes it: big-endian UTF-16 and a terminating zero (RFC 7292 appendix B.1).
     pub(super) fn bmp(self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(match self {
             Self::Text(text) => text.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect(),
@@ -71,7 +71,7 @@ impl<'p> Password<'p> {
     }
 }
 
-/// Decrypts `data` as the algorithm says.
+/// Decrypts `data` with the given algorithm.
 pub(super) fn decrypt(algorithm: Any<'_>, password: Password<'_>, data: &[u8]) -> Result<Zeroizing<Vec<u8>>, PbeError> {
     let fields = sequence(algorithm)?;
     let (name, parameters) = (at(&fields, 0)?, sequence(at(&fields, 1)?)?);
@@ -112,7 +112,7 @@ fn pbes2(parameters: &[Any<'_>], password: Password<'_>, data: &[u8]) -> Result<
     }
 }
 
-/// A key of `length` bytes from the password (RFC 8018 §5.2); `derivation` names the hash and its rounds.
+/// A key of `length` bytes from the password (RFC 8018 §5.2); `derivation` holds the hash, salt and rounds.
 pub(super) fn pbkdf2(
     derivation: Any<'_>,
     password: Password<'_>,
@@ -125,7 +125,7 @@ pub(super) fn pbkdf2(
     let parameters = sequence(at(&fields, 1)?)?;
     let salt = octets(at(&parameters, 0)?)?;
     let rounds = rounds(at(&parameters, 1)?)?;
-    // Behind an optional length of the key; HMAC with SHA-1 where it is left out.
+    // After an optional key length; the default is HMAC with SHA-1.
     let function = parameters.iter().skip(2).find_map(|&any| sequence(any).ok());
     let hash = function.map_or(Ok(Hash::SHA1), |function| Hash::of_hmac(at(&function, 0)?))?;
     let mut key = Zeroizing::new(vec![0; length]);
@@ -146,7 +146,7 @@ fn cbc<C: BlockCipherDecrypt>(
 ) -> Result<Zeroizing<Vec<u8>>, PbeError> {
     let cipher = cipher.map_err(|_| PbeError::Malformed)?;
     let decryptor = cbc::Decryptor::inner_iv_slice_init(cipher, iv).map_err(|_| PbeError::Malformed)?;
-    // Wrong padding is what a wrong password looks like.
+    // A wrong password shows as wrong padding.
     let plain = decryptor.decrypt_padded_vec::<Pkcs7>(data).map_err(|_| PbeError::Password)?;
     Ok(Zeroizing::new(plain))
 }
@@ -169,7 +169,7 @@ impl Hash {
     const SHA384: Self = Self { digest: &digest::SHA384, hmac: hmac::HMAC_SHA384, pbkdf2: pbkdf2::PBKDF2_HMAC_SHA384 };
     const SHA512: Self = Self { digest: &digest::SHA512, hmac: hmac::HMAC_SHA512, pbkdf2: pbkdf2::PBKDF2_HMAC_SHA512 };
 
-    /// The hash of this name.
+    /// The hash with this identifier.
     pub(super) fn of(name: Any<'_>) -> Result<Self, PbeError> {
         let known = [
             (oid("1.3.14.3.2.26"), Self::SHA1),
@@ -180,7 +180,7 @@ impl Hash {
         Self::among(name, known)
     }
 
-    /// The hash of the HMAC of this name.
+    /// The hash of the HMAC with this identifier.
     pub(super) fn of_hmac(name: Any<'_>) -> Result<Self, PbeError> {
         let known = [
             (oid("1.2.840.113549.2.7"), Self::SHA1),
@@ -196,12 +196,12 @@ impl Hash {
     }
 }
 
-/// What derived bytes are for (RFC 7292 appendix B.3).
+/// Purposes of derived bytes (RFC 7292 appendix B.3).
 const KEY: u8 = 1;
 const IV: u8 = 2;
 pub(super) const MAC: u8 = 3;
 
-/// The key derivation of PKCS#12 (RFC 7292 appendix B.2). `password` is what [`Password::bmp`] makes.
+/// The key derivation of PKCS#12 (RFC 7292 appendix B.2). `password` comes from [`Password::bmp`].
 pub(super) fn derive(
     hash: Hash,
     id: u8,
@@ -230,7 +230,7 @@ pub(super) fn derive(
     derived
 }
 
-/// `number += addend + 1`, both big-endian, without what does not fit.
+/// `number += addend + 1`, both big-endian; overflow is dropped.
 fn add_one_more(number: &mut [u8], addend: &[u8]) {
     let mut carry = 1_u16;
     for (digit, &more) in number.iter_mut().rev().zip(addend.iter().rev()) {
@@ -249,7 +249,7 @@ mod tests {
         (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
     }
 
-    /// Vectors that circulate with PKCS#12 implementations: password "smeg" and "queeg", SHA-1.
+    /// Vectors that circulate with PKCS#12 implementations: passwords "smeg" and "queeg", SHA-1.
     #[test]
     fn derivation_is_that_of_pkcs12() {
         let derived = |password, salt: &[u8], id, rounds, length| {

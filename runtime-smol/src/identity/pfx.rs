@@ -23,8 +23,8 @@ pub(super) struct Contents {
     pub(super) certificates: Vec<Vec<u8>>,
 }
 
-/// Opens a file. An empty password is also tried as none at all: tools differ in what they write. The MAC tells which
-/// one it is; without one, what can be decrypted does.
+/// Opens a file. An empty password is also tried as no password: tools differ in which one they use. The MAC tells
+/// which is right; without one, successful decryption does.
 pub(super) fn open(file: &[u8], password: &str) -> Result<Contents, PbeError> {
     let fields = sequence(only(file)?)?;
     let safe = content(at(&fields, 1)?, DATA)?.ok_or(PbeError::Scheme)?;
@@ -46,7 +46,7 @@ fn open_safe(safe: &[u8], password: Password<'_>) -> Result<Contents, PbeError> 
     Ok(contents)
 }
 
-/// The content of a `ContentInfo` of this kind; none where it is of another.
+/// The content of a `ContentInfo` of this kind; none if it is of another.
 fn content(info: Any<'_>, kind: ObjectIdentifier) -> Result<Option<Any<'_>>, Malformed> {
     let fields = sequence(info)?;
     if is(at(&fields, 0)?, kind) { only(at(&fields, 1)?.value()).map(Some) } else { Ok(None) }
@@ -59,7 +59,7 @@ fn open_part(part: Any<'_>, password: Password<'_>, contents: &mut Contents) -> 
     }
     let encrypted = content(part, ENCRYPTED_DATA)?.ok_or(PbeError::Scheme)?;
     let info = sequence(at(&sequence(encrypted)?, 1)?)?;
-    // The content's tag stands in place of that of an octet string.
+    // The content is implicitly tagged: its tag replaces that of an octet string.
     let plain = pbe::decrypt(at(&info, 1)?, password, at(&info, 2)?.value())?;
     open_bags(&plain, password, contents)
 }
@@ -88,7 +88,7 @@ pub(super) fn open_key(key: &[u8], password: Password<'_>) -> Result<Zeroizing<V
     pbe::decrypt(at(&fields, 0)?, password, octets(at(&fields, 1)?)?)
 }
 
-/// Checks the file against the password, and says in which form it fits.
+/// Verifies the file's MAC, and returns the form of the password that fits.
 fn verify<'p>(mac: Any<'_>, password: &'p str, safe: &[u8]) -> Result<Password<'p>, PbeError> {
     let fields = sequence(mac)?;
     let digest = sequence(at(&fields, 0)?)?;
@@ -108,7 +108,7 @@ fn verify<'p>(mac: Any<'_>, password: &'p str, safe: &[u8]) -> Result<Password<'
     forms.into_iter().flatten().find(fits).ok_or(PbeError::Password)
 }
 
-/// RFC 9579, which OpenSSL writes since 3.4 when asked.
+/// RFC 9579, which OpenSSL writes on request since 3.4.
 fn verify_pbmac1<'p>(
     parameters: Any<'_>,
     password: Password<'p>,

@@ -1,4 +1,4 @@
-//! An application with a client secret, given as it is or in a file.
+//! An application with a client secret, given directly or in a file.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::config::{Client, Proxy, SecretSource};
 use crate::hint;
 use crate::trust::Trust;
 
-/// An application and where its secret stands.
+/// An application and the source of its secret.
 pub(super) struct Secret {
     entra: Entra,
     source: SecretSource,

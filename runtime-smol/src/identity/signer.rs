@@ -1,4 +1,4 @@
-//! A certificate and its key from one file, PEM or PFX, ready to sign. What cannot sign is refused with the reason.
+//! A certificate and its key from one file, PEM or PFX, ready to sign. Unusable files are refused with the reason.
 
 use ring::signature::{KeyPair as _, RsaKeyPair};
 use rustls_pki_types::pem::SectionKind;
@@ -11,7 +11,7 @@ use super::x509::Certificate;
 use crate::hint::{self, Hint};
 use crate::trust::pem_fault;
 
-/// A key with the certificates that vouch for it, the key's own first.
+/// A key, its certificate and those that vouch for it.
 #[derive(Debug)]
 pub(super) struct Signer {
     pub(super) key: RsaKeyPair,
@@ -50,7 +50,7 @@ impl Signer {
 
 const PEM: &[u8] = b"-----BEGIN ";
 
-/// Those of `others` that issued `leaf`, from one to the next. A root that issued itself ends it.
+/// Those of `others` that issued `leaf`, from issuer to issuer. A self-signed root ends the chain.
 fn chain(leaf: &Certificate, mut others: Vec<Certificate>) -> Vec<Certificate> {
     let mut chain: Vec<Certificate> = Vec::new();
     loop {
@@ -63,14 +63,14 @@ fn chain(leaf: &Certificate, mut others: Vec<Certificate>) -> Vec<Certificate> {
     }
 }
 
-/// Keys and certificates of a PEM file, in any order; what else it holds is passed over.
+/// Keys and certificates of a PEM file, in any order; anything else in it is ignored.
 fn pem(file: &[u8], password: Option<&str>) -> Result<Contents, Failure> {
     let text = std::str::from_utf8(file).map_err(|_| fault(&hint::CERTIFICATE_FILE, "is not text"))?;
     if text.contains("Proc-Type: 4,ENCRYPTED") {
         let why = "holds a key in OpenSSL's old encryption; convert it: openssl pkcs8 -topk8 -in <old> -out <new>";
         return Err(fault(&hint::CERTIFICATE_FILE, why));
     }
-    // The reader knows no label for encrypted keys. Their DER tells them from plain ones.
+    // The reader does not know the label of encrypted keys. Their DER distinguishes them from plain ones.
     let text = Zeroizing::new(text.replace("ENCRYPTED PRIVATE KEY", "PRIVATE KEY"));
     let mut contents = Contents::default();
     let mut rest = text.as_bytes();
@@ -93,13 +93,13 @@ fn section(rest: &mut &[u8]) -> Result<Option<(SectionKind, Vec<u8>)>, Failure> 
     read.map_err(|error| fault(&hint::CERTIFICATE_FILE, &format!("is malformed PEM: {}", pem_fault(&error))))
 }
 
-/// A PKCS#8 key, decrypted where it is encrypted.
+/// A PKCS#8 key, decrypted if it is encrypted.
 fn opened(der: Zeroizing<Vec<u8>>, password: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Failure> {
     if RsaKeyPair::from_pkcs8(&der).is_ok() {
         return Ok(der);
     }
     match pfx::open_key(&der, Password::Text(password.unwrap_or_default())) {
-        // Neither kind: whoever builds the key says what is wrong with it.
+        // Neither kind: building the key reports what is wrong with it.
         Err(PbeError::Malformed) => Ok(der),
         other => other.map_err(|error| fault_of(error, password)),
     }

@@ -14,7 +14,7 @@ use crate::config::{self, Proxy, WorkloadIdentity};
 use crate::hint::{self, Sent};
 use crate::trust::Trust;
 
-/// Audience of the tokens that only a token proxy takes.
+/// Audience of the tokens that only a token proxy accepts.
 const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
 
 /// A pod's service account.
@@ -68,7 +68,7 @@ impl TokenSource for Workload {
     }
 }
 
-/// The cluster made the assertion: its keys signed, not those of a certificate, and by its clock, not by this machine's.
+/// The cluster made the assertion: with its own keys, not a certificate's, and its own clock, not this machine's.
 fn made_by_the_cluster(failure: Failure) -> Failure {
     match failure.hint {
         Some(hint) if *hint == hint::SIGNATURE => failure.with_hint(&hint::ISSUER_KEYS),
@@ -77,7 +77,7 @@ fn made_by_the_cluster(failure: Failure) -> Failure {
     }
 }
 
-/// Entra itself does not know a binding's issuer and audience, whatever number it says.
+/// Entra itself does not accept a binding's issuer and audience, whatever number it gives.
 fn bypassed(failure: Failure) -> Failure {
     let bound = failure.sent.audience.as_deref() == Some(BINDING_AUDIENCE);
     if bound && failure.code.is_some() { failure.with_hint(&hint::BINDING_BYPASSED) } else { failure }

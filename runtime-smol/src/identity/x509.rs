@@ -1,5 +1,5 @@
-//! The few parts of a certificate that signing needs (RFC 5280 §4.1). Nobody is trusted because of them: Entra knows the
-//! certificate already.
+//! The few fields of a certificate that Remora reads itself (RFC 5280 §4.1), to sign and to report. No trust is derived
+//! from them: Entra knows the certificates that sign.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ pub(crate) struct Certificate {
     pub(super) der: Vec<u8>,
     pub(crate) issuer: Vec<u8>,
     pub(crate) subject: Vec<u8>,
-    /// The key itself, as its algorithm writes it.
+    /// The key itself, in its algorithm's encoding.
     pub(super) public_key: Vec<u8>,
     pub(super) not_before: SystemTime,
     pub(super) not_after: SystemTime,
@@ -26,7 +26,7 @@ impl Certificate {
     pub(crate) fn decode(der: &[u8]) -> Result<Self, Malformed> {
         let whole = sequence(only(der)?)?;
         let mut fields = sequence(at(&whole, 0)?)?;
-        // The version is left out in certificates of version 1.
+        // Certificates of version 1 omit the version.
         if fields.first().is_some_and(|first| first.tag().is_context_specific()) {
             fields.remove(0);
         }

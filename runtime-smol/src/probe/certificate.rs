@@ -1,28 +1,28 @@
-//! The names in a certificate: who it is for and who signed it. Whether it holds is decided elsewhere.
+//! The names in a certificate: subject and issuer. Whether it is valid is decided elsewhere.
 
 use ::der::asn1::ObjectIdentifier;
 
 use crate::identity::der::{Malformed, at, is, only, sequence, values};
 use crate::identity::x509::Certificate;
 
-/// `id-at-commonName` and `id-at-organizationName` (RFC 5280 appendix A.1), with the letters they are written with.
+/// `id-at-commonName` and `id-at-organizationName` (RFC 5280 appendix A.1), with their abbreviations.
 const SHOWN: [(ObjectIdentifier, &str); 2] =
     [(ObjectIdentifier::new_unwrap("2.5.4.3"), "CN"), (ObjectIdentifier::new_unwrap("2.5.4.10"), "O")];
 
 /// Longest name that is shown, in characters.
 const MAX_NAME: usize = 120;
 
-/// What a peer presented.
+/// The certificate that a peer presented.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presented {
-    /// Who it says to be, as `CN=…, O=…`.
+    /// Its subject, as `CN=…, O=…`.
     pub subject: String,
-    /// Who signed that, in the same form.
+    /// Its issuer, in the same form.
     pub issuer: String,
 }
 
 impl Presented {
-    /// Reads the names of an X.509 certificate; none when it is not one.
+    /// Reads the names of an X.509 certificate; none if it is not one.
     pub(super) fn read(der: &[u8]) -> Option<Self> {
         let certificate = Certificate::decode(der).ok()?;
         let names = [&certificate.subject, &certificate.issuer].map(|name| shown(name).ok());
@@ -31,7 +31,7 @@ impl Presented {
     }
 }
 
-/// `CN=…, O=…` of a name: a sequence of sets of pairs.
+/// A name, which is a sequence of sets of pairs, as `CN=…, O=…`.
 fn shown(name: &[u8]) -> Result<String, Malformed> {
     let mut parts = Vec::new();
     for set in sequence(only(name)?)? {

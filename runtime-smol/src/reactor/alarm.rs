@@ -1,5 +1,5 @@
-//! Deadlines that move. Each has a place in a table, and moving one is a store: the kernel hears of the nearest when the
-//! thread goes to sleep.
+//! Movable deadlines. Each has an entry in a table, and moving one is a store: the kernel learns of the nearest when
+//! the thread goes to sleep.
 
 use std::task::{Context, Poll, Waker};
 
@@ -24,7 +24,7 @@ impl Alarms {
         self.0.iter().map(|(_, entry)| entry.at).min().unwrap_or(Instant::NEVER)
     }
 
-    /// Wakes everybody whose time has come.
+    /// Wakes all whose deadline has passed.
     pub(super) fn ring(&mut self, now: Instant) {
         for (_, entry) in self.0.iter_mut().filter(|(_, entry)| entry.at <= now) {
             entry.at = Instant::NEVER;
@@ -35,7 +35,7 @@ impl Alarms {
     }
 }
 
-/// One deadline at a time. It is not armed before it is polled.
+/// One deadline at a time. It is armed only by polling.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     reactor: &'static Reactor,
@@ -49,7 +49,7 @@ impl Alarm {
         Self { reactor, key, armed: false }
     }
 
-    /// Ready once when `deadline` has passed since the last call; wakes `cx` then.
+    /// Ready once if the deadline of the last call has passed; otherwise sets `deadline` and wakes `cx` then.
     pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let mut alarms = self.reactor.alarms.borrow_mut();
         let Some(entry) = alarms.0.get_mut(self.key) else { return Poll::Pending };

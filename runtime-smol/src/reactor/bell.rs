@@ -8,12 +8,12 @@ use std::task::Wake;
 
 use rustix::event::{EventfdFlags, eventfd};
 
-/// While the thread is awake, ringing is a flag; while it sleeps, a write that its epoll sees.
+/// While the thread is awake, ringing sets a flag; while it sleeps, ringing also writes, which its epoll sees.
 #[derive(Debug)]
 pub(super) struct Bell {
     rung: AtomicBool,
     asleep: AtomicBool,
-    /// Registered edge-triggered, so each write wakes and nobody has to read.
+    /// Registered edge-triggered, so each write wakes and nothing has to be read.
     event: OwnedFd,
 }
 
@@ -23,14 +23,14 @@ impl Bell {
         Ok(Self { rung: AtomicBool::new(false), asleep: AtomicBool::new(false), event })
     }
 
-    /// Forgets what rang so far: it is about to be looked after.
+    /// Clears the flag: what rang is about to be handled.
     pub(super) fn hush(&self) {
         self.rung.store(false, Ordering::SeqCst);
     }
 
-    /// From now on ringing writes; true when it rang before.
+    /// From now on ringing also writes; true if it has rung already.
     pub(super) fn begin_sleep(&self) -> bool {
-        // In this order: who rings after the flag is read sees that somebody sleeps.
+        // In this order: a ring after `rung` is read sees `asleep`.
         self.asleep.store(true, Ordering::SeqCst);
         self.rung.load(Ordering::SeqCst)
     }
@@ -47,7 +47,7 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.rung.swap(true, Ordering::SeqCst) && self.asleep.load(Ordering::SeqCst) {
-            // It can only fail when the count is full, and then the epoll has seen it.
+            // This can fail only when the counter is full, and then epoll has seen it.
             let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
         }
     }

@@ -1,4 +1,4 @@
-//! A socket that a reactor watches, with what is known of its readiness.
+//! A socket watched by a reactor, with its known readiness.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use super::{Reactor, Side, Source};
 
-/// A socket that never blocks. An operation is worth a system call only while [`Socket::is_readable`] or
-/// [`Socket::is_writable`] says so; what the operations find out is remembered.
+/// A non-blocking socket. An operation is worth a system call only while [`Socket::is_readable`] or
+/// [`Socket::is_writable`] says so; the operations keep that up to date.
 #[derive(Debug)]
 pub(crate) struct Socket<S: AsFd> {
     inner: S,
@@ -18,7 +18,7 @@ pub(crate) struct Socket<S: AsFd> {
 }
 
 impl<S: AsFd> Socket<S> {
-    /// Has `reactor` watch a socket that is set not to block.
+    /// Has `reactor` watch a non-blocking socket.
     pub(crate) fn new(reactor: &'static Reactor, socket: S) -> io::Result<Self> {
         let key = reactor.watch(&socket)?;
         Ok(Self { inner: socket, key, reactor })
@@ -28,7 +28,7 @@ impl<S: AsFd> Socket<S> {
         &self.inner
     }
 
-    /// Whether reading may bring something, or an end.
+    /// Whether reading may yield bytes, or the end.
     pub(crate) fn is_readable(&self) -> bool {
         self.source(|source| source.reading.ready)
     }
@@ -38,23 +38,23 @@ impl<S: AsFd> Socket<S> {
         self.source(|source| source.writing.ready)
     }
 
-    /// Reading found less than it had room for.
+    /// A read returned less than it had room for.
     pub(crate) fn drained(&self) {
-        // Behind the last bytes an end still waits to be read.
+        // After the last bytes, an end still waits to be read.
         self.source(|source| source.reading.exhausted());
     }
 
-    /// Ready when reading is worth a try.
+    /// Ready when reading is worth trying.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll(|source| &mut source.reading, cx)
     }
 
-    /// Ready when writing is worth a try.
+    /// Ready when writing is worth trying.
     pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll(|source| &mut source.writing, cx)
     }
 
-    /// One task waits for a socket, be it for one side or for both.
+    /// Only one task waits for a socket, for one side or both.
     fn poll(&self, side: fn(&mut Source) -> &mut Side, cx: &mut Context<'_>) -> Poll<()> {
         let ready = self.source(|source| {
             let side = side(source);
@@ -128,7 +128,7 @@ impl Socket<TcpStream> {
     }
 }
 
-/// For who reads and writes on behalf of a protocol.
+/// For protocols, such as TLS, that read and write by themselves.
 impl Read for &Socket<TcpStream> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         Socket::read(self, into)
@@ -149,7 +149,7 @@ impl Write for &Socket<TcpStream> {
     }
 }
 
-/// Whether an operation found out that the next one would block. For streams a short one tells it (epoll(7)).
+/// Whether an operation showed that the next one would block. For streams, a short one shows it (epoll(7)).
 fn is_short(wanted: usize, done: &io::Result<usize>) -> bool {
     match done {
         Ok(n) => *n < wanted,

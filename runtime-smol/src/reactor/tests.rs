@@ -101,7 +101,7 @@ fn a_full_socket_is_writable_again_once_it_was_read_and_only_then() {
     while socket.is_writable() {
         sent += socket.write(&block).unwrap_or(0);
     }
-    // Half of a close says nothing about writing.
+    // The peer's half-close says nothing about writing.
     peer.shutdown(Shutdown::Write).unwrap();
     let early = future::or(
         async {
@@ -188,7 +188,7 @@ fn what_is_dropped_leaves_nothing_behind() {
     assert_eq!(reactor.alarms.borrow().next(), Instant::NEVER);
 }
 
-/// A thread that had no time for a while learns of all that came in it before it learns that time is over.
+/// A thread that was held up sees everything that arrived meanwhile before it sees that a deadline has passed.
 #[test]
 fn a_deadline_counts_after_all_that_came_before() {
     let reactor = reactor();

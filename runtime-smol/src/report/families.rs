@@ -1,4 +1,4 @@
-//! The table of what only the driver of the exchanges knows.
+//! The families of the adapter's own numbers.
 
 use remora_core::metrics::{Family, Kind};
 
@@ -62,7 +62,7 @@ const fn counter(name: &'static str, help: &'static str) -> Family {
     Family::new(Kind::Counter, name, help)
 }
 
-/// All of them, in the order of the page.
+/// All families, in the order of the page.
 pub(super) const ALL: &[Family] = &[
     BUILD,
     READY,

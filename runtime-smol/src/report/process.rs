@@ -17,14 +17,14 @@ const STARTED: Family = gauge("process_start_time_seconds", "Start time of the p
 const OPEN: Family = gauge("process_open_fds", "Open file descriptors.");
 const MOST_OPEN: Family = gauge("process_max_fds", "Maximum number of open file descriptors.");
 
-/// All of them, in the order of the page. In an image without `/proc` those that are read there are left out.
+/// All families, in the order of the page. Without `/proc`, those read there are left out.
 pub(super) const ALL: &[Family] = &[CPU, RESIDENT, VIRTUAL, STARTED, OPEN, MOST_OPEN];
 
 const fn gauge(name: &'static str, help: &'static str) -> Family {
     Family::new(Kind::Gauge, name, help)
 }
 
-/// Hands everything over. `started` is in milliseconds since 1970.
+/// Reports all families. `started` is in milliseconds since 1970.
 pub(super) fn report(started: u64, to: &mut dyn Sink) {
     let memory = memory();
     let all = [
@@ -58,7 +58,7 @@ fn memory() -> Option<(u64, u64)> {
     Some((bytes()?, bytes()?))
 }
 
-/// How many file descriptors are open, without the one that it takes to look.
+/// How many file descriptors are open, without the one used for counting.
 fn open() -> Option<u64> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = rustix::fs::open("/proc/self/fd", flags, Mode::empty()).ok()?;
@@ -87,7 +87,7 @@ mod tests {
         let before = open().expect("/proc");
         let files: Vec<_> = (0..100).map(|_| File::open("/proc/self/statm").expect("a file")).collect();
         let seen = open().expect("/proc");
-        // Other tests of this process open and close files, too.
+        // Other tests in this process also open and close files.
         assert!(seen.abs_diff(before + 100) < 50, "{before} and 100 more are not {seen}");
         drop(files);
         let spent = cpu_ms();

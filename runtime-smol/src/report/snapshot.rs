@@ -1,4 +1,4 @@
-//! What one thread counts, as it goes to the thread that writes a page. Sums are the process's.
+//! The numbers of one thread, as sent to the thread that writes a page. Their sums are the process's.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(crate) struct Snapshot {
     pub(super) counters: Counters,
     pub(super) exchanges: Exchanges,
     pub(super) last_success: Option<Instant>,
-    /// When samples last came, and how old the oldest of them was.
+    /// When a write with samples was last answered, and the age of its oldest sample.
     pub(super) oldest: (Instant, Duration),
     pub(super) open: usize,
     pub(super) connections: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Snapshot {
     pub(super) slots: Usage,
     pub(super) responses: Usage,
     pub(super) segments: Usage,
-    /// The last request that was not accepted, for the page that tells it.
+    /// The last write that was not accepted; only for `/status`.
     pub(super) last_failed: Option<FailedWrite>,
 }
 
@@ -50,7 +50,7 @@ impl Usage {
 }
 
 impl Snapshot {
-    /// What the hub's thread counted so far.
+    /// The numbers of the hub's thread so far.
     pub(crate) fn of(hub: &Hub, page: Page) -> Self {
         let traffic = &hub.traffic;
         let mut segments = Usage::of(&hub.arena);
@@ -71,7 +71,7 @@ impl Snapshot {
         }
     }
 
-    /// What it counted together with other threads.
+    /// Its numbers together with those of the other threads.
     pub(super) fn with(hub: &Hub, others: &[Answer], page: Page) -> Self {
         let mut all = Self::of(hub, page);
         for answer in others {
@@ -82,7 +82,7 @@ impl Snapshot {
         all
     }
 
-    /// Numbers add up; of what was last, the later one counts.
+    /// Adds the numbers; of the last events, keeps the later one.
     fn include(&mut self, other: &Self) {
         self.counters.include(&other.counters);
         self.exchanges.include(&other.exchanges);

@@ -1,4 +1,4 @@
-//! `/status`: the same for people and for `jq`. It may allocate, and only the pod itself may ask for it.
+//! `/status`: the same numbers for people and for `jq`. It may allocate, since only the pod itself may request it.
 
 use std::io::{self, Write as _};
 use std::time::{Duration, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use crate::hub::Hub;
 use crate::identity::Failure;
 use crate::traffic;
 
-/// Times are in RFC 3339.
+/// All times are in RFC 3339 format.
 #[derive(Serialize)]
 struct Document<'a> {
     version: &'a str,
@@ -22,7 +22,7 @@ struct Document<'a> {
     tls: &'a str,
     /// What `/ready` says.
     readiness: &'static str,
-    /// There is a token, and no shutdown.
+    /// Whether there is a usable token and no shutdown.
     healthy: bool,
     identity: Pairs<'a, String>,
     configuration: Pairs<'a, String>,
@@ -32,7 +32,7 @@ struct Document<'a> {
     counters: Counters,
 }
 
-/// The token that serves, the assertion behind it, and why there is no other token where the last exchange failed.
+/// The current token, the assertion behind it, and why the last exchange failed, if it did.
 #[derive(Serialize)]
 struct Token {
     usable: bool,
@@ -51,7 +51,7 @@ struct Failed {
     correlation_id: Option<String>,
 }
 
-/// The last request that was not accepted. Its answer says what repairs it.
+/// The last write that was not accepted. Its answer says how to fix it.
 #[derive(Serialize)]
 struct FailedWrite {
     time: String,
@@ -60,7 +60,7 @@ struct FailedWrite {
     answer: String,
 }
 
-/// Writes the document behind what is in `body`.
+/// Appends the document to `body`.
 pub(super) fn write(hub: &Hub, snapshot: &Snapshot, body: &mut Body) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *body, &document(hub, snapshot))?;
     body.write_all(b"\n")
@@ -162,7 +162,7 @@ impl Sink for Counters {
     fn info(&mut self, _: &Family, _: &[(&str, &str)]) {}
 }
 
-/// Whole numbers alone: printing fractions would cost the binary more than they are worth here.
+/// Whole numbers only: printing fractions would enlarge the binary more than they are worth here.
 const fn number(value: Value) -> u64 {
     match value {
         Value::Whole(value) => value,

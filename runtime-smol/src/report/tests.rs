@@ -8,7 +8,7 @@ use crate::fixture;
 use crate::pool::{Pool, buffers};
 use crate::trust::Trust;
 
-/// A service account token that expires on 2026-08-22 at 10:00, in a file that goes with it.
+/// A service-account token that expires on 2026-08-22 at 10:00 UTC, in a file that is removed on drop.
 struct TokenFile(PathBuf);
 
 impl TokenFile {
@@ -64,7 +64,7 @@ fn a_page_is_written_without_an_allocation() {
     let file = TokenFile::new("page");
     let hub = hub(&file.0);
     let mut body = Body::new(&hub.pages);
-    // The list of a connection's segments is made once.
+    // The vector of a connection's segments is allocated once.
     assert!(write(hub, &[], Page::Metrics(Format::Text), &mut body).is_some());
     for format in [Format::Text, Format::OpenMetrics] {
         let measured = allocation_counter::measure(|| {

@@ -1,4 +1,4 @@
-//! The threads beside the first.
+//! The threads other than the first.
 
 use std::convert::Infallible;
 use std::future;
@@ -12,10 +12,10 @@ use crate::hub::{Hub, Plan};
 use crate::tokens::Rejection;
 use crate::{StartError, Stopped};
 
-/// Where it is told how the process ends.
+/// Reports how the process ends.
 pub(crate) type End = Sender<Result<Stopped, StartError>>;
 
-/// Starts a thread. It ends with the process, or tells `end` why it could not go on.
+/// Starts a thread. It ends with the process, or reports to `end` why it cannot go on.
 pub(crate) fn start(
     plan: &Plan,
     (threads, mailbox): (Threads, Receiver<Message>),
@@ -24,7 +24,7 @@ pub(crate) fn start(
 ) -> io::Result<()> {
     let plan = plan.clone();
     let thread = Builder::new().name(format!("worker-{}", threads.place()));
-    // What comes before it is ready waits in the mailbox.
+    // Messages that arrive before it is ready wait in the mailbox.
     thread.spawn(move || {
         let Err(error) = run(&plan, threads, mailbox, rejections);
         let _ = end.try_send(Err(error));

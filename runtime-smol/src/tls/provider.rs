@@ -1,6 +1,6 @@
-//! The cryptography of all connections: what services on Azure and proxies in front of them agree to, by ring. Built from
-//! its parts, so that what nobody here negotiates is not linked: `ChaCha20` where the peer has AES, Ed25519 in certificates,
-//! keys of our own.
+//! The cryptography of all connections, by ring: what services on Azure and proxies in front of them accept. Assembled
+//! from parts, so that what is never negotiated here is not linked: `ChaCha20` where the peer has AES, Ed25519 in
+//! certificates, keys of our own.
 
 mod records;
 
@@ -45,7 +45,7 @@ static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
         algorithm::RSA_PKCS1_2048_8192_SHA384_ABSENT_PARAMS,
         algorithm::RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS,
     ],
-    // In TLS 1.2 the curve is not part of the scheme, so each stands for both.
+    // In TLS 1.2 the scheme does not include the curve, so each maps to both.
     mapping: &[
         (SignatureScheme::ECDSA_NISTP384_SHA384, &[algorithm::ECDSA_P384_SHA384, algorithm::ECDSA_P256_SHA384]),
         (SignatureScheme::ECDSA_NISTP256_SHA256, &[algorithm::ECDSA_P256_SHA256, algorithm::ECDSA_P384_SHA256]),
@@ -58,7 +58,7 @@ static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     ],
 };
 
-/// The system's random numbers.
+/// The system's random number generator.
 #[derive(Debug)]
 struct Random;
 
@@ -68,7 +68,7 @@ impl SecureRandom for Random {
     }
 }
 
-/// No connection of ours presents a certificate.
+/// Loads no key: none of our connections presents a certificate.
 #[derive(Debug)]
 struct NoKeys;
 

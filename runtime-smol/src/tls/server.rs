@@ -8,7 +8,7 @@ use std::thread;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
 
-/// A server that answers one byte with the same byte and a goodbye, and its certificate.
+/// A server that echoes one byte and sends close_notify, and its certificate.
 pub(crate) fn echo(host: &str) -> (SocketAddr, CertificateDer<'static>) {
     let (config, certificate) = config(host);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -18,7 +18,7 @@ pub(crate) fn echo(host: &str) -> (SocketAddr, CertificateDer<'static>) {
         let mut server = ServerConnection::new(config).unwrap();
         let mut stream = Stream::new(&mut server, &mut socket);
         let mut byte = [0];
-        // A client that refused the certificate has gone.
+        // A client that refused the certificate is gone.
         if stream.read_exact(&mut byte).is_ok() {
             stream.write_all(&byte).unwrap();
             server.send_close_notify();
@@ -28,8 +28,8 @@ pub(crate) fn echo(host: &str) -> (SocketAddr, CertificateDer<'static>) {
     (address, certificate)
 }
 
-/// A server that answers every request, once its body is whole, with what `answer` makes of the body, on any number of
-/// connections, and its certificate.
+/// A server that answers every complete request with the result of `answer` for its body, on any number of connections,
+/// and its certificate.
 pub(crate) fn answering(host: &str, answer: fn(&[u8]) -> String) -> (SocketAddr, CertificateDer<'static>) {
     let (config, certificate) = config(host);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -48,7 +48,7 @@ pub(crate) fn answering(host: &str, answer: fn(&[u8]) -> String) -> (SocketAddr,
     (address, certificate)
 }
 
-/// The start line and the body of one message with a Content-Length or without a body; `None` at the end of the connection.
+/// The start line and the body of one message with or without a Content-Length; `None` at the end of the connection.
 pub(crate) fn take_message(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
     let (mut start, mut length) = (String::new(), 0);
     loop {

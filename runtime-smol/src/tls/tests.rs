@@ -7,7 +7,7 @@ use rustls::{ServerConfig, ServerConnection, SupportedCipherSuite, SupportedProt
 
 use super::*;
 
-/// A server certificate for `localhost`, signed by itself.
+/// A self-signed server certificate for `localhost`.
 fn certificate() -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     (made.cert.der().clone(), PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap())
@@ -81,7 +81,7 @@ impl Pair {
     fn server_takes(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             self.server.read_tls(&mut bytes).unwrap();
-            // A refused handshake is seen by the client through the alert; nothing more to read is an error here.
+            // The client sees a refused handshake by its alert; having nothing more to read is an error here.
             let _ = self.server.process_new_packets();
             let _ = self.server.reader().read_to_end(&mut self.plain_at_server);
         }
@@ -127,7 +127,7 @@ fn pieces_arrive_in_order_and_whole_in_as_few_records_as_they_fit_into() {
     let mut sealed = Vec::new();
     pair.client.write_to(&mut sealed).unwrap();
     assert!(!pair.client.has_outgoing(), "one write takes them all");
-    // Each grows by its type and its tag.
+    // Each record grows by its type and its tag.
     assert_eq!(records(&sealed), [16_384 + 17, 16_384 + 17, 40_004 - 2 * 16_384 + 17]);
     pair.server_takes(&sealed);
     assert_eq!(pair.plain_at_server, [b"head", &body[..]].concat());
@@ -155,7 +155,7 @@ fn a_record_longer_than_one_read_arrives() {
     assert_eq!(pair.plain, [5; 16 * 1024]);
 }
 
-/// README's fourth guarantee counts idle connections with this.
+/// README's fourth guarantee counts idle connections with this size.
 #[test]
 fn an_idle_session_keeps_no_more_than_its_small_buffer_its_keys_and_the_peer_s_chain() {
     let mut pair = Pair::new(|_| {});
@@ -169,7 +169,7 @@ fn an_idle_session_keeps_no_more_than_its_small_buffer_its_keys_and_the_peer_s_c
     assert!(dropped.bytes_current > -12 * 1024, "{dropped:?}");
 }
 
-/// A pair whose client may seal 4 records with the same keys of TLS 1.3.
+/// A TLS 1.3 pair whose client may seal 4 records with one key.
 fn short_lived() -> Pair {
     let mut provider = (*provider()).clone();
     for suite in &mut provider.cipher_suites {
@@ -232,7 +232,7 @@ fn a_session_is_worn_after_its_records_and_counts_them_as_the_wire_does() {
     }
 }
 
-/// So that a request that is begun before a session is worn comes to its end.
+/// So that a request begun before a session is worn out can finish.
 #[test]
 fn a_session_is_worn_long_before_its_keys_are() {
     for suite in &provider().cipher_suites {
@@ -244,7 +244,7 @@ fn a_session_is_worn_long_before_its_keys_are() {
     }
 }
 
-/// How long the records are that stand in `wire`.
+/// Lengths of the records in `wire`.
 fn lengths(wire: &[u8]) -> impl Iterator<Item = usize> {
     let mut rest = wire;
     std::iter::from_fn(move || {

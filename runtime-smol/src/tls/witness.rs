@@ -1,4 +1,4 @@
-//! A check of certificates that remembers what it saw. It decides nothing: what rustls' own check refuses stays refused.
+//! A certificate verifier that remembers what it saw. It decides nothing: rustls' verification does.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// What is wrong with a certificate that was refused.
+/// Why a certificate was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateFault {
     /// No trusted root signed it.
@@ -26,14 +26,14 @@ pub enum CertificateFault {
 }
 
 impl CertificateFault {
-    /// What it is in an error of the socket, where rustls puts its own.
+    /// The fault in an I/O error that wraps a rustls error.
     pub(crate) fn within(error: &io::Error) -> Self {
         error.get_ref().and_then(|error| error.downcast_ref()).map_or(Self::Other, Self::of)
     }
 
     pub(crate) const fn of(error: &Error) -> Self {
         match error {
-            // A root of the same name with another key is another root.
+            // A root with the same name and another key is another root.
             Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
                 Self::Untrusted
             }
@@ -67,7 +67,7 @@ impl Witness {
     }
 }
 
-/// rustls' own check, watched: by trust anchor, then by name, as its verifier of servers does without revocation lists.
+/// rustls' own verification, observed: trust anchor, then name, like its verifier without revocation lists.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) roots: RootCertStore,

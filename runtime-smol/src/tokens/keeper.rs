@@ -1,4 +1,4 @@
-//! Keeps the process in a token: runs the core's lifecycle against the clock and the exchange, on the first thread.
+//! Keeps the process's token: runs the core's lifecycle against the clock and the exchange, on the first thread.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::hub::Hub;
 use crate::identity::{Exchanged, Exchanger, Failure, Grant};
 use crate::notice::Notice;
 
-/// The token's life, and what is known of it.
+/// The token's lifecycle and state.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     clock: Clock,
@@ -27,7 +27,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Without a token. `seed` spreads refreshes.
+    /// Starts without a token. `seed` spreads refreshes.
     pub(crate) fn new(clock: Clock, seed: u32) -> Self {
         Self {
             clock,
@@ -39,7 +39,7 @@ impl Keeper {
         }
     }
 
-    /// Fetches and refreshes for ever, and tells every thread what came of it.
+    /// Fetches and refreshes forever, and passes the results to every thread.
     pub(crate) async fn keep(&self, exchanger: &Exchanger, hub: &'static Hub) {
         let mut action = self.handle(Event::Wake);
         loop {
@@ -57,21 +57,21 @@ impl Keeper {
         }
     }
 
-    /// Answers those whose token was refused, for ever. They wait side by side for one fetch.
+    /// Answers rejections forever. Concurrent ones wait for the same fetch.
     pub(crate) async fn replace_all(&'static self, executor: &LocalExecutor<'static>, rejections: Receiver<Rejection>) {
         while let Ok(Rejection { grant, answer }) = rejections.recv().await {
-            // Who asked may have gone.
+            // The asker may be gone.
             let replace = async move { drop(answer.try_send(self.replace(grant).await)) };
             executor.spawn(replace).detach();
         }
     }
 
-    /// Azure refused this token: waits for another one; what is known when it is there, or when there will be none now.
+    /// Azure refused this token: waits for another one; returns the state once it is there or there will be none now.
     async fn replace(&self, rejected: GrantId) -> Known {
         let failed = self.failed.get();
         let action = self.handle(Event::Rejected { grant: rejected });
         if let Action::Fetch(fetch) = action {
-            // The receiver lives as long as this.
+            // The receiver lives as long as `self`.
             let _ = self.forced.0.try_send(fetch);
         }
         loop {
@@ -84,7 +84,7 @@ impl Keeper {
         }
     }
 
-    /// The token to send now.
+    /// The id of the token to send now.
     fn usable(&self) -> Option<GrantId> {
         let usable = self.lifecycle.borrow().usable(self.clock.now())?;
         self.known.borrow().granted.as_ref().map(|granted| granted.id).filter(|&held| held == usable)
@@ -101,14 +101,14 @@ impl Keeper {
             None => hub.notice(&Notice::TokenGranted { lifetime }),
             Some(failure) => hub.notice(&Notice::TokenFailed { failure, serving: self.usable().is_some() }),
         }
-        // The others first: who is told here that there is a token finds it everywhere.
+        // The others first: once this thread knows of a token, all have been sent it.
         hub.threads.tell(|| crate::threads::Message::Token(known.clone()));
         hub.learn(known);
         self.changed.notify(usize::MAX);
         action
     }
 
-    /// Keeps the token, or why there is none.
+    /// Stores the token, or why there is none.
     fn settle(&self, fetch: FetchId, exchanged: Exchanged) -> Action {
         self.known.borrow_mut().version += 1;
         match exchanged {
@@ -122,7 +122,7 @@ impl Keeper {
         }
     }
 
-    /// Only a token that the machine has a new id for is kept: under the old id it would outlive itself.
+    /// Stores only a token to which the lifecycle gave a new id: under the old id it would outlive itself.
     fn granted(&self, fetch: FetchId, grant: Grant) -> Action {
         let action = self.handle(Event::Granted { fetch, lifetime: grant.lifetime, refresh_in: grant.refresh_in });
         let lifecycle = self.lifecycle.borrow();
@@ -147,7 +147,7 @@ impl Keeper {
         self.lifecycle.borrow_mut().handle(self.clock.now(), event)
     }
 
-    /// What is known once this token or failure has come in, without an exchange.
+    /// The state after this token or failure, without an exchange.
     #[cfg(test)]
     pub(super) fn receive(&self, exchanged: Exchanged) -> Known {
         let action = match self.usable() {

@@ -20,7 +20,7 @@ fn tokens() -> Tokens {
     Tokens::new(Clock::start(), channel::unbounded().0)
 }
 
-/// A token of this text and life.
+/// A token with this text and lifetime.
 fn grant(text: &str, life: Duration) -> Grant {
     Grant { bearer: Bearer::new(text).unwrap(), lifetime: life, refresh_in: None }
 }

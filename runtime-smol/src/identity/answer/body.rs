@@ -1,4 +1,4 @@
-//! The JSON of an answer. It is taken field by field, so that one of an unexpected type hides no other.
+//! The JSON of an answer, read field by field, so that one of an unexpected type does not hide the others.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,12 +9,12 @@ use super::{Grant, id, text};
 use crate::identity::failure::{one_line, word};
 use crate::secret::Bearer;
 
-/// What a refusal says, whichever endpoint it comes from.
+/// A refusal, from any endpoint.
 #[derive(Debug, Default)]
 pub(super) struct Refused {
-    /// OAuth's word, or the nearest to it.
+    /// OAuth's `error`, or the nearest equivalent.
     pub(super) error: Option<Box<str>>,
-    /// The text for people, without the ids at its end.
+    /// The human-readable text, without the ids at its end.
     pub(super) description: Option<String>,
     pub(super) trace_id: Option<Box<str>>,
     pub(super) correlation_id: Option<Box<str>>,
@@ -28,19 +28,19 @@ impl Refused {
     }
 }
 
-/// Longest life that is believed: managed identities get the longest, a day. What claims more is asked for anew before.
+/// Longest lifetime accepted: managed identities get the longest, a day. A longer one is replaced earlier.
 const MAX_LIFE: Duration = Duration::from_secs(48 * 3600);
 
-/// What a success lacks.
+/// What a successful answer lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// The token, its kind or its life.
+    /// The token, its type or its lifetime.
     Token,
-    /// Time that is left of the life, by this machine's clock.
+    /// Remaining lifetime, by this machine's clock.
     Life,
 }
 
-/// The token of a success.
+/// The token of a successful answer.
 pub(super) fn grant(body: &[u8], now: SystemTime) -> Result<Grant, Missing> {
     let object = object(body).ok_or(Missing::Token)?;
     let bearer = bearer(&object).ok_or(Missing::Token)?;
@@ -53,7 +53,7 @@ fn bearer(object: &Map<String, Value>) -> Option<Bearer> {
     Bearer::new(text(object, "access_token")?).filter(|_| kind.eq_ignore_ascii_case("bearer"))
 }
 
-/// A span is true whatever the clocks say; App Service gives a time alone.
+/// `expires_in` does not depend on any clock; App Service sends only `expires_on`.
 fn lifetime(object: &Map<String, Value>, now: SystemTime) -> Result<Duration, Missing> {
     match seconds(object, "expires_in") {
         Some(life) if life.is_zero() => Err(Missing::Token),
@@ -62,10 +62,10 @@ fn lifetime(object: &Map<String, Value>, now: SystemTime) -> Result<Duration, Mi
     }
 }
 
-/// The reasons of a refusal; none where the body is no JSON object.
+/// The details of a refusal; none if the body is not a JSON object.
 pub(super) fn refused(body: &[u8]) -> Option<Refused> {
     let object = object(body)?;
-    // Entra's and the metadata service's own, then `{"error": {"code", "message"}}`, then what the platforms say.
+    // Fields of Entra and the metadata service, then `{"error": {"code", "message"}}`, then fields of the platforms.
     let inner = object.get("error").and_then(Value::as_object);
     let error = text(&object, "error").or_else(|| text(inner?, "code")).or_else(|| text(&object, "errorCode"));
     let description = text(&object, "error_description")
@@ -85,7 +85,7 @@ pub(super) fn refused(body: &[u8]) -> Option<Refused> {
 }
 
 impl Refused {
-    /// The description up to the ids that Entra repeats behind it; they are taken from there where they are missing.
+    /// The description up to the ids that Entra repeats after it; missing id fields are filled in from them.
     fn without_ids(&mut self, description: &str) -> String {
         let Some((text, ids)) = description.split_once(" Trace ID: ") else { return description.to_owned() };
         let mut words = ids.split_whitespace();
@@ -108,7 +108,7 @@ fn codes(object: &Map<String, Value>) -> Vec<u32> {
     codes.filter_map(|code| number(code).and_then(|code| u32::try_from(code).ok())).collect()
 }
 
-/// The number behind the first `AADSTS`.
+/// The number after the first `AADSTS`.
 fn code(description: &str) -> Option<u32> {
     let (_, rest) = description.split_once("AADSTS")?;
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
@@ -124,7 +124,7 @@ fn seconds(object: &Map<String, Value>, name: &str) -> Option<Duration> {
     object.get(name).and_then(number).map(Duration::from_secs)
 }
 
-/// Time until `expires_on`, which counts from 1970, in whole seconds.
+/// Time until `expires_on` (seconds since 1970), in whole seconds.
 fn until(object: &Map<String, Value>, now: SystemTime) -> Result<Duration, Missing> {
     let end = seconds(object, "expires_on").ok_or(Missing::Token)?;
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

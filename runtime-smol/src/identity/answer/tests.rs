@@ -1,4 +1,4 @@
-//! Answers as they were recorded or are documented, with the decision and the hint that each must give.
+//! Recorded and documented answers, with the decision and the hint that each must give.
 
 use super::Origin::{AppService, Arc, Entra, Imds, TokenProxy};
 use super::Retry::{AtOnce, Late, Soon};
@@ -8,7 +8,7 @@ use crate::identity::http::pause;
 /// Origin, status, `Retry-After`, body; then decision, least pause in seconds, code, and the hint's word.
 type Row = (Origin, u16, &'static str, &'static str, Retry, u64, u32, &'static str);
 
-/// A body of Entra's, with the fields that it has since 2024.
+/// A body from Entra, with the fields that it has had since 2024.
 macro_rules! entra {
     ($error:literal, $code:literal, $text:literal) => {
         concat!(
@@ -41,7 +41,7 @@ const ANSWERS: &[Row] = &[
     (Entra, 401, "", entra!("invalid_client", "7002131", "No expression matched."), Soon, 0, 7_002_131, "federated-expression"),
     (Entra, 401, "", entra!("invalid_client", "7002381", "Enterprise claim policy."), Soon, 0, 7_002_381, "federation-policy"),
     (Entra, 401, "", entra!("invalid_client", "700222", "AAD-issued tokens may not be used for federated identity flows."), Soon, 0, 700_222, "assertion-of-entra"),
-    // The general text of older answers, its lines still apart.
+    // The general text of older answers, with its line breaks.
     (Entra, 400, "", "{\"error\":\"invalid_request\",\"error_description\":\"AADSTS70021: No matching federated identity record found for presented assertion. Assertion Issuer: 'https://i/'.\\r\\nTrace ID: t\\r\\nCorrelation ID: c\\r\\nTimestamp: 2023-03-01 00:00:00Z\",\"error_codes\":[70021]}", Soon, 0, 70_021, "federated-credential"),
     (Entra, 401, "", entra!("invalid_client", "700024", "Client assertion is not within its valid time range."), AtOnce, 0, 700_024, "assertion-outdated"),
     (TokenProxy, 401, "", entra!("invalid_client", "700024", "Client assertion is not within its valid time range."), AtOnce, 0, 700_024, "assertion-outdated"),
@@ -72,11 +72,11 @@ const ANSWERS: &[Row] = &[
     (Entra, 500, "", entra!("server_error", "90041", "Internal error."), Soon, 0, 90_041, "entra-busy"),
     (Entra, 503, "", GATEWAY, Soon, 0, 0, "entra-busy"),
     (Entra, 504, "", "", Soon, 0, 0, "entra-busy"),
-    // A number that nobody knows, and none at all.
+    // An unknown number, and none at all.
     (Entra, 400, "", r#"{"error":"invalid_request","error_description":"AADSTS999999: New."}"#, Soon, 0, 999_999, ""),
     (Entra, 400, "", r#"{"error":"invalid_request"}"#, Soon, 0, 0, ""),
     (Entra, 400, "", r#"{"error":"invalid_client","error_description":"AADSTS700024: old","error_codes":["700024"]}"#, AtOnce, 0, 700_024, "assertion-outdated"),
-    // Something in between.
+    // A proxy or something else in between.
     (Entra, 407, "", "<html>proxy</html>", Soon, 0, 0, "proxy-login"),
     (Entra, 403, "", LOGIN, Soon, 0, 0, "foreign-answer"),
     (Entra, 200, "", LOGIN, Soon, 0, 0, "foreign-answer"),
@@ -106,7 +106,7 @@ const ANSWERS: &[Row] = &[
     (Arc, 429, "", "", Soon, 2, 0, "throttled"),
     (Arc, 500, "", r#"{"error":"internal","error_description":"agent is not connected"}"#, Soon, 2, 0, "arc-refused"),
     (Arc, 200, "", r#"{"access_token":"","expires_in":"84473","token_type":"Bearer"}"#, Soon, 0, 0, "local-answer"),
-    // App Service and its like.
+    // App Service and similar platforms.
     (AppService, 400, "", r#"{"statusCode":400,"message":"No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId.","correlationId":"c"}"#, Soon, 0, 0, "app-service-identity"),
     (AppService, 401, "", r#"{"statusCode":401,"message":"X-IDENTITY-HEADER is missing or wrong","correlationId":"c"}"#, Soon, 0, 0, "app-service-header"),
     (AppService, 400, "", r#"{"error":{"code":"BadRequest","message":"The x-identity-header is not valid."}}"#, Soon, 0, 0, "app-service-header"),

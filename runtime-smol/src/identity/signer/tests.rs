@@ -1,4 +1,4 @@
-//! Files as OpenSSL, Windows and Key Vault write them; `files/make` made them.
+//! Files as OpenSSL, Windows and Key Vault write them, made by `files/make`.
 
 use super::*;
 
@@ -83,7 +83,7 @@ fn a_file_without_exactly_one_rsa_key_and_its_certificate_is_refused() {
     }
 }
 
-/// A secret that went through a variable or a form loses its line breaks, or its end.
+/// A secret pasted into a variable or a form may lose its line breaks, or its end.
 #[test]
 fn broken_pem_is_refused_without_a_word_of_it() {
     let whole = String::from_utf8(PLAIN.to_vec()).unwrap();

@@ -30,14 +30,14 @@ fn numbers_add_up_and_of_what_was_last_the_later_counts() {
         refuse(hub, 50, 418);
         hub.traffic.note_oldest(Instant::from_millis(50), Duration::from_secs(3));
         hub.gateway.learn_success(Instant::from_millis(70));
-        // It is not given back.
+        // Never given back.
         let _ = hub.responses.try_take();
     });
     let mut all = snapshot(Page::Status, |hub| {
         hub.traffic.opened(true);
         hub.traffic.connected(true);
         hub.traffic.note_oldest(Instant::from_millis(40), Duration::from_secs(9));
-        // It has no samples.
+        // A write without samples.
         refuse(hub, 60, 415);
         hub.gateway.learn_success(Instant::from_millis(90));
     });

@@ -1,10 +1,10 @@
-//! Who seals and opens the records: ring, or with the feature `aws-lc` that library, which has code for AVX-512 and takes
-//! more room. Handshakes are ring's in either case.
+//! The ciphers that seal and open records: ring's, or with the feature `aws-lc` that library's, which has AVX-512 code
+//! and is larger. Handshakes use ring in either case.
 
 use rustls::SupportedCipherSuite;
 use rustls::crypto::ring::cipher_suite as suite;
 
-/// The cipher suites, the preferred first.
+/// The cipher suites, the most preferred first.
 pub(super) fn suites() -> Vec<SupportedCipherSuite> {
     let suites = [
         suite::TLS13_AES_256_GCM_SHA384,
@@ -22,7 +22,7 @@ const fn sealed(suite: SupportedCipherSuite) -> SupportedCipherSuite {
     suite
 }
 
-/// The suite with aws-lc's cipher in the place of ring's. What is made for it stays, as the provider does.
+/// The suite with aws-lc's cipher in place of ring's. It is leaked, since the provider lives as long as the process.
 #[cfg(feature = "aws-lc")]
 fn sealed(suite: SupportedCipherSuite) -> SupportedCipherSuite {
     use rustls::crypto::CipherSuiteCommon;
