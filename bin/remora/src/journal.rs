@@ -1,8 +1,8 @@
-//! What is worth a line. Success is not, and probes are not. A failure is told at once when it is a new one; when it comes
-//! again, it is counted, and the minute's end sums it up. So the number of lines follows from the clock, not from the
-//! number of requests. At debug every answer has a line of its own beside these.
+//! Decides what is logged. Successes and probes are not. A new failure is logged at once; repetitions are counted and
+//! summed up at the end of the minute, so the number of lines depends on the clock, not on the number of requests. At
+//! debug level, every response also has a line of its own.
 //!
-//! No time is read here: the minute's end is a notice like the others, and comes only when something happened.
+//! No clock is read here: the end of the minute is a notice like the others, and arrives only if something happened.
 
 use std::fmt::Display;
 use std::io;
@@ -16,58 +16,58 @@ use rustix::io::Errno;
 
 use crate::log::{Level, Log};
 
-/// Minutes for which a failure that does not come again is still a known one.
+/// Minutes without a recurrence after which a failure is forgotten.
 const MEMORY: u32 = 10;
 
-/// Failures that are told apart. Those beyond count as one.
+/// Failures that are distinguished. Any beyond that count as one per topic.
 const MOST_KINDS: usize = 32;
 
-/// Longest part of a text that tells failures apart, in bytes.
+/// Longest part of a text that distinguishes failures, in bytes.
 const MOST_TEXT: usize = 80;
 
-/// Turns notices into lines, those of all threads together.
+/// Turns the notices of all threads into log lines.
 pub(crate) struct Journal {
     log: Log,
     told: Mutex<Vec<(Kind, Told)>>,
 }
 
-/// What makes two failures equal.
+/// The properties by which failures are equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Kind {
     topic: Topic,
     status: u16,
-    /// Azure's status, or Entra's number of the error.
+    /// Azure's status, or Entra's error number.
     code: u32,
     /// Why a request could not be forwarded.
     unavailable: Option<Unavailable>,
-    /// Where there is none of these, the cause in words.
+    /// The cause in words, if there is none of these.
     cause: String,
 }
 
-/// One message for each, and one line a minute.
+/// The subject of a log message; each has one message and at most one summary line per minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Topic {
     Token,
     Request,
-    /// A request that Azure refused, and that nobody holds back any more.
+    /// A request that Azure refused and whose refusal was passed on, so that senders drop its samples.
     Lost,
     TooOld,
     Crowded,
     Accept,
 }
 
-/// What is known of a failure.
+/// The state of a known failure.
 #[derive(Debug, Default)]
 struct Told {
-    /// How often it came since it was last told.
+    /// Occurrences since it was last logged.
     again: u64,
-    /// Minutes since it came.
+    /// Minutes since it last occurred.
     quiet: u32,
     /// The fields of its last line.
     fields: Fields,
 }
 
-/// What repairs a lack of file descriptors.
+/// The fix for a shortage of file descriptors.
 const FILES: &str = "raise the hard limit on open files (ulimit -Hn, LimitNOFILE), or lower MAX_CONNECTIONS";
 
 type Fields = Vec<(&'static str, String)>;
@@ -134,12 +134,12 @@ impl Journal {
         Self { log, told: Mutex::default() }
     }
 
-    /// Held while a line is written, by who tells a failure; success never waits for it.
+    /// Locked while a failure is logged; successes never wait for it.
     fn told(&self) -> MutexGuard<'_, Vec<(Kind, Told)>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells a new failure at once and counts a known one.
+    /// Logs a new failure at once and counts a known one.
     fn failed(&self, kind: Kind, fields: impl FnOnce() -> Fields) {
         let mut told = self.told();
         let is_known = |kind: &Kind| told.iter().any(|(known, _)| known == kind);
@@ -154,8 +154,8 @@ impl Journal {
         }
     }
 
-    /// One line for each topic on which something came again: how often, how many failures those are, and the one that
-    /// came most often as it was first told.
+    /// One line for each topic with repeated failures: the number of repetitions, the number of distinct failures, and
+    /// the fields of the most frequent one as first logged.
     fn sum_up(&self) {
         let mut told = self.told();
         for topic in Topic::ALL {
@@ -179,7 +179,7 @@ impl Journal {
         self.log.line(topic.level(), topic.message(), &all);
     }
 
-    /// What is not known of a request has no field.
+    /// Unknown properties of a request have no field.
     fn answered(&self, status: u16, azure: Option<u16>, bytes: usize, samples: Option<u32>, took: Duration) {
         let milliseconds = took.as_millis();
         let mut fields: Vec<(&str, &dyn Display)> = vec![("status", &status)];
@@ -212,8 +212,8 @@ impl Journal {
     }
 }
 
-/// Where nobody answered, the words tell failures apart; else the cause, Entra's number and the status, for Entra's words
-/// hold ids.
+/// Without a response, the message distinguishes failures; otherwise the hint, Entra's number and the status do,
+/// because Entra's message contains IDs.
 fn token_kind(failure: &Failure) -> Kind {
     let word = || failure.hint.map(|hint| hint.word.to_owned()).unwrap_or_default();
     let cause = if failure.status.is_none() { failure.message.clone() } else { word() };
@@ -221,8 +221,8 @@ fn token_kind(failure: &Failure) -> Kind {
     Kind { status, code, cause, ..Topic::Token.kind() }
 }
 
-/// What Azure says is told apart by its status, for its words hold ids; what is not forwarded, by the cause; and what is
-/// wrong with a request, by all words but their numbers.
+/// Azure's refusals are distinguished by status, because Azure's text contains IDs; requests that were not forwarded,
+/// by cause; and faulty requests, by their text without its digits.
 fn request_kind(status: u16, upstream_status: Option<u16>, unavailable: Option<Unavailable>, text: &str) -> Kind {
     let tells = upstream_status.is_none() && unavailable.is_none();
     let cause = if tells { beginning(text).replace(|c: char| c.is_ascii_digit(), "") } else { String::new() };
@@ -230,12 +230,12 @@ fn request_kind(status: u16, upstream_status: Option<u16>, unavailable: Option<U
     Kind { status, code, unavailable, cause, ..topic(status, upstream_status).kind() }
 }
 
-/// What Azure answers to a write and will answer again loses its samples.
+/// A final refusal of a write by Azure loses its samples.
 const fn topic(status: u16, upstream_status: Option<u16>) -> Topic {
     if upstream_status.is_some() && reply::drops_samples(status) { Topic::Lost } else { Topic::Request }
 }
 
-/// As many whole characters as are looked at.
+/// The beginning of a text, in whole characters.
 fn beginning(text: &str) -> String {
     text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= MOST_TEXT).map(|(_, c)| c).collect()
 }
@@ -250,7 +250,7 @@ fn request(status: u16, upstream_status: Option<u16>, text: &str, peer: Option<I
     let mut fields = vec![("status", status.to_string())];
     fields.extend(upstream_status.map(|status| ("azure_status", status.to_string())));
     fields.push(("answer", text.to_owned()));
-    // Azure's own words name no page.
+    // Azure's own text does not name a page.
     let code = upstream_status.map(reply::code).filter(|code| !code.is_empty() && !text.contains(code));
     fields.extend(code.map(|code| ("see", format!("remora explain {code}"))));
     fields.extend(peer.map(|peer| ("peer", peer.to_string())));
