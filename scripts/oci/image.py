@@ -197,7 +197,7 @@ def write_sums(out):
 
 
 def clear(out):
-    """Empties the folder if it contains an earlier image; refuses any other folder that is not empty."""
+    """Removes the folder if it is empty or contains an earlier image; refuses any other."""
     if out.exists() and any(out.iterdir()) and not (out / "layout/oci-layout").exists():
         sys.exit(f"image: {out} contains something other than an earlier image; choose another folder with --out")
     shutil.rmtree(out, ignore_errors=True)
