@@ -44,7 +44,7 @@ class FarStack(Stack):
 
 
 class World:
-    """What a row of the matrix can break; `heal()` repairs all of it."""
+    """Everything that a row of the matrix can break; `heal()` restores it."""
 
     def __init__(self):
         run("ip link set lo up")

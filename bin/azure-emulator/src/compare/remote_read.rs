@@ -87,7 +87,7 @@ impl Prometheus<'_> {
         Ok(self.json::<Vec<String>>("/api/v1/label/__name__/values")?.data)
     }
 
-    /// A time, milliseconds since 1970, up to which the data is in finished blocks.
+    /// A time, milliseconds since 1970, before which all data is in finished blocks.
     pub(super) fn head_start(&self) -> Result<i64, Failure> {
         Ok(self.json::<DatabaseStatus>("/api/v1/status/tsdb")?.data.head_stats.min_time)
     }

@@ -21,7 +21,7 @@ pub(super) fn resolve(cx: &mut Context<'_>) -> Checked {
 }
 
 /// The routes to the identity's authority and to the ingestion endpoint. Endpoints of the machine and of the cluster,
-/// which need no such route, are tested only by the token exchange.
+/// which are reached differently, are tested only by the token exchange.
 fn routes(cx: &Context<'_>) -> Result<Vec<Route>, Outcome> {
     let config = cx.config()?;
     let bound = matches!(&config.identity, Identity::Workload(identity) if identity.proxy.is_some());

@@ -14,7 +14,7 @@ use super::network::span;
 use super::outcome::{Finding, Outcome};
 use crate::pages::{self, PREFIX, Page};
 
-/// Timeout of one query on this machine.
+/// Time limit of one request to the sidecar.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Maximum age of a recent success. Prometheus sends every few seconds.

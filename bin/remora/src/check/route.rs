@@ -15,7 +15,7 @@ use super::http;
 use super::outcome::Finding;
 use crate::pages::{NET_01, NET_02, NET_03, NET_04, Page};
 
-/// Time limit of each step.
+/// Time limit of the name resolution, and of everything on one connection.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The destination of a route.
@@ -132,7 +132,7 @@ impl Route {
 /// What to do if no proxy is needed.
 const AROUND: &str = "or list in NO_PROXY the hosts that can be reached directly";
 
-/// Findings whose fix fits the step that failed: nobody should be told to set a proxy that is already set.
+/// Findings whose fix fits the step that failed: the fix must not be to set a proxy that is already set.
 impl Route {
     fn unresolved(&self, error: &io::Error) -> Finding {
         let (host, _) = self.next();

@@ -9,7 +9,7 @@ use super::context::{Checked, Context};
 use super::http;
 use super::outcome::{Finding, Outcome};
 
-/// Timeout of each step: name resolution, connection, response.
+/// Time limit of the name resolution, and of the request with its connection.
 const LIMIT: Duration = Duration::from_secs(5);
 /// Longest metrics page that is read, in bytes.
 const MAX_EXPOSITION: usize = 8 * 1024 * 1024;
