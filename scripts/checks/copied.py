@@ -1,4 +1,4 @@
-"""A copy of the tree to break: what the tests of the checks share."""
+"""A copy of the tree to break: shared by the tests of the checks."""
 
 import shutil
 import tempfile
@@ -8,13 +8,13 @@ from pathlib import Path
 from case import beside
 
 ROOT = Path(__file__).resolve().parents[2]
-# Cargo wants to see all members of the workspace.
+# Cargo requires all members of the workspace.
 WORKSPACE = ["Cargo.toml", "Cargo.lock", "core", "runtime-smol", "bin", "benches"]
 
 
 @beside
 class CopiedTree(unittest.TestCase):
-    """Each test has a copy of its own in `self.tree`."""
+    """Each test has its own copy in `self.tree`."""
 
     copied = WORKSPACE
 
@@ -28,6 +28,6 @@ class CopiedTree(unittest.TestCase):
                 shutil.copy(ROOT / name, self.tree / name)
 
     def append(self, path, text):
-        """Adds text at the end of a file, or makes the file."""
+        """Appends text to a file, or creates the file."""
         with open(self.tree / path, "a", encoding="utf-8") as file:
             file.write(text)

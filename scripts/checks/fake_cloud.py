@@ -1,5 +1,5 @@
-"""Stand-ins for az and kubectl over one file of state. They take the commands in the tables below with exactly these
-options and refuse everything else, as the real ones do; queries go through the libraries that the real ones use.
+"""Fake az and kubectl over one state file. They accept the commands in the tables below with exactly these options and
+refuse everything else, like the real ones; queries use the same libraries as the real ones.
 
 usage: fake_cloud.py STATE az|kubectl WORD...
 """
@@ -19,7 +19,7 @@ WITHOUT_VALUE = {
 }
 OUTPUT = {"--query", "--output"}
 
-# Command -> (options that it must have, options that it may have). The names are those of `az COMMAND --help`.
+# Command -> (required options, optional options). The names are those of `az COMMAND --help`.
 AZ = {
     "account show": (set(), OUTPUT),
     "monitor account show": ({"--name", "--resource-group"}, OUTPUT),
@@ -59,7 +59,7 @@ ROLE = "Monitoring Metrics Publisher"
 
 
 class Refusal(Exception):
-    """What a real tool prints before it ends with `status`."""
+    """The output of a real tool before it exits with `status`."""
 
     def __init__(self, text, status=1):
         super().__init__(text)
@@ -67,7 +67,7 @@ class Refusal(Exception):
 
 
 def parsed(table, words):
-    """(command, positional words, options, words after `--`) of a command line that the table allows."""
+    """(command, positional words, options, words after `--`) of a command line, if the table allows it."""
     rest = []
     if "--" in words:
         rest = words[words.index("--") + 1 :]
@@ -105,13 +105,13 @@ def split(words):
 
 
 class Az:
-    """The commands of az; methods have the commands' names."""
+    """The commands of az; each method is named after its command."""
 
     def __init__(self, state):
         self.state = state
 
     def run(self, words):
-        """What the command prints."""
+        """The command's output."""
         command, positional, options, _ = parsed(AZ, words)
         if positional:
             raise Refusal(f"unrecognized arguments: {' '.join(positional)}", 2)
@@ -209,7 +209,7 @@ class Az:
         self.state["roles"].append(about | {"id": f"role-{len(self.state['roles'])}"})
 
     def trust(self, owner, about):
-        """Entra holds a name once, and a pair of issuer and subject once."""
+        """Entra accepts a name only once, and a pair of issuer and subject only once."""
         held = self.state["credentials"].setdefault(owner, [])
         for one in held:
             if one["name"] == about["name"] or (one["issuer"], one["subject"]) == (about["issuer"], about["subject"]):
@@ -217,19 +217,19 @@ class Az:
         held.append(about)
 
     def application(self, client):
-        """The application with this client id."""
+        """The application with this client ID."""
         return self.found({app["appId"]: app for app in self.state["applications"]}, client)
 
     @staticmethod
     def found(among, name):
-        """The value, or what az says when there is none."""
+        """The value, or az's error if there is none."""
         if name not in among:
             raise Refusal(f"(ResourceNotFound) {name} was not found")
         return among[name]
 
 
 def shown(value, options):
-    """A value as `--query Q --output tsv` prints it."""
+    """A value as printed with `--query Q --output tsv`."""
     if value is None:
         return ""
     import jmespath
@@ -248,7 +248,7 @@ class Kubectl:
         self.state = state
 
     def run(self, words):
-        """What the command prints."""
+        """The command's output."""
         command, positional, options, rest = parsed(KUBECTL, words)
         if f"kubectl {command}" in self.state["denied"]:
             raise Refusal("Error from server (Forbidden): serviceaccounts is forbidden")
@@ -264,12 +264,12 @@ class Kubectl:
         if positional == ["pods"] and "--selector" in options:
             name, _, value = options["--selector"].partition("=")
             pods = [pod for pod in self.state["pods"] if pod["metadata"]["labels"].get(name) == value]
-            # kubectl knows lists from clusters only.
+            # Without a cluster, kubectl does not process lists.
             return " ".join(selected(pod, options["--output"].replace(".items[*]", "", 1)) for pod in pods)
         if positional == ["pods"]:
             pods = self.pods_of(options)
             if options["--output"] != "name":
-                # In the order in which they came into being.
+                # In the order of their creation.
                 return selected(pods[-1], options["--output"].replace(".items[-1:]", "", 1))
             return "".join(f"pod/{pod['metadata']['name']}\n" for pod in pods)
         found = self.object(positional, options["--namespace"])
@@ -306,12 +306,13 @@ class Kubectl:
             account["metadata"]["annotations"][key] = value
 
     def delete(self, positional, options, _rest):
-        """The StatefulSet brings the pod back, a Deployment one of another name, and the webhook changes it."""
+        """Deletes pods: a StatefulSet recreates its pod, a Deployment creates one with another name, and the webhook
+        changes it."""
         for name in positional:
             self.replace(self.object([name], options["--namespace"]), options)
 
     def replace(self, pod, options):
-        """Has a pod made anew."""
+        """Recreates a pod."""
         self.state["pods"].remove(pod)
         self.state["pods"].append(pod)
         pod["metadata"]["name"] = pod["metadata"].get("generateName", pod["metadata"]["name"])
@@ -329,7 +330,7 @@ class Kubectl:
             if not any(container.get("env") for container in containers):
                 raise Refusal(f"error: timed out waiting for the condition on pods/{pod['metadata']['name']}")
         if self.state.get("late", 0) > 0:
-            # The controller has not made the new ones yet.
+            # The controller has not created the new pods yet.
             self.state["late"] -= 1
             raise Refusal("error: no matching resources found")
 
@@ -346,7 +347,7 @@ class Kubectl:
 
 
 def selected(found, output):
-    """What the real kubectl selects with `--output jsonpath=…`, without a cluster."""
+    """The real kubectl's result for `--output jsonpath=…`, without a cluster."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(found, file)
         file.flush()

@@ -1,9 +1,9 @@
-"""What a cluster would say to the Kubernetes files of a folder; prints one line for each fault.
+"""Finds what a cluster would reject in the Kubernetes files of a folder; prints one line for each fault.
 
 usage: manifests.py KUBECTL PATH...   a PATH is a file of objects, a file of chart values, or a folder for kustomize
 
-Objects of Kubernetes go through its own schemas, those of the prometheus-operator through the models made from its
-custom resource definitions. In both, a field that nobody knows is a fault.
+Kubernetes objects are validated with Kubernetes' own schemas, those of the prometheus-operator with models generated
+from its custom resource definitions. In both, an unknown field is a fault.
 """
 
 import subprocess
@@ -23,7 +23,7 @@ HARMLESS_VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "persistentVo
 
 
 def main(kubectl, *paths):
-    """Prints the faults; 1 when there are any."""
+    """Prints the faults and returns 1 if there are any."""
     faults = [f"{path}: {fault}" for path in paths for fault in faults_in(kubectl, Path(path))]
     for fault in faults:
         print(fault)
@@ -31,7 +31,7 @@ def main(kubectl, *paths):
 
 
 def faults_in(kubectl, path):
-    """The faults of everything below a path."""
+    """All faults of the objects in a path."""
     objects = list(load(kubectl, path))
     if not objects:
         yield "contains no object"
@@ -41,7 +41,7 @@ def faults_in(kubectl, path):
 
 
 def load(kubectl, path):
-    """The objects that a path stands for."""
+    """The objects in a path."""
     if path.is_dir():
         done = subprocess.run([kubectl, "kustomize", str(path)], capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -54,7 +54,7 @@ def load(kubectl, path):
 
 
 def of_values(values):
-    """What kube-prometheus-stack makes of its values, as far as they are ours."""
+    """The objects that kube-prometheus-stack creates from its values, limited to the parts that matter here."""
     spec = {"securityContext": CHART_POD | SECCOMP} | values["prometheusSpec"]
     yield {"apiVersion": OPERATOR, "kind": "Prometheus", "metadata": {"name": "values"}, "spec": spec}
     for monitor in values.get("additionalPodMonitors", []):
@@ -63,7 +63,7 @@ def of_values(values):
 
 
 def unknown_or_wrong(one):
-    """What the schemas say, also to the pod that the operator makes of a Prometheus."""
+    """Schema faults, including those of the pod that the operator creates for a Prometheus."""
     if one["apiVersion"] == OPERATOR:
         yield from by_model(one)
     else:
@@ -73,7 +73,7 @@ def unknown_or_wrong(one):
 
 
 def by_model(one):
-    """The model keeps what it knows."""
+    """The model drops unknown fields."""
     model = getattr(operator, one["kind"])
     try:
         kept = model.model_validate(one).model_dump(mode="json", by_alias=True, exclude_unset=True)
@@ -97,7 +97,7 @@ def lost(given, kept, where):
 
 
 def by_schema(one):
-    """Strictly, for each version."""
+    """Strictly, for each Kubernetes version."""
     for version in KUBERNETES:
         try:
             kubernetes_validate.validate(one, version, strict=True)
@@ -106,7 +106,7 @@ def by_schema(one):
 
 
 def pod_spec(one):
-    """The pod of a Deployment, or what we add to the pod of a Prometheus; None for other kinds."""
+    """The pod of a Deployment, or our additions to the pod of a Prometheus; None for other kinds."""
     if one["kind"] == "Deployment":
         return one["spec"]["template"]["spec"]
     if one["kind"] == "Prometheus":
@@ -117,12 +117,12 @@ def pod_spec(one):
 
 
 def restricted():
-    """What the profile "restricted" asks of a container, beside the pod's own part."""
+    """What the "restricted" profile requires of a container in addition to the pod's settings."""
     return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}} | SECCOMP
 
 
 def beyond_restricted(one):
-    """What "restricted" refuses (kubernetes.io/docs/concepts/security/pod-security-standards)."""
+    """What the "restricted" profile refuses (kubernetes.io/docs/concepts/security/pod-security-standards)."""
     spec = pod_spec(one)
     if spec is None:
         return
@@ -137,7 +137,7 @@ def beyond_restricted(one):
 
 
 def container_faults(container, context):
-    """Of one container, with what the pod says for all."""
+    """The faults of one container, given the pod's settings."""
     if context.get("allowPrivilegeEscalation") is not False:
         yield "may gain privileges"
     if context.get("capabilities", {}).get("drop") != ["ALL"] or "add" in context.get("capabilities", {}):

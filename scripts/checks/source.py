@@ -1,4 +1,4 @@
-"""Rust source as a reader of rules sees it: no comments, no tests, and string literals apart from code."""
+"""Rust source as the checks read it: without comments and tests, and with string literals separated from code."""
 
 import re
 from typing import NamedTuple
@@ -23,7 +23,7 @@ class Line(NamedTuple):
 
 
 def product_lines(text):
-    """The lines of a file that are part of the product: items that `#[cfg(test)]` stands before are left out."""
+    """The lines of a file that are part of the product: items after `#[cfg(test)]` are left out."""
     strings = {}
 
     def blank(match):
@@ -40,7 +40,7 @@ def product_lines(text):
 
 
 def test_lines(code):
-    """Numbers of the lines of every item that `#[cfg(test)]` stands before; `code` has no literals and no comments."""
+    """Line numbers of every item after `#[cfg(test)]`; `code` has no literals and no comments."""
     numbers = set()
     for match in re.finditer(r"#\[cfg\(test\)\]", code):
         end = item_end(code, match.end())
@@ -50,7 +50,7 @@ def test_lines(code):
 
 
 def item_end(code, start):
-    """Where the item that begins at `start` ends: at its `;`, or at the brace that closes its first one."""
+    """The end of the item that begins at `start`: its `;`, or the brace that closes its first one."""
     depth = 0
     for place in range(start, len(code)):
         if code[place] == ";" and depth == 0:

@@ -1,4 +1,4 @@
-"""The Kubernetes files of scripts/deploy, and those of Microsoft with the image changed, as a cluster sees them."""
+"""The Kubernetes files of scripts/deploy, and Microsoft's with the image changed, validated as by a cluster."""
 
 import re
 import shutil
@@ -18,11 +18,11 @@ IMAGE = "registry.example/remora@sha256:" + "0" * 64
 
 
 def container(text):
-    """The lines of the sidecar's part of a file."""
+    """The lines of the sidecar's section of a file."""
     return [line.strip() for line in text[text.index("- name: prom-remotewrite") :].splitlines()]
 
 
-# (file of a copy, what is changed in it, what is looked at, what is said): one run looks at all the copies.
+# (file of a copy, old text, new text, path to check, expected message): one run checks all the copies.
 BREACHES = (
     ("values-sidecar.yaml", "retryOnRateLimit", "retryOnRateLimits", "", "queueConfig.retryOnRateLimits is not a field"),
     ("values-sidecar.yaml", "periodSeconds: 1\n", "periodSecond: 1\n", "", "startupProbe.periodSecond is not a field"),
@@ -35,7 +35,7 @@ BREACHES = (
 
 @beside
 class Deploy(unittest.TestCase):
-    """Each test looks at a copy of the files, which it may change before."""
+    """Each test checks a copy of the files, which it may change first."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="remora-deploy-")
@@ -44,11 +44,11 @@ class Deploy(unittest.TestCase):
         self.tree = self.copy("deploy")
 
     def copy(self, name):
-        """A copy of the files by a name of its own."""
+        """A copy of the files under this name."""
         return Path(shutil.copytree(DEPLOY, self.place / name))
 
     def faults(self, *paths):
-        """The lines of the check."""
+        """The output lines of the check."""
         tools = python("manifests", *PINNED)
         command = [tools / "python", ROOT / "scripts/checks/manifests.py", tools / "kubectl", *paths]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
@@ -63,7 +63,7 @@ class Deploy(unittest.TestCase):
         (tree / path).write_text(text.replace(old, new))
 
     def test_the_files_as_they_are_have_no_fault(self):
-        # What promtool and kustomize read is neither an object nor values.
+        # The inputs of promtool and kustomize are neither objects nor values.
         begins = re.compile("^(kind: (?!Kustomization)|prometheus:)", re.MULTILINE)
         files = [path for path in self.tree.glob("*.yaml") if begins.search(path.read_text())]
         folders = [path.parent for path in self.tree.rglob("kustomization.yaml")]
@@ -97,14 +97,14 @@ class Deploy(unittest.TestCase):
         values = {path.stem: self.tree / path.name for path in MICROSOFT.glob("*.yaml")}
         for path in values.values():
             path.write_text((MICROSOFT / path.name).read_text().replace("<CONTAINER-IMAGE-VERSION>", IMAGE))
-        # As it is printed, the form for applications has fields of a probe one level too deep, which no cluster takes.
+        # As published, the application file has probe fields one level too deep, which every cluster rejects.
         printed = values["entra-application"]
         values["mended"] = self.tree / "mended.yaml"
         mended = re.sub(r"^  ( +(?:initialDelay|timeout)Seconds)", r"\1", printed.read_text(), flags=re.MULTILINE)
         values["mended"].write_text(mended)
         said = self.faults(*values.values())
         self.assertTrue(any("livenessProbe.httpGet.initialDelaySeconds is not a field" in line for line in said))
-        # They leave the security context to the cluster; nothing else may be said about them.
+        # They leave the security context to the cluster; nothing else may be reported about them.
         about = [line for line in said if not line.startswith(f"{printed}: ")]
         self.assertEqual([line for line in about if not line.endswith(("gain privileges", "keeps capabilities"))], [])
 

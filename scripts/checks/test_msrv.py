@@ -1,4 +1,4 @@
-"""The promise of a Rust version is kept: the check and the lint see what breaks it."""
+"""The promise of a Rust version is kept: the check and the lint detect violations."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ class Msrv(CopiedTree):
         return done.returncode, done.stdout + done.stderr
 
     def promise(self, version):
-        """The workspace promises another version."""
+        """Makes the workspace promise another version."""
         path = self.tree / "Cargo.toml"
         path.write_text(path.read_text().replace('rust-version = "1.88"', f'rust-version = "{version}"'))
 
@@ -43,7 +43,7 @@ class Msrv(CopiedTree):
         self.assertEqual((status, said), (1, "remora-core: declares Rust None, the workspace 1.88\n"))
 
     def test_clippy_sees_a_function_that_came_later(self):
-        # u8::strict_add came with Rust 1.91.
+        # u8::strict_add was stabilized in Rust 1.91.
         self.append("core/src/time.rs", "\n/// Inserted.\npub fn inserted(a: u8) -> u8 { a.strict_add(1) }\n")
         with tempfile.TemporaryDirectory(prefix="remora-msrv-target-") as target:
             command = ["cargo", "clippy", "--locked", "-p", "remora-core", "--lib", "--", "-D", "warnings"]

@@ -1,4 +1,4 @@
-"""The check for panics sees one: each test puts one into a copy of core."""
+"""The check for panics detects them: each test inserts one into a copy of core."""
 
 import os
 import shutil
@@ -13,13 +13,13 @@ NO_PANIC = ROOT / "scripts/checks/no-panic"
 
 
 class NoPanic(CopiedTree):
-    """Each panic is reported with the function that goes there."""
+    """Each panic is reported with the function that leads to it."""
 
     copied = [*WORKSPACE, "scripts/checks/bare"]
 
     @classmethod
     def setUpClass(cls):
-        # One target folder for all copies, so that what core depends on is built once.
+        # One target folder for all copies, so that core's dependencies are built once.
         cls.target = tempfile.mkdtemp(prefix="remora-no-panic-target-")
         cls.addClassCleanup(shutil.rmtree, cls.target, ignore_errors=True)
 
@@ -31,7 +31,7 @@ class NoPanic(CopiedTree):
         return done.returncode, done.stdout + done.stderr
 
     def add_to_core(self, body):
-        """Core gets a function of bytes and a number with this body, and somebody who calls it."""
+        """Adds a function of bytes and a number with this body to core, and a caller for it."""
         signature = "(bytes: &[u8], number: usize) -> u8"
         self.append("core/src/time.rs", f"\n/// Inserted.\npub fn inserted{signature} {{ {body} }}\n")
         call = "crate::outside::look_at(remora_core::time::inserted(&space[..], crate::outside::count()).into())"
@@ -39,7 +39,7 @@ class NoPanic(CopiedTree):
         self.append("scripts/checks/bare/src/token.rs", f"\n{caller}\n")
 
     def assert_breach(self, expected):
-        """The check fails and says `expected`."""
+        """The check fails with `expected` in its output."""
         status, output = self.check()
         self.assertEqual(status, 1, f"expected exit status 1 for a panic, saw {status} with: {output}")
         self.assertIn(expected, output)

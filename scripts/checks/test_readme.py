@@ -1,4 +1,4 @@
-"""The check of the documents' commands sees what is misspelled: each test inserts it into a copy of the tree."""
+"""The check of the documents' commands detects misspellings: each test inserts one into a copy of the tree."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ class Readme(CopiedTree):
         return done.returncode, done.stdout + done.stderr
 
     def assert_fault(self, command, expected):
-        """A block with this command is refused with these words."""
+        """A block with this command is refused with this message."""
         self.append("README.md", f"\n```\n{command}\n```\n")
         self.assertEqual(self.check(), (1, f"README.md: {command}: {expected}\n"))
 

@@ -1,4 +1,4 @@
-"""scripts/setup-workload-identity against stand-ins for az and kubectl that refuse what the real ones refuse."""
+"""scripts/setup-workload-identity with fake az and kubectl that refuse the same things as the real ones."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def account(annotations=None, name=ACCOUNT):
 
 
 def pod(where="containers", runs_as=ACCOUNT):
-    """The chart's pod with the sidecar in it, as it is before the webhook knows an identity."""
+    """The chart's pod with the sidecar, before an identity is configured."""
     spec = {"serviceAccountName": runs_as, "containers": [{"name": "prometheus", "image": "p"}]}
     spec.setdefault(where, []).append({"name": "prom-remotewrite", "image": "r"})
     labels = {"app.kubernetes.io/name": "prometheus"}
@@ -41,7 +41,7 @@ def pod(where="containers", runs_as=ACCOUNT):
 
 
 def untouched():
-    """A subscription with a workspace, and a cluster with the chart and the sidecar; nothing for the identity yet."""
+    """A subscription with a workspace, and a cluster with the chart and the sidecar, but no identity yet."""
     return {
         "tenant": "tenant-of-workspace",
         "workspaces": {"w": RULE},
@@ -77,13 +77,13 @@ class Cloud:
         self.script("sleep", f'echo "$1" >> "{self.folder}/slept"')
 
     def script(self, name, text):
-        """A program on PATH."""
+        """Creates a program on PATH."""
         path = self.folder / name
         path.write_text(f"#!/bin/sh\n{text}\n")
         path.chmod(0o755)
 
     def run(self, settings, *words):
-        """Runs the script; `state` is what it left."""
+        """Runs the script; `state` is the state afterwards."""
         return self.execute([SCRIPT, *words], settings)
 
     def execute(self, command, settings):
@@ -95,33 +95,33 @@ class Cloud:
         return done
 
     def changes(self):
-        """The commands that changed something since the last call, each as one line."""
+        """The commands that changed something since the last call, one line each."""
         log, self.state["log"] = self.state["log"], []
         return [" ".join(words) for words in log]
 
 
 @beside
 class Setup(unittest.TestCase):
-    """Each test begins with a state of its own."""
+    """Each test begins with its own state."""
 
     def cloud(self, **changed):
-        """A cloud that is gone after the test."""
+        """A cloud that is removed after the test."""
         folder = tempfile.TemporaryDirectory(prefix="remora-cloud-")
         self.addCleanup(folder.cleanup)
         return Cloud(folder.name, **changed)
 
     def assert_works(self, done):
-        """The script ended well."""
+        """The script succeeded."""
         self.assertEqual(done.returncode, 0, f"exit status\n{done.stdout}{done.stderr}")
 
     def assert_refuses(self, done, *texts):
-        """The script ended with these words."""
+        """The script failed with these messages."""
         self.assertEqual(done.returncode, 1, f"exit status\n{done.stdout}{done.stderr}")
         for text in texts:
             self.assertIn(text, done.stderr)
 
     def assert_ready(self, cloud, owner, client, principal):
-        """Everything that the guide asks for is there, once."""
+        """Everything that the guide requires exists exactly once."""
         credential = {"issuer": ISSUER, "subject": SUBJECT, "audiences": [AUDIENCE]}
         held = [{key: one[key] for key in credential} for one in cloud.state["credentials"][owner]]
         self.assertEqual(held.count(credential), 1)
@@ -172,7 +172,7 @@ class Setup(unittest.TestCase):
             self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
 
     def run_until(self, cloud, settings, steps):
-        """Executes the first commands of the plan only."""
+        """Executes only the first commands of the plan."""
         plan = cloud.run(settings, "--dry-run").stdout.splitlines(keepends=True)
         changing = [number for number, line in enumerate(plan) if line.startswith("# ")]
         cloud.execute(["sh", "-c", "".join(plan[: changing[steps]])], settings)
@@ -301,7 +301,7 @@ class Setup(unittest.TestCase):
         self.assert_works(cloud.run(IDENTITY))
         self.assertIn("kubectl delete pod/prometheus-0 pod/prometheus-1 --namespace monitoring", cloud.changes())
         self.assertEqual((cloud.folder / "slept").read_text(), "10\n" * 2)
-        # One that was made before the identity changed is not overlooked behind another one.
+        # A pod created before the identity changed is not overlooked behind another one.
         cloud.state["pods"][1]["spec"]["containers"][1]["env"] = [{"name": "AZURE_CLIENT_ID", "value": "old"}]
         changed = cloud.state["pods"][1]["metadata"]["name"]
         self.assert_works(cloud.run(IDENTITY))

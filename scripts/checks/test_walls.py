@@ -1,4 +1,4 @@
-"""The check of the walls sees a breach: each test inserts one into a copy of the tree."""
+"""The check of the walls detects breaches: each test inserts one into a copy of the tree."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ WALLS = ROOT / "scripts/checks/walls"
 
 
 class Walls(CopiedTree):
-    """Each breach is reported with its place."""
+    """Each breach is reported with its location."""
 
     def check(self):
         """(exit status, output) of the check on the copy."""
@@ -19,13 +19,13 @@ class Walls(CopiedTree):
         return done.returncode, done.stdout + done.stderr
 
     def assert_breach(self, expected):
-        """The check fails and says `expected`."""
+        """The check fails with `expected` in its output."""
         status, output = self.check()
         self.assertEqual(status, 1, f"expected exit status 1 for a breach, saw {status} with: {output}")
         self.assertIn(expected, output)
 
     def add_dependency(self, manifest, line):
-        """Adds one dependency to a manifest; the lock file of the copy follows."""
+        """Adds one dependency to a manifest and updates the copy's lock file."""
         path = self.tree / manifest
         text = path.read_text()
         path.write_text(text.replace("\n[dependencies]\n", f"\n[dependencies]\n{line}\n", 1))

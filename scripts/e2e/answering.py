@@ -1,18 +1,18 @@
-"""A process on a port that answers every request alike: a proxy that refuses, or somebody else's server."""
+"""A server that gives every request the same response: a proxy that refuses, or somebody else's server."""
 
 import http.server
 import threading
 
 
 class Answering:
-    """Answers GET and CONNECT with one status and one line."""
+    """Responds to GET and CONNECT with one status and one line."""
 
     def __init__(self, status, text="no\n"):
         class Handler(http.server.BaseHTTPRequestHandler):
-            """Says the same to everybody."""
+            """Gives everyone the same response."""
 
             def answer(self):
-                """The one answer."""
+                """Sends the response."""
                 content = text.encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
@@ -22,7 +22,7 @@ class Answering:
             do_GET = do_CONNECT = answer
 
             def log_message(self, *_):
-                """Nothing is logged."""
+                """Logs nothing."""
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
@@ -30,6 +30,6 @@ class Answering:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self):
-        """Ends it."""
+        """Stops the server."""
         self._server.shutdown()
         self._server.server_close()

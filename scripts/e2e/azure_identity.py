@@ -1,4 +1,4 @@
-"""Microsoft's Python SDK in a virtual environment of its own, as a client of the emulator."""
+"""Microsoft's Python SDK in its own virtual environment, as a client of the emulator."""
 
 import base64
 import json
@@ -14,12 +14,12 @@ APPLICATION = Path(__file__).with_name("azure_identity_application.py")
 
 
 def python():
-    """A Python that has the pinned packages."""
+    """A Python with the pinned packages."""
     return pinned.python("azure-identity", *PINNED) / "python"
 
 
 def ask(emulator, kind, identity=None, wrapper=(), scope=None, **changes):
-    """What the SDK says with the emulator's environment for `identity`; `changes` set or (as None) take away variables."""
+    """The SDK's output with the emulator's environment for `identity`; `changes` set or (as None) remove variables."""
     environment = {"PATH": os.environ.get("PATH", os.defpath), **emulator.remora_environment(identity)}
     environment["REQUESTS_CA_BUNDLE"] = environment["SSL_CERT_FILE"]
     environment.update(changes)
@@ -30,7 +30,7 @@ def ask(emulator, kind, identity=None, wrapper=(), scope=None, **changes):
 
 
 def claims(said):
-    """The claims of the access token that the SDK got."""
+    """The claims of the access token in the SDK's output."""
     kind, _, token = said.strip().partition(" ")
     if kind != "token" or token.count(".") != 2:
         raise Failure(f"expected azure-identity to get a token; saw: {said}")

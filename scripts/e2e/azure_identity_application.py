@@ -1,6 +1,6 @@
-"""An application as its author would write it with azure-identity. Runs in that package's own Python: KIND [SCOPE].
+"""A typical application that uses azure-identity. Runs in that package's own Python: KIND [SCOPE].
 
-Prints `token JWT`, or `refused` and the SDK's message, which quotes the service's answer.
+Prints `token JWT`, or `refused` and the SDK's message, which quotes the service's response.
 """
 
 import os
@@ -15,17 +15,17 @@ from azure.identity import (
 )
 
 SCOPE = "https://monitor.azure.com/.default"
-# The emulator is no cloud that MSAL knows.
+# The emulator is not a cloud known to MSAL.
 HERE = {"disable_instance_discovery": True}
 
 
 def application():
-    """Tenant and client, as the SDK's constructors take them."""
+    """Tenant and client, in the order of the SDK's constructors."""
     return os.environ["AZURE_TENANT_ID"], os.environ["AZURE_CLIENT_ID"]
 
 
 def certificate():
-    """The chain goes along where it is asked for."""
+    """Sends the chain if requested."""
     chain = os.environ.get("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN") == "true"
     path = os.environ["AZURE_CLIENT_CERTIFICATE_PATH"]
     password = os.environ.get("AZURE_CLIENT_CERTIFICATE_PASSWORD")
@@ -33,7 +33,7 @@ def certificate():
 
 
 def managed():
-    """System-assigned, unless a client id is set or another id is given."""
+    """System-assigned, unless a client ID is set or another ID is given."""
     given = {name: os.environ[name] for name in ("object_id", "resource_id") if name in os.environ}
     if given:
         return ManagedIdentityCredential(identity_config=given)
@@ -50,7 +50,7 @@ KINDS = {
 
 
 def main():
-    """One token, from a new credential."""
+    """Gets one token from a new credential."""
     kind, scope = sys.argv[1], (sys.argv[2:] or [SCOPE])[0]
     try:
         print("token", KINDS[kind]().get_token(scope).token)

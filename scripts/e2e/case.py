@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: marks, durations, and assertions that say what was expected and seen."""
+"""Shared by the end-to-end tests: marks, durations, and assertions that report what was expected and seen."""
 
 import os
 import threading
@@ -16,19 +16,19 @@ def slow(test):
 
 
 def long(test):
-    """Marks a test that only the long form has."""
+    """Marks a test that only runs in the long form."""
     test.long = True
     return test
 
 
 def beside(test):
-    """Marks a test, or a class of them, that mostly waits and measures nothing: it may run beside others."""
+    """Marks a test, or a class of them, that mostly waits and measures nothing: others may run at the same time."""
     test.beside = True
     return test
 
 
 def alone(test):
-    """Marks a test, or a class of them, with a limit of about a second: nothing may run beside it."""
+    """Marks a test, or a class of them, with a limit of about a second: nothing may run at the same time."""
     test.alone = True
     return test
 
@@ -44,13 +44,13 @@ class Case(unittest.TestCase):
     longMessage = True
 
     def assert_answer(self, answer, status, text=""):
-        """The answer has this status, and a body that contains `text`."""
+        """The response has this status, and a body that contains `text`."""
         if answer.status != status or text.lower() not in answer.text.lower():
             about = f" and a body with {text!r}" if text else ""
             raise Failure(f"expected status {status}{about}; saw {answer.status} with {answer.text!r}")
 
     def assert_nothing_missing(self, stack, at_least=1):
-        """Every sample that Prometheus holds is stored, bit for bit, and Prometheus gave none up."""
+        """Every sample that Prometheus holds is stored, bit for bit, and there are enough of them."""
         equal, numbers, differences = stack.compare()
         if not equal or numbers["sent"] < at_least:
             raise Failure(
@@ -61,7 +61,7 @@ class Case(unittest.TestCase):
 
 
 class Background(threading.Thread):
-    """A call that runs beside the test; `result()` gives its value or raises its error."""
+    """A call in the background of the test; `result()` returns its value or raises its error."""
 
     def __init__(self, call, *arguments):
         super().__init__(daemon=True)
@@ -74,7 +74,7 @@ class Background(threading.Thread):
     def run(self):
         try:
             self._value = self._call(*self._arguments)
-        except Exception as error:  # handed to whoever asks for the result
+        except Exception as error:  # raised again in `result()`
             self._error = error
 
     def result(self, seconds_left=60):

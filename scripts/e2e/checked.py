@@ -1,4 +1,4 @@
-"""`remora check` in set-ups that are broken on purpose: the stack they share, and what is asserted of each."""
+"""`remora check` in deliberately broken setups: their shared stack, and the assertions on each."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from remora import Remora
 HOST = "https://x-1.eastus-1.metrics.ingest.monitor.azure"
 PATH = "/dataCollectionRules/dcr-7e57/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24"
 
-# Placeholders whose values every pod with a projected token knows.
+# Placeholders whose values are known in every pod with a projected token.
 KNOWN = re.compile(r"<(pod|namespace|service-account|client-id|tenant-id|issuer|subject|audience|dcr|port)>")
 
 
 class Checked(Case):
-    """One emulator and one healthy sidecar for all tests; each test breaks something and puts it right again."""
+    """One emulator and one healthy sidecar for all tests; each test breaks something and restores it."""
 
     @classmethod
     def setUpClass(cls):
@@ -35,37 +35,37 @@ class Checked(Case):
         self.addCleanup(self.put_right)
 
     def put_right(self):
-        """The emulator as it was."""
+        """Restores the emulator."""
         self.emulator.ask("/faults", method="DELETE")
         self.emulator.ask("/roles/grant")
         self.emulator.ask("/settings", {"federated_credentials": [{}], "clock_skew_s": 0})
         self.emulator.ask("/projected-token", {"write": True})
 
     def with_credential(self, **credential):
-        """The identity has this federated credential instead of the fitting one."""
+        """Gives the identity this federated credential instead of the matching one."""
         self.emulator.ask("/settings", {"federated_credentials": [credential]})
 
     def with_token(self, **projected):
-        """The pod's projected token says this."""
+        """Changes the pod's projected token."""
         self.emulator.ask("/projected-token", {**projected, "write": True})
 
     def with_fault(self, endpoint, **action):
-        """An endpoint does this to every request."""
+        """Applies this action to every request of an endpoint."""
         self.emulator.ask("/faults", {"endpoint": endpoint, "action": action})
 
     def environment(self, changes):
-        """The pod's environment with other values; None takes one away."""
+        """The pod's environment with other values; None removes one."""
         whole = {**self.complete, "LISTENING_PORT": str(self.sidecar.port), "HOSTNAME": "prometheus-0", **changes}
         return {name: value for name, value in whole.items() if value is not None}
 
     def of_identity(self, identity, **changes):
-        """What makes the pod's environment that of another kind of identity, and other values over it."""
+        """Changes that turn the pod's environment into that of another kind of identity, with other values on top."""
         environment = self.emulator.remora_environment(identity)
         return {**dict.fromkeys(name for name in self.complete if name not in environment), **environment, **changes}
 
     def check(self, *flags, wrapper=(), **changes):
         """(exit status, standard output) of `remora check`."""
-        # No Prometheus is meant to be found by chance.
+        # No Prometheus may be found by accident.
         quiet = () if "--prometheus" in flags else ("--prometheus", f"http://127.0.0.1:{free_port()}")
         command = [*wrapper, os.environ["REMORA_BIN"], "check", *flags, *quiet]
         done = subprocess.run(
@@ -81,7 +81,7 @@ class Checked(Case):
         return done.returncode, done.stdout
 
     def assert_found(self, code, result, *flags, status, words=(), **how):
-        """Exactly one check has this result, it is `code`, and what is printed is what the snapshot shows."""
+        """Exactly one check, `code`, has this result, and the output matches the snapshot."""
         seen, text = self.check("-o", "json", *flags, **how)
         report = json.loads(text)
         checks = [check for category in report["categories"] for check in category["checks"]]
@@ -95,12 +95,12 @@ class Checked(Case):
         for word in words:
             self.assertIn(word, short)
         name = self._testMethodName.removeprefix("test_")
-        # How many others hold changes with every new check.
+        # The number of other checks that pass changes with every new check.
         found = "".join(line for line in short.splitlines(True) if not line.startswith("Status check results"))
         snapshots.compare(f"check/{name}", snapshots.normalised(found, self.folder.path))
 
     def assert_one_cause(self, code, checks, text):
-        """Everything that was skipped for a failure names this one; its repair is filled in."""
+        """Every check skipped because of a failure names this one, and the placeholders of its fix are filled in."""
         blamed = {check["needs"] for check in checks if "needs" in check}
         self.assertLessEqual(blamed, {f"REMORA-{code}"}, f"the failures that others were skipped for\n{text}")
         for check in checks:
@@ -110,16 +110,16 @@ class Checked(Case):
                 self.assertEqual(known, [], f"placeholders that could be filled in\n{commands}")
 
     def assert_cause(self, code, *flags, words=(), **how):
-        """The one cause of a failure."""
+        """The single cause of a failure."""
         self.assert_found(code, "error", *flags, status=1, words=words, **how)
 
     def assert_warned(self, code, *flags, words=(), **how):
-        """One warning, which is no failure, except to those who are strict."""
+        """One warning, which is a failure only with --strict."""
         self.assert_found(code, "warning", *flags, status=0, words=words, **how)
         self.assertEqual(self.check("--strict", *flags, **how)[0], 2, "exit status with --strict")
 
 
-# What a broken set-up takes away is not known there.
+# Values that are unknown in a broken setup.
 UNKNOWN = {
     ("ENV-02", "client-id"),
     ("ENV-03", "tenant-id"),

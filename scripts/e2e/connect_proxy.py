@@ -1,4 +1,4 @@
-"""A forward proxy on loopback that knows CONNECT and nothing else."""
+"""A forward proxy on loopback that supports only CONNECT."""
 
 import base64
 import socket
@@ -8,7 +8,7 @@ from listener import Listener, read_head
 
 
 class ConnectProxy(Listener):
-    """Tunnels bytes and remembers who was asked for, and with what login."""
+    """Tunnels bytes and records the requested hosts and logins."""
 
     def __init__(self):
         self.asked = []
@@ -20,7 +20,7 @@ class ConnectProxy(Listener):
         return f"http://{login}{'@' if login else ''}127.0.0.1:{self.port}"
 
     def refuse_after(self, count, answer):
-        """Opens so many tunnels more; whoever asks for another gets these bytes and a closed connection."""
+        """Opens this many more tunnels; later requests get these bytes and a closed connection."""
         self._refusal = (len(self.asked) + count, answer)
 
     def serve(self, client):

@@ -14,12 +14,12 @@ PROGRESS_EVERY = 5
 
 
 def say(text):
-    """A line for the person who watches."""
+    """Prints a line for the user."""
     print(text, file=sys.stderr, flush=True)
 
 
 def arguments():
-    """The command line; scripts/demo passes it on as it is."""
+    """The command line; scripts/demo passes it through unchanged."""
     parser = argparse.ArgumentParser(
         prog="scripts/demo",
         description="Prometheus writes through Remora to an emulated Azure on this machine; then every sample that "
@@ -38,7 +38,7 @@ def arguments():
 
 
 class Demo:
-    """One run: scrape, lose and regain a target on the way, drain, compare."""
+    """One run: scrape, lose and regain a target, drain, compare."""
 
     def __init__(self, stack, seconds):
         self.stack = stack
@@ -51,7 +51,8 @@ class Demo:
         return time.monotonic() - self.began
 
     def run(self):
-        """Scrapes for the asked time; the emulator's target is away in the middle, which writes stale markers."""
+        """Scrapes for the requested time; the emulator's target disappears in the middle, which writes stale
+        markers."""
         stack = self.stack
         stack.scrape_all()
         self.began = time.monotonic()
@@ -87,7 +88,8 @@ class Demo:
         )
 
     def summary(self):
-        """(all equal?, the first differences, the numbers): what Prometheus holds against what the emulator stored."""
+        """(all equal?, the first differences, the numbers): what Prometheus holds compared with what the emulator
+        stored."""
         equal, numbers, differences = self.stack.compare()
         metrics = self.stack.prometheus.metrics()
         stats = self.stack.emulator.stats()
@@ -111,7 +113,7 @@ class Demo:
 
 
 def show(stack):
-    """Where to look while the demo stays up."""
+    """Prints the addresses while the demo stays up."""
     say(f"Prometheus  {stack.prometheus.url}")
     say(f"Remora      {stack.remora.url}/ready")
     say(f"emulator    {stack.emulator.control}/stats  {stack.emulator.control}/requests")
@@ -120,7 +122,7 @@ def show(stack):
 
 
 def report(numbers, as_json):
-    """The summary on stdout."""
+    """Prints the summary on stdout."""
     if as_json:
         print(json.dumps(numbers), flush=True)
     else:
@@ -129,7 +131,7 @@ def report(numbers, as_json):
 
 
 def run(chosen):
-    """The whole demo; its exit status."""
+    """The complete demo; returns its exit status."""
     say("starting the emulator, Remora and Prometheus")
     with Stack("demo") as stack:
         demo = Demo(stack, chosen.seconds)

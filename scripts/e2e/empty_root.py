@@ -1,11 +1,12 @@
-"""A root folder as an image without an operating system has it."""
+"""A root folder like that of an image without an operating system."""
 
 import os
 import shutil
 
 
 def furnish(root, environment):
-    """Puts the binary and the two files that Kubernetes mounts into an empty folder; the environment that fits."""
+    """Puts the binary and the two files that Kubernetes mounts into an empty folder; returns the matching
+    environment."""
     root.mkdir()
     shutil.copy(os.environ["REMORA_BIN"], root / "remora")
     inside = {}
@@ -15,6 +16,6 @@ def furnish(root, environment):
             shutil.copy(value, root / place[1:])
             inside[name] = place
         else:
-            # There is no /etc/hosts in here.
+            # There is no /etc/hosts.
             inside[name] = value.replace("//localhost", "//127.0.0.1")
     return inside

@@ -12,7 +12,7 @@ from web import fetch
 
 READY = re.compile(r"^azure-emulator ready control=(\S+)", re.MULTILINE)
 
-# The folder is the agent's own, so it is laid over an empty /var/opt that nobody else sees.
+# The folder belongs to the agent, so it is mounted over an empty /var/opt that no other process sees.
 ARC_MOUNT = """
 tokens=/var/opt/azcmagent/tokens
 mount -t tmpfs tmpfs /var/opt
@@ -24,7 +24,7 @@ exec "$@"
 
 
 class Emulator:
-    """The stand-in for Azure; its keys, ports, settings and samples live in `folder` and survive a restart."""
+    """The emulated Azure; its keys, ports, settings and samples are in `folder` and survive a restart."""
 
     def __init__(self, folder, *flags):
         self.folder = folder / "azure"
@@ -35,7 +35,7 @@ class Emulator:
         self.control = None
 
     def start(self):
-        """Starts it and waits for the line that says that all its ports are open."""
+        """Starts it and waits for the line that reports all ports open."""
         self.process.start()
         ready = wait_for(
             "azure-emulator to say that it is ready",
@@ -51,9 +51,10 @@ class Emulator:
         return self.process.stop()
 
     def remora_environment(self, identity=None):
-        """The environment that makes Remora use this emulator, from the emulator's own file for that kind of identity.
+        """The environment that makes Remora use this emulator, from the emulator's file for that kind of identity.
 
-        None is workload identity; others are identity-binding, secret, certificate, pfx, imds-system, imds-user, arc and
+        None means workload identity; others are identity-binding, secret, certificate, pfx, imds-system, imds-user, arc
+        and
         app-service.
         """
         name = f"env.{identity}" if identity else "env"
@@ -62,21 +63,21 @@ class Emulator:
         return dict(word.split("=", 1) for word in words)
 
     def arc_wrapper(self):
-        """The words to put before a client of Arc, so that it finds the challenge files where Azure's agent writes them."""
+        """Command prefix for a client of Arc, so that it finds the challenge files where Azure's agent writes them."""
         return [*unshare("--mount"), "sh", "-ec", ARC_MOUNT, "sh", self.folder / "arc-tokens"]
 
     @property
     def address(self):
-        """The `host:port` of its /metrics."""
+        """The `host:port` of its /metrics page."""
         return self.control.split("//", 1)[1]
 
     def stats(self):
-        """What it stored and answered so far; None while it is down."""
+        """Its counters so far; None while it is down."""
         answer = fetch(f"{self.control}/stats")
         return answer.json() if answer.status == 200 else None
 
     def ask(self, path, body=None, method="POST"):
-        """A request to the control interface that must succeed."""
+        """A control request that must succeed."""
         content = None if body is None else json.dumps(body)
         answer = fetch(self.control + path, method, content, {"Content-Type": "application/json"})
         if not 200 <= answer.status < 300:
@@ -84,9 +85,10 @@ class Emulator:
         return answer
 
     def compare(self, prometheus, since=None, until=None):
-        """(all equal?, the numbers, the first differences) of every sample in `prometheus` against what is stored.
+        """(all equal?, the numbers, the first differences) of every sample in `prometheus` compared with the stored
+        ones.
 
-        `since` and `until`, in ms since 1970, leave out what is older and younger.
+        `since` and `until`, in ms since 1970, exclude older and newer samples.
         """
         command = [self.binary, "compare", "--prometheus", prometheus.url, "--emulator", self.control, "--json"]
         command += [] if since is None else ["--since", str(since)]

@@ -1,8 +1,8 @@
-"""Inside a network namespace: gives `lo` one more address, runs Remora, and writes from both kinds of address; once more
+"""Inside a network namespace: gives `lo` another address, runs Remora, and writes from both kinds of address, and again
 while Remora stops.
 
-Usage: foreign_peer.py ENVIRONMENT-AS-JSON [SYSCTL=VALUE]...; prints the answers as JSON. The address is from the
-documentation range (RFC 5737), and a connection to it has it as its source too.
+Usage: foreign_peer.py ENVIRONMENT-AS-JSON [SYSCTL=VALUE]...; prints the responses as JSON. The address is from the
+documentation range (RFC 5737); a connection to it also has it as its source.
 """
 
 import json
@@ -33,7 +33,7 @@ def main():
 
 
 def answers(stack):
-    """What both kinds of sender are told, and others that only look."""
+    """The responses to both kinds of sender, and to other requests from outside."""
     outside = f"http://{FOREIGN}:{stack.remora.port}"
     fields = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
     return {
@@ -45,7 +45,7 @@ def answers(stack):
 
 
 def while_it_stops(stack):
-    """By kind of address, the status codes of two writes on one connection; 0 for one that is not answered any more."""
+    """By kind of address, the status codes of two writes on one connection; 0 if there was no response."""
     write = wire.with_length(frames.one_sample())
     port = stack.remora.port
     with socket.create_connection(("127.0.0.1", port), timeout=20):

@@ -1,6 +1,6 @@
-"""Remote-write 1.0 bodies by hand: protobuf fields and a snappy encoder that only writes literals.
+"""Hand-made remote-write 1.0 bodies: protobuf fields and a snappy encoder that only writes literals.
 
-A literal-only snappy body is valid (google/snappy format_description.txt §2.1) and as long as what it holds, so its
+A literal-only snappy body is valid (google/snappy format_description.txt §2.1) and about as long as its content, so its
 size can be chosen.
 """
 
@@ -51,12 +51,12 @@ def literal(content):
 
 
 def snappy(*contents):
-    """A snappy block that holds the contents, one literal each."""
+    """A snappy block with these contents, one literal each."""
     return varint(sum(map(len, contents))) + b"".join(literal(content) for content in contents)
 
 
 def far_copies(content, offset):
-    """A snappy block of content that is one byte again and again from `offset` bytes on, with copies that reach as far back."""
+    """A snappy block of content that repeats one byte after `offset` bytes, with copies that reach back by `offset`."""
     whole = 2 * offset
     copies = []
     for start in range(whole, len(content), _LONGEST_COPY):
@@ -71,12 +71,12 @@ def now_ms():
 
 
 def one_sample(name="e2e_probe", value=1.0, timestamp=None, **labels):
-    """A whole small body with one sample."""
+    """A complete small body with one sample."""
     return snappy(series({"__name__": name, **labels}, value, timestamp or now_ms()))
 
 
 class LargeBodies:
-    """Bodies of just under `size` bytes: the same series with long random labels, another timestamp in each."""
+    """Bodies of just under `size` bytes: the same series with long random labels, with a new timestamp in each body."""
 
     def __init__(self, size, label_bytes=4000, seed=1):
         source = random.Random(seed)
@@ -92,7 +92,7 @@ class LargeBodies:
 
     @property
     def samples(self):
-        """Samples in each body."""
+        """Number of samples in each body."""
         return len(self._labels)
 
     def body(self, timestamp):

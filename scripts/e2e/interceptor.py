@@ -1,4 +1,4 @@
-"""A corporate proxy on loopback that opens TLS: it answers for every host with a certificate of its own authority."""
+"""A TLS-inspecting corporate proxy on loopback: it presents a certificate of its own authority for every host."""
 
 import ssl
 import subprocess
@@ -10,7 +10,7 @@ AUTHORITY = "/O=Contoso/CN=Contoso TLS Inspection"
 
 
 class Interceptor(Listener):
-    """Takes CONNECT, then speaks TLS itself; nothing is passed on."""
+    """Accepts CONNECT, then terminates TLS itself; nothing is forwarded."""
 
     def __init__(self, folder, host="localhost"):
         certificate, key = self._issue(folder, host)
@@ -40,7 +40,7 @@ class Interceptor(Listener):
         return certificate, key
 
     def serve(self, client):
-        """Opens one connection."""
+        """Intercepts one connection."""
         client.settimeout(10)
         try:
             if not read_head(client):
@@ -49,5 +49,5 @@ class Interceptor(Listener):
             with self._context.wrap_socket(client, server_side=True) as opened:
                 opened.recv(65536)
         except OSError:
-            # The client turned away from the certificate, which is what it should do.
+            # The client rejected the certificate, as it should.
             client.close()

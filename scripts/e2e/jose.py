@@ -1,4 +1,4 @@
-"""An independent judge of client assertions: PyJWT looks at what the emulator was given, whoever signed it."""
+"""An independent judge of client assertions: PyJWT checks the assertions that the emulator received."""
 
 import json
 import subprocess
@@ -11,12 +11,12 @@ JUDGE = Path(__file__).with_name("jose_judge.py")
 
 
 def assertions(emulator):
-    """What the token endpoint was given since the emulator's start, the last 50, oldest first."""
+    """The last 50 assertions received by the token endpoint since the emulator's start, oldest first."""
     return emulator.ask("/assertions", method="GET").json()
 
 
 def judge(raw, certificate):
-    """The judge's findings on an assertion: header, claims, names, padded, chain; a Failure when it does not verify."""
+    """The judge's findings on an assertion: header, claims, names, padded, chain; a Failure if it does not verify."""
     command = [azure_identity.python(), JUDGE, certificate]
     done = subprocess.run(command, input=raw, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode != 0:
@@ -25,7 +25,7 @@ def judge(raw, certificate):
 
 
 def judge_last(emulator, certificate):
-    """The findings on the last assertion, held against what Entra asks for; a Failure names what is wrong with it."""
+    """The findings on the last assertion, compared with Entra's requirements; a Failure names what is wrong with it."""
     given = assertions(emulator)
     if not given:
         raise Failure("expected the token endpoint to have been given an assertion; there was none")

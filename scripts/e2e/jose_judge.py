@@ -1,8 +1,8 @@
 """Judges a client assertion with PyJWT and cryptography. Runs in their Python: CERTIFICATE.pem, the assertion on stdin.
 
-Prints JSON: the header, the claims, whether each name of a certificate in the header is the right one, which of them have
-padding that the RFC does not want, and the number of certificates in `x5c`. Ends with a message when the signature or a
-time is wrong, or a claim is missing.
+Prints JSON: the header, the claims, whether each reference to a certificate in the header is correct, which of them
+have padding, against the RFC, and the number of certificates in `x5c`. Ends with a message if the signature or a time
+is wrong, or a claim is missing.
 """
 
 import base64
@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-# RFC 7523 §3, and the token id that Entra's documentation asks for.
+# RFC 7523 §3, and the token ID that Entra's documentation requires.
 REQUIRED = ["aud", "iss", "sub", "exp", "jti"]
 
 
@@ -29,7 +29,7 @@ def main():
     certificate = x509.load_pem_x509_certificates(Path(sys.argv[1]).read_bytes())[0]
     raw = sys.stdin.read()
     header = jwt.get_unverified_header(raw)
-    # The audience is compared by whoever asks: it is in the claims.
+    # The caller compares the audience, which is in the claims.
     options = {"require": REQUIRED, "verify_aud": False}
     claims = jwt.decode(raw, certificate.public_key(), algorithms=["PS256", "RS256"], options=options)
     names, padded = {}, []

@@ -1,8 +1,8 @@
 """Lanes: processes that run tests at the same time.
 
-One lane has the tests that use the processor, one after the other. Two or more share the tests that are marked as
-`beside`, which mostly wait; each takes the next one when it is done with its last. What is marked as `alone`, because its
-limits are short times, comes when all of them have ended.
+One lane runs the tests that use the processor, one after another. The other lanes share the tests marked `beside`,
+which mostly wait; each lane takes the next one when it has finished its last. Tests marked `alone`, because their time
+limits are short, run when all the others have ended.
 """
 
 import contextlib
@@ -18,21 +18,21 @@ ORDINARY, BESIDE, ALONE = "ordinary", "beside", "alone"
 
 
 class Lane(Dialogue):
-    """This very program as a lane; what it prints goes where ours goes."""
+    """This program as a lane; its output goes to ours."""
 
     def _streams(self, _log):
         return {"stdin": subprocess.DEVNULL}
 
 
 def add_arguments(parser):
-    """How many lanes there are, and what a lane is told."""
+    """The number of lanes, and the arguments of a lane."""
     parser.add_argument("--beside", type=int, default=0, metavar="N", help="N lanes for tests that may run beside others")
     parser.add_argument("--lane", choices=(ORDINARY, BESIDE, ALONE), help="be one of the lanes")
     parser.add_argument("--lane-folder", type=Path, help="what the lanes have in common")
 
 
 def run_all(beside):
-    """Runs this program once for each lane; the exit status of all together."""
+    """Runs this program once for each lane and returns the combined exit status."""
     folder = WorkFolder("lanes")
     (folder.path / "next").write_text("0")
 
@@ -48,13 +48,13 @@ def run_all(beside):
 
 
 def mine(chosen, units):
-    """The suites that this process has to run, of (kind of lane, suite): all of them where there are no lanes."""
+    """The suites that this process has to run, of (kind of lane, suite): all of them if there are no lanes."""
     suites = [suite for kind, suite in units if chosen.lane in (None, kind)]
     return taken(chosen.lane_folder / "next", suites) if chosen.lane == BESIDE else suites
 
 
 def taken(path, suites):
-    """The suites that no other lane has taken; the file has the number of the next."""
+    """The suites that no other lane has taken; the file contains the number of the next one."""
     while True:
         with alone(path):
             number = int(path.read_text())
@@ -66,7 +66,7 @@ def taken(path, suites):
 
 @contextlib.contextmanager
 def alone(path=Path(__file__)):
-    """Waits for other processes that lock this file or folder, and keeps them out until the block ends."""
+    """Locks this file or folder against other processes until the block ends."""
     lock = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
-"""Prints the linker script that puts functions side by side that run together; scripts/layout calls it.
+"""Prints the linker script that places functions that run together next to each other; scripts/layout calls it.
 
-The kernel maps the sixteen pages around each one that a program touches. Functions in the order of the compiler make nearly
-all of a binary's code resident; what a sidecar runs is half of it.
+The kernel maps the sixteen pages around each one that a program touches. In the compiler's order of functions, nearly
+all of a binary's code becomes resident; a sidecar runs half of it.
 """
 
 import re
@@ -11,14 +11,14 @@ from remora import Remora
 from stack import Stack
 
 RAN = re.compile(r"^IN: (\S+)$", re.MULTILINE)
-# What a compiler's version or a change elsewhere makes different: the hash at a name's end (Rust's old mangling), the
-# crates' disambiguators (its new one), the number of a function that was copied.
+# What differs with a compiler's version or a change elsewhere: the hash at the end of a name (Rust's old mangling), the
+# crates' disambiguators (its new one), the number of a cloned function.
 HASH = re.compile(r"17h[0-9a-f]{16}E")
 DISAMBIGUATOR = re.compile(r"Cs[0-9A-Za-z]+_")
 COPY = re.compile(r"\.[0-9]+$")
 
-# Each has what those before it have not: an idle sidecar's functions stand first. What is run: the identity, how this machine
-# is called, and the number of writes.
+# Each adds what those before it lack: an idle sidecar's functions come first. A run is: the identity, the name of this
+# machine, and the number of writes.
 RUNS = (
     ("From the start to the first token", ((None, "localhost", 0), (None, "127.0.0.1", 0))),
     ("Writes, and a page of metrics", ((None, "localhost", 3),)),
@@ -34,7 +34,8 @@ SECTIONS
   {
 """
 
-# Assembly and C without a section for each function. crtbegin's and crtend's unwinding tables are referred to by their code.
+# Assembly and C without a section per function. The unwinding tables of crtbegin and crtend are referenced by their
+# code.
 TAIL = """\
     /* The entry, ring's assembly, and musl */
     *crt1.o(.text)
@@ -49,7 +50,7 @@ INSERT BEFORE .text;
 
 
 def traced(identity, host, writes):
-    """The names of the functions that run until the sidecar has a token, and while it takes so many writes."""
+    """The names of the functions that run until the sidecar has a token, and while it accepts this many writes."""
     with Stack("layout", prometheus=False, identity=identity) as stack:
         log = stack.folder.path / "instructions"
         processor = ("qemu-x86_64-static", "-cpu", "max", "-d", "in_asm", "-D", str(log))
@@ -65,12 +66,12 @@ def traced(identity, host, writes):
 
 
 def pattern(name):
-    """The sections that hold a function of this name, whatever its hash is."""
+    """The sections of a function with this name, whatever its hash."""
     return COPY.sub(".*", DISAMBIGUATOR.sub("Cs*_", HASH.sub("17h*E", name)))
 
 
 def main():
-    """Prints the whole script."""
+    """Prints the complete script."""
     print(HEAD, end="")
     listed = set()
     for what, runs in RUNS:

@@ -1,11 +1,11 @@
-"""A port on loopback whose connections are served each on a thread of its own."""
+"""A port on loopback that serves each connection on its own thread."""
 
 import socket
 import threading
 
 
 class Listener:
-    """What the proxies of the tests share. Subclasses say in `serve(client)` what becomes of a connection."""
+    """Base of the test proxies. Subclasses implement `serve(client)` for a connection."""
 
     def __init__(self):
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -13,7 +13,7 @@ class Listener:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
-        """Takes no more connections."""
+        """Stops accepting connections."""
         self._listener.close()
 
     def _accept(self):
@@ -26,7 +26,7 @@ class Listener:
 
 
 def read_head(client):
-    """A request's head; what came of it when the client hung up."""
+    """A request's head, or the part received before the client disconnected."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         byte = client.recv(1)

@@ -1,4 +1,4 @@
-"""Reads the memory of a running process, to see what it still holds."""
+"""Reads the memory of a running process, to see what it still contains."""
 
 import base64
 import json
@@ -20,12 +20,12 @@ def writable(pid):
             try:
                 yield memory.read(end - start)
             except OSError:
-                # A mapping that went away meanwhile, or one that cannot be read.
+                # The mapping has disappeared meanwhile, or cannot be read.
                 continue
 
 
 def tokens(pid):
-    """Every JSON web token in memory that can be read, with its claims."""
+    """Every JSON web token in readable memory, with its claims."""
     found = {}
     for content in writable(pid):
         for match in TOKEN.finditer(content):
@@ -36,7 +36,7 @@ def tokens(pid):
 
 
 def holds(pid, text):
-    """Whether these bytes stand anywhere in memory."""
+    """Whether these bytes occur anywhere in memory."""
     return any(text in content for content in writable(pid))
 
 

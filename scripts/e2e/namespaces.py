@@ -1,4 +1,4 @@
-"""Linux namespaces through unshare(1): as root, through a user namespace, or through a sudo that asks nothing."""
+"""Linux namespaces through unshare(1): as root, through a user namespace, or through sudo without a password."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from process import Dialogue, Failure, WorkFolder
 
 
 def unshare(*flags):
-    """The words to put before a command, so that it runs in namespaces of its own."""
+    """Command prefix that runs a command in new namespaces."""
     ways = [["unshare"]] if os.geteuid() == 0 else [["unshare", "--user", "--map-root-user"], ["sudo", "-n", "unshare"]]
     said = []
     for way in ways:
@@ -25,7 +25,7 @@ def unshare(*flags):
 
 
 def told_inside(program, *arguments, seconds):
-    """The JSON that a program prints in a network namespace of its own, where it may need so many seconds."""
+    """The JSON printed by a program in a new network namespace within this many seconds."""
     folder = WorkFolder(program.stem)
     command = [*unshare("--net"), sys.executable, "-B", program, *arguments]
     child = Dialogue(program.stem, command, folder.path / "log", dict(os.environ)).start()
@@ -37,7 +37,7 @@ def told_inside(program, *arguments, seconds):
 
 
 def children(pid):
-    """Process ids of the direct children, as this namespace counts them."""
+    """Process IDs of the direct children, in this namespace."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

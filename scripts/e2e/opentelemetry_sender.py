@@ -1,6 +1,6 @@
-"""OpenTelemetry's Python SDK with its remote-write exporter. Runs in a Python that has both.
+"""OpenTelemetry's Python SDK with its remote-write exporter. Runs in a Python with both packages.
 
-Usage: opentelemetry_sender.py URL EXPORTS SERIES; exports SERIES samples each time, and ends with a message when an
+Usage: opentelemetry_sender.py URL EXPORTS SERIES; exports SERIES samples each time, and ends with a message if an
 export failed.
 """
 

@@ -1,4 +1,4 @@
-"""Tools of a pinned version that tests compare against, installed on first use below the target folder."""
+"""Tools of pinned versions that tests compare against, installed on first use below the target folder."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def crate(name, version):
 
 
 def run(*command, **options):
-    """What a command prints; a Failure with its errors when it fails."""
+    """A command's output; a Failure with its errors if it fails."""
     words = [str(word) for word in command]
     done = subprocess.run(words, capture_output=True, text=True, check=False, **options)
     if done.returncode != 0:

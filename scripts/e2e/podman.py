@@ -1,4 +1,4 @@
-"""Containers through podman with a storage of its own, and what the kernel says about the process in one."""
+"""Containers through podman with separate storage, and the kernel's view of the process in one."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ from process import Failure
 from remora import Remora
 
 QEMU = "/usr/bin/qemu-aarch64-static"
-# Below what any machine allows, because a container without a capability cannot raise a limit.
+# Below any machine's limits, because a container without capabilities cannot raise a limit.
 ULIMITS = ["--ulimit=nofile=4096:4096", "--ulimit=nproc=4096:4096"]
-# What the strictest Kubernetes profile, "restricted", sets; the file system is read-only on top of that.
+# The settings of the strictest Kubernetes profile, "restricted", plus a read-only file system.
 RESTRICTED = ["--read-only", "--read-only-tmpfs=false", "--cap-drop=all", "--security-opt=no-new-privileges"]
 MOST_SECONDS = 300
 
@@ -26,11 +26,12 @@ class Podman:
         self._command = ["podman", *places, "--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--runtime=runc"]
 
     def __call__(self, *words):
-        """What a podman command prints."""
+        """The output of a podman command."""
         return run(*self._command, *words).strip()
 
     def run_command(self, name, image, environment, memory, *more):
-        """The words that run an image as a restricted container of the host's network, to be followed by its flags."""
+        """The command that runs an image as a restricted container on the host's network, to be followed by its
+        flags."""
         files = [f"--volume={value}:{value}:ro" for value in environment.values() if value.startswith("/")]
         names = [f"--env={variable}" for variable in environment]
         bounds = [f"--memory={memory}", f"--timeout={MOST_SECONDS}", *ULIMITS, *RESTRICTED]
@@ -38,11 +39,11 @@ class Podman:
         return [*self._command, "run", *container, *bounds, *files, *names, *more, image]
 
     def remove(self, name):
-        """Ends a container, if there is one."""
+        """Removes a container, if it exists."""
         subprocess.run([*self._command, "rm", "--force", "--time=0", name], capture_output=True, check=False)
 
     def pid(self, name):
-        """The process in the container, as this side counts."""
+        """The container's process, as a process ID on this side."""
         return int(self("inspect", "--format={{.State.Pid}}", name))
 
 
@@ -57,7 +58,7 @@ class ContainedRemora(Remora):
 
 
 def readable_by_all(folder, environment):
-    """The environment with its files copied to where a user of any number can read them."""
+    """The environment, with its files copied to where any user can read them."""
     folder.mkdir()
     moved = {}
     for name, value in environment.items():
@@ -77,7 +78,7 @@ def status(pid):
 
 
 def memory_limit(pid):
-    """Bytes that the kernel gives the process's control group, under either version of control groups."""
+    """The memory limit in bytes of the process's control group, under either version of control groups."""
     for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "memory":
@@ -89,7 +90,7 @@ def memory_limit(pid):
 
 
 def root_options(pid):
-    """How the process's root is mounted."""
+    """Mount options of the process's root."""
     for line in Path(f"/proc/{pid}/mounts").read_text().splitlines():
         _device, place, _kind, options = line.split()[:4]
         if place == "/":

@@ -1,7 +1,7 @@
-"""Child processes that never outlive the run that started them, and the work folder they live in.
+"""Child processes that never outlive the run that started them, and their work folder.
 
-Every child gets a session of its own (a Ctrl-C at the terminal reaches only us, and we stop the children in order), is
-killed by the kernel when we die without warning (PR_SET_PDEATHSIG), and is killed at exit whatever the cause.
+Every child gets its own session (a Ctrl-C at the terminal reaches only us, and we stop the children in order), is
+killed by the kernel if we die without warning (PR_SET_PDEATHSIG), and is killed at exit whatever the cause.
 """
 
 import atexit
@@ -18,17 +18,17 @@ import time
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
-# Seconds for a child that has children of its own.
+# Seconds granted to a child that has children of its own.
 CLEAN_UP = 20
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _running = []
 _handed_out = set()
-# Which of how many lanes this is; see lanes.py.
+# The number of this lane, and of all lanes; see lanes.py.
 LANE, LANES = map(int, os.environ.get("REMORA_E2E_LANE", "0 1").split())
 
 
 class Failure(Exception):
-    """Something did not happen as expected; the text says what was expected, what was seen and where to look."""
+    """Something did not happen as expected; the text reports what was expected, what was seen and where to look."""
 
 
 def _die_with_parent():
@@ -44,7 +44,7 @@ atexit.register(_stop_all)
 
 
 def stop_on_signals():
-    """Turns SIGTERM and SIGHUP into an ordinary exit, so that clean-up runs; SIGINT is Python's KeyboardInterrupt."""
+    """Turns SIGTERM and SIGHUP into a normal exit, so that cleanup runs; SIGINT is Python's KeyboardInterrupt."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda seen, _frame: sys.exit(128 + seen))
     # A job started by a non-interactive shell with `&` inherits an ignored SIGINT.
@@ -52,9 +52,10 @@ def stop_on_signals():
 
 
 def free_port():
-    """A TCP port that nothing listens on, on loopback or on all interfaces; never the same one twice in a run.
+    """A TCP port with no listener on loopback or on all interfaces; never the same one twice in a run.
 
-    Lanes share the ports out. In pairs, since Linux gives a listener one of every two ports as long as it has any.
+    The lanes divide the ports among them, in pairs, since Linux prefers one port of every two for listeners while it
+    can.
     """
     while True:
         with socket.socket() as probe:
@@ -66,7 +67,7 @@ def free_port():
 
 
 def wait_for(what, condition, seconds, every=0.05, process=None):
-    """The first truthy value of `condition()`; a Failure that names `what` after `seconds`, or once `process` ended."""
+    """The first truthy value of `condition()`; a Failure that names `what` after `seconds`, or once `process` ends."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -89,17 +90,17 @@ class WorkFolder:
         atexit.register(self.remove)
 
     def keep(self):
-        """Leaves the folder, and the logs in it, where it is."""
+        """Keeps the folder and the logs in it."""
         self._kept = True
 
     def remove(self):
-        """Removes the folder unless it is to be kept."""
+        """Removes the folder unless it has to be kept."""
         if not self._kept:
             shutil.rmtree(self.path, ignore_errors=True)
 
 
 class Process:
-    """One child process, its log file and its end."""
+    """One child process with its log file."""
 
     def __init__(self, name, command, log, env=None):
         self.name = name
@@ -124,7 +125,7 @@ class Process:
         return self
 
     def _before_exec(self):
-        """Runs in the child, at last before the program."""
+        """Runs in the child, just before the program."""
         _die_with_parent()
 
     def _streams(self, log):
@@ -132,7 +133,7 @@ class Process:
 
     @property
     def pid(self):
-        """The process id, in our own PID namespace."""
+        """The process ID, in our own PID namespace."""
         return self._child.pid
 
     def poll(self):
@@ -140,23 +141,23 @@ class Process:
         return None if self._child is None else self._child.poll()
 
     def output(self):
-        """What the child wrote since its last start."""
+        """The child's output since its last start."""
         with open(self.log, "rb") as log:
             log.seek(self._log_start)
             return log.read().decode("utf-8", "replace")
 
     def tail(self, lines=15):
-        """The end of the output with the place of the log, for failure messages."""
+        """The end of the output and the path of the log, for failure messages."""
         last = "\n".join(f"    {line}" for line in self.output().splitlines()[-lines:])
         return f"  end of {self.name}'s log {self.log}:\n{last or '    (empty)'}"
 
     def signal(self, number):
-        """Sends a signal, if the child still runs."""
+        """Sends a signal, if the child is still running."""
         if self.poll() is None:
             self._child.send_signal(number)
 
     def wait(self, seconds, why="to end"):
-        """The exit status; a Failure when the child still runs after `seconds`."""
+        """The exit status; a Failure if the child is still running after `seconds`."""
         try:
             status = self._child.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -165,7 +166,7 @@ class Process:
         return status
 
     def stop(self, seconds=10):
-        """SIGTERM, then the exit status; SIGKILL and a Failure when that takes longer than `seconds`."""
+        """SIGTERM, then the exit status; SIGKILL and a Failure if that takes longer than `seconds`."""
         if self._child is None:
             return None
         self.signal(signal.SIGTERM)
@@ -191,13 +192,13 @@ class Process:
 
 
 class Dialogue(Process):
-    """A child that answers lines on standard input with lines on standard output; only its errors are logged."""
+    """A child that responds to lines on standard input with lines on standard output; only its errors are logged."""
 
     def _streams(self, log):
         return {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log}
 
     def kill(self):
-        """Ends it, after some time in which it can see to its own children and folders."""
+        """Ends it, after some time to clean up its own children and folders."""
         if self._child is not None and self.poll() is None:
             self.signal(signal.SIGTERM)
             try:
@@ -212,7 +213,7 @@ class Dialogue(Process):
         self._child.stdin.flush()
 
     def hear(self, seconds):
-        """The next line; a Failure when there is none."""
+        """The next line; a Failure if there is none."""
         if not select.select([self._child.stdout], [], [], seconds)[0]:
             raise Failure(f"expected {self.name} to say something within {seconds} s\n{self.tail()}")
         line = self._child.stdout.readline()

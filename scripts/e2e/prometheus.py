@@ -39,9 +39,9 @@ def sum_by_name(exposition):
 
 
 class Prometheus:
-    """Scrapes nothing until `scrape()` names targets, so that its write queue is up before the first sample.
+    """Scrapes nothing until `scrape()` sets targets, so that its write queue is up before the first sample.
 
-    Samples wait up to `deadline` for a batch to fill; Prometheus' own is 5s.
+    Samples wait up to `deadline` for a batch to fill; Prometheus' default is 5s.
     """
 
     def __init__(self, folder, write_url, agent=False, interval="1s", deadline="1s"):
@@ -60,7 +60,7 @@ class Prometheus:
         self.process = Process("prometheus", command, folder / "prometheus.log")
 
     def start(self):
-        """Starts it and waits until it follows its own write-ahead log, from where it feeds the write queue."""
+        """Starts it and waits until it follows its own write-ahead log, which feeds the write queue."""
         self.process.start()
         wait_for("Prometheus to be ready", self._following, 30, process=self.process)
         return self
@@ -73,27 +73,27 @@ class Prometheus:
         self.scrape_groups([{"targets": [address]} for address in addresses])
 
     def scrape_groups(self, groups):
-        """The same with groups of targets as file_sd has them, with labels of their own."""
+        """Like `scrape`, with groups of targets as in file_sd, which can have labels of their own."""
         fresh = self._targets.with_suffix(".new")
         fresh.write_text(json.dumps(groups))
         fresh.replace(self._targets)
 
     @property
     def address(self):
-        """Its own `host:port`, to scrape itself."""
+        """Its own `host:port`, for scraping itself."""
         return f"127.0.0.1:{self.port}"
 
     def metrics(self):
-        """Its own metrics, read straight from /metrics: name -> sum over series."""
+        """Its own metrics, read directly from /metrics: name -> sum over series."""
         answer = fetch(f"{self.url}/metrics")
         return sum_by_name(answer.text) if answer.status == 200 else {}
 
     def metric(self, name):
-        """One of them, 0 when it is absent."""
+        """One of these metrics; 0 if it is absent."""
         return int(self.metrics().get(name, 0))
 
     def count(self, selector):
-        """How many series match `selector` now and are not stale."""
+        """Number of series that currently match `selector` and are not stale."""
         answer = fetch(f"{self.url}/api/v1/query?query={quote(f'count({selector})')}")
         if answer.status != 200:
             raise Failure(f"expected Prometheus to count {selector}; it answered {answer.status} {answer.text}")

@@ -1,4 +1,4 @@
-"""Prometheus' own linter and rule tester, which come with Prometheus."""
+"""Prometheus' own linter and rule tester, shipped with Prometheus."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from process import Failure
 
 
 def promtool(*words, text=None, folder=None):
-    """What promtool says; a Failure with it when it is not content."""
+    """promtool's output; a Failure with it if promtool reports an error."""
     beside = Path(os.environ.get("PROMETHEUS_BIN") or shutil.which("prometheus") or "prometheus").parent / "promtool"
     binary = str(beside) if beside.exists() else "promtool"
     done = subprocess.run([binary, *words], input=text, capture_output=True, text=True, cwd=folder, check=False)

@@ -1,6 +1,6 @@
-"""A way from Prometheus to /metrics that can ask for one of the two formats, and remembers what was delivered.
+"""A relay from Prometheus to /metrics that can request one of the two formats, and records what was delivered.
 
-Debian's Prometheus asks for OpenMetrics and has no setting that would make it ask for text.
+Debian's Prometheus requests OpenMetrics and has no setting to request text.
 """
 
 import threading
@@ -12,7 +12,7 @@ TEXT = "text/plain;version=0.0.4"
 
 
 class Relay:
-    """Passes GETs on to `url`, with the `accept` given or else with the scraper's own."""
+    """Passes GETs on to `url`, with the given `accept` or otherwise the scraper's own."""
 
     def __init__(self, url, accept=None):
         self.delivered = []
@@ -32,7 +32,7 @@ class Relay:
                 handler.wfile.write(answer.body)
 
             def log_message(handler, *_):
-                """Says nothing."""
+                """Logs nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -44,6 +44,6 @@ class Relay:
         return f"127.0.0.1:{self._server.server_port}"
 
     def close(self):
-        """Listens no longer."""
+        """Stops listening."""
         self._server.shutdown()
         self._server.server_close()

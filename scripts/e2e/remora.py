@@ -8,7 +8,7 @@ from web import fetch
 
 
 class Remora:
-    """The sidecar on a port of its own, with exactly the environment given: nothing is inherited."""
+    """The sidecar on its own port, with exactly the given environment: nothing is inherited."""
 
     def __init__(self, folder, environment, wrapper=(), binary=None, log="remora.log", flags=()):
         self.port = free_port()
@@ -19,26 +19,26 @@ class Remora:
 
     @property
     def write_url(self):
-        """Where a sender in the pod posts to, as Microsoft's documentation writes it."""
+        """The write URL for a sender in the pod, as in Microsoft's documentation."""
         return f"http://localhost:{self.port}/api/v1/write"
 
     def start(self):
-        """Starts it and waits until it says that it holds a token."""
+        """Starts it and waits until it reports that it holds a token."""
         self.process.start()
         wait_for("Remora to be ready", self.is_ready, 30, process=self.process)
         return self
 
     def is_ready(self):
-        """True with a token in hand; a degraded start does not count."""
+        """True if it holds a token; a degraded start does not count."""
         answer = fetch(f"{self.url}/ready")
         return answer.status == 200 and "degraded" not in answer.text
 
     def get(self, path):
-        """The answer to a GET."""
+        """The response to a GET."""
         return fetch(self.url + path)
 
     def post(self, body, fields=None, path="/api/v1/write", method="POST", seconds=60):
-        """Posts a body as a 1.0 sender would; `fields` replace or (as None) remove the usual ones."""
+        """Posts a body like a 1.0 sender; `fields` replace or (as None) remove the usual ones."""
         usual = {
             "Content-Type": "application/x-protobuf",
             "Content-Encoding": "snappy",
@@ -49,7 +49,7 @@ class Remora:
         return fetch(self.url + path, method, body, kept, seconds)
 
     def resident_bytes(self):
-        """VmRSS now, 0 when the process is gone."""
+        """Current VmRSS; 0 if the process has ended."""
         return resident_bytes(self.process.pid)
 
     def stop(self):
@@ -58,7 +58,7 @@ class Remora:
 
 
 def resident_bytes(pid, field="VmRSS"):
-    """A memory line of /proc/PID/status in bytes, 0 when there is none."""
+    """A memory line of /proc/PID/status in bytes; 0 if there is none."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -1,6 +1,6 @@
 """Runs unittest modules with one line for each test; a failing test's message follows its line.
 
-Lines begin with `ok` or `FAIL`, which is what scripts/test counts. What a test prints itself stands above its line.
+Lines begin with `ok` or `FAIL`, which scripts/test counts. A test's own output precedes its line.
 """
 
 import argparse
@@ -18,7 +18,8 @@ from process import Failure, stop_on_signals
 
 
 class Lines(unittest.TestResult):
-    """Prints each test's outcome as it ends; what a test says before that is held back where lanes would mix it."""
+    """Prints each test's outcome as it ends; with lanes, a test's output is held back until then so that it is not
+    mixed."""
 
     def __init__(self, prefix, held_back):
         super().__init__()
@@ -84,7 +85,7 @@ def sentence(test):
 
 
 def told(err):
-    """What went wrong: the test's own words and its line, or the whole trace of what no test foresaw."""
+    """What went wrong: the test's own message and line, or the complete traceback of an unexpected error."""
     kind, error, trace = err
     if not issubclass(kind, (AssertionError, Failure)):
         return "".join(traceback.format_exception(kind, error, trace))
@@ -94,7 +95,7 @@ def told(err):
 
 
 def tests_in(suite):
-    """The single tests of a nested suite."""
+    """The individual tests of a nested suite."""
     for part in suite:
         if isinstance(part, unittest.TestSuite):
             yield from tests_in(part)
@@ -114,18 +115,19 @@ def is_left_out(test, quick):
 
 
 def lane_of(test):
-    """The kind of lane that a test is for."""
+    """The kind of lane for a test."""
     return next((kind for kind in (lanes.ALONE, lanes.BESIDE) if is_marked(test, kind)), lanes.ORDINARY)
 
 
 def shares(kind):
-    """Whether the tests of a class have something in common that is made or ended once."""
+    """Whether the tests of a class share something that is set up or torn down once."""
     plain = unittest.TestCase
     return any(getattr(kind, name).__func__ is not getattr(plain, name).__func__ for name in ("setUpClass", "tearDownClass"))
 
 
 def units(tests):
-    """(kind of lane, suite) for what one lane runs as a whole: a test, or those of a class that shares something."""
+    """(kind of lane, suite) for each unit that one lane runs as a whole: a test, or the tests of a class with shared
+    state."""
     found = {}
     for test in tests:
         found.setdefault((lane_of(test), type(test) if shares(type(test)) else test), []).append(test)

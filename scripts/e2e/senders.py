@@ -1,4 +1,4 @@
-"""Senders of all kinds: each writes for a while, and knows how many samples it has taken in to send them."""
+"""Senders of all kinds: each writes for a while, and reports how many samples it has accepted for sending."""
 
 import json
 import os
@@ -25,12 +25,12 @@ class Scraping:
         time.sleep(seconds)
 
     def stop(self):
-        """Ends it."""
+        """Stops it."""
         self.process.kill()
 
 
 class PrometheusServer(Scraping):
-    """Prometheus, with its store and its log."""
+    """Prometheus, with its storage and write-ahead log."""
 
     AGENT = False
     TAKEN = SCRAPED
@@ -41,16 +41,16 @@ class PrometheusServer(Scraping):
         self._prometheus.scrape([target])
 
     def finish(self):
-        """Scrapes nothing more."""
+        """Stops scraping."""
         self._prometheus.scrape([])
 
     def taken(self):
-        """Samples so far, with the stale markers."""
+        """Samples so far, including stale markers."""
         return self._prometheus.metric(self.TAKEN)
 
 
 class PrometheusAgent(PrometheusServer):
-    """Prometheus without a store, only with a log of what is still to be sent."""
+    """Prometheus without storage, only with a log of samples still to be sent."""
 
     AGENT = True
     TAKEN = "prometheus_agent_samples_appended_total"
@@ -85,27 +85,27 @@ scrape_configs:
         fresh.replace(self._targets)
 
     def finish(self):
-        """Scrapes nothing more."""
+        """Stops scraping."""
         self._scrape([])
 
     def taken(self):
-        """Samples so far, with the stale markers."""
+        """Samples so far, including stale markers."""
         metrics = sum_by_name(fetch(self._metrics).text)
         return int(metrics.get("vmagent_remotewrite_rows_pushed_after_relabel_total", 0))
 
 
 class Called:
-    """A sender that does what it is called for and ends."""
+    """A sender that runs only while it is called."""
 
     def finish(self):
-        """It has ended already."""
+        """Nothing to do: it has already ended."""
 
     def stop(self):
-        """It has ended already."""
+        """Nothing to do: it has already ended."""
 
 
 class Curl(Called):
-    """curl, one body after the other, each sent again as curl does on 503."""
+    """curl, one body after another, each retried as curl does on 503."""
 
     SAMPLES = 10
     OPTIONS = ("--silent", "--show-error", "--fail", "--noproxy", "*", "--retry", "30")
@@ -136,7 +136,7 @@ class Curl(Called):
 
 
 class OpenTelemetry(Called):
-    """OpenTelemetry's SDK for Python, which drops what it cannot deliver at the first try."""
+    """OpenTelemetry's SDK for Python, which drops what it cannot deliver at the first attempt."""
 
     PINNED = ("opentelemetry-exporter-prometheus-remote-write==0.66b1",)
     PROGRAM = Path(__file__).with_name("opentelemetry_sender.py")
@@ -146,7 +146,7 @@ class OpenTelemetry(Called):
         self._write_url = write_url
 
     def write(self, _seconds):
-        """Exports so often, whatever time that takes."""
+        """Exports a fixed number of times, however long that takes."""
         python = pinned.python("opentelemetry", *self.PINNED) / "python"
         must_succeed([python, "-B", self.PROGRAM, self._write_url, str(self.EXPORTS), str(self.SERIES)])
 
@@ -156,7 +156,7 @@ class OpenTelemetry(Called):
 
 
 def must_succeed(command):
-    """Runs a command whose failure is the test's."""
+    """Runs a command; its failure fails the test."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode != 0:
         raise Failure(f"expected {command[0]} to deliver; it ended with {done.returncode}: {done.stdout}{done.stderr}")

@@ -1,7 +1,7 @@
-"""Inside a network namespace: how late samples are stored, first undisturbed, then beside a thousand slow connections.
+"""Inside a network namespace: how late samples are stored, first undisturbed, then with a thousand slow connections.
 
 Usage: slow_peers.py SECONDS STRANGERS NEIGHBOURS MAX_CONNECTIONS; prints {"before": …, "beside": …} as JSON, the delays
-in seconds at the 99th percentile. Strangers come from a documentation address (RFC 5737), neighbours from loopback.
+in seconds at the 99th percentile. Strangers connect from a documentation address (RFC 5737), neighbours from loopback.
 """
 
 import json
@@ -23,13 +23,13 @@ LATEST = 15
 
 
 class Delays:
-    """Looks at when samples turn up in the emulator, by their timestamps."""
+    """Observes when samples appear in the emulator, by their timestamps."""
 
     def __init__(self, emulator):
         self._emulator = emulator
 
     def measure(self, seconds):
-        """Delays in seconds of all samples that were taken in that time, 0.1 s too long at the most."""
+        """Delays in seconds of all samples scraped in that time, overestimated by at most 0.1 s."""
         began = int(time.time() * 1000)
         ends = began + seconds * 1000
         delays = {}
@@ -53,19 +53,19 @@ class Delays:
 
 
 def percentile_99(delays):
-    """The delay that one in a hundred exceeds."""
+    """The delay that one sample in a hundred exceeds."""
     return sorted(delays)[len(delays) * 99 // 100]
 
 
 def slow_senders(stack, host, count):
-    """Starts them and waits until all are there."""
+    """Starts slow senders and waits until all have connected."""
     command = [sys.executable, "-B", SENDERS, host, stack.remora.port, count]
     process = Process(f"slow-{host}", command, stack.folder.path / f"slow-{host}.log").start()
     wait_for(f"{count} slow connections", lambda: "open" in process.output(), 60, process=process)
 
 
 def probe(port):
-    """What a kubelet is answered, which is a stranger too."""
+    """The response to a kubelet's probe, which also comes from a foreign address."""
     return fetch(f"http://{STRANGER}:{port}/health").status
 
 

@@ -1,6 +1,6 @@
-"""Many senders that are slow: each sends one byte a second of a write request, and comes again when it is sent away.
+"""Many slow senders: each sends one byte a second of a write request, and reconnects when it is disconnected.
 
-Usage: slow_senders.py HOST PORT COUNT; prints `open` once all have connected, and runs until it is ended.
+Usage: slow_senders.py HOST PORT COUNT; prints `open` once all have connected, and runs until it is stopped.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ AT_ONCE = 100
 
 
 async def slow_sender(host, port, request, opened):
-    """One of them, for ever."""
+    """One of them, forever."""
     while True:
         try:
             _reader, writer = await asyncio.open_connection(host, port)

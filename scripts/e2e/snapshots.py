@@ -1,6 +1,6 @@
-"""Texts that are kept beside the tests and compared: what a person reads is reviewed when it changes.
+"""Texts stored beside the tests and compared, so that changes to what users read are reviewed.
 
-REMORA_WRITE_SNAPSHOTS=1 writes them anew instead.
+REMORA_WRITE_SNAPSHOTS=1 rewrites them instead.
 """
 
 import difflib
@@ -13,10 +13,10 @@ from process import Failure
 FOLDER = Path(__file__).parent / "snapshots"
 WRITE = os.environ.get("REMORA_WRITE_SNAPSHOTS") == "1"
 
-# What differs from run to run, and what stands for it; in this order.
+# What differs from run to run, and its replacement; in this order.
 VARYING = [
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
-    # The emulator's own ids begin alike and stay.
+    # The emulator's own IDs share a prefix and are kept.
     (re.compile(r"\b(?!7e57c0de)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "GUID"),
     (re.compile(r"\b(\d+h )?(\d+m )?\d+s\b"), "SPAN"),
     (re.compile(r"(localhost|127\.0\.0\.1):\d+"), r"\1:PORT"),
@@ -25,7 +25,7 @@ VARYING = [
 
 
 def normalised(text, folder):
-    """`text` without what differs from run to run."""
+    """`text` without anything that differs from run to run."""
     text = text.replace(str(folder), "DIR")
     for pattern, replacement in VARYING:
         text = pattern.sub(replacement, text)
@@ -33,7 +33,7 @@ def normalised(text, folder):
 
 
 def compare(name, text):
-    """The snapshot `name` is `text`; a Failure that shows the difference when it is not."""
+    """Asserts that the snapshot `name` is `text`; a Failure shows the difference."""
     path = FOLDER / f"{name}.txt"
     if WRITE:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
-"""Load without end in sight: several senders write bodies of mixed sizes over kept connections, and one request in a
-hundred goes wrong, on Azure's side or on the sender's."""
+"""Sustained load: several senders write bodies of mixed sizes over persistent connections, and one request in a hundred
+fails, on Azure's side or the sender's."""
 
 import itertools
 import random
@@ -13,11 +13,11 @@ import wire
 SIZES = (200, 2_000, 12_000, 42_000, 200_000)
 WEIGHTS = (50, 25, 15, 9, 1)
 FAULT_EVERY = 100
-# Before the next try, seconds: doubling from 30 ms as Prometheus' pauses do, for longer than Remora rests between
-# tokens.
+# Before the next attempt, in seconds: doubling from 30 ms like Prometheus' pauses, for longer than Remora waits between
+# token exchanges.
 PAUSES = (*(0.03 * 2**n for n in range(6)), *[1.0] * 60)
 
-# What Azure does to one request.
+# Azure's faults, each for one request.
 AZURE = (
     {"status": 503},
     {"status": 429, "headers": {"Retry-After": "0"}},
@@ -31,12 +31,12 @@ AZURE = (
 
 
 def body_of(size):
-    """A good body of about that many bytes, one sample that is always the same."""
+    """A valid body of about this many bytes, with one sample of constant value."""
     return frames.one_sample(name="e2e_soak", text="x" * size, timestamp=frames.now_ms())
 
 
 class Sender(threading.Thread):
-    """Writes `count` requests; `statuses` says what was answered to the last try of each."""
+    """Writes `count` requests; `statuses` counts the status of each request's last attempt."""
 
     def __init__(self, port, count, number, emulator):
         super().__init__(daemon=True)
@@ -60,13 +60,13 @@ class Sender(threading.Thread):
                 status = self._deliver(self._random.choices(requests, WEIGHTS)[0])
                 self.statuses[status] = self.statuses.get(status, 0) + 1
                 self.done += 1
-        except Exception as error:  # told by whoever waits for this thread
+        except Exception as error:  # raised again by the thread that waits for this one
             self.error = error
         finally:
             self._hang_up()
 
     def _deliver(self, request):
-        """The last status of as many tries as a sender makes on 5xx."""
+        """The last status after as many attempts as a sender makes on 5xx."""
         for pause in PAUSES:
             status = self._send(request)
             if status is not None and status < 500:
@@ -76,7 +76,7 @@ class Sender(threading.Thread):
         return status
 
     def _send(self, request):
-        """One try on the kept connection; None when the connection broke."""
+        """One attempt on the persistent connection; None if the connection broke."""
         try:
             if self._connection is None:
                 self._connection = socket.create_connection(("127.0.0.1", self._port), timeout=60)
@@ -99,7 +99,7 @@ class Sender(threading.Thread):
         """One fault, on either side."""
         fault = self._random.choice((*AZURE, "cut", "corrupt", "garbage"))
         if fault == "cut":
-            # A sender that dies in the middle of its body.
+            # A sender that disconnects in the middle of its body.
             with socket.create_connection(("127.0.0.1", self._port), timeout=60) as connection:
                 connection.sendall(wire.with_length(body_of(42_000))[:20_000])
         elif fault == "corrupt":
@@ -111,7 +111,7 @@ class Sender(threading.Thread):
 
 
 def run_senders(remora, emulator, count, senders=4):
-    """Starts them; each has its share of the requests."""
+    """Starts the senders; each gets its share of the requests."""
     threads = [Sender(remora.port, count // senders, number, emulator) for number in range(senders)]
     for thread in threads:
         thread.start()
@@ -119,17 +119,17 @@ def run_senders(remora, emulator, count, senders=4):
 
 
 def done(threads):
-    """Requests that are done."""
+    """Number of finished requests."""
     return sum(thread.done for thread in threads)
 
 
 def retried(threads):
-    """Tries that followed one that failed."""
+    """Number of attempts that followed a failed one."""
     return sum(thread.retried for thread in threads)
 
 
 def merged(threads):
-    """How often each status was the last one."""
+    """How often each status was the final one."""
     total = {}
     for status, count in itertools.chain.from_iterable(thread.statuses.items() for thread in threads):
         total[status] = total.get(status, 0) + count

@@ -1,4 +1,4 @@
-"""Prometheus, Remora and the emulator, wired together, and the proof that no sample was lost between them."""
+"""Prometheus, Remora and the emulator, wired together, and the check that no sample was lost between them."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ DROPPED = "prometheus_remote_storage_samples_dropped_total"
 RETRIED = "prometheus_remote_storage_samples_retried_total"
 SCRAPED = "prometheus_tsdb_head_samples_appended_total"
 
-# Longer than any pause between two tries: 5 s in Prometheus, 30 s in Remora for a token.
+# Longer than any pause between two attempts: 5 s in Prometheus, 30 s in Remora for a token.
 STANDSTILL = 40
 
 
@@ -41,7 +41,7 @@ class Stack:
         return self
 
     def make_remora(self):
-        """Remora with the identity's environment, not started yet."""
+        """Remora with the identity's environment, not yet started."""
         environment = {**self.emulator.remora_environment(self._identity), **self._environment}
         wrapper = self.emulator.arc_wrapper() if self._identity == "arc" else ()
         return Remora(self.folder.path, environment, wrapper, flags=self._remora_flags)
@@ -61,13 +61,13 @@ class Stack:
         self.folder.remove()
 
     def stop(self):
-        """Ends the processes in the order of the data's way, so that the sender never meets a closed port."""
+        """Stops the processes in the direction of the data flow, so that the sender never meets a closed port."""
         for part in (self.prometheus, self.remora, self.emulator):
             if part is not None:
                 part.process.kill()
 
     def targets(self):
-        """What is scraped: Prometheus itself and the emulator's workload."""
+        """The scrape targets: Prometheus itself and the emulator's workload."""
         return [self.prometheus.address, self.emulator.address]
 
     def scrape_all(self, seconds=30):
@@ -81,11 +81,11 @@ class Stack:
         return stats["samples"] if stats else 0
 
     def drain(self):
-        """Ends the scrapes, and waits for the stale markers and for the last sample that is under way.
+        """Ends the scrapes, and waits for the stale markers and for the last sample in transit.
 
-        Prometheus' count of pending samples leaves out what its log holds beyond a full queue, so the end is seen from
-        the other side: as much is stored as was ever appended. When the numbers stand still short of that, the
-        comparison has to say what is missing.
+        Prometheus' count of pending samples does not include what is in its log beyond a full queue, so the end is
+        detected from the other side: the emulator stores as many samples as were ever appended. If the numbers stop
+        changing short of that, the comparison reports what is missing.
         """
         self.prometheus.scrape([])
         everything_is_stale = lambda: self.prometheus.count('{__name__!=""}') == 0  # noqa: E731

@@ -1,4 +1,4 @@
-"""The alerts of scripts/deploy, under promtool."""
+"""The alerts of scripts/deploy, tested with promtool."""
 
 import re
 import shutil
@@ -42,7 +42,7 @@ class Alerts(Case):
         codes = re.search(r"^codes!\((.*)\);$", families, re.MULTILINE)[1].split()
         told = re.search(r'remora_requests_total\{code=~"(40.*?)"\}', self.rules)[1]
         lost = [code for code in codes if re.fullmatch(told, code)]
-        # 408 is never answered, and on 429 senders send again.
+        # 408 is never sent to senders, and on 429 senders retry.
         self.assertEqual(lost, [code for code in codes if code[0] == "4" and code not in ("408", "429")])
         runbook = (DEPLOY / "RUNBOOK.md").read_text()
         page = runbook.split("### RemoraSamplesRefused\n", 1)[1].split("\n## ", 1)[0]

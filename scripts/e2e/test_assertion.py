@@ -1,4 +1,4 @@
-"""Client assertions, judged by PyJWT beside the emulator."""
+"""Client assertions, judged by both PyJWT and the emulator."""
 
 import json
 import ssl
@@ -15,7 +15,7 @@ from process import Failure, WorkFolder
 
 @slow
 class Assertion(Case):
-    """azure-identity's own assertion: emulator and judge agree on it, so that they can judge another's."""
+    """azure-identity's own assertion: emulator and judge agree on it, so they can judge those of others."""
 
     @classmethod
     def setUpClass(cls):
@@ -31,7 +31,7 @@ class Assertion(Case):
     def test_the_emulator_and_pyjwt_verify_the_same_assertion(self):
         azure_identity.claims(azure_identity.ask(self.emulator, "certificate", "certificate"))
         found = jose.judge_last(self.emulator, self.certificate)
-        # MSAL for Python pads its thumbprint, which Entra takes; an assertion of ours has none.
+        # MSAL for Python pads its thumbprint, which Entra accepts; Remora's assertions have no padding.
         self.assertEqual((found["chain"], found["padded"]), (0, ["x5t"]))
 
     def test_a_whole_chain_goes_along(self):

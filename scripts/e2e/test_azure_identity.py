@@ -1,6 +1,6 @@
-"""Microsoft's own Python SDK takes the emulator for Azure, whatever the identity, refusals included.
+"""Microsoft's own Python SDK accepts the emulator as Azure, whatever the identity, refusals included.
 
-So what Remora is tested against is not only what Remora's authors think Azure to be.
+So Remora is tested against more than its authors' idea of Azure.
 """
 
 import time
@@ -17,7 +17,7 @@ CERTIFICATE = "AZURE_CLIENT_CERTIFICATE_PATH"
 
 
 class AzureIdentity(Case):
-    """One emulator for all tests of a class; each test leaves its settings as they were."""
+    """One emulator for all tests of a class; each test restores its settings."""
 
     @classmethod
     def setUpClass(cls):
@@ -38,24 +38,24 @@ class AzureIdentity(Case):
         self.emulator.ask("/settings", settings)
 
     def ask(self, kind, identity=None, **changes):
-        """What the SDK says."""
+        """The SDK's output."""
         return azure_identity.ask(self.emulator, kind, identity, **changes)
 
     def assert_said(self, said, *texts):
-        """The SDK's words contain the texts."""
+        """The SDK's output contains the texts."""
         for text in texts:
             if text not in said:
                 raise Failure(f"expected {text!r} from azure-identity; saw: {said}\n{self.emulator.process.tail()}")
 
     def assert_token_of(self, said, object_id):
-        """The SDK got a token, of this identity."""
+        """The SDK got a token for this identity."""
         found = azure_identity.claims(said)
         if found["oid"] != object_id:
             raise Failure(f"expected a token of {object_id}; saw {found}")
 
     @property
     def client_object(self):
-        """Object id of the application, which is the user-assigned identity, too."""
+        """Object ID of the application, which is also the user-assigned identity."""
         return self.settings["object_id"]
 
 
@@ -64,7 +64,7 @@ class WorkloadIdentity(AzureIdentity):
     """WorkloadIdentityCredential reads the same variables as Remora."""
 
     def ask_with(self, **projected):
-        """What the SDK says, after the projected token was minted with these properties."""
+        """The SDK's output after the projected token was minted with these properties."""
         self.emulator.ask("/projected-token", {**projected, "write": True})
         return self.ask("workload")
 
@@ -88,10 +88,10 @@ class WorkloadIdentity(AzureIdentity):
 
 @slow
 class IdentityBinding(AzureIdentity):
-    """WorkloadIdentityCredential with `enable_azure_proxy`, which is in the stable package since 1.27.0."""
+    """WorkloadIdentityCredential with `enable_azure_proxy`, available in the stable package since 1.27.0."""
 
     def ask_proxy(self, **changes):
-        """What the SDK says with its proxy option on."""
+        """The SDK's output with its proxy option on."""
         return self.ask("identity-binding", "identity-binding", **changes)
 
     def test_a_token_through_the_clusters_proxy(self):
@@ -128,7 +128,7 @@ class IdentityBinding(AzureIdentity):
 
 @slow
 class ClientSecret(AzureIdentity):
-    """ClientSecretCredential; the secret has every character in it that a form changes."""
+    """ClientSecretCredential; the secret contains every character that a form changes."""
 
     def test_a_token_for_a_secret(self):
         self.assert_token_of(self.ask("secret", "secret"), self.client_object)
@@ -151,10 +151,10 @@ class ClientSecret(AzureIdentity):
 
 @slow
 class ClientCertificate(AzureIdentity):
-    """CertificateCredential reads PEM and PFX by cryptography, which is OpenSSL."""
+    """CertificateCredential reads PEM and PFX with cryptography, which uses OpenSSL."""
 
     def ask_with(self, file, **changes):
-        """What the SDK says with this certificate file of the emulator."""
+        """The SDK's output with this certificate file of the emulator."""
         return self.ask("certificate", "certificate", **{CERTIFICATE: str(self.emulator.folder / file), **changes})
 
     def test_a_token_for_every_form_of_the_certificate(self):

@@ -1,4 +1,4 @@
-"""`remora check` where nothing is wrong: what it prints, and how it is told what to look at."""
+"""`remora check` in a healthy setup: its output, and the flags that select what it checks."""
 
 import json
 import os
@@ -25,7 +25,7 @@ for path in sys.argv[2:]:
 
 
 class Healthy(Checked):
-    """Where nothing is wrong."""
+    """A healthy setup."""
 
     def test_all_good(self):
         status, text = self.check("--write")

@@ -1,4 +1,4 @@
-"""`remora check` names the one cause of each broken way to Azure, made for real: network, token exchange, role."""
+"""`remora check` names the single cause of each real failure on the way to Azure: network, token exchange, role."""
 
 import json
 import unittest
@@ -12,18 +12,18 @@ from process import free_port
 
 
 def without_network():
-    """The words to put before a program that is to see loopback alone."""
+    """Command prefix for a program that can reach only loopback."""
     return [*unshare("--net"), "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
 
 
 def stopped_and_continued():
-    """The words to put before a program that is to be stopped and continued as long as it runs."""
+    """Command prefix for a program that is stopped and continued for as long as it runs."""
     again = "while kill -STOP $!; do sleep 0.05; kill -CONT $!; sleep 0.05; done 2>/dev/null"
     return ["sh", "-c", f'"$0" "$@" & {again}; wait $!']
 
 
 class Network(Checked):
-    """The way there."""
+    """The network on the way to Azure."""
 
     def test_stopped_and_continued_while_it_waits(self):
         for endpoint in ("token", "ingest"):
@@ -85,19 +85,19 @@ class Network(Checked):
         self.assert_found("NET-04", "warning", "--skip", "token-exchange", status=0, words=["ahead of"])
 
     def closing(self, server):
-        """The server, which ends with the test."""
+        """The server, closed after the test."""
         self.addCleanup(server.close)
         return server
 
     def both_authorities(self, proxy):
-        """A file with the emulator's authority and the proxy's."""
+        """A file with both the emulator's authority and the proxy's."""
         path = self.folder.path / "both.pem"
         path.write_text(proxy.authority.read_text() + (self.folder.path / "azure/ca.pem").read_text())
         return path
 
 
 class TokenExchange(Checked):
-    """What Entra says."""
+    """Entra's responses."""
 
     def test_wrong_subject(self):
         self.with_credential(subject="system:serviceaccount:default:prometheus")
@@ -149,13 +149,13 @@ class TokenExchange(Checked):
         self.assert_cause("TOK-10", words=["503"])
 
     def issuer(self):
-        """The emulated cluster's."""
+        """The emulated cluster's issuer."""
         ports = json.loads((self.folder.path / "azure/settings.json").read_text())["ports"]
         return f"https://localhost:{ports['issuer']}/"
 
 
 class ManagedIdentity(Checked):
-    """What the endpoints of machines and platforms say."""
+    """The responses of machines' and platforms' endpoints."""
 
     def test_app_service_with_another_header(self):
         how = self.of_identity("app-service", IDENTITY_HEADER="7e57")
@@ -170,7 +170,7 @@ class ManagedIdentity(Checked):
 
 
 class Role(Checked):
-    """What Azure says to a write without samples."""
+    """Azure's responses to a write without samples."""
 
     def test_no_role(self):
         self.emulator.ask("/roles/revoke")

@@ -1,4 +1,4 @@
-"""`remora check` names the one cause of each broken pod, made for real: configuration, environment, projected token."""
+"""`remora check` names the single cause of each really broken pod: configuration, environment, projected token."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from namespaces import unshare
 
 
 class Configuration(Checked):
-    """What the container was told."""
+    """The container's settings."""
 
     def test_no_url(self):
         self.assert_cause("CFG-01", INGESTION_URL=None)
@@ -62,7 +62,7 @@ class Configuration(Checked):
 
 
 class Environment(Checked):
-    """What the webhook did."""
+    """The webhook's changes."""
 
     def test_no_label(self):
         self.assert_cause("ENV-01", **dict.fromkeys(name for name in self.complete if name.startswith("AZURE_")))
@@ -106,7 +106,7 @@ class ProjectedToken(Checked):
         path = self.folder.path / "unreadable"
         path.write_text("x")
         path.chmod(0)
-        # In a user namespace without a mapping nobody may read past permissions.
+        # In a user namespace without a mapping nobody can override file permissions.
         wrapper = unshare("--user") if os.geteuid() == 0 else []
         how = {"AZURE_FEDERATED_TOKEN_FILE": str(path), "SSL_CERT_FILE": None, "wrapper": wrapper}
         self.assert_cause("TOK-01", words=["Permission denied", "fsGroup"], **how)
@@ -136,7 +136,7 @@ class ProjectedToken(Checked):
         self.assert_warned("TOK-03")
 
     def with_claims(self, **changed):
-        """A token with these claims and a signature that nobody made, in a file of its own."""
+        """A token with these claims and a fake signature, in its own file."""
         now = int(time.time())
         claims = {
             "iss": "https://eastus.oic.prod-aks.azure.com/7e57/",

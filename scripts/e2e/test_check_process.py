@@ -1,4 +1,4 @@
-"""`remora check` looks at the sidecar beside it and at the sender."""
+"""`remora check` examines the sidecar beside it and the sender."""
 
 import time
 import unittest
@@ -12,7 +12,7 @@ from prometheus import Prometheus
 from remora import Remora
 from stack import Stack
 
-# Of an access token, in seconds.
+# Lifetime of an access token, in seconds.
 LONG_LIFE = 86_399
 
 
@@ -43,7 +43,7 @@ class Process(Checked):
     def test_sidecar_whose_token_has_expired(self):
         self.with_token_life(4)
         sidecar = self.another_sidecar("expired.log")
-        # It keeps to that, also when Entra would answer again.
+        # It honours that even if Entra would respond again.
         self.with_fault("token", status=429, headers={"Retry-After": "600"})
         wait_for("the token to expire", lambda: sidecar.get("/ready").text.startswith("degraded: "), 30, 0.2)
         self.assert_answer(sidecar.get("/ready"), 200, "degraded")
@@ -67,12 +67,12 @@ class Process(Checked):
         self.assert_cause("LIVE-03", LISTENING_PORT=str(sidecar.port), words=["these samples are lost"])
 
     def with_token_life(self, seconds):
-        """Access tokens live so long."""
+        """Sets the lifetime of access tokens."""
         self.addCleanup(self.emulator.ask, "/settings", {"token_life_s": LONG_LIFE})
         self.emulator.ask("/settings", {"token_life_s": seconds})
 
     def another_sidecar(self, log):
-        """A sidecar that is this test's alone."""
+        """A sidecar for this test only."""
         sidecar = Remora(self.folder.path, self.complete, log=log).start()
         self.addCleanup(sidecar.process.kill)
         return sidecar

@@ -1,4 +1,4 @@
-"""A wrong configuration ends at once, with a status for machines and a line for people."""
+"""With an invalid configuration Remora exits at once, with a status for machines and a line for people."""
 
 import os
 import socket
@@ -27,7 +27,7 @@ class Configuration(Case):
         cls.folder.remove()
 
     def assert_ends(self, environment, status, *texts):
-        """Remora ends with this status and says all these texts."""
+        """Remora exits with this status and prints all these texts."""
         log = self.folder.path / f"{self._testMethodName}.log"
         process = Process("remora", [os.environ["REMORA_BIN"]], log, environment)
         self.addCleanup(process.kill)
@@ -60,7 +60,7 @@ class Configuration(Case):
         self.assert_ends(environment, CONFIGURATION, "AZURE_FEDERATED_TOKEN_FILE", missing)
 
     def test_token_file_that_cannot_be_read(self):
-        # A folder: no user can read it as a file, not even root.
+        # A folder: nobody can read it as a file, not even root.
         environment = self.changed(AZURE_FEDERATED_TOKEN_FILE=str(self.folder.path))
         self.assert_ends(environment, CONFIGURATION, "AZURE_FEDERATED_TOKEN_FILE", str(self.folder.path))
 

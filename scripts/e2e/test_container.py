@@ -1,4 +1,5 @@
-"""What an image without an operating system asks of the binary: PID 1 in an empty root, small, and still when idle."""
+"""What an image without an operating system requires of the binary: PID 1 in an empty root, small, and quiet when
+idle."""
 
 import contextlib
 import os
@@ -22,7 +23,7 @@ IDLE_SENDERS = 8
 
 
 class Container(Case):
-    """Measured on the binary as it is shipped."""
+    """Measured on the shipped binary."""
 
     @alone
     def test_pid_1_in_an_empty_root_answers_and_stops_on_sigterm(self):
@@ -41,7 +42,7 @@ class Container(Case):
             self.assertEqual(inside.process.wait(1, "to stop after SIGTERM"), 0, f"exit status; {stack.where()}")
 
     def pid_in_front(self, remora):
-        """The id by which this side knows the process that is PID 1 in there."""
+        """The process ID on this side of the process that is PID 1 inside."""
         found = wait_for("a child of unshare", lambda: children(remora.process.pid), 2)
         names = open(f"/proc/{found[0]}/status", encoding="utf-8").read()
         inner = [line.split()[-1] for line in names.splitlines() if line.startswith("NSpid:")]
@@ -49,7 +50,7 @@ class Container(Case):
         return found[0]
 
     def assert_small(self, pid, remora):
-        """Resident memory of an idle process."""
+        """Resident memory of the idle process is small."""
         time.sleep(1)
         seen = resident_bytes(pid)
         print(f"       {seen:,} bytes resident when idle", flush=True)
@@ -71,7 +72,7 @@ class Container(Case):
         with contextlib.ExitStack() as kept:
 
             def leave_idle(remora):
-                """A connection to Azure, senders that sent nothing, and senders that had an answer."""
+                """A connection to Azure, senders that sent nothing, and senders that got a response."""
                 self.assert_answer(remora.post(frames.one_sample()), 204)
                 for number in range(2 * IDLE_SENDERS):
                     sender = kept.enter_context(socket.create_connection(("127.0.0.1", remora.port), timeout=10))
@@ -84,7 +85,7 @@ class Container(Case):
             self.assert_still(leave_idle)
 
     def assert_still(self, prepare):
-        """Hardly a system call of a process that has nothing to do, from three seconds after `prepare` on."""
+        """An idle process makes hardly any system calls, measured from three seconds after `prepare`."""
         with Stack("idle", prometheus=False) as stack:
             trace = stack.folder.path / "system-calls"
             wrapper = ("strace", "-f", "-ttt", "-o", str(trace))
@@ -107,7 +108,7 @@ class Container(Case):
 
 
 def calls_between(trace, began, ended):
-    """The lines of an `strace -ttt` file for calls that were entered in that time."""
+    """The lines of an `strace -ttt` file for calls that began in that time."""
     seen = []
     for line in trace.read_text().splitlines():
         _pid, stamp, call = line.split(maxsplit=2)

@@ -1,4 +1,4 @@
-"""Credentials that change, and endpoints that fail, while the process runs."""
+"""Credentials that change and endpoints that fail while the process runs."""
 
 import os
 import shutil
@@ -11,11 +11,11 @@ from frames import one_sample
 from process import wait_for
 from stack import Stack
 
-# Renewed about every five seconds; one that is lost is missed ten seconds after it was granted.
+# Renewed about every five seconds; without renewal, missing ten seconds after it was granted.
 LIFE = ("--token-life", "10s")
-# Remora's own bound for one exchange, and what Entra asks for when it throttles.
+# Remora's own limit for one exchange, and the pause that Entra requests when it throttles.
 TIMEOUT, THROTTLE = 20, 60
-# In place of a file: opening it would wait for somebody who writes.
+# In place of a file: opening it would wait for a writer.
 PIPE = object()
 
 
@@ -23,7 +23,7 @@ class Bench(Case):
     """Remora and the emulator without a Prometheus."""
 
     def bench(self, identity=None, flags=LIFE, environment=None):
-        """Both, ready to run; Remora is not started."""
+        """Both, ready to run, with Remora not started."""
         stack = Stack("credentials", flags, environment, prometheus=False, identity=identity)
         self.addCleanup(stack.__exit__, None, None, None)
         stack.emulator.start()
@@ -31,23 +31,23 @@ class Bench(Case):
         return stack
 
     def fail(self, stack, action, endpoint="token", **more):
-        """The endpoint's next requests are hit by this."""
+        """Applies this action to the endpoint's next requests."""
         stack.emulator.ask("/faults", {"endpoint": endpoint, "action": action, **more})
 
     def recover(self, stack):
-        """No faults any more."""
+        """Clears all faults."""
         stack.emulator.ask("/faults", method="DELETE")
 
     def asked(self, stack, endpoint="token"):
-        """How many requests the endpoint has seen, connections that broke included."""
+        """Number of requests to the endpoint, including connections that broke."""
         return sum(stack.emulator.stats()["requests"].get(endpoint, {}).values())
 
     def issued(self, stack):
-        """How many tokens there were so far."""
+        """Number of tokens issued so far."""
         return stack.emulator.stats()["tokens_issued"]
 
     def wait_for_line(self, stack, *texts, within=30):
-        """The first log line with all these texts."""
+        """The first log line that contains all these texts."""
         def found():
             lines = stack.remora.process.output().splitlines()
             return next((line for line in lines if all(text in line for text in texts)), None)
@@ -55,11 +55,11 @@ class Bench(Case):
         return wait_for(f"a log line with {texts}", found, within, process=stack.remora.process)
 
     def assert_writes(self, stack):
-        """A write is taken."""
+        """A write is accepted."""
         self.assert_answer(stack.remora.post(one_sample()), 204)
 
     def wait_for_renewal(self, stack, within=20):
-        """One more token than now."""
+        """Waits for one more token."""
         before = self.issued(stack)
         wait_for("another token", lambda: self.issued(stack) > before, within, 0.2, stack.remora.process)
 
@@ -89,7 +89,7 @@ class Files(Bench):
             self.assert_answer(stack.remora.get("/metrics"), 200)
             own.unlink(missing_ok=True)
             own.write_text(whole + "\n")
-            # The old token may have gone meanwhile: then the sender was told so, and it is over soon.
+            # The old token may have expired meanwhile: then the sender got a 503, and that ends soon.
             wait_for("a write to be taken again", lambda: stack.remora.post(one_sample()).status == 204, 40, 0.5)
             self.wait_for_renewal(stack, 40)
         self.assertNotIn("eyJ", stack.remora.process.output(), stack.where())
@@ -145,10 +145,10 @@ class Files(Bench):
 
 @beside
 class Clock(Bench):
-    """Entra's clock is another than this machine's."""
+    """Entra's clock differs from this machine's."""
 
     def test_a_certificates_assertion_is_made_by_entras_clock(self):
-        # Entra forgives five minutes, and an assertion lives ten.
+        # Entra tolerates five minutes, and an assertion is valid for ten.
         for skew, asked in ((600, 1), (-600, 2), (1200, 2)):
             with self.subTest(skew=skew):
                 stack = self.bench("certificate")
@@ -159,7 +159,7 @@ class Clock(Bench):
 
 @beside
 class Failures(Bench):
-    """What an endpoint does to Remora, Remora does not do to the sender, as long as the old token lives."""
+    """Failures of an endpoint do not affect the sender as long as the old token is valid."""
 
     def test_throttled_once_asked_once(self):
         stack = self.bench(flags=("--token-life", "40s"))

@@ -1,4 +1,4 @@
-"""scripts/demo as a newcomer runs it: the numbers, and what is left behind."""
+"""scripts/demo as a newcomer runs it: its numbers, and what it leaves behind."""
 
 import json
 import os
@@ -16,7 +16,7 @@ FOLDER_IN_COMMAND = re.compile(r"/[^\0]*/remora-demo-[^/\0]+")
 
 
 def start(*flags):
-    """The demo in a session of its own, as a terminal would have it."""
+    """Starts the demo in its own session, like a terminal."""
     return subprocess.Popen(
         [str(DEMO), *flags],
         stdin=subprocess.DEVNULL,
@@ -28,7 +28,7 @@ def start(*flags):
 
 
 def started_at(pid):
-    """The start time of a process, which tells it from a later one with the same id; None when it is gone."""
+    """The start time of a process, which distinguishes it from a later one with the same ID; None if it has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -38,7 +38,7 @@ def started_at(pid):
 
 
 def descendants(pid):
-    """{process id: start time} of everything below a process."""
+    """{process ID: start time} of all descendants of a process."""
     children = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -78,7 +78,7 @@ class Demo(Case):
         self.interrupted(signal.SIGTERM, 143)
 
     def interrupted(self, number, expected):
-        """Ends a running demo by a signal to its whole process group, and looks for leftovers."""
+        """Ends a running demo by a signal to its whole process group, and checks for leftovers."""
         demo = start("--seconds", "60")
         self.addCleanup(demo.kill)
         first_progress_line(demo)
@@ -95,7 +95,7 @@ class Demo(Case):
 
 
 def first_progress_line(demo):
-    """Waits for the line that says how much was scraped."""
+    """Waits for the line that reports how much was scraped."""
     seen = []
     for line in demo.stderr:
         seen.append(line)
@@ -105,7 +105,7 @@ def first_progress_line(demo):
 
 
 def command_line(pid):
-    """The words of a process's command, as the kernel has them."""
+    """The command line of a process, from the kernel."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
@@ -113,7 +113,7 @@ def command_line(pid):
 
 
 def survivors(processes):
-    """Those of {id: start time} that still run."""
+    """The processes of {ID: start time} that are still running."""
     return [pid for pid, began in processes.items() if began is not None and started_at(pid) == began]
 
 

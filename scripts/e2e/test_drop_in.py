@@ -1,4 +1,4 @@
-"""The environment that Microsoft's own values set is all that the sidecar needs, for each identity they are for."""
+"""The environment set by Microsoft's own values is all that the sidecar needs, for each identity they cover."""
 
 import re
 import unittest
@@ -11,15 +11,15 @@ from stack import Stack
 
 VALUES = ROOT / "scripts/checks/microsoft"
 VARIABLE = re.compile(r'- name: ([A-Z_]+)\n +value: "?([^"\n]+)')
-# What the workload identity webhook adds to a labelled pod.
+# The variables that the workload identity webhook adds to a labelled pod.
 WEBHOOK = ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST")
 
 
 class DropIn(Case):
-    """Microsoft's documentation writes the values; only the image is another."""
+    """The values are from Microsoft's documentation; only the image differs."""
 
     def forward_with(self, name, identity, *added):
-        """Fills a file's placeholders with the emulator's values, adds what surrounds the pod, and posts a sample."""
+        """Fills a file's placeholders with the emulator's values, adds the pod's surroundings, and posts a sample."""
         with Stack("drop-in", prometheus=False) as stack:
             emulated = stack.emulator.remora_environment(identity)
             filled = {
@@ -31,7 +31,7 @@ class DropIn(Case):
             }
             written = dict(VARIABLE.findall((VALUES / f"{name}.yaml").read_text()))
             environment = {variable: filled.get(value, value) for variable, value in written.items()}
-            # The emulator's certificates come from an authority of its own.
+            # The emulator's certificates are from its own authority.
             around = {variable: emulated[variable] for variable in (*added, "SSL_CERT_FILE")}
             remora = Remora(stack.folder.path, environment | around, log="drop-in.log").start()
             self.addCleanup(remora.process.kill)

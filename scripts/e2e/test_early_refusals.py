@@ -1,4 +1,4 @@
-"""Early answers to large bodies: a sender that writes everything before it reads still sees the answer."""
+"""Early responses to large bodies: a sender that writes everything before it reads still sees the response."""
 
 import collections
 import socket
@@ -20,11 +20,11 @@ JSON = wire.HEAD.replace("x-protobuf", "json")
 
 
 def with_body(head):
-    """A request whose body is too long for the limit that the test sets."""
+    """A request with a body longer than the limit that the test sets."""
     return f"{head}Content-Length: {BODY_BYTES}\r\n\r\n".encode() + b"\0" * BODY_BYTES
 
 
-# What is refused before its body is read, and how.
+# Requests that are refused before their body is read, and the status.
 KINDS = {
     "over MAX_BODY_BYTES": (with_body(wire.HEAD), 400),
     "zstd": (with_body(ZSTD), 415),
@@ -34,7 +34,7 @@ KINDS = {
 
 
 def write_all_then_read(port, request):
-    """As Go's client at its worst: not a byte of the answer is read before the last one of the request is written."""
+    """Like Go's client at its worst: reads no byte of the response before the last byte of the request is written."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
             connection.sendall(request)
@@ -44,7 +44,7 @@ def write_all_then_read(port, request):
 
 
 class EarlyRefusals(Case):
-    """A network error would be sent again without end; a refusal is not."""
+    """A network error would be retried without end; a refusal is not."""
 
     def test_none_of_1000_refused_bodies_of_3_mb_ends_in_a_network_error(self):
         seen = {name: collections.Counter() for name in KINDS}

@@ -16,7 +16,7 @@ START_SECONDS, ROW_SECONDS = 90, 200
 
 
 class Matrix:
-    """The process that has the namespaces, and the rows that it played."""
+    """The process with the namespaces, which plays the rows."""
 
     def __init__(self):
         self.folder = WorkFolder("matrix")
@@ -30,12 +30,12 @@ class Matrix:
         return self
 
     def play(self, name):
-        """What came of a row."""
+        """The result of a row."""
         self._process.tell(name)
         return self._hear(ROW_SECONDS)
 
     def stop(self):
-        """Ends it, and with it everything in its namespaces."""
+        """Stops it together with everything in its namespaces."""
         self._process.kill()
         self.folder.remove()
 
@@ -47,7 +47,7 @@ class Matrix:
 
 
 class Faults(Case):
-    """One stack for all rows; after a row that failed the next one gets another."""
+    """One stack for all rows; after a failed row the next one gets a new stack."""
 
     matrix = None
 
@@ -57,7 +57,7 @@ class Faults(Case):
 
     @classmethod
     def forget(cls):
-        """Ends the stack."""
+        """Stops the stack."""
         if cls.matrix is not None:
             cls.matrix.stop()
             cls.matrix = None
@@ -73,7 +73,7 @@ class Faults(Case):
             raise
 
     def judge(self, seen):
-        """All that Prometheus held at the end of the fault is stored, and it gave nothing up."""
+        """Everything that Prometheus held at the end of the fault is stored, and it gave nothing up."""
         print(
             f"       sent {seen['sent']:,} = stored {seen['stored']:,}, duplicates {seen['duplicates']:,}, longest gap "
             f"{seen['gap']} s, all stored {seen['recovery']} s after the fault",

@@ -1,4 +1,4 @@
-"""What a forwarded request costs in system calls, as the kernel counts them."""
+"""The cost of a forwarded request in system calls, as counted by the kernel."""
 
 import os
 import re
@@ -16,8 +16,8 @@ from stack import Stack
 CONNECTIONS = 8
 REQUESTS = 250
 BODY = bytes(30_000)
-# One read of the request, one write to Azure, one read of its answer, one write of ours; and the start of the process.
-# Waits are shared, by as many requests as the peers are quick: they are told and not counted.
+# One read of the request, one write to Azure, one read of its response, one write of ours; and process startup. Waits
+# are shared by as many requests as arrive meanwhile: they are reported but not counted.
 SYSTEM_CALLS = 4.5
 
 HEAD = (
@@ -28,7 +28,7 @@ CALLS = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", re.
 
 
 class ForwardCost(Case):
-    """One process between senders that never pause and an Azure that answers at once."""
+    """One process between senders that never pause and an Azure that responds at once."""
 
     def test_a_request_of_30_kb_takes_four_system_calls_beside_waits(self):
         with Stack("forward-cost", prometheus=False) as stack:
@@ -38,7 +38,7 @@ class ForwardCost(Case):
             wrapper = ("strace", "-f", "-c", "-o", str(trace))
             remora = Remora(stack.folder.path, environment, wrapper, log="counted.log").start()
             flood(remora.port)
-            # Start and end of the process are among them.
+            # The count includes the start and end of the process.
             os.kill(child_of(remora.process.pid), signal.SIGTERM)
             remora.process.wait(10)
             counted = {name: int(count) for count, name in CALLS.findall(trace.read_text())}
@@ -48,18 +48,18 @@ class ForwardCost(Case):
 
 
 def beside_waits(counted):
-    """(calls that are no waits, waits), of {call: times}."""
+    """(system calls other than waits, waits), of {call: count}."""
     waits = counted["epoll_pwait"]
     return sum(counted.values()) - counted["total"] - waits, waits
 
 
 def child_of(pid):
-    """The process that another one runs."""
+    """The child process of another process."""
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
 def flood(port):
-    """Posts the body again and again on all connections; each waits for its answers."""
+    """Posts the body repeatedly on all connections; each waits for its responses."""
     failures = []
     threads = [threading.Thread(target=send, args=(port, failures)) for _ in range(CONNECTIONS)]
     for thread in threads:

@@ -6,14 +6,14 @@ import unittest
 from case import Case, beside, seconds, slow
 from stack import FAILED, RETRIED, Stack
 
-# Remora renews at half of that, so that each run has more than one exchange.
+# Remora renews at half of the lifetime, so each run has more than one exchange.
 LIFE = ("--token-life", "8s")
 
 
 @beside
 @slow
 class Identities(Case):
-    """The emulator checks each credential as Azure would; a sample is stored only behind a token that it issued."""
+    """The emulator checks each credential like Azure; a sample is stored only with a token that it issued."""
 
     def from_prometheus_to_storage(self, identity):
         with Stack(f"identity-{identity}", LIFE, identity=identity) as stack:

@@ -1,4 +1,4 @@
-"""The container image as a security team looks at it, and as a cluster runs it."""
+"""The container image from a security team's point of view, and in a cluster."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ print(JsonStrictValidator(SchemaVersion.V1_5).validate_str(open(sys.argv[1]).rea
 
 
 class Image(Case):
-    """What scripts/image made, in the folder IMAGE_DIR."""
+    """The output of scripts/image, in the folder IMAGE_DIR."""
 
     @classmethod
     def setUpClass(cls):
@@ -46,7 +46,7 @@ class Image(Case):
         cls.folder.remove()
 
     def blob(self, descriptor):
-        """A JSON blob, after its digest was checked."""
+        """A JSON blob, with its digest checked."""
         kind, digest = descriptor["digest"].split(":")
         content = (self.layout / "blobs" / kind / digest).read_bytes()
         self.assertEqual(hashlib.new(kind, content).hexdigest(), digest)
@@ -54,7 +54,7 @@ class Image(Case):
         return json.loads(content)
 
     def index(self):
-        """The index that the version's tag stands for."""
+        """The index that the version's tag refers to."""
         entries = json.loads((self.layout / "index.json").read_text())["manifests"]
         named = {entry["annotations"]["org.opencontainers.image.ref.name"]: entry for entry in entries}
         self.assertEqual(named[self.version]["mediaType"], INDEX)
@@ -82,7 +82,7 @@ class Image(Case):
             self.assertEqual(content, self.plain(architecture).read_bytes())
             packed = layers[0]["size"]
             print(f"       linux/{architecture}: {packed:,} bytes packed, {len(content):,} unpacked", flush=True)
-            # What a node pulls; scripts/checks/static bounds the binary itself.
+            # The download size for a node; scripts/checks/static limits the binary itself.
             self.assertLessEqual(packed, MOST_BYTES, f"packed bytes of linux/{architecture}")
 
     def test_configuration_names_user_entrypoint_and_labels(self):
@@ -153,19 +153,19 @@ class Image(Case):
     def test_another_folder_gives_the_same_digest(self):
         tree, home, target = (self.folder.path / f"another {name}" for name in ("folder", "home", "target"))
         shutil.copytree(ROOT, tree, symlinks=True, ignore=shutil.ignore_patterns("target", "__pycache__"))
-        # The same crates by another path.
+        # The same crates under another path.
         home.mkdir()
         for path in Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")).iterdir():
             (home / path.name).symlink_to(path)
         environment = {**os.environ, "CARGO_HOME": str(home), "CARGO_TARGET_DIR": str(target)}
-        # Others wait for answers meanwhile.
+        # Other tests with timeouts run meanwhile.
         run("nice", tree / "scripts/image", env=environment)
         index = target / "image/layout/index.json"
         self.assertEqual(index.read_text(), (self.layout / "index.json").read_text())
 
 
 class Containers(Case):
-    """A real Prometheus writes through the image to the emulator, under what Kubernetes calls restricted."""
+    """A real Prometheus writes through the image to the emulator, under Kubernetes' "restricted" profile."""
 
     @classmethod
     def setUpClass(cls):
@@ -178,7 +178,7 @@ class Containers(Case):
         cls.files.remove()
 
     def assert_forwards(self, image, memory, *more):
-        """Samples arrive unchanged, and the kernel confirms each bound."""
+        """Samples arrive unchanged, and the kernel confirms each limit."""
         with Stack("image", prometheus=False) as stack:
             folder, name = stack.folder.path, f"remora-{os.getpid()}"
             environment = readable_by_all(folder / "mounted", stack.emulator.remora_environment())
@@ -208,7 +208,7 @@ class Containers(Case):
         self.assertIn("ro", root_options(pid))
 
     def loaded(self):
-        """The name under which podman keeps what it loaded from the one file."""
+        """The name of the image that podman loaded from the single file."""
         said = self.podman("load", "--input", next(self.made.glob("*-oci.tar")))
         if not said.startswith("Loaded image: localhost/remora:"):
             raise Failure(f"expected podman to load localhost/remora; it said {said!r}")
@@ -218,7 +218,7 @@ class Containers(Case):
         self.assert_forwards(self.loaded(), 16 << 20)
 
     def test_arm64_forwards_samples_under_qemu(self):
-        # The emulator of the processor takes its own memory from the same limit.
+        # The processor emulator's own memory counts towards the same limit.
         image = f"oci:{self.made / 'layout'}:{self.loaded().rsplit(':', 1)[1]}"
         emulated = ["--platform=linux/arm64", f"--volume={QEMU}:/qemu:ro", '--entrypoint=["/qemu", "/remora"]']
         self.assert_forwards(image, 96 << 20, *emulated)

@@ -1,4 +1,4 @@
-"""What is over is gone: expired tokens, assertions and secrets are nowhere in the memory of the running process."""
+"""Expired tokens, assertions and secrets are nowhere in the memory of the running process."""
 
 import base64
 import time
@@ -15,15 +15,16 @@ RESOURCE = "https://monitor.azure.com"
 
 
 def access_tokens(pid):
-    """The access tokens in memory; the assertion that bought them is for somebody else."""
+    """The access tokens in memory; the assertion exchanged for them has another audience."""
     return {token: claims for token, claims in memory_of.tokens(pid).items() if RESOURCE in str(claims.get("aud"))}
 
 
 class Leaks(Case):
-    """The test first finds the token that is in use, so that it would find an old one, too."""
+    """The test first finds the token in use, which shows that it would also find an old one."""
 
     def renew(self, identity):
-        """Writes with one token until it has expired and another one is in use; gives process and the first token."""
+        """Writes with one token until it has expired and another is in use; returns stack, process ID and the first
+        token."""
         stack = Stack(f"secrets-{identity}", LIFE, prometheus=False, identity=identity)
         self.addCleanup(stack.__exit__, None, None, None)
         stack.start()
@@ -39,12 +40,12 @@ class Leaks(Case):
         return stack, pid, first
 
     def assert_clean(self, stack, pid, first):
-        """No token that has expired, no assertion, and of the first token not a part."""
+        """No expired token, no assertion, and no part of the first token."""
         for token, claims in memory_of.tokens(pid).items():
             if RESOURCE not in str(claims.get("aud")):
                 raise Failure(f"expected no assertion in memory; found one for {claims.get('aud')}; {stack.where()}")
             self.assertGreater(claims["exp"], time.time() - 1, f"an expired token is in memory; {stack.where()}")
-        # Header and the beginning of the payload are the same in every token.
+        # The header and the beginning of the payload are the same in every token.
         signature = first.split(b".")[2]
         for start in range(0, len(signature) - 32, 32):
             part = signature[start : start + 32]

@@ -1,4 +1,4 @@
-"""Many senders at once, each with the largest body there is, and many that are idle: within the memory that was set."""
+"""Many concurrent senders, each with the largest allowed body, and many idle ones: all within the configured memory."""
 
 import asyncio
 import collections
@@ -14,13 +14,14 @@ from stack import Stack
 
 BODY_BYTES = 4 * 1024 * 1024
 BODY_MEMORY = 8 * 1024 * 1024
-# Senders, and what may be resident beside their bodies: all of a default's MAX_IN_FLIGHT, and as many as connect at most.
+# Senders, and what may be resident besides their bodies: as many as MAX_IN_FLIGHT by default, and close to the limit on
+# connections.
 CROWDS = ((64, 4_000_000), (200, 6_000_000))
 PIECE = 64 * 1024
 ATTEMPTS = 40
 
 IDLE_SENDERS = 1000
-# For all of them: when they have only connected, and when each has had an answer.
+# For all of them together: after they have only connected, and after each has had a response.
 CONNECTED_BYTES = 6_000_000
 ANSWERED_BYTES = 6_000_000
 
@@ -48,14 +49,14 @@ class Resident(threading.Thread):
             self.highest = max(self.highest, resident_bytes(self._pid))
 
     def finish(self):
-        """Stops watching; the kernel's own high-water mark counts where it keeps one."""
+        """Stops watching; uses the kernel's own high-water mark if there is one."""
         self._ended.set()
         self.join()
         return max(self.highest, resident_bytes(self._pid, "VmHWM"))
 
 
 async def send(port, body):
-    """One post on a connection of its own; its status."""
+    """One post on a new connection; returns its status."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(HEAD.format(len(body)).encode())
@@ -69,7 +70,7 @@ async def send(port, body):
 
 
 async def deliver(port, body, statuses):
-    """Posts until the body is taken, as a sender does that retries on 5xx; every answer is counted."""
+    """Posts until the body is accepted, like a sender that retries on 5xx; every response is counted."""
     for _attempt in range(ATTEMPTS):
         try:
             status = await send(port, body)
@@ -82,7 +83,7 @@ async def deliver(port, body, statuses):
 
 
 async def deliver_all(port, bodies, count, first):
-    """So many bodies at once, the timestamps apart by 1 ms; how often each status was answered."""
+    """Posts this many bodies at once, with timestamps 1 ms apart; returns how often each status was the response."""
     statuses = collections.Counter()
     senders = [deliver(port, bodies.body(first + number), statuses) for number in range(count)]
     await asyncio.wait_for(asyncio.gather(*senders), 240)
@@ -90,7 +91,7 @@ async def deliver_all(port, bodies, count, first):
 
 
 async def with_idle_senders(remora, count):
-    """Bytes resident while so many connections are open: before their first request, and after its answer."""
+    """Bytes resident while this many connections are open: before their first request, and after its response."""
     senders = []
     try:
         for _sender in range(count):
@@ -108,14 +109,14 @@ async def with_idle_senders(remora, count):
 
 
 async def settled(remora):
-    """Bytes resident a second after what was done last."""
+    """Bytes resident a second after the last action."""
     await asyncio.sleep(1)
     return remora.resident_bytes()
 
 
 @slow
 class Memory(Case):
-    """The bound that the configuration sets holds for the whole process."""
+    """The configured limit holds for the whole process."""
 
     def test_senders_with_4_mib_each_stay_within_the_memory_set(self):
         for senders, beside in CROWDS:
@@ -123,7 +124,8 @@ class Memory(Case):
                 self.deliver_within(senders, BODY_MEMORY + beside)
 
     def deliver_within(self, senders, limit):
-        """As many writes of the largest body at once are all stored, and never is more than `limit` resident."""
+        """This many concurrent writes of the largest body are all stored, with never more than `limit` bytes
+        resident."""
         bodies = frames.LargeBodies(BODY_BYTES)
         with Stack("memory", environment={"BODY_MEMORY": "8MiB", "MAX_BODY_BYTES": "4MiB"}, prometheus=False) as stack:
             resident = Resident(stack.remora.process.pid)

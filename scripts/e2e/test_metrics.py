@@ -1,4 +1,4 @@
-"""/metrics and /status: what they say, in which format, and that a real Prometheus and the dashboard read them."""
+"""/metrics and /status: their content and format, and that a real Prometheus and the dashboard can read them."""
 
 import json
 import re
@@ -23,13 +23,13 @@ SERIES = re.compile(r'^(\w+)(?:\{\w+="([^"]*)"\})? (\S+)$')
 
 
 def series(page):
-    """(name, value of its one label) -> value."""
+    """(name, value of its only label) -> value."""
     found = (SERIES.match(line) for line in page.splitlines())
     return {(match[1], match[2]): float(match[3]) for match in found if match}
 
 
 class Pages(Case):
-    """One stack without a sender: what is on the pages."""
+    """One stack without a sender: the content of the pages."""
 
     @classmethod
     def setUpClass(cls):
@@ -45,7 +45,7 @@ class Pages(Case):
         cls.stack.__exit__(None, None, None)
 
     def page(self, accept=""):
-        """The answer to a scraper that accepts this."""
+        """The response to a scraper that accepts this."""
         return fetch(f"{self.remora.url}/metrics", fields={"Accept": accept})
 
     def test_promtool_finds_nothing_to_complain_about(self):
@@ -113,7 +113,7 @@ class Pages(Case):
     def test_fifty_readers_at_once_leave_nothing_lent(self):
         readers = [Background(self.remora.get, "/metrics") for _ in range(50)]
         statuses = {reader.result().status for reader in readers}
-        # Those who find no room for their page are told to come again.
+        # Requests without room for their page get a 503.
         self.assertLessEqual(statuses, {200, 503})
         self.assert_answer(self.remora.get("/metrics"), 200, "remora_body_memory_used_bytes 0\n")
 
@@ -130,7 +130,7 @@ class Pages(Case):
 
 
 class Scraped(Case):
-    """Prometheus writes through Remora, meets faults, and scrapes Remora in both formats meanwhile."""
+    """Prometheus writes through Remora, meets faults, and meanwhile scrapes Remora in both formats."""
 
     FAULTS = [
         {"endpoint": "ingest", "after": 2, "count": 2, "action": {"status": 503}},
@@ -209,9 +209,9 @@ class Scraped(Case):
         answered = stats["requests"]["ingest"]
         for status in ("204", "401", "403", "429", "503"):
             azure, here = answered.get(status, 0), seen[("remora_upstream_responses_total", status)]
-            # The 204 whose connection was reset in front of it never arrived.
+            # The 204 whose connection was reset before its head never arrived.
             self.assertEqual(here, azure - (1 if status == "204" else 0), f"{status}: {answered}")
-        # A reset connection that was idle before is repaired, another one is told as an error.
+        # A reset of a connection that had been idle is retried, any other is counted as an error.
         resets = seen[("remora_upstream_errors_total", "broken")] + seen[("remora_upstream_retries_total", "connection")]
         self.assertEqual(resets, 2)
         self.assertEqual(seen[("remora_upstream_retries_total", "token")], 1)

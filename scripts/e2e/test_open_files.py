@@ -1,4 +1,4 @@
-"""The limits on open files, which systems set low for the sake of old programs."""
+"""The limits on open files, which systems set low for old programs."""
 
 import re
 import socket
@@ -10,7 +10,7 @@ from process import wait_for
 from remora import Remora
 from stack import Stack
 
-# More than are allowed in the second test; what is not accepted finds room in the listener's queue.
+# More than the limit in the second test; connections that are not accepted stay in the listener's queue.
 CONNECTIONS = 150
 
 
@@ -18,7 +18,7 @@ class OpenFiles(Case):
     """Remora under prlimit(1)."""
 
     def start(self, stack, soft, hard, **environment):
-        """A second Remora, whose process may have so many files."""
+        """A second Remora, whose process may have this many files."""
         env = {**stack.emulator.remora_environment(), **environment}
         wrapper = ("prlimit", f"--nofile={soft}:{hard}")
         remora = Remora(stack.folder.path, env, wrapper, log=f"{soft}-{hard}.log")
@@ -26,7 +26,7 @@ class OpenFiles(Case):
         return remora.start()
 
     def connect(self, remora):
-        """Senders that say nothing; they are there until the test ends."""
+        """Opens connections that send nothing and stay open until the test ends."""
         for _ in range(CONNECTIONS):
             sender = socket.create_connection(("127.0.0.1", remora.port), 5)
             self.addCleanup(sender.close)

@@ -1,4 +1,4 @@
-"""Azure away, and back, while Prometheus writes."""
+"""Azure goes down and comes back while Prometheus writes."""
 
 import time
 import unittest
@@ -10,7 +10,7 @@ from stack import RETRIED, Stack
 @beside
 @slow
 class Outages(Case):
-    """Nothing is lost while the sender's write-ahead log has it."""
+    """Nothing is lost as long as it is in the sender's write-ahead log."""
 
     def test_azure_stopped_and_started_again_under_load(self):
         with Stack("outage") as stack:

@@ -1,4 +1,4 @@
-"""Entra and the ingestion endpoint by way of a forward proxy."""
+"""Entra and the ingestion endpoint through a forward proxy."""
 
 import unittest
 from urllib.parse import urlsplit
@@ -17,14 +17,15 @@ class Proxy(Case):
         self.addCleanup(self.proxy.close)
 
     def post_with(self, environment, flags=()):
-        """Posts one sample through a Remora with a token; gives the answer and the places that the proxy may be asked for."""
+        """Posts one sample through a Remora with a token; returns the answer and the destinations expected at the
+        proxy."""
         with Stack("proxy", environment=environment, prometheus=False, remora_flags=flags) as stack:
             variables = stack.emulator.remora_environment()
             places = [urlsplit(variables[name]) for name in ("AZURE_AUTHORITY_HOST", "INGESTION_URL")]
             return stack.remora.post(frames.one_sample()), [f"{place.hostname}:{place.port}" for place in places]
 
     def assert_went_through(self, answer, places, login=""):
-        """The token, then the sample."""
+        """Both requests used the proxy: the token's, then the sample's."""
         self.assertEqual(answer.status // 100, 2, answer)
         self.assertEqual(self.proxy.asked, [("CONNECT", place, login) for place in places])
 

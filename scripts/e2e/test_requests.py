@@ -1,4 +1,4 @@
-"""What a sender is told, and what reaches Azure."""
+"""The responses to a sender, and the requests that reach Azure."""
 
 import json
 import random
@@ -17,7 +17,7 @@ PEER = Path(__file__).with_name("foreign_peer.py")
 
 
 class Requests(Case):
-    """One stack for all: each test counts what it adds."""
+    """One stack for all tests: each counts what it adds."""
 
     @classmethod
     def setUpClass(cls):
@@ -34,19 +34,19 @@ class Requests(Case):
         self.requests_before = self.ingest_requests()
 
     def ingest_requests(self):
-        """Requests that reached the emulator's ingestion endpoint, whatever it answered."""
+        """Requests that reached the emulator's ingestion endpoint, whatever the response."""
         return sum(self.stack.emulator.stats()["requests"].get("ingest", {}).values())
 
     def assert_stored(self, count):
-        """So many samples were added."""
+        """This many samples were added."""
         self.assertEqual(self.stack.stored() - self.stored_before, count, "samples added")
 
     def assert_nothing_left(self):
-        """Azure saw no request."""
+        """Azure received no request."""
         self.assertEqual(self.ingest_requests(), self.requests_before, "requests to Azure")
 
     def assert_refused(self, answer, status, text=""):
-        """The answer, in one line for a person, and nothing that left."""
+        """The answer, as one readable line, and nothing was forwarded."""
         self.assert_answer(answer, status, text)
         self.assertEqual(len(answer.text.strip().splitlines()), 1, f"expected one line: {answer.text!r}")
         self.assert_nothing_left()
@@ -124,7 +124,7 @@ class Requests(Case):
                 ]
                 mixed = requests + [health] * 3
                 chance.shuffle(mixed)
-                # What is refused before its body was read ends the connection.
+                # A request refused before its body was read ends the connection.
                 last = requests[0].replace(b"/api/v1/write", b"/nowhere", 1)
                 stored = self.stack.stored()
                 seen = wire.statuses(self.remora.port, b"".join(mixed) + last, len(mixed) + 1)
@@ -159,7 +159,7 @@ class Requests(Case):
 
 
 class EachRequest(Case):
-    """A log that has a line for each request."""
+    """A log with a line for each request."""
 
     def test_trace_logging_writes_a_line_for_each_write_and_none_for_probes(self):
         with Stack("each-request", environment={"TRACE_LOGGING": "true"}, prometheus=False) as stack:
@@ -179,7 +179,7 @@ class ForeignPeers(Case):
     """A network namespace with an address that is not loopback."""
 
     def ask_from_outside(self, *sysctls, **environment):
-        """The answers by name: to writes from loopback and from the other address, and to who only looks from there."""
+        """The responses by name: to writes from loopback and from the other address, and to reads from the latter."""
         return told_inside(PEER, json.dumps(environment), *sysctls, seconds=60)
 
     def test_another_address_may_look_but_not_write(self):
@@ -187,7 +187,7 @@ class ForeignPeers(Case):
         self.assertEqual(answers["foreign"][0], 403, answers)
         self.assertIn("ALLOWED_SOURCES", answers["foreign"][1])
         self.assertEqual(answers["loopback"][0], 204, answers)
-        # The kubelet's probes and a Prometheus elsewhere are foreign peers.
+        # The kubelet's probes and a Prometheus outside the pod are foreign peers.
         self.assertEqual([answers[page][0] for page in ("health", "ready", "metrics")], [200, 200, 200], answers)
         self.assertIn('remora_requests_rejected_total{reason="foreign_peer"} 1', answers["metrics"][1])
         self.assertEqual(answers["status"][0], 403, answers["status"])
@@ -199,7 +199,7 @@ class ForeignPeers(Case):
     def test_allowed_sources_opens_the_door(self):
         answers = self.ask_from_outside(ALLOWED_SOURCES="192.0.2.0/24")
         self.assertEqual(answers["foreign"][0], 204, answers)
-        # A Service leads it to another process next; in the pod there is no other.
+        # A Service routes its next connection to another process; in the pod there is no other.
         self.assertEqual(answers["while it stops"], {"loopback": [204, 204], "foreign": [204, 0]}, answers)
 
 

@@ -1,4 +1,4 @@
-"""The core under another driver: threads and blocking sockets in place of smol."""
+"""The core under another driver: threads and blocking sockets instead of smol."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ class SecondRuntime(Case):
         self.addCleanup(self.emulator.process.kill)
 
     def test_threads_and_blocking_sockets_forward_real_bodies(self):
-        # The bodies are older than what Azure still takes.
+        # The bodies are older than Azure accepts.
         self.emulator.ask("/settings", {"sample_window_s": 0})
         command = [os.environ["BLOCKING_BIN"], self.emulator.folder / "env", *BODIES]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -1,4 +1,5 @@
-"""The same run with every sender: it writes, Azure is busy for a while, it writes on, and every sample is stored."""
+"""The same run with every sender: it writes, Azure is busy for a while, it keeps writing, and every sample is
+stored."""
 
 import time
 import unittest
@@ -8,7 +9,7 @@ from process import wait_for
 from senders import Curl, OpenTelemetry, PrometheusAgent, PrometheusServer, Vmagent
 from stack import STANDSTILL, Stack
 
-# Longer than a sender needs to see that its targets are gone.
+# Longer than a sender needs to notice that its targets are gone.
 SETTLED = 7
 BUSY = {"endpoint": "ingest", "action": {"fail": 503}}
 
@@ -16,7 +17,7 @@ BUSY = {"endpoint": "ingest", "action": {"fail": 503}}
 @beside
 @slow
 class Senders(Case):
-    """Samples are counted by the sender and by the emulator."""
+    """Samples are counted both by the sender and by the emulator."""
 
     @long
     def test_prometheus(self):
@@ -33,11 +34,11 @@ class Senders(Case):
         self.assert_all_stored(Curl)
 
     def test_opentelemetry_sdk(self):
-        # It has no second try, so Azure is not busy.
+        # It does not retry, so Azure is not busy.
         self.assert_all_stored(OpenTelemetry, busy=0)
 
     def assert_all_stored(self, kind, busy=3):
-        """Runs a sender through it."""
+        """Runs a sender through all phases."""
         with Stack("sender", prometheus=False) as stack:
             sender = kind(stack.folder.path, stack.remora.write_url, stack.emulator.address)
             try:
@@ -52,7 +53,7 @@ class Senders(Case):
                 self.assertIn("503", answers, f"expected refusals; {stack.where()}")
 
     def write(self, stack, sender, busy):
-        """Writes before, during and after the time in which Azure is busy."""
+        """Writes before, during and after the time when Azure is busy."""
         writing = Background(sender.write, busy + seconds(4, 60))
         wait_for("the first samples to be stored", lambda: stack.stored() > 0, 20)
         if busy:
@@ -62,7 +63,7 @@ class Senders(Case):
 
     @staticmethod
     def settle(stack, sender):
-        """(samples taken in, samples stored) once they are equal and change no more, or stand still unequal."""
+        """(samples accepted, samples stored) once they are equal and stable, or unequal for STANDSTILL seconds."""
         seen, since = (0, 0), time.monotonic()
         while time.monotonic() - since < (SETTLED if seen[0] == seen[1] else STANDSTILL):
             now = (sender.taken(), stack.stored())

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP: open requests are finished, and a second signal waits for nothing."""
+"""SIGTERM and SIGHUP: open requests are finished, and a second signal ends the process at once."""
 
 import signal
 import socket
@@ -17,7 +17,7 @@ from stack import Stack
 from web import fetch
 
 DELAY_MS = 3000
-# Seconds that Prometheus by default lets samples wait for more (batch_send_deadline).
+# Seconds for which Prometheus by default holds samples back to fill a batch (batch_send_deadline).
 BATCH = 5
 
 
@@ -28,10 +28,10 @@ def delay(milliseconds):
 
 @alone
 class Shutdown(Case):
-    """Each test has one write under way when the signal comes."""
+    """Each test has one write in progress when the signal arrives."""
 
     def with_an_open_request(self, stack, milliseconds):
-        """Posts a body that the emulator answers late, and returns once the emulator has it."""
+        """Posts a body that the emulator answers late, and returns once the emulator has received it."""
         stack.emulator.ask("/faults", delay(milliseconds))
         request = Background(stack.remora.post, frames.one_sample())
         wait_for("the write to reach the emulator", lambda: delayed(stack.emulator) > 0, 10)
@@ -70,7 +70,7 @@ class Shutdown(Case):
                 wait_for("the first samples to be stored", lambda: stack.stored() > 0, 40, 0.1)
                 first = stack.stored()
                 wait_for("another batch", lambda: stack.stored() > first, 20, 0.01)
-                # Scraped again meanwhile, and not sent.
+                # Scraped again meanwhile, but not yet sent.
                 time.sleep(2.5)
                 for part in (sender, stack.remora):
                     part.process.signal(signal.SIGTERM)
@@ -98,7 +98,7 @@ class Shutdown(Case):
 
     @contextmanager
     def running(self, program):
-        """Started, and ended whatever happens."""
+        """Starts a program, and kills it whatever happens."""
         try:
             yield program.start()
         finally:
@@ -114,7 +114,7 @@ class Shutdown(Case):
 
 
 def delayed(emulator):
-    """Requests that the fault has hit so far."""
+    """Number of requests that the fault has affected so far."""
     return sum(rule["hits"] for rule in emulator.ask("/faults", method="GET").json())
 
 

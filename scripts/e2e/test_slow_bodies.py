@@ -1,4 +1,4 @@
-"""Senders that announce large bodies, send a byte a second, and come again at once when they are sent away."""
+"""Senders that announce large bodies, send a byte a second, and reconnect at once when they are disconnected."""
 
 import os
 import signal
@@ -15,15 +15,15 @@ from prometheus import sum_by_name
 from stack import Stack
 
 SENDERS = 6
-# Two of them are all of BODY_MEMORY that large bodies get.
+# Two of them use all of the BODY_MEMORY available to large bodies.
 LARGE = 4 * 1024 * 1024 - 64 * 1024
-# What a body of which nothing comes has, and what a write waits for memory.
+# Timeouts in seconds: of a body without progress, and of a write that waits for memory.
 STALL, ADMISSION = 5, 25
 SMALL_WRITES, PAUSE = 100, 0.2
 
 
 class Trickle(threading.Thread):
-    """One of them, until the sidecar is gone."""
+    """One such sender, until the sidecar has stopped."""
 
     def __init__(self, port):
         super().__init__(daemon=True)
@@ -38,7 +38,7 @@ class Trickle(threading.Thread):
             except ConnectionRefusedError:
                 return
             except OSError:
-                # Sent away.
+                # Disconnected by the sidecar.
                 continue
 
     @staticmethod
@@ -52,7 +52,7 @@ class Trickle(threading.Thread):
 @beside
 @slow
 class SlowBodies(Case):
-    """They never hold up usual writes, and large ones no longer than until it is their turn."""
+    """They never delay ordinary writes, and delay large ones only until it is their turn."""
 
     def test_others_are_served(self):
         with Stack("slow-bodies", prometheus=False) as stack:
@@ -87,13 +87,13 @@ class SlowBodies(Case):
 
 
 def post(remora, body):
-    """Status, and seconds until it was there."""
+    """Status, and seconds until the response."""
     began = time.monotonic()
     return remora.post(body).status, time.monotonic() - began
 
 
 def used(remora):
-    """Bytes of the memory for bodies that are lent out."""
+    """Bytes of body memory in use."""
     return sum_by_name(remora.get("/metrics").text)["remora_body_memory_used_bytes"]
 
 

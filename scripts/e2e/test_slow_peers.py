@@ -1,4 +1,4 @@
-"""A thousand slow connections, one byte a second each, beside a Prometheus that wants its samples through."""
+"""A thousand slow connections, one byte a second each, while a Prometheus delivers its samples."""
 
 import unittest
 from pathlib import Path
@@ -8,14 +8,14 @@ from namespaces import told_inside
 from process import Failure
 
 PROGRAM = Path(__file__).resolve().parent / "slow_peers.py"
-# Asserted of the 99th percentile, against the same run without slow connections.
+# Limit in seconds on the 99th percentile, compared with the same run without slow connections.
 MOST_DELAY = 1.0
 
 
 @alone
 @slow
 class SlowPeers(Case):
-    """What it takes to hold a slot is not enough to hold up the others, or to keep a probe out."""
+    """Occupying a connection slot is not enough to delay other senders, or to keep a probe out."""
 
     def test_1000_slow_connections_nearly_all_from_strangers(self):
         self.assert_not_delayed(strangers=950, neighbours=50, most=256)
@@ -25,7 +25,7 @@ class SlowPeers(Case):
         self.assert_not_delayed(strangers=0, neighbours=1000, most=1100)
 
     def assert_not_delayed(self, **wanted):
-        """Samples are stored about as soon as without them, and none is lost."""
+        """Samples are stored about as early as without slow connections, and none is lost."""
         seen = told_inside(PROGRAM, seconds(8, 60), *wanted.values(), seconds=400)
         print(
             f"       {seen['samples']:,} samples, 99 % stored within {seen['beside']:.1f} s; without slow connections "

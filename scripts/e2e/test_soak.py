@@ -1,6 +1,6 @@
-"""Hours in small: RSS, file descriptors and threads are flat, and every segment and slot comes back.
+"""A long run in brief: RSS, file descriptors and threads stay flat, and every segment and slot is returned.
 
-REMORA_E2E_SOAK=N makes it N requests.
+REMORA_E2E_SOAK=N sets the number of requests to N.
 """
 
 import os
@@ -21,7 +21,7 @@ from stack import Stack
 REQUESTS = int(os.environ.get("REMORA_E2E_SOAK") or seconds(100_000, 400_000))
 MAX_CONNECTIONS = 64
 BODY_MEMORY = 1024 * 1024
-# All but what the arena keeps back from one body.
+# All of the arena except the part reserved from any single body.
 LARGEST = BODY_MEMORY - 128 * 1024
 HELD = ("remora_body_memory_used_bytes", "remora_requests_in_flight", "remora_connections")
 KEPT = 100_000
@@ -30,7 +30,7 @@ STEADY_DESCRIPTORS = 8
 
 
 class Sample(NamedTuple):
-    """What the process holds at one time."""
+    """The resources that the process holds at one time."""
 
     done: int
     resident: int
@@ -60,7 +60,7 @@ class Soak(Case):
             self.assert_every_slot_and_segment(stack)
 
     def watch(self, stack):
-        """Runs the load; what was held meanwhile, and the senders."""
+        """Runs the load; returns the samples taken meanwhile, and the senders."""
         threads = soak.run_senders(stack.remora, stack.emulator, REQUESTS)
         samples, cleared = [], 0
         while any(thread.is_alive() for thread in threads):
@@ -68,7 +68,7 @@ class Soak(Case):
             if samples[-1].done > cleared + KEPT:
                 cleared = samples[-1].done
                 print(f"       {cleared:,} requests: {samples[-1]}", flush=True)
-                # The emulator keeps every body.
+                # The emulator stores every body.
                 stack.emulator.ask("/samples", method="DELETE")
             time.sleep(0.2)
         for thread in threads:
@@ -77,7 +77,7 @@ class Soak(Case):
         return samples, threads
 
     def assert_flat(self, samples):
-        """What is held in the last tenth is what was held in the first, but for pages that are touched late."""
+        """The last tenth of the run holds no more than the first, except for pages that are touched late."""
         total = samples[-1].done
         first = peak([sample for sample in samples if sample.done <= total / 10])
         last = peak([sample for sample in samples if sample.done >= total * 9 / 10])
@@ -87,7 +87,7 @@ class Soak(Case):
         self.assertLessEqual(last.threads, first.threads + 1, "threads")
 
     def assert_nothing_held(self, stack):
-        """The gauges come back to zero, but for the connection that asks for them."""
+        """The gauges return to zero, except for the connection that requests them."""
 
         def nothing_held():
             metrics = sum_by_name(stack.remora.get("/metrics").text)
@@ -99,7 +99,7 @@ class Soak(Case):
         """As many connections as there are slots are served, and then a body that needs nearly the whole arena."""
         request = wire.with_length(frames.one_sample())
         address = ("127.0.0.1", stack.remora.port)
-        # The end of the connection that asked for the gauges is to be seen, too.
+        # Remora must also notice the end of the connection that requested the gauges.
         time.sleep(0.5)
         connections = [socket.create_connection(address, timeout=10) for _ in range(MAX_CONNECTIONS)]
         statuses = []
@@ -111,18 +111,18 @@ class Soak(Case):
         self.assertEqual(set(statuses), {204}, "answers on as many connections as there are slots")
         large = frames.one_sample(text="x" * (LARGEST - 200))
         status = stack.remora.post(large).status
-        # What a label may be long is Azure's business; that it was asked is what counts here.
+        # Azure decides how long a label may be; what counts here is that the body reached Azure.
         self.assertIn(status, (204, 400), "answer to a body that fills the arena")
 
 
 def hold(remora, done):
-    """What the process holds now."""
+    """The resources that the process holds now."""
     folder = Path(f"/proc/{remora.process.pid}")
     return Sample(done, remora.resident_bytes(), len(os.listdir(folder / "fd")), len(os.listdir(folder / "task")))
 
 
 def peak(samples):
-    """The highest of each."""
+    """The highest value of each resource."""
     if not samples:
         raise Failure("expected the load to last long enough to be looked at in its first and its last tenth")
     return Sample(*map(max, zip(*samples)))

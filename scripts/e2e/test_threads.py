@@ -1,4 +1,4 @@
-"""THREADS=2: connections on both threads, one token for both, and pages that tell of both."""
+"""THREADS=2: connections on both threads, one token for both, and pages that cover both."""
 
 import http.client
 import signal
@@ -25,11 +25,11 @@ def write(connection, **labels):
 
 
 class Threads(Case):
-    """Each test has connections that stay open, the same number on each thread."""
+    """Each test has persistent connections, the same number on each thread."""
 
     @contextmanager
     def stack(self, connections, **limits):
-        """A stack, and so many connections that have been answered, so that all are with their threads."""
+        """A stack, and this many connections that have had a response, so that all are assigned to their threads."""
         with Stack("threads", environment={**LIMITS, **limits}, prometheus=False) as stack:
             port = stack.remora.port
             opened = [http.client.HTTPConnection("127.0.0.1", port, timeout=60) for _ in range(connections)]
@@ -42,7 +42,7 @@ class Threads(Case):
                     connection.close()
 
     def write_on_all(self, connections, times, name):
-        """Writes a series so many times on every connection, side by side."""
+        """Writes a series this many times on every connection concurrently."""
 
         def write_some(place):
             return [write(connections[place], name=name, i=f"{place}.{n}").status for n in range(times)]
@@ -73,20 +73,20 @@ class Threads(Case):
             self.assert_both_worked(stack.remora)
 
     def assert_both_worked(self, remora):
-        """Each of the two threads has used its processor for longer than it takes to start."""
+        """Each of the two threads has used more processor time than startup takes."""
         tasks = list(Path(f"/proc/{remora.process.pid}/task").iterdir())
         names = {task.name: (task / "comm").read_text().strip() for task in tasks}
         used = {task.name: int((task / "schedstat").read_text().split()[0]) for task in tasks}
         first, worker = str(remora.process.pid), [task for task, name in names.items() if name == "worker-1"]
         self.assertEqual(len(worker), 1, names)
-        # Half of the writes is far more than a tenth of what the other thread, which also starts everything, has done.
+        # Half of the writes is far more than a tenth of the work of the other thread, which also starts everything.
         self.assertGreater(used[worker[0]], used[first] / 10, used)
 
     def test_a_refused_token_is_replaced_once_for_both(self):
         with self.stack(CONNECTIONS) as (stack, connections):
             self.write_on_all(connections, 1, "before")
             issued = stack.emulator.stats()["tokens_issued"]
-            # One for each connection, so both threads meet it, before there is another token.
+            # One for each connection, so that both threads meet it before there is another token.
             refused = {"endpoint": "ingest", "count": CONNECTIONS, "action": {"status": 401}}
             stack.emulator.ask("/faults", [refused, {"endpoint": "token", "action": {"delay_ms": 1000}}])
             self.write_on_all(connections, 1, "refused")
@@ -106,7 +106,7 @@ class Threads(Case):
                 for connection in connections:
                     told = exchange(connection, "GET", "/status").json()
                     self.assertEqual(told["last_failure"]["status"], status)
-                # Which one was later is told by milliseconds.
+                # The later of the two is determined by milliseconds.
                 time.sleep(0.01)
             self.assertEqual(told["counters"]["remora_requests_total"]["400"], 2)
             self.assertEqual((told["readiness"], told["configuration"]["threads"]), ("ready", "2"))
@@ -125,7 +125,7 @@ class Threads(Case):
             writers = [Background(post, place) for place in range(2)]
             rules = lambda: stack.emulator.ask("/faults", method="GET").json()  # noqa: E731
             wait_for("both writes to reach the emulator", lambda: sum(rule["hits"] for rule in rules()) == 2, 10)
-            # Each thread has one of the two.
+            # Each thread has one of the two probes.
             probes = [http.client.HTTPConnection("127.0.0.1", stack.remora.port, timeout=10) for _ in range(2)]
             ready = lambda: [exchange(probe, "GET", "/ready").status for probe in probes]  # noqa: E731
             self.assertEqual(ready(), [200, 200])

@@ -6,7 +6,8 @@ import unittest
 from case import Case, beside, seconds, slow
 from stack import FAILED, RETRIED, Stack
 
-# Remora renews at half of the access token's life; the projected one is replaced before it ends, as kubelet does.
+# Remora renews at half of the access token's lifetime; the projected token is replaced before it expires, as by a
+# kubelet.
 ROTATING = ("--token-life", "20s", "--assertion-life", "20s", "--rotate-every", "15s")
 EXPIRING = ("--token-life", "10s")
 
@@ -14,7 +15,7 @@ EXPIRING = ("--token-life", "10s")
 @beside
 @slow
 class Tokens(Case):
-    """What happens to tokens is Remora's business; Prometheus sees none of it."""
+    """Remora deals with changes of tokens; Prometheus notices nothing."""
 
     def test_renewal_and_rotation_cost_no_sample_and_no_retry(self):
         life = seconds(50, 180)

@@ -1,4 +1,4 @@
-"""Small HTTP/1.1 requests to loopback addresses, past any proxy that the environment names."""
+"""Small HTTP/1.1 requests to loopback addresses, bypassing any proxy in the environment."""
 
 import http.client
 import json
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 class Answer(NamedTuple):
-    """Status (0 when nothing listened or the connection broke), fields with lower-case names, body."""
+    """Status (0 if nothing listened or the connection broke), fields with lower-case names, body."""
 
     status: int
     fields: dict
@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 
 
 def exchange(connection, method, target, body=None, fields=None):
-    """One request on an open connection; network errors are the caller's."""
+    """One request on an open connection; network errors are left to the caller."""
     connection.request(method, target, body=body, headers=fields or {})
     response = connection.getresponse()
     content = response.read()
@@ -32,7 +32,7 @@ def exchange(connection, method, target, body=None, fields=None):
 
 
 def fetch(url, method="GET", body=None, fields=None, seconds=30):
-    """One request on a connection of its own; a network error is an Answer with status 0 and its text."""
+    """One request on a new connection; a network error becomes an Answer with status 0 and its text."""
     parts = urlsplit(url)
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds)

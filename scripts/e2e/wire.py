@@ -1,4 +1,4 @@
-"""HTTP/1.1 by hand, for what a client library would not send."""
+"""Hand-made HTTP/1.1, for requests that a client library would not send."""
 
 import socket
 
@@ -9,19 +9,19 @@ HEAD = (
 
 
 def with_length(body):
-    """A whole write request."""
+    """A complete write request."""
     return f"{HEAD}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def chunked(body, size):
-    """A whole write request in chunks of `size` bytes (RFC 9112 §7.1)."""
+    """A complete write request in chunks of `size` bytes (RFC 9112 §7.1)."""
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     chunks = b"".join(f"{len(piece):x}\r\n".encode() + piece + b"\r\n" for piece in pieces)
     return f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + chunks + b"0\r\n\r\n"
 
 
 def statuses(port, sent, count, seconds=20, host="127.0.0.1"):
-    """Sends bytes on one connection and reads `count` answers; their status codes."""
+    """Sends bytes on one connection, reads `count` responses and returns their status codes."""
     with socket.create_connection((host, port), timeout=seconds) as connection:
         connection.sendall(sent)
         stream = connection.makefile("rb")
@@ -29,7 +29,7 @@ def statuses(port, sent, count, seconds=20, host="127.0.0.1"):
 
 
 def read_answer(stream):
-    """Reads one answer with a Content-Length or without a body; its status, 0 at the end of the stream."""
+    """Reads one response with a Content-Length or without a body; returns its status, 0 at the end of the stream."""
     line = stream.readline()
     if not line:
         return 0

@@ -1,7 +1,7 @@
-"""The dependency list inside the binary, as cargo-auditable writes it and scanners read it.
+"""The dependency list inside the binary, as written by cargo-auditable and read by scanners.
 
 The format is that of rust-secure-code/cargo-auditable, PARSING.md: JSON, compressed with zlib, in a section `.dep-v0`.
-It is added after the link, so that the binary of the image is otherwise the one that the tests run.
+It is added after linking, so that otherwise the image's binary is the one that the tests run.
 """
 
 import json
@@ -13,7 +13,7 @@ SECTION = ".dep-v0"
 
 
 def listing(packages):
-    """The JSON value: packages in order of name and version, dependencies by their places in that order."""
+    """The JSON value: packages in order of name and version, dependencies as indices into that order."""
     order = sorted(packages)
     place = {key: number for number, key in enumerate(order)}
     root = next(iter(packages))
@@ -31,7 +31,7 @@ def listing(packages):
 
 
 def embed(binary, packages, architecture, made):
-    """Writes `made`: the binary with the list of what is in it."""
+    """Writes `made`: the binary with the list of its packages."""
     text = json.dumps(listing(packages), separators=(",", ":"))
     section = made.with_name(made.name + SECTION)
     section.write_bytes(zlib.compress(text.encode(), 9))

@@ -4,7 +4,7 @@ import uuid
 
 
 def bill(packages, compiler, timestamp, subject):
-    """The document for one binary; `subject` is its SHA-256, which also makes the serial number."""
+    """The document for one binary; `subject` is its SHA-256, from which the serial number is derived."""
     program, *crates = packages.values()
     components = sorted((component(crate) for crate in crates), key=lambda one: one["bom-ref"])
     described = component(program) | {"type": "application", "hashes": [sha256(subject)]}
@@ -20,7 +20,7 @@ def bill(packages, compiler, timestamp, subject):
 
 
 def component(package):
-    """One crate. What is not published has no package URL that anybody could resolve, but a name."""
+    """One crate. An unpublished one has only a name, because a package URL could not be resolved."""
     entry = {"type": "library", "bom-ref": reference(package), "name": package.name, "version": package.version}
     if package.licence:
         entry["licenses"] = [{"expression": package.licence}]
@@ -34,7 +34,7 @@ def component(package):
 
 
 def standard_library(compiler):
-    """Rust's standard library is linked too, and with it the musl that Rust ships for the target."""
+    """Rust's standard library is linked as well, including the musl that Rust ships for the target."""
     return {
         "type": "library",
         "bom-ref": toolchain(compiler),
@@ -47,7 +47,7 @@ def standard_library(compiler):
 
 
 def relation(package, compiler):
-    """What one package depends on."""
+    """The dependencies of one package."""
     names = sorted(f"pkg:cargo/{name}@{version}" for name, version in package.depends)
     return {"ref": reference(package), "dependsOn": [*names, toolchain(compiler)]}
 

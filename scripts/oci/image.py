@@ -15,7 +15,7 @@ import cyclonedx
 import packages
 from layout import CONFIG, EMPTY, INDEX, LAYER, MANIFEST, VERSION, Layout, archive, compressed, encoded, entry, tagged
 
-# No user of this number exists anywhere; it is what distroless images call nonroot.
+# This number is not assigned to any user; distroless images call it nonroot.
 USER = "65532:65532"
 PORT = "8081/tcp"
 BILL = "application/vnd.cyclonedx+json"
@@ -23,7 +23,7 @@ VARIANTS = {"arm64": {"variant": "v8"}}
 
 
 class Release(NamedTuple):
-    """What is the same for all platforms; `time` in seconds since 1970."""
+    """What all platforms share; `time` in seconds since 1970."""
 
     version: str
     time: int
@@ -31,7 +31,7 @@ class Release(NamedTuple):
 
     @property
     def timestamp(self):
-        """The time as RFC 3339 writes it."""
+        """The time in RFC 3339 format."""
         return datetime.fromtimestamp(self.time, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -44,7 +44,7 @@ class Binary(NamedTuple):
 
     @property
     def described(self):
-        """The platform as descriptors and configurations name it."""
+        """The platform in the form of descriptors and configurations."""
         system, architecture = self.platform.split("/")
         return {"architecture": architecture, "os": system, **VARIANTS.get(architecture, {})}
 
@@ -89,12 +89,12 @@ def release(version, licence, source):
 
 
 def annotations(labels):
-    """The keys that opencontainers/image-spec, annotations.md, defines."""
+    """The keys defined by opencontainers/image-spec, annotations.md."""
     return {f"org.opencontainers.image.{name}": labels[name] for name in sorted(labels)}
 
 
 def git(*words):
-    """What git prints, nothing outside of a clone."""
+    """git's output; empty outside a clone."""
     done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 
@@ -140,8 +140,8 @@ def configuration(binary, files, release):
 
 
 def attach(layout, bill, manifest, release):
-    """A manifest that refers to the image. In the index it has a platform that no machine is, so that it travels with
-    the image and is never run."""
+    """A manifest that refers to the image. Its platform in the index is one that no machine has, so that it is copied
+    with the image but never run."""
     empty = layout.add(b"{}", EMPTY)
     subject = {name: manifest[name] for name in ("mediaType", "digest", "size")}
     attached = {
@@ -157,8 +157,8 @@ def attach(layout, bill, manifest, release):
 
 
 def in_one_file(layout, made, index, release):
-    """The image as a tar file, with the name under which engines keep it. Docker without containerd's store reads
-    manifest.json only, which names one platform at a time."""
+    """The image as a tar file, with its name in container engines. Docker without containerd's store reads only
+    manifest.json, in which a name has one platform."""
     blobs = layout.folder.glob("blobs/sha256/*")
     files = {str(path.relative_to(layout.folder)): path.read_bytes() for path in blobs}
     known_as = {"io.containerd.image.name": f"localhost/remora:{release.version}"}
@@ -169,13 +169,13 @@ def in_one_file(layout, made, index, release):
 
 
 def docker_entry(made, release):
-    """One platform in Docker's own list."""
+    """The entry of one platform in Docker's own list."""
     tag = f"remora:{platform_tag(made, release)}"
     return {"Config": blob(made.config), "RepoTags": [tag], "Layers": [blob(made.layer)]}
 
 
 def blob(descriptor):
-    """Where the layout keeps it."""
+    """The path of a blob in the layout."""
     return f"blobs/sha256/{descriptor['digest'].split(':')[1]}"
 
 
@@ -190,21 +190,21 @@ def sha256(content):
 
 
 def write_sums(out):
-    """SHA256SUMS over the files beside it, for `sha256sum --check`."""
+    """SHA256SUMS of the files in the folder, for `sha256sum --check`."""
     files = sorted(path for path in out.iterdir() if path.is_file())
     lines = [f"{sha256(path.read_bytes())}  {path.name}\n" for path in files]
     (out / "SHA256SUMS").write_text("".join(lines))
 
 
 def clear(out):
-    """Removes what an earlier run put into the folder, and no other folder."""
+    """Removes the folder if it is empty or contains an earlier image; refuses any other."""
     if out.exists() and any(out.iterdir()) and not (out / "layout/oci-layout").exists():
         sys.exit(f"image: {out} contains something other than an earlier image; choose another folder with --out")
     shutil.rmtree(out, ignore_errors=True)
 
 
 def report(out, made, index, release):
-    """Sizes, digest, and what to do with them."""
+    """Sizes, digest, and how to push the image."""
     for part in made:
         size = part.manifest["size"] + part.config["size"] + part.layer["size"]
         platform = f"{part.manifest['platform']['os']}/{part.manifest['platform']['architecture']}"

@@ -14,24 +14,24 @@ EMPTY = "application/vnd.oci.empty.v1+json"
 
 
 class Layout:
-    """A folder that is filled blob by blob and closed with `finish`."""
+    """A folder that is filled blob by blob and completed with `finish`."""
 
     def __init__(self, folder):
         self.folder = folder
         (folder / "blobs/sha256").mkdir(parents=True)
 
     def add(self, content, media_type, **more):
-        """Stores bytes and gives their descriptor."""
+        """Stores bytes and returns their descriptor."""
         digest = hashlib.sha256(content).hexdigest()
         (self.folder / "blobs/sha256" / digest).write_bytes(content)
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content), **more}
 
     def add_json(self, value, media_type, **more):
-        """Stores a JSON value and gives its descriptor."""
+        """Stores a JSON value and returns its descriptor."""
         return self.add(encoded(value), media_type, **more)
 
     def finish(self, named):
-        """Writes the two files by which tools enter the layout; `named` has a tag for each descriptor."""
+        """Writes the two files that are the layout's entry points; `named` has a tag for each descriptor."""
         (self.folder / "index.json").write_bytes(entry(tagged(one, tag) for tag, one in named.items()))
         (self.folder / "oci-layout").write_bytes(VERSION)
 
@@ -40,7 +40,7 @@ VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 def tagged(descriptor, tag, **annotations):
-    """A descriptor that can be asked for by its tag."""
+    """A descriptor with a tag by which it can be selected."""
     return descriptor | {"annotations": {"org.opencontainers.image.ref.name": tag, **annotations}}
 
 
@@ -50,13 +50,13 @@ def entry(descriptors):
 
 
 def encoded(value):
-    """JSON in the order in which keys were put in. That order is the specification's, which is also the one in which
-    skopeo writes what it copies: so the digest stays the same on the way into a registry."""
+    """JSON in the insertion order of the keys. That order is the specification's, which skopeo also uses for what it
+    copies: so the digest stays the same on the way into a registry."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def archive(members, time):
-    """A tar file as bytes: (name, mode, content) in order of name, owned by root, all of one time."""
+    """A tar file as bytes: (name, mode, content) in order of name, owned by root, all with the same time."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, mode, content in sorted(members):
@@ -67,7 +67,7 @@ def archive(members, time):
 
 
 def compressed(content):
-    """gzip without a name and without a time in its header."""
+    """gzip without a name or time in its header."""
     buffer = io.BytesIO()
     with gzip.GzipFile(filename="", fileobj=buffer, mode="wb", compresslevel=9, mtime=0) as packed:
         packed.write(content)

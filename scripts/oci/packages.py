@@ -1,4 +1,4 @@
-"""What is linked into the shipped binary, as cargo resolves it for one target."""
+"""The packages linked into the shipped binary, as cargo resolves them for one target."""
 
 import json
 import re
@@ -11,7 +11,7 @@ LOCKED = re.compile(r'^name = "(.+)"\nversion = "(.+)"\n(?:source = ".+"\nchecks
 
 @dataclass
 class Package:
-    """One crate: `local` when it is a package of this workspace, `checksum` the SHA-256 of the published archive."""
+    """One crate: `local` if it is a package of this workspace, `checksum` the SHA-256 of the published archive."""
 
     name: str
     version: str
@@ -41,7 +41,7 @@ OF_TREE = ["--locked", "--package", "remora", "--edges", "normal,no-proc-macro",
 
 
 def in_tree(lines):
-    """The packages of `cargo tree --prefix depth`; a subtree that was printed before is a line with a star."""
+    """The packages of `cargo tree --prefix depth`; a subtree printed before is a single line with an asterisk."""
     packages, path = {}, []
     for line in lines.splitlines():
         depth, name, version, rest = TREE_LINE.match(line).groups()
@@ -61,10 +61,10 @@ def checksums():
 
 
 def compiler_version():
-    """That of rustc, and so of the standard library and of the musl that comes with it."""
+    """The version of rustc, and so of the standard library and the musl shipped with it."""
     return run("rustc", "--version").split()[1]
 
 
 def run(*command):
-    """What a command prints."""
+    """A command's output."""
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout

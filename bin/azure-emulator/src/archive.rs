@@ -1,4 +1,4 @@
-//! Every sample that was accepted, bit for bit, in memory; and the journal of accepted bodies that it is rebuilt from.
+//! Every accepted sample, bit for bit, in memory; and the journal of accepted bodies from which it is rebuilt.
 
 mod journal;
 mod metric;
@@ -24,16 +24,16 @@ pub(crate) const STALE: u64 = 0x7ff0_0000_0000_0002;
 pub(crate) struct Counts {
     pub(crate) bodies: u64,
     pub(crate) series: u64,
-    /// Stored samples; the two that follow are among them.
+    /// Stored samples, including the next two counts.
     pub(crate) samples: u64,
     pub(crate) stale: u64,
     /// NaN other than the stale marker.
     pub(crate) nan: u64,
-    /// Came again with the same value.
+    /// Repeated with the same value.
     pub(crate) duplicates: u64,
-    /// Came again with another value; the first one stays.
+    /// Repeated with another value; the first one is kept.
     pub(crate) conflicts: u64,
-    /// Too old or too far ahead: dropped while the sender was told of success, as Azure does.
+    /// Too old or too far ahead: dropped although the sender got a success, as in Azure.
     pub(crate) old_data: u64,
     pub(crate) histograms: u64,
     pub(crate) exemplars: u64,
@@ -48,7 +48,7 @@ pub(crate) struct Written {
     pub(crate) exemplars: u64,
 }
 
-/// How one sample met what was there before.
+/// How a sample relates to those already stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Arrival {
     New,
@@ -56,7 +56,7 @@ enum Arrival {
     Conflict,
 }
 
-/// Timestamps that are taken, milliseconds since 1970, both ends included.
+/// Accepted timestamps, milliseconds since 1970, both ends included.
 #[derive(Debug, Clone, Copy)]
 struct Window {
     from: i64,
@@ -77,18 +77,18 @@ impl Window {
     }
 }
 
-/// The stored series by metric name, the journal behind them.
+/// The stored series by metric name, and the journal behind them.
 #[derive(Debug)]
 pub(crate) struct Archive {
     journal: Journal,
     metrics: BTreeMap<String, Metric>,
     counts: Counts,
-    /// Room for the key of the series that is being looked up.
+    /// Scratch space for the key of the series being looked up.
     scratch: Vec<u8>,
 }
 
 impl Archive {
-    /// Reads the folder's journal from its beginning.
+    /// Reads the folder's journal from the beginning.
     pub(crate) fn open(directory: &Directory) -> io::Result<Self> {
         let (journal, records) = Journal::open(&directory.path("accepted-bodies"))?;
         let mut archive = Archive { journal, metrics: BTreeMap::new(), counts: Counts::default(), scratch: Vec::new() };
@@ -105,8 +105,8 @@ impl Archive {
         Ok(())
     }
 
-    /// Keeps a frame for good: once this returns, it survives the end of the process, however that comes. `now` in
-    /// milliseconds since 1970, `window_s` in seconds, 0 for an unlimited one.
+    /// Stores a frame durably: once this returns, the frame survives the end of the process, however it ends. `now` is
+    /// in milliseconds since 1970, `window_s` in seconds, 0 for no limit.
     pub(crate) fn accept(
         &mut self,
         schema: Schema,
@@ -160,12 +160,12 @@ impl Archive {
         self.metrics.keys().cloned().collect()
     }
 
-    /// The series of one metric with their sorted labels, in no order.
+    /// The series of one metric with their sorted labels, in no particular order.
     pub(crate) fn metric(&self, name: &str) -> impl Iterator<Item = (Vec<(&str, &str)>, &Series)> {
         self.metrics.get(name).into_iter().flat_map(Metric::iter)
     }
 
-    /// Forgets everything, the journal included.
+    /// Forgets everything, including the journal.
     pub(crate) fn clear(&mut self) -> io::Result<()> {
         self.journal.clear()?;
         self.metrics.clear();
@@ -174,7 +174,7 @@ impl Archive {
     }
 }
 
-/// Takes out what the window does not hold. Returns how much that was.
+/// Removes everything outside the window and returns how much that was.
 fn drop_old(entry: &mut TimeSeries, window: Window) -> u64 {
     let before = entry.samples.len() + entry.histograms.len();
     entry.samples.retain(|sample| window.holds(sample.timestamp));

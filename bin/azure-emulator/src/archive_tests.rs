@@ -1,4 +1,4 @@
-//! What the archive keeps, counts, and still knows after a restart.
+//! What the archive stores and counts, and what survives a restart.
 
 use std::fs::OpenOptions;
 use std::io::Write;

@@ -1,5 +1,5 @@
-//! The last assertions that the token endpoint was given, so that another library can judge them. Emulator only: nobody
-//! else keeps them.
+//! The latest assertions received by the token endpoint, so that another library can verify them. Only the emulator
+//! keeps assertions.
 
 use std::collections::VecDeque;
 use std::time::SystemTime;
@@ -9,20 +9,20 @@ use serde_json::{Value, json};
 use crate::jwt::Jwt;
 use crate::settings::unix_millis;
 
-/// How many are remembered.
+/// Number of assertions that are kept.
 const REMEMBERED: usize = 50;
 
-/// A longer one is no assertion of a client's, and is not kept.
+/// A longer text is not a client's assertion, and is not kept.
 const LARGEST: usize = 64 << 10;
 
-/// Starts empty with the process.
+/// Empty when the process starts.
 #[derive(Debug, Default)]
 pub(crate) struct Assertions {
     last: VecDeque<Value>,
 }
 
 impl Assertions {
-    /// Notes an assertion before anything of it is checked; `raw` as it came.
+    /// Records an assertion before any part of it is checked; `raw` is the text as received.
     pub(crate) fn remember(&mut self, raw: &str, assertion: &Jwt) {
         if raw.len() > LARGEST {
             return;

@@ -1,5 +1,5 @@
-//! An AKS cluster's token proxy for identity bindings: TLS with an authority and a server name of its own, behind it
-//! the token endpoint for tokens that were made for it.
+//! An AKS cluster's token proxy for identity bindings: TLS with its own certificate authority and server name, in front
+//! of the token endpoint for tokens that were issued for it.
 
 mod tls;
 
@@ -15,7 +15,7 @@ use crate::settings::Settings;
 
 pub(crate) use tls::{AUTHORITY, ProxyCertificate, SERVER_NAME};
 
-/// What stands before the token endpoint's own path.
+/// Prefix of the token endpoint's own path.
 pub(crate) const PATH: &str = "/token-proxy";
 
 /// Answers one request.
@@ -33,7 +33,7 @@ pub(crate) fn answer(emulator: &Emulator, head: &Parts, body: &Bytes) -> Reply {
     reply
 }
 
-/// How the real proxy words a missing permission is not documented.
+/// The wording of a missing permission in the real proxy is not documented.
 fn token(emulator: &Emulator, settings: &Settings, tenant: &str, head: &Parts, body: &Bytes) -> Reply {
     if settings.identity_bound {
         return entra::token(emulator, settings, Way::ClusterProxy, tenant, head, body);

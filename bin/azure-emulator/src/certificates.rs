@@ -1,5 +1,5 @@
-//! Private certificate authorities and their server certificates: one for all TLS endpoints, for `localhost`,
-//! `127.0.0.1` and `::1`, and others for endpoints that have a name of their own.
+//! Private certificate authorities and their server certificates: one for all TLS endpoints on `localhost`, `127.0.0.1`
+//! and `::1`, and others for endpoints with a server name of their own.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use crate::directory::Directory;
 
-/// The authority's certificate: what a client of the emulator must trust.
+/// The authority's certificate, which a client of the emulator must trust.
 pub(crate) const AUTHORITY: &str = "ca.pem";
 
 const USUAL: Names = Names {
@@ -26,7 +26,7 @@ const USUAL: Names = Names {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The files of one server certificate, and the servers that it is for.
+/// The files of one server certificate, and the names of its servers.
 #[derive(Debug)]
 pub(crate) struct Names {
     pub(crate) authority: &'static str,
@@ -35,13 +35,14 @@ pub(crate) struct Names {
     pub(crate) servers: &'static [&'static str],
 }
 
-/// The TLS side of the endpoints on `localhost`, from the folder's certificates; made at the first start.
+/// The TLS server configuration of the endpoints on `localhost`, from the folder's certificates; created at the first
+/// start.
 pub(crate) fn server_config(directory: &Directory) -> io::Result<Arc<ServerConfig>> {
     let single = SingleCertAndKey::from(Arc::unwrap_or_clone(certified_key(directory, &USUAL)?));
     with_resolver(Arc::new(single))
 }
 
-/// TLS that takes its certificate from `resolver`.
+/// A TLS server configuration that gets its certificate from `resolver`.
 pub(crate) fn with_resolver(resolver: Arc<dyn ResolvesServerCert>) -> io::Result<Arc<ServerConfig>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -53,7 +54,7 @@ pub(crate) fn with_resolver(resolver: Arc<dyn ResolvesServerCert>) -> io::Result
     Ok(Arc::new(config))
 }
 
-/// A certificate of the folder with its key; made when it is not there.
+/// A certificate of the folder with its key; created if it does not exist.
 pub(crate) fn certified_key(directory: &Directory, names: &Names) -> io::Result<Arc<CertifiedKey>> {
     if directory.read(names.certificate)?.is_none() {
         issue(directory, names)?;
@@ -66,8 +67,8 @@ pub(crate) fn certified_key(directory: &Directory, names: &Names) -> io::Result<
     Ok(Arc::new(CertifiedKey::new(chain, key)))
 }
 
-/// Makes an authority and a certificate and replaces the files. The certificate is written last, so that a start that
-/// was cut short begins again.
+/// Creates an authority and a certificate and replaces the files. The certificate is written last, so that an
+/// interrupted start begins again.
 pub(crate) fn issue(directory: &Directory, names: &Names) -> io::Result<()> {
     let authority = CertifiedIssuer::self_signed(authority_params(), key_pair()?).map_err(io::Error::other)?;
     let key = key_pair()?;

@@ -1,4 +1,4 @@
-//! The command line: what can be asked of the program, and what is refused with exit code 64.
+//! The command line: the commands and flags, and usage errors, which exit with code 64.
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
@@ -56,10 +56,10 @@ compare reads every raw sample of a Prometheus by remote read and compares it wi
 It exits 0 when nothing is missing, extra or different, 1 otherwise, 2 when it could not compare.
 ";
 
-/// One thing the program can do.
+/// One command of the program.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Be Azure.
+    /// Run the emulator.
     Run(Box<RunOptions>),
     /// Compare a Prometheus with a running emulator.
     Compare(CompareOptions),
@@ -69,12 +69,12 @@ pub(crate) enum Command {
     Version,
 }
 
-/// Flags of the emulator itself. `None` takes what the folder remembers, then the default.
+/// Flags of the emulator itself. `None` means the value stored in the folder, otherwise the default.
 #[derive(Debug)]
 pub(crate) struct RunOptions {
     pub(crate) dir: PathBuf,
     pub(crate) listen: IpAddr,
-    /// 0 stands for "not given".
+    /// 0 means "not given".
     pub(crate) ports: Ports,
     pub(crate) token_life: Option<Duration>,
     pub(crate) assertion_life: Option<Duration>,
@@ -116,15 +116,15 @@ impl Default for RunOptions {
 pub(crate) struct CompareOptions {
     pub(crate) prometheus: String,
     pub(crate) emulator: String,
-    /// Milliseconds since 1970, included.
+    /// Milliseconds since 1970, inclusive.
     pub(crate) since: i64,
-    /// Milliseconds since 1970, included; `None` is now.
+    /// Milliseconds since 1970, inclusive; `None` is now.
     pub(crate) until: Option<i64>,
     pub(crate) exclude_job: Option<String>,
     pub(crate) json: bool,
 }
 
-/// Takes the arguments (without the program's name) apart. The error is one line for a person.
+/// Parses the arguments (without the program's name). The error is one line for the user.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut options = RunOptions::default();
@@ -185,7 +185,7 @@ fn parse_compare(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     Ok(Command::Compare(CompareOptions { prometheus, emulator, since, until, exclude_job, json }))
 }
 
-/// Tokens are handed to whoever asks, so nothing listens where another machine could ask.
+/// Anyone who asks gets a token, so nothing may listen where another machine can connect.
 fn loopback(text: &str) -> Result<IpAddr, String> {
     match text.parse::<IpAddr>() {
         Ok(address) if address.is_loopback() => Ok(address),
@@ -197,7 +197,7 @@ fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "not a port number")
 }
 
-/// The challenge names it, to clients that have a working directory of their own.
+/// The challenge names this path to clients, which have a working directory of their own.
 fn absolute_path(text: &str) -> Result<PathBuf, &'static str> {
     let path = PathBuf::from(text);
     if path.is_absolute() { Ok(path) } else { Err("not an absolute path") }
@@ -216,7 +216,7 @@ fn identifier(text: &str) -> Result<String, &'static str> {
     if !text.is_empty() && text.chars().all(allowed) { Ok(text.to_owned()) } else { Err("not an id") }
 }
 
-/// `http://host[:port]`, its trailing slashes taken off.
+/// `http://host[:port]`, without trailing slashes.
 fn base_url(text: &str) -> Result<String, &'static str> {
     let uri: Uri = text.parse().map_err(|_| "not a URL")?;
     if uri.scheme_str() == Some("http") && uri.host().is_some() {

@@ -1,4 +1,5 @@
-//! `compare`: whether the emulator stored what a Prometheus holds, sample by sample, bit by bit, in both directions.
+//! `compare`: whether the emulator stored what a Prometheus holds, compared sample by sample and bit by bit in both
+//! directions.
 
 mod remote_read;
 mod report;
@@ -18,14 +19,14 @@ use remote_read::Prometheus;
 use report::Report;
 use stored::Stored;
 
-/// Time that is compared, milliseconds since 1970, both ends included.
+/// The time range that is compared, milliseconds since 1970, both ends included.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     since: i64,
     until: i64,
 }
 
-/// What stands at one timestamp of a series.
+/// The value at one timestamp of a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Point {
     /// Bits of the double.
@@ -46,14 +47,14 @@ impl fmt::Display for Point {
 /// Names and values, sorted by name.
 type Labels = Vec<(String, String)>;
 
-/// A series, or a part of it, as one side gave it.
+/// A series, or a part of it, as returned by one side.
 #[derive(Debug)]
 struct SeriesPoints {
     labels: Labels,
     points: Vec<(i64, Point)>,
 }
 
-/// Why nothing could be compared: one line.
+/// Why nothing could be compared, in one line.
 #[derive(Debug)]
 struct Failure(String);
 
@@ -63,10 +64,10 @@ impl Failure {
     }
 }
 
-/// The comparison could not be made.
+/// Exit code if the comparison could not be made.
 const NOT_COMPARED: u8 = 2;
 
-/// Compares and prints. The exit code is 0 when both sides are equal, 1 when not, 2 when they could not be compared.
+/// Compares and prints. The exit code is 0 if both sides are equal, 1 if not, 2 if they could not be compared.
 pub(crate) fn main(options: &CompareOptions) -> ExitCode {
     match compare(options) {
         Ok(report) => {

@@ -1,4 +1,5 @@
-//! The control interface: plain HTTP for tests and for people to look and to meddle. Nothing of Azure.
+//! The control interface: plain HTTP through which tests and people inspect and change the emulator. Azure has no such
+//! thing.
 
 mod samples;
 mod stats;
@@ -33,13 +34,13 @@ use workload::Workload;
 /// Largest body of a control request.
 const MAX_BODY: usize = 1 << 20;
 
-/// The texts of Prometheus' exposition format.
+/// The content type of Prometheus' text exposition format.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// An answer that may be made while it is sent.
+/// A response whose body may be generated while it is sent.
 type Streamed = Response<BoxBody<Bytes, Infallible>>;
 
-/// Serves the control interface for ever, on this thread.
+/// Serves the control interface forever, on this thread.
 pub(crate) async fn serve(emulator: Arc<Emulator>, listener: TcpListener) -> io::Error {
     let listener = match Async::new(listener) {
         Ok(listener) => listener,
@@ -69,7 +70,7 @@ async fn speak(control: Arc<Control>, socket: TcpStream) {
         async move { Ok::<_, Infallible>(control.answer(request).await) }
     });
     socket.set_nodelay(true).ok();
-    // What ends a connection is the caller's business: it sees it itself.
+    // Connection errors are ignored: the caller notices them itself.
     Box::pin(hyper::server::conn::http1::Builder::new().serve_connection(FuturesIo::new(socket), service)).await.ok();
 }
 
@@ -134,13 +135,13 @@ impl Control {
     }
 }
 
-/// Why a control request is refused.
+/// Why a control request was refused.
 enum Refused {
     /// No such path or method.
     Unknown,
-    /// The body or the query is not what the path takes.
+    /// The body or the query is invalid for the path.
     Malformed(String),
-    /// It was understood and could not be done.
+    /// The request was valid but failed.
     Failed(io::Error),
 }
 
@@ -164,7 +165,7 @@ fn done(result: io::Result<()>) -> Result<Reply, Refused> {
     result.map(|()| reply::empty(StatusCode::NO_CONTENT)).map_err(Refused::Failed)
 }
 
-/// An empty body stands for `{}`.
+/// An empty body counts as `{}`.
 fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|error| Refused::Malformed(error.to_string()))
@@ -194,7 +195,7 @@ fn project(emulator: &Emulator, body: &[u8]) -> Result<Reply, Refused> {
     Ok(reply::text("application/jwt", token))
 }
 
-/// `seconds=N` of a query.
+/// The `seconds=N` parameter of a query.
 fn seconds(query: &str) -> Result<Option<Duration>, Refused> {
     match parameter(query, "seconds") {
         None => Ok(None),

@@ -1,6 +1,6 @@
-//! The client certificates of the application: as files that a client signs its assertions with, and as what the
-//! application's registration in Entra holds. Issued by an authority of their own, which nothing but subject-name
-//! authentication looks at.
+//! The client certificates of the application: as files with which a client signs its assertions, and as the
+//! application's registration in Entra. Their issuer is an authority of their own, which only subject-name
+//! authentication checks.
 
 mod files;
 mod pfx;
@@ -19,16 +19,16 @@ use crate::directory::Directory;
 
 pub(crate) use files::{PASSWORD, PEM, PFX};
 
-/// What the application's registration holds.
+/// The content of the application's registration.
 #[derive(Debug)]
 pub(crate) struct Registration {
     certificates: Vec<CertificateDer<'static>>,
-    /// Whose certificates are accepted by their subject's name, when the settings name one.
+    /// The authority whose certificates are accepted by subject name, if the settings name a subject.
     pub(crate) authority: CertificateDer<'static>,
 }
 
 impl Registration {
-    /// Reads the folder's certificates; makes them at the first start.
+    /// Reads the folder's certificates; creates them at the first start.
     pub(crate) fn load(directory: &Directory) -> io::Result<Self> {
         if directory.read(files::AUTHORITY)?.is_none() {
             files::make(directory)?;
@@ -38,7 +38,7 @@ impl Registration {
         Ok(Registration { certificates, authority: certificate(directory, files::AUTHORITY)? })
     }
 
-    /// The registered certificate that a thumbprint names.
+    /// The registered certificate with this thumbprint.
     pub(crate) fn find(&self, thumbprint: &Thumbprint) -> Option<&CertificateDer<'static>> {
         self.certificates.iter().find(|certificate| thumbprint.is_of(certificate))
     }
@@ -58,8 +58,8 @@ pub(crate) struct Thumbprint {
 }
 
 impl Thumbprint {
-    /// `x5t#S256`, else `x5t`. In base64 of either alphabet, padded or not: MSAL for Go sends the standard one, which
-    /// Entra takes.
+    /// `x5t#S256`, otherwise `x5t`. Accepts either base64 alphabet, padded or not: MSAL for Go sends the standard one,
+    /// which Entra accepts.
     pub(crate) fn in_header(header: &Value) -> Option<Self> {
         let named = |name: &str, algorithm| {
             let text = header[name].as_str()?.trim_end_matches('=').replace('-', "+").replace('_', "/");
@@ -68,12 +68,12 @@ impl Thumbprint {
         named("x5t#S256", &SHA256).or_else(|| named("x5t", &SHA1_FOR_LEGACY_USE_ONLY))
     }
 
-    /// Whether it is this certificate's.
+    /// Whether it is the thumbprint of this certificate.
     pub(crate) fn is_of(&self, certificate: &CertificateDer<'_>) -> bool {
         STANDARD_NO_PAD.encode(digest(self.algorithm, certificate)) == self.text
     }
 
-    /// As the portal shows it: hexadecimal, in capitals. Empty when it is no digest.
+    /// In the form shown by the portal: upper-case hexadecimal. Empty if it is not a digest.
     pub(crate) fn shown(&self) -> String {
         let bytes = STANDARD_NO_PAD.decode(&self.text).unwrap_or_default();
         bytes.iter().fold(String::new(), |mut text, byte| {

@@ -1,4 +1,5 @@
-//! A stream that ends its connection in the middle of an answer, at an exact byte and in the way a fault wants, or sends it slowly.
+//! A stream that, for a fault, sends a response slowly or ends the connection within it, at an exact byte and in a
+//! given way.
 
 use std::io;
 use std::pin::Pin;
@@ -12,7 +13,7 @@ use smol::future::FutureExt;
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::TcpStream;
 
-/// What was sent before a reset needs this long to be read: a RST discards what still waits at the receiver.
+/// Time for the peer to read what was sent before a reset: a RST discards data still waiting at the receiver.
 const BEFORE_RESET: Duration = Duration::from_millis(50);
 
 /// How the connection ends.
@@ -26,25 +27,25 @@ pub(crate) enum End {
     Orderly,
 }
 
-/// Where an answer is cut: at whichever of its two limits comes first.
+/// Where a response is cut: at whichever of its two limits comes first.
 #[derive(Debug, Clone)]
 pub(crate) struct Cut {
     end: End,
-    /// Bytes of the answer that may still be sent.
+    /// Bytes of the response that may still be sent.
     left: usize,
-    /// Bytes behind the answer's head that may be sent.
+    /// Bytes after the response's head that may be sent.
     after_head: usize,
-    /// How many bytes of the head's closing CR LF CR LF were just sent.
+    /// How many bytes of the head's final CR LF CR LF were the last ones sent.
     closing: usize,
 }
 
 impl Cut {
-    /// Lets `total` bytes pass, and not more than `after_head` bytes behind the head.
+    /// Lets `total` bytes pass, and at most `after_head` bytes after the head.
     pub(crate) fn new(end: End, total: usize, after_head: usize) -> Self {
         Cut { end, left: total, after_head, closing: 0 }
     }
 
-    /// Moves forward over as much of `bytes` as may be sent. Returns how much that is.
+    /// Advances over as many of `bytes` as may be sent, and returns their number.
     fn pass(&mut self, bytes: &[u8]) -> usize {
         let mut passed = 0;
         for byte in bytes {
@@ -73,11 +74,11 @@ impl Cut {
     }
 }
 
-/// The request handler's hold on the connection that it answers on.
+/// The request handler's control over the connection on which it responds.
 #[derive(Debug, Clone)]
 pub(crate) struct Hold {
     cut: Arc<Mutex<Option<Cut>>>,
-    /// The time that each byte takes.
+    /// The delay of each byte.
     pace: Arc<Mutex<Option<Duration>>>,
     socket: TcpStream,
 }
@@ -87,28 +88,28 @@ impl Hold {
         Hold { cut: Arc::default(), pace: Arc::default(), socket }
     }
 
-    /// Sends all that is still to come byte by byte, each after this time.
+    /// Sends everything from now on byte by byte, each after this delay.
     pub(crate) fn slow(&self, pace: Duration) {
         *self.pace.lock() = Some(pace);
     }
 
-    /// Cuts the answer that is about to be sent.
+    /// Cuts the response that is about to be sent.
     pub(crate) fn cut(&self, cut: Cut) {
         *self.cut.lock() = Some(cut);
     }
 
-    /// Makes the coming close of the connection a TCP RST.
+    /// Makes the next close of the connection a TCP RST.
     pub(crate) fn reset_on_close(&self) -> io::Result<()> {
         reset_on_close(&self.socket)
     }
 }
 
-/// Makes the coming close of `socket` a TCP RST.
+/// Makes the next close of `socket` a TCP RST.
 pub(crate) fn reset_on_close(socket: &TcpStream) -> io::Result<()> {
     Ok(rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO))?)
 }
 
-/// The plaintext side of a connection, cut when its [`Hold`] says so.
+/// The plaintext side of a connection, cut if its [`Hold`] says so.
 #[derive(Debug)]
 pub(crate) struct CutStream<S> {
     inner: S,
@@ -125,14 +126,14 @@ impl<S: AsyncWrite + Unpin> CutStream<S> {
         self.hold.cut.lock().as_ref().filter(|cut| cut.left == 0).map(|cut| cut.end)
     }
 
-    /// Ready when the next byte may be sent.
+    /// Ready once the next byte may be sent.
     fn poll_pace(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(pace) = *self.hold.pace.lock() else { return Poll::Ready(()) };
         ready!(self.waiting.get_or_insert_with(|| Timer::after(pace)).poll(context));
         Poll::Ready(())
     }
 
-    /// Ends the connection; always an error, upon which the HTTP server drops it.
+    /// Ends the connection; always yields an error, on which the HTTP server drops it.
     fn end(&mut self, end: End, context: &mut Context<'_>) -> Poll<io::Error> {
         if let Err(error) = ready!(Pin::new(&mut self.inner).poll_flush(context)) {
             return Poll::Ready(error);

@@ -1,4 +1,5 @@
-//! The folder that outlives the process: keys, certificates, settings, the projected token, the journal of accepted bodies.
+//! The folder that outlives the process: keys, certificates, settings, projected tokens, the journal of accepted
+//! bodies.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -12,18 +13,18 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Makes the folder when it is not there.
+    /// Creates the folder if it does not exist.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
         Ok(Directory { root: fs::canonicalize(path)? })
     }
 
-    /// The path of a file in it.
+    /// The path of a file in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    /// A file's content, `None` when it does not exist.
+    /// A file's content; `None` if it does not exist.
     pub(crate) fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         match fs::read(self.path(name)) {
             Ok(content) => Ok(Some(content)),
@@ -32,8 +33,8 @@ impl Directory {
         }
     }
 
-    /// Replaces a file by rename: a reader sees the old content or the new one, also if the process is killed in between.
-    /// Only the owner may read it.
+    /// Replaces a file by renaming: a reader sees either the old content or the new, even if the process is killed
+    /// meanwhile. Only the owner may read it.
     pub(crate) fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let beside = self.path(&format!(".{name}.new"));
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
@@ -46,7 +47,7 @@ impl Directory {
 pub(crate) mod tests {
     use super::*;
 
-    /// A folder of its own for one test.
+    /// A separate folder for one test.
     pub(crate) fn temporary() -> Directory {
         let path = std::env::temp_dir().join(format!("azure-emulator-{}", uuid::Uuid::new_v4()));
         Directory::open(&path).unwrap()

@@ -1,4 +1,4 @@
-//! Everything the endpoints share: one tenant's keys, settings, samples, faults and counters.
+//! The state shared by all endpoints: one tenant's keys, settings, samples, faults and counters.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,16 +23,16 @@ use crate::projected::{self, Wish};
 use crate::settings::Settings;
 use crate::traffic::Traffic;
 
-/// The state. No lock is held while another one is taken.
+/// The state. No lock is taken while another one is held.
 #[derive(Debug)]
 pub(crate) struct Emulator {
     pub(crate) directory: Directory,
     pub(crate) settings: Mutex<Settings>,
-    /// The cluster's key, for projected tokens.
+    /// The cluster's key, which signs projected tokens.
     pub(crate) issuer_key: SigningKey,
-    /// Entra's key, for access tokens.
+    /// Entra's key, which signs access tokens.
     pub(crate) entra_key: SigningKey,
-    /// The application's certificates, as Entra knows them.
+    /// The application's certificates as registered in Entra.
     pub(crate) registration: Registration,
     pub(crate) assertions: Mutex<Assertions>,
     /// Arc's challenge files.
@@ -44,14 +44,14 @@ pub(crate) struct Emulator {
     pub(crate) traffic: Mutex<Traffic>,
     pub(crate) pass_on: Option<PassOn>,
     pub(crate) switches: Switches,
-    /// Where the control interface listens.
+    /// Address of the control interface.
     pub(crate) control: SocketAddr,
     pub(crate) workload_series: usize,
     pub(crate) verbose: bool,
 }
 
 impl Emulator {
-    /// Binds every port and reads or makes what the folder holds.
+    /// Binds every port, and loads or creates the folder's content.
     pub(crate) fn open(options: RunOptions) -> io::Result<(Arc<Self>, Listeners)> {
         let directory = Directory::open(&options.dir)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", options.dir.display())))?;
@@ -80,12 +80,12 @@ impl Emulator {
         Ok((Arc::new(emulator), listeners))
     }
 
-    /// Whether anybody could fetch the issuer's keys.
+    /// Whether the issuer's keys could be fetched.
     pub(crate) fn issuer_is_up(&self) -> bool {
         self.switches.of(EndpointName::Issuer).is_some_and(|switch| switch.up.load(Ordering::Relaxed))
     }
 
-    /// Changes the settings, keeps them for the next start, and lets the environment files follow.
+    /// Changes the settings, saves them for the next start, and updates the environment files.
     pub(crate) fn change_settings(&self, change: impl FnOnce(&mut Settings)) -> io::Result<()> {
         let mut settings = self.settings.lock();
         change(&mut settings);
@@ -93,7 +93,7 @@ impl Emulator {
         environment::write(&self.directory, &settings, self.control)
     }
 
-    /// Mints a projected token and, if wished, puts it in place of the one in the folder.
+    /// Mints a projected token and, if requested, replaces the one in the folder.
     pub(crate) fn project_token(&self, wish: &Wish) -> io::Result<String> {
         let settings = self.settings.lock().clone();
         let token = projected::mint(&settings, &self.issuer_key, wish)?;
@@ -103,13 +103,13 @@ impl Emulator {
         Ok(token)
     }
 
-    /// Puts new tokens in both of kubelet's files.
+    /// Writes new tokens to both of the kubelet's files.
     pub(crate) fn project_tokens(&self) -> io::Result<()> {
         self.project_token(&Wish::written())?;
         self.project_token(&Wish::written_for_binding()).map(drop)
     }
 
-    /// Writes the environment files: what a sidecar needs to talk to this emulator.
+    /// Writes the environment files, which a sidecar needs to use this emulator.
     pub(crate) fn write_environments(&self) -> io::Result<()> {
         environment::write(&self.directory, &self.settings.lock().clone(), self.control)
     }

@@ -1,4 +1,5 @@
-//! One endpoint: its listener, its connections, the switch that stops and starts it, and the faults put on its requests.
+//! One endpoint: its listener, its connections, the switch that stops and starts it, and the faults injected into its
+//! requests.
 
 mod connection;
 mod fault;
@@ -20,47 +21,47 @@ use crate::emulator::Emulator;
 use crate::faults::EndpointName;
 use crate::log;
 
-/// What HTTP is spoken over.
+/// The transport below HTTP.
 #[derive(Clone)]
 pub(crate) enum Transport {
-    /// TCP as it is.
+    /// Plain TCP.
     Plain,
-    /// TLS, with the certificate that the acceptor has.
+    /// TLS, with the acceptor's certificate.
     Tls(TlsAcceptor),
 }
 
-/// A person's hand on an endpoint, and what can be seen of it from outside.
+/// The control of an endpoint from outside, and its observable state.
 #[derive(Debug)]
 pub(crate) struct Switch {
     pub(crate) name: EndpointName,
     address: SocketAddr,
     pub(crate) up: AtomicBool,
-    /// Connections open now.
+    /// Currently open connections.
     pub(crate) connections: AtomicUsize,
     turns: (Sender<Turn>, Receiver<Turn>),
 }
 
-/// What the switch can be turned to; the sender hears when it is done.
+/// A change of the switch; the sender is notified when it is complete.
 #[derive(Debug)]
 enum Turn {
-    /// Close the listener and its connections; open again by itself after the time.
+    /// Close the listener and its connections; listen again after this time, if given.
     Off(Option<Duration>, Sender<io::Result<()>>),
     On(Sender<io::Result<()>>),
 }
 
 impl Switch {
-    /// A switch that is on, for an endpoint listening on `address`.
+    /// A switch in the on position, for an endpoint listening on `address`.
     pub(crate) fn new(name: EndpointName, address: SocketAddr) -> Arc<Self> {
         let (up, connections) = (AtomicBool::new(true), AtomicUsize::new(0));
         Arc::new(Switch { name, address, up, connections, turns: bounded(1) })
     }
 
-    /// Closes the listener and every connection. Done when a connect is refused.
+    /// Closes the listener and every connection. Completes once connection attempts are refused.
     pub(crate) async fn stop(&self, start_after: Option<Duration>) -> io::Result<()> {
         self.turn(|done| Turn::Off(start_after, done)).await
     }
 
-    /// Listens again, on the same port. Nothing changes when it does already.
+    /// Listens again, on the same port. Has no effect if it already does.
     pub(crate) async fn start(&self) -> io::Result<()> {
         self.turn(Turn::On).await
     }
@@ -74,13 +75,13 @@ impl Switch {
     async fn next(&self) -> Turn {
         match self.turns.1.recv().await {
             Ok(turn) => turn,
-            // The switch holds a sender itself, so the channel is never closed.
+            // The switch itself holds a sender, so the channel is never closed.
             Err(_) => smol::future::pending().await,
         }
     }
 }
 
-/// Serves the endpoint for ever, on this thread.
+/// Serves the endpoint forever, on this thread.
 pub(crate) fn serve(emulator: &Arc<Emulator>, switch: &Arc<Switch>, transport: &Transport, listener: TcpListener) {
     smol::block_on(async {
         let mut listener = Some(listener);
@@ -94,8 +95,8 @@ pub(crate) fn serve(emulator: &Arc<Emulator>, switch: &Arc<Switch>, transport: &
     });
 }
 
-/// Accepts connections until the switch is turned off. Everything it opened is closed when it returns: connections are tasks of
-/// an executor that ends here. The one who turned the switch is told last.
+/// Accepts connections until the switch is turned off. When it returns, everything it opened is closed, because
+/// connections are tasks of an executor that ends here. Whoever turned the switch is notified last.
 async fn on(
     emulator: &Arc<Emulator>,
     switch: &Arc<Switch>,
@@ -123,7 +124,7 @@ async fn on(
     start_after
 }
 
-/// Waits for the switch to be turned on, or for the time to pass. `None` when the port could not be taken back.
+/// Waits until the switch is turned on or the time has passed. `None` if the port could not be bound again.
 async fn off(switch: &Switch, start_after: Option<Duration>) -> Option<TcpListener> {
     let mut timer = start_after.map_or_else(Timer::never, Timer::after);
     loop {
@@ -156,7 +157,7 @@ async fn off(switch: &Switch, start_after: Option<Duration>) -> Option<TcpListen
     }
 }
 
-/// Accepts until that fails for good.
+/// Accepts until that fails permanently.
 async fn accept_all(
     emulator: &Arc<Emulator>,
     switch: &Arc<Switch>,
@@ -172,7 +173,7 @@ async fn accept_all(
         let socket = match listener.accept().await {
             Ok((socket, _)) => TcpStream::from(socket),
             Err(error) => {
-                // Out of file descriptors, or a peer that left the queue: neither is for good.
+                // Out of file descriptors, or a peer that left the queue: both are temporary.
                 log::line(format_args!("{}: accept: {error}", switch.name.as_str()));
                 Timer::after(Duration::from_millis(50)).await;
                 continue;

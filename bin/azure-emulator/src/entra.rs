@@ -1,4 +1,4 @@
-//! Microsoft Entra's token endpoint, for the one tenant and the one client of the settings.
+//! Microsoft Entra's token endpoint, for the single tenant and client of the settings.
 
 pub(crate) mod access_token;
 mod certificate;
@@ -21,10 +21,10 @@ use crate::settings::Settings;
 use form::Form;
 use refusal::Refusal;
 
-/// How a token request came.
+/// How a token request arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// Straight from the client.
+    /// Directly from the client.
     Direct,
     /// Through an AKS cluster's proxy for identity bindings.
     ClusterProxy,
@@ -52,7 +52,7 @@ pub(crate) fn answer(emulator: &Emulator, head: &Parts, body: &Bytes) -> Reply {
     reply
 }
 
-/// Answers one token request; the headers that Entra puts on are still to come.
+/// Answers one token request; the caller adds Entra's usual headers.
 pub(crate) fn token(
     emulator: &Emulator,
     settings: &Settings,
@@ -75,7 +75,7 @@ fn refused(settings: &Settings, head: &Parts, refusal: &Refusal) -> Reply {
     reply::json(refusal.status, &refusal.body(&settings.authority(), settings.now(), Uuid::new_v4(), correlation))
 }
 
-/// The headers of a recorded answer of login.microsoftonline.com, with its own idea of the time.
+/// The headers of a recorded response of login.microsoftonline.com, with the time of Entra's own clock.
 pub(crate) fn usual_headers(reply: &mut Reply, settings: &Settings) {
     reply::header(reply, "cache-control", "no-store, no-cache");
     reply::header(reply, "pragma", "no-cache");

@@ -1,5 +1,5 @@
-//! The environment files of the folder: for each kind of identity one, with what a sidecar needs to use it against this
-//! emulator, one `KEY=value` a line for a shell. The names are those of Microsoft's clients.
+//! The environment files of the folder: one for each kind of identity, with everything a sidecar needs to use it
+//! against this emulator, one `KEY=value` per line for a shell. The names are those of Microsoft's clients.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::settings::Settings;
 
 type Lines = Vec<(&'static str, String)>;
 
-/// Writes all of them. Plain HTTP endpoints are named by the address that `control` has, too.
+/// Writes all files. URLs of plain HTTP endpoints use the same address as `control`.
 pub(crate) fn write(directory: &Directory, settings: &Settings, control: SocketAddr) -> io::Result<()> {
     let writer = Writer { directory, settings, control };
     writer.write("env", &writer.workload())?;
@@ -122,7 +122,7 @@ impl Writer<'_> {
     }
 }
 
-/// A shell word; quoted only where the shell would otherwise change it.
+/// A shell word; quoted only if the shell would otherwise change it.
 fn quoted(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:?=@%+,".contains(c);
     if value.chars().all(plain) { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) }

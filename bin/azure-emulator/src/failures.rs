@@ -1,5 +1,5 @@
-//! What each endpoint answers when it does not work, in its own shape: the answers of the actions `fail` and `aadsts`.
-//! Where no body is documented, the shape of the endpoint's other errors is taken.
+//! Each endpoint's responses when it fails, in its own shape: the responses of the actions `fail` and `aadsts`. Where
+//! no body is documented, the shape of the endpoint's other errors is used.
 
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -14,25 +14,25 @@ use crate::managed;
 use crate::reply::{self, Reply};
 use crate::settings::Settings;
 
-/// What a gateway in front of an endpoint says.
+/// The response of a gateway in front of an endpoint.
 const GATEWAY_HTML: &str = "<html><head><title>Service unavailable</title></head><body><h2>Our services aren't available \
      right now</h2><p>We're working to restore all services as soon as possible.</p></body></html>";
 
-/// The statuses of `fail`, each known to every endpoint but 404 and 410, which are the metadata services'.
+/// The statuses of `fail`. Every endpoint knows them, except 404 and 410, which only the metadata services know.
 const STATUSES: [u16; 7] = [404, 410, 429, 500, 502, 503, 504];
 
-/// Whether the endpoint has such an answer.
+/// Whether the endpoint has a response with this status.
 pub(crate) fn is_known(endpoint: EndpointName, status: u16) -> bool {
     let metadata = matches!(endpoint, EndpointName::Imds | EndpointName::Arc);
     STATUSES.contains(&status) && (metadata || !matches!(status, 404 | 410))
 }
 
-/// Whether the endpoint has a refusal with this AADSTS number that can be asked for.
+/// Whether the endpoint has a refusal with this AADSTS number.
 pub(crate) fn has_number(endpoint: EndpointName, code: u32) -> bool {
     matches!(endpoint, EndpointName::Token | EndpointName::IdentityBinding) && numbered::refusal(code).is_some()
 }
 
-/// The answer; what is not known has the status and nothing else.
+/// The response with this status.
 pub(crate) fn reply(endpoint: EndpointName, settings: &Settings, status: u16) -> Reply {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) {
@@ -55,7 +55,7 @@ fn entra(settings: &Settings, status: StatusCode) -> Reply {
     refused(settings, &refusal)
 }
 
-/// The refusal with this number, which [`has_number`] knows.
+/// The refusal with this number, for which [`has_number`] must hold.
 pub(crate) fn numbered(settings: &Settings, code: u32) -> Reply {
     refused(settings, &numbered::refusal(code).unwrap_or_else(Refusal::broken))
 }

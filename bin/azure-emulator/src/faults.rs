@@ -1,4 +1,4 @@
-//! Scripted faults: which request is hit by which, and for how long. Doing them is the endpoint's part.
+//! Scripted faults: which request is affected by which fault, and for how long. The endpoint applies them.
 
 mod action;
 
@@ -11,7 +11,7 @@ use crate::failures;
 
 pub(crate) use action::{Aadsts, Action, Delay, Fail, Moment, Reset, Slow, Truncate};
 
-/// The endpoints that stand in for Azure.
+/// The endpoints that emulate Azure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum EndpointName {
@@ -23,16 +23,16 @@ pub(crate) enum EndpointName {
     Ingest,
     /// A virtual machine's instance metadata service.
     Imds,
-    /// The metadata service of a machine that Azure Arc manages.
+    /// The metadata service of a machine managed by Azure Arc.
     Arc,
-    /// The token endpoint that App Service gives to a process.
+    /// The token endpoint that App Service provides to a process.
     AppService,
     /// An AKS cluster's token proxy for identity bindings.
     IdentityBinding,
 }
 
 impl EndpointName {
-    /// All of them.
+    /// All endpoints.
     pub(crate) const ALL: [EndpointName; 7] = [
         EndpointName::Issuer,
         EndpointName::Token,
@@ -43,7 +43,7 @@ impl EndpointName {
         EndpointName::IdentityBinding,
     ];
 
-    /// As it stands in URLs and logs.
+    /// The name in URLs and logs.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             EndpointName::Issuer => "issuer",
@@ -62,20 +62,20 @@ impl EndpointName {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
     endpoint: EndpointName,
-    /// Requests (connections for `accept`) that pass before the first one is hit.
+    /// Requests (connections for `accept`) that pass before the first one is affected.
     #[serde(default)]
     after: u64,
-    /// How many are hit; without it, all.
+    /// How many are affected; all if absent.
     #[serde(default)]
     count: Option<u64>,
-    /// How long the rule lives, in seconds since it was posted; without it, until it is deleted.
+    /// The rule's lifetime, in seconds since it was posted; if absent, until it is deleted.
     #[serde(default)]
     seconds: Option<u64>,
     action: Action,
 }
 
 impl Rule {
-    /// Why the rule could never be carried out.
+    /// Fails if the rule could never be applied.
     pub(crate) fn check(&self) -> Result<(), String> {
         match &self.action {
             Action::Status(answer) => answer.reply().map(drop),
@@ -104,25 +104,25 @@ impl Armed {
     }
 }
 
-/// The rules in the order they were posted. A request meets at most one: the oldest that is for it and has not run out.
+/// The rules in posting order. At most one applies to a request: the oldest that matches it and has not run out.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     rules: Vec<Armed>,
 }
 
 impl Faults {
-    /// Adds a rule behind the others.
+    /// Adds a rule after the others.
     pub(crate) fn arm(&mut self, rule: Rule, now: Instant) {
         let until = rule.seconds.and_then(|seconds| now.checked_add(Duration::from_secs(seconds)));
         self.rules.push(Armed { until, to_skip: rule.after, hits: 0, rule });
     }
 
-    /// Takes all rules away.
+    /// Removes all rules.
     pub(crate) fn clear(&mut self) {
         self.rules.clear();
     }
 
-    /// What happens to a request that has just arrived.
+    /// The action for a request that has just arrived.
     pub(crate) fn at_request(&mut self, endpoint: EndpointName, now: Instant) -> Option<Action> {
         self.hit(endpoint, now, false)
     }
@@ -145,7 +145,7 @@ impl Faults {
         Some(armed.rule.action.clone())
     }
 
-    /// The rules that are left, each with its hits so far.
+    /// The remaining rules, each with its hits so far.
     pub(crate) fn list(&mut self, now: Instant) -> Value {
         self.rules.retain(|armed| !armed.is_over(now));
         self.rules

@@ -17,7 +17,7 @@ use crate::settings::{Settings, unix_millis};
 use frame::{FrameFault, Schema};
 use refusal::Refusal;
 
-/// Known values of `api-version`.
+/// The accepted values of `api-version`.
 const API_VERSIONS: [&str; 2] = ["2023-04-24", "2021-11-01-preview"];
 
 /// Answers one request.
@@ -49,7 +49,8 @@ fn take(emulator: &Emulator, settings: &Settings, head: &Parts, body: Bytes) -> 
     Ok(acknowledgement(schema, written))
 }
 
-/// Version 2.0 must be told what was written ("Required Written Response Headers"), version 1.0 has no such headers.
+/// Version 2.0 requires the counts of what was written ("Required Written Response Headers"); version 1.0 has no such
+/// headers.
 fn acknowledgement(schema: Schema, written: Written) -> Reply {
     let mut reply = reply::empty(StatusCode::NO_CONTENT);
     if schema == Schema::V2 {
@@ -78,8 +79,8 @@ fn check_target(settings: &Settings, head: &Parts) -> Result<(), Refusal> {
     }
 }
 
-/// Content-Encoding and Content-Type, compared byte for byte as Prometheus' own receiver does. Neither may be missing: whether
-/// Azure would assume a default is not known.
+/// Content-Encoding and Content-Type, compared byte for byte as in Prometheus' own receiver. Both are required: whether
+/// Azure would assume a default is unknown.
 fn negotiate(head: &Parts) -> Result<Schema, Refusal> {
     let value = |name: HeaderName| head.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let unsupported = |message| Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message);

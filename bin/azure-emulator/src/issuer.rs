@@ -1,4 +1,4 @@
-//! The cluster's OIDC issuer: discovery document and key set, as an AKS cluster publishes them.
+//! The cluster's OIDC issuer: discovery document and key set, as published by an AKS cluster.
 
 use hyper::{Method, StatusCode, Uri};
 use serde_json::json;

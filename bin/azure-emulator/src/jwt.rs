@@ -1,5 +1,5 @@
-//! Signed tokens in compact form, RS256 and PS256: RFC 7515 for the form, RFC 7518 §3.3 and §3.5 for the algorithms,
-//! RFC 7517 for the public key. The emulator's own tokens are RS256. Knows nothing of what the claims mean.
+//! Signed tokens in compact form, RS256 and PS256: RFC 7515 for the format, RFC 7518 §3.3 and §3.5 for the algorithms,
+//! RFC 7517 for the public key. The emulator's own tokens are RS256. It does not interpret the claims.
 
 use std::io;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::directory::Directory;
 
-/// An RSA-2048 key pair and the name under which its public half is published.
+/// An RSA-2048 key pair and the ID under which its public key is published.
 #[derive(Debug)]
 pub(crate) struct SigningKey {
     pair: RsaKeyPair,
@@ -22,7 +22,7 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKey {
-    /// The pair of [`private_key`].
+    /// Loads the pair of [`private_key`].
     pub(crate) fn load(directory: &Directory, name: &str) -> io::Result<Self> {
         let der = private_key(directory, name)?;
         let pair = RsaKeyPair::from_pkcs8(&der).map_err(|error| io::Error::other(format!("{name}.der: {error}")))?;
@@ -31,12 +31,12 @@ impl SigningKey {
         Ok(SigningKey { pair, public, id: URL_SAFE_NO_PAD.encode(digest) })
     }
 
-    /// The token with these claims, its header naming the key as `kid`.
+    /// A token with these claims, its header naming the key as `kid`.
     pub(crate) fn sign(&self, claims: &Value) -> io::Result<String> {
         self.sign_as(&self.id, claims)
     }
 
-    /// Like [`sign`](Self::sign), with another key id in the header.
+    /// Like [`sign`](Self::sign), with another key ID in the header.
     pub(crate) fn sign_as(&self, key_id: &str, claims: &Value) -> io::Result<String> {
         let header = json!({"alg": "RS256", "kid": key_id, "typ": "JWT"});
         let signed = format!("{}.{}", encode(&header), encode(claims));
@@ -47,7 +47,7 @@ impl SigningKey {
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// Whether this key made the token's signature with RS256, whatever key id it names.
+    /// Whether this key made the token's RS256 signature, regardless of the key ID in the header.
     pub(crate) fn verify(&self, token: &Jwt) -> bool {
         token.algorithm == Algorithm::Rs256 && verify(&self.public, token)
     }
@@ -66,7 +66,7 @@ impl SigningKey {
     }
 }
 
-/// How a token says that it is signed (RFC 7518 §3.1).
+/// The signature algorithm in a token's header (RFC 7518 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -85,19 +85,19 @@ impl Algorithm {
     }
 }
 
-/// A token taken apart; nothing about it is verified yet.
+/// A parsed token; nothing about it is verified yet.
 #[derive(Debug)]
 pub(crate) struct Jwt {
     pub(crate) header: Value,
     pub(crate) claims: Value,
     pub(crate) algorithm: Algorithm,
-    /// What the signature is about: header and claims as they came.
+    /// The signed text: header and claims as received.
     pub(crate) signed: String,
     pub(crate) signature: Vec<u8>,
 }
 
 impl Jwt {
-    /// `None` unless it is three base64url parts, the first two JSON objects, and says RS256 or PS256.
+    /// `None` unless it is three base64url parts, the first two JSON objects, with the algorithm RS256 or PS256.
     pub(crate) fn decode(text: &str) -> Option<Jwt> {
         let (signed, signature) = text.rsplit_once('.')?;
         let (header, claims) = signed.split_once('.')?;
@@ -107,19 +107,19 @@ impl Jwt {
         claims.is_object().then(|| Jwt { header, claims, algorithm, signed: signed.to_owned(), signature })
     }
 
-    /// A text claim, empty when it is absent or something else.
+    /// A string claim; empty if it is absent or not a string.
     pub(crate) fn text(&self, claim: &str) -> &str {
         self.claims[claim].as_str().unwrap_or_default()
     }
 
-    /// A time claim in whole seconds since 1970. It may have a fraction (RFC 7519 §2, `NumericDate`), and MSAL for Python's
-    /// assertions do.
+    /// A time claim, truncated to whole seconds since 1970. It may have a fraction (RFC 7519 §2, `NumericDate`), as in
+    /// MSAL for Python's assertions.
     pub(crate) fn time(&self, claim: &str) -> Option<u64> {
         let time = Duration::try_from_secs_f64(self.claims[claim].as_f64()?).ok()?;
         Some(time.as_secs())
     }
 
-    /// `aud`, one text or a list of them (RFC 7519 §4.1.3).
+    /// `aud`: a string or a list of strings (RFC 7519 §4.1.3).
     pub(crate) fn audiences(&self) -> Vec<&str> {
         match &self.claims["aud"] {
             Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
@@ -132,7 +132,7 @@ fn verify(key: &RsaPublicKeyComponents<Vec<u8>>, token: &Jwt) -> bool {
     key.verify(&RSA_PKCS1_2048_8192_SHA256, token.signed.as_bytes(), &token.signature).is_ok()
 }
 
-/// An RSA-2048 key as PKCS #8: `{name}.der` of the folder, made when it is not there, which takes a moment.
+/// An RSA-2048 key as PKCS #8: `{name}.der` in the folder, created if it does not exist, which takes a moment.
 pub(crate) fn private_key(directory: &Directory, name: &str) -> io::Result<Vec<u8>> {
     let file = format!("{name}.der");
     if let Some(der) = directory.read(&file)? {
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
     use crate::directory::tests::temporary;
 
-    /// RFC 7515 appendix A.2: somebody else's signature.
+    /// RFC 7515 appendix A.2: a signature made by others.
     #[test]
     fn accepts_the_rfcs_own_token_and_not_a_changed_one() {
         let public = RsaPublicKeyComponents { n: URL_SAFE_NO_PAD.decode(RFC_MODULUS).unwrap(), e: vec![1, 0, 1] };

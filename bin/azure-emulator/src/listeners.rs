@@ -1,4 +1,5 @@
-//! A listener for each endpoint, all bound before anything is served, and the switches that stop and start them.
+//! A listener for each endpoint, all bound before anything is served, and the switches that stop and start the
+//! endpoints.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -8,7 +9,7 @@ use crate::endpoint::Switch;
 use crate::faults::EndpointName;
 use crate::ports::Ports;
 
-/// The switch of each endpoint that stands in for Azure.
+/// The switch of each endpoint that emulates Azure.
 #[derive(Debug)]
 pub(crate) struct Switches(Vec<Arc<Switch>>);
 
@@ -18,13 +19,13 @@ impl Switches {
         self.0.iter().find(|switch| switch.name == endpoint)
     }
 
-    /// All of them.
+    /// All switches.
     pub(crate) fn all(&self) -> &[Arc<Switch>] {
         &self.0
     }
 }
 
-/// Every listener, by the endpoint it is for.
+/// Every listener with its endpoint.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     pub(crate) endpoints: Vec<(EndpointName, TcpListener)>,
@@ -32,7 +33,7 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Binds every port, a free one where it is 0.
+    /// Binds every port; 0 means a free one.
     pub(crate) fn bind(host: IpAddr, mut ports: Ports) -> io::Result<Self> {
         let endpoints = EndpointName::ALL
             .into_iter()
@@ -41,7 +42,7 @@ impl Listeners {
         Ok(Listeners { endpoints, control: bind(host, ports.control, "control")? })
     }
 
-    /// The ports that were taken.
+    /// The ports that were bound.
     pub(crate) fn ports(&self) -> io::Result<Ports> {
         let mut ports = Ports { control: self.control.local_addr()?.port(), ..Ports::default() };
         for (name, listener) in &self.endpoints {

@@ -1,7 +1,7 @@
 //! An emulator of the parts of Azure that a remote-write sidecar talks to: the cluster's OIDC issuer, Entra's token
-//! endpoint, the endpoints that give tokens to managed identities, and the ingestion endpoint of a data collection
+//! endpoint, the endpoints that issue tokens to managed identities, and the ingestion endpoint of a data collection
 //! rule, all on loopback, with faults on request. It shares no code with Remora, so that it can contradict it, and it
-//! says nothing about what the real service does under load.
+//! says nothing about the real service under load.
 
 mod archive;
 mod assertions;
@@ -48,7 +48,7 @@ use endpoint::Transport;
 use faults::EndpointName;
 use listeners::Listeners;
 
-/// `EX_USAGE` of sysexits.h.
+/// `EX_USAGE` in sysexits.h.
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
@@ -76,9 +76,9 @@ fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Runs until a signal comes, which is no error.
+/// Runs until a signal arrives, which is not an error.
 fn run(options: RunOptions) -> io::Result<()> {
-    // Before anything else, so that a signal during the start is not lost.
+    // Before anything else, so that a signal during startup is not lost.
     let mut signals = Signals::new([Signal::Term, Signal::Int])?;
     let rotate_every = options.rotate_every;
     let (emulator, listeners) = Emulator::open(options)?;
@@ -94,7 +94,7 @@ fn run(options: RunOptions) -> io::Result<()> {
     smol::block_on(or(signalled, or(rotate(&emulator, period), async { Err(served.await) })))
 }
 
-/// Starts a thread for each endpoint. The control interface is served by the future that is returned.
+/// Starts a thread for each endpoint. The returned future serves the control interface.
 fn serve(emulator: &Arc<Emulator>, listeners: Listeners) -> io::Result<impl Future<Output = io::Error>> {
     let usual = Transport::Tls(certificates::server_config(&emulator.directory)?.into());
     let proxy = Transport::Tls(emulator.proxy_certificate.server_config()?.into());
@@ -112,7 +112,7 @@ fn serve(emulator: &Arc<Emulator>, listeners: Listeners) -> io::Result<impl Futu
     Ok(control::serve(Arc::clone(emulator), listeners.control))
 }
 
-/// Has the projected tokens written anew after each period, until that fails.
+/// Rewrites the projected tokens after each period, until that fails.
 async fn rotate(emulator: &Emulator, period: Duration) -> io::Result<()> {
     loop {
         smol::Timer::after(period).await;

@@ -1,5 +1,5 @@
-//! Managed identities: which of a machine's identities a request means, and the token for it. How one asks and is
-//! answered is each service's own: a virtual machine's IMDS, Arc, App Service.
+//! Managed identities: which of a machine's identities a request means, and the token for it. The request and response
+//! formats are those of each service: a virtual machine's IMDS, Arc, App Service.
 
 mod app_service;
 mod arc;
@@ -18,12 +18,12 @@ pub(crate) use app_service::{answer as answer_app_service, refused as app_servic
 pub(crate) use arc::{ArcChallenge, Challenges, answer as answer_arc};
 pub(crate) use imds::answer as answer_imds;
 
-/// Where IMDS and Arc give tokens.
+/// The token path of IMDS and Arc.
 pub(crate) const IMDS_PATH: &str = "/metadata/identity/oauth2/token";
-/// Where App Service gives them here; the real path is the platform's choice.
+/// The token path of the emulated App Service; the real one is chosen by the platform.
 pub(crate) const APP_SERVICE_PATH: &str = "/msi/token";
 
-/// The parameters that the services share. What is empty was not given.
+/// The parameters that the services share. An empty one was not given.
 #[derive(Debug, Default)]
 struct Query {
     api_version: String,
@@ -34,7 +34,7 @@ struct Query {
 }
 
 impl Query {
-    /// `resource_id` is the service's own name for that parameter.
+    /// `resource_id` is the service's own name for this parameter.
     fn parse(uri: &Uri, resource_id: &str) -> Self {
         let mut query = Query::default();
         for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
@@ -55,7 +55,7 @@ impl Query {
         [&self.client_id, &self.object_id, &self.resource_id].into_iter().any(|name| !name.is_empty())
     }
 
-    /// Whether everything that the query says of the identity is true of this one.
+    /// Whether every identifier in the query matches this identity.
     fn means(&self, principal: &Principal) -> bool {
         let resource_id = principal.resource_id.as_deref().unwrap_or_default();
         let said = [
@@ -67,16 +67,16 @@ impl Query {
     }
 }
 
-/// Why there is no token.
+/// Why no token is issued.
 #[derive(Debug, PartialEq, Eq)]
 enum Unmet {
-    /// The machine has no such identity, or none at all.
+    /// The machine does not have this identity, or has none at all.
     NotFound,
-    /// The request has to say which.
+    /// The request must name one of several identities.
     Several,
-    /// The tenant knows no such resource.
+    /// The tenant does not know the resource.
     Resource,
-    /// The token could not be made.
+    /// The token could not be created.
     Failed,
 }
 
@@ -87,7 +87,7 @@ struct Issued {
     principal: Principal,
     not_before: u64,
     expiry: u64,
-    /// Seconds that are left of its life.
+    /// Remaining lifetime in seconds.
     left: u64,
 }
 
@@ -105,7 +105,7 @@ fn issue(emulator: &Emulator, settings: &Settings, query: &Query) -> Result<Issu
     Ok(Issued { token, principal, not_before: unix_seconds(not_before), expiry, left })
 }
 
-/// A request that names no identity gets the machine's own; without one, the only one that was assigned.
+/// A request that names no identity gets the machine's own; if there is none, the only assigned one.
 fn choose(settings: &Settings, query: &Query) -> Result<Principal, Unmet> {
     let mut assigned: Vec<Principal> =
         settings.user_assigned.iter().map(|identity| Principal::user_assigned(settings, identity)).collect();

@@ -1,4 +1,4 @@
-//! Accepted bodies go on, unchanged and in order, to a Prometheus receiver on this machine.
+//! Forwards accepted bodies, unchanged and in order, to a Prometheus receiver on this machine.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,18 +11,18 @@ use ureq::Agent;
 use crate::ingest::frame::Schema;
 use crate::log;
 
-/// Bodies that may wait; a receiver that is slower than the sender slows the sender.
+/// Bodies that may be queued; a receiver that is slower than the sender slows the sender down.
 const WAITING: usize = 64;
 
-/// How many bodies were taken and refused by the receiver.
+/// How many bodies the receiver accepted and refused.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) sent: AtomicU64,
-    /// Refused or not reached; each was logged, none is sent again.
+    /// Refused or not delivered; each is logged, none is retried.
     pub(crate) refused: AtomicU64,
 }
 
-/// The way to the thread that posts.
+/// The queue of the thread that posts.
 #[derive(Debug)]
 pub(crate) struct PassOn {
     waiting: SyncSender<(Schema, Bytes)>,
@@ -39,7 +39,7 @@ impl PassOn {
         PassOn { waiting, tally }
     }
 
-    /// Puts a body in the row, waiting for room.
+    /// Enqueues a body, waiting for room.
     pub(crate) fn send(&self, schema: Schema, body: Bytes) {
         if self.waiting.send((schema, body)).is_err() {
             self.tally.refused.fetch_add(1, Ordering::Relaxed);

@@ -1,10 +1,10 @@
-//! The port of each endpoint, kept in the settings so that a restart takes the same ones.
+//! The port of each endpoint, stored in the settings so that a restart uses the same ones.
 
 use serde::{Deserialize, Serialize};
 
 use crate::faults::EndpointName;
 
-/// 0 until a port was taken.
+/// 0 until a port has been bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Ports {
@@ -19,7 +19,7 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// The place of one endpoint's port.
+    /// The port of one endpoint.
     pub(crate) fn of(&mut self, endpoint: EndpointName) -> &mut u16 {
         match endpoint {
             EndpointName::Issuer => &mut self.issuer,
@@ -32,7 +32,7 @@ impl Ports {
         }
     }
 
-    /// Each port of `wanted` that is given, else the own one.
+    /// Each port of `wanted` that is given, otherwise the existing one.
     pub(crate) fn overridden_by(mut self, mut wanted: Ports) -> Ports {
         let choose = |own: &mut u16, wanted: u16| {
             if wanted != 0 {

@@ -1,4 +1,4 @@
-//! The projected service-account tokens: what kubelet writes into a pod, signed by the cluster's OIDC issuer.
+//! The projected service-account tokens, which a kubelet writes into a pod, signed by the cluster's OIDC issuer.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -11,44 +11,44 @@ use crate::directory::Directory;
 use crate::jwt::SigningKey;
 use crate::settings::{Settings, unix_seconds, within_longest};
 
-/// The token's file in the folder, named as the workload-identity webhook names it.
+/// The token's file in the folder, with the name that the workload-identity webhook uses.
 pub(crate) const FILE: &str = "azure-identity-token";
 
-/// The token that an AKS cluster's proxy takes, beside it.
+/// The token for an AKS cluster's proxy, in the same folder.
 pub(crate) const BINDING_FILE: &str = "azure-identity-token-binding";
 
-/// What identity bindings make a token for.
+/// The audience of tokens for identity bindings.
 pub(crate) const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
 
-/// How one token is to differ from the ordinary one; also the body of `POST /projected-token`.
+/// How a token differs from the ordinary one; also the body of `POST /projected-token`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Wish {
     issuer: Option<String>,
     subject: Option<String>,
     audience: Option<String>,
-    /// Life in seconds; a negative one has already ended.
+    /// Lifetime in seconds; a negative one means already expired.
     life_s: Option<i64>,
-    /// Key id for the header; the signature stays the issuer's.
+    /// Key ID for the header; the signature is still the issuer's.
     kid: Option<String>,
     /// Also replace the file.
     pub(crate) write: bool,
-    /// The token for the cluster's proxy: another audience, unless one is given, and another file.
+    /// Make the token for the cluster's proxy: with its audience, unless one is given, and in its file.
     binding: bool,
 }
 
 impl Wish {
-    /// The ordinary token, put in its file.
+    /// The ordinary token, written to its file.
     pub(crate) fn written() -> Self {
         Wish { write: true, ..Wish::default() }
     }
 
-    /// The token for the cluster's proxy, put in its file.
+    /// The token for the cluster's proxy, written to its file.
     pub(crate) fn written_for_binding() -> Self {
         Wish { binding: true, ..Wish::written() }
     }
 
-    /// The file it is for.
+    /// The token's file.
     pub(crate) fn file(&self) -> &'static str {
         if self.binding { BINDING_FILE } else { FILE }
     }
@@ -59,7 +59,7 @@ impl Wish {
     }
 }
 
-/// Signs a token. Its times are the cluster's, not Azure's: a clock skew lies between them.
+/// Signs a token. Its times are the cluster's, not Azure's: the clock skew applies between them.
 pub(crate) fn mint(settings: &Settings, key: &SigningKey, wish: &Wish) -> io::Result<String> {
     let claims = claims(settings, wish, unix_seconds(SystemTime::now()));
     match &wish.kid {
@@ -68,12 +68,12 @@ pub(crate) fn mint(settings: &Settings, key: &SigningKey, wish: &Wish) -> io::Re
     }
 }
 
-/// Replaces a file, raw JWT without a newline, as kubelet leaves it.
+/// Replaces a file with the raw JWT without a newline, as the kubelet does.
 pub(crate) fn write(directory: &Directory, file: &str, token: &str) -> io::Result<()> {
     directory.replace(file, token.as_bytes())
 }
 
-/// kubelet rewrites the file when 80 % of the life are over.
+/// The kubelet rewrites the file after 80 % of the token's lifetime.
 pub(crate) fn rotation_period(settings: &Settings) -> Duration {
     Duration::from_secs((settings.assertion_life_s / 5 * 4).max(1))
 }
@@ -100,7 +100,7 @@ fn claims(settings: &Settings, wish: &Wish, now: u64) -> Value {
     })
 }
 
-/// Namespace and name of `system:serviceaccount:NAMESPACE:NAME`; empty for another kind of subject.
+/// Namespace and name of `system:serviceaccount:NAMESPACE:NAME`; empty for any other subject.
 fn service_account(subject: &str) -> (&str, &str) {
     subject.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')).unwrap_or_default()
 }

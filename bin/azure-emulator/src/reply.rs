@@ -1,4 +1,4 @@
-//! What an endpoint answers: status, headers and a whole body.
+//! An endpoint's response: status, headers and a complete body.
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -6,7 +6,7 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-/// An answer whose length is known.
+/// A response of known length.
 pub(crate) type Reply = Response<Full<Bytes>>;
 
 /// A status without a body.
@@ -19,7 +19,7 @@ pub(crate) fn json(status: StatusCode, document: &Value) -> Reply {
     with_body(status, Some("application/json; charset=utf-8"), document.to_string().into())
 }
 
-/// A text; `content_type` as it goes on the wire.
+/// A text; `content_type` as sent on the wire.
 pub(crate) fn text(content_type: &'static str, text: String) -> Reply {
     with_body(StatusCode::OK, Some(content_type), text.into())
 }
@@ -29,7 +29,7 @@ pub(crate) fn azure_error(status: StatusCode, code: &str, message: &str) -> Repl
     json(status, &json!({"error": {"code": code, "message": message}}))
 }
 
-/// Puts a header on; a value that no header may hold is left out.
+/// Sets a header; a value that is not valid in a header is left out.
 pub(crate) fn header(reply: &mut Reply, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         reply.headers_mut().insert(HeaderName::from_static(name), value);

@@ -1,4 +1,4 @@
-//! What the emulated tenant looks like; kept as `settings.json` and changeable while it runs.
+//! The emulated tenant; stored as `settings.json`, and changeable at run time.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -15,10 +15,10 @@ use crate::ports::Ports;
 
 const FILE: &str = "settings.json";
 
-/// Lives and skews are cut to ten years, so that every time computed from them can be represented and printed.
+/// Lifetimes and skews are capped at ten years, so that every time computed from them can be represented and printed.
 const LONGEST_S: u64 = 10 * 365 * 24 * 60 * 60;
 
-/// A federated identity credential on the client; what is left out is the emulator's own.
+/// A federated identity credential of the client; omitted fields are those of the emulator.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct FederatedCredential {
@@ -27,7 +27,7 @@ pub(crate) struct FederatedCredential {
     pub(crate) audience: Option<String>,
 }
 
-/// A user-assigned identity of the machine; what is left out is the settings' client.
+/// A user-assigned identity of the machine; omitted fields are those of the settings' client.
 #[expect(clippy::struct_field_names, reason = "an identity has three ids, and this is what each is called")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -37,7 +37,7 @@ pub(crate) struct UserAssigned {
     pub(crate) resource_id: Option<String>,
 }
 
-/// The tenant, its one client, its one data collection rule.
+/// The tenant, its single client, its single data collection rule.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Settings {
@@ -46,7 +46,7 @@ pub(crate) struct Settings {
     pub(crate) client_id: String,
     /// The client's service principal in the tenant: `oid` and `sub` of its tokens.
     pub(crate) object_id: String,
-    /// Immutable id of the data collection rule.
+    /// Immutable ID of the data collection rule.
     pub(crate) rule: String,
     /// Whether the client has the role `Monitoring Metrics Publisher` on the rule.
     pub(crate) role_granted: bool,
@@ -54,18 +54,18 @@ pub(crate) struct Settings {
     pub(crate) audience: String,
     pub(crate) federated_credentials: Vec<FederatedCredential>,
     pub(crate) client_secret: String,
-    /// Seconds since 1970; 0 is never.
+    /// Seconds since 1970; 0 means never.
     pub(crate) client_secret_expiry_s: u64,
-    /// A DNS name: certificates for it are accepted without being registered, when they come with their chain.
+    /// A DNS name: certificates for it are accepted without registration if sent with their chain.
     pub(crate) trusted_subject: Option<String>,
-    /// Whether the machine has an identity of its own.
+    /// Whether the machine has a system-assigned identity.
     pub(crate) system_assigned: bool,
     pub(crate) user_assigned: Vec<UserAssigned>,
-    /// How old the tokens of managed identities are when they are handed out: the platform caches them.
+    /// Age of managed identities' tokens when they are issued, because the platform caches them.
     pub(crate) managed_token_age_s: u64,
-    /// What App Service puts in `IDENTITY_HEADER`.
+    /// The value that App Service sets as `IDENTITY_HEADER`.
     pub(crate) identity_header: String,
-    /// How Arc's next challenges are made.
+    /// The kind of Arc's next challenges.
     pub(crate) arc_challenge: ArcChallenge,
     /// Whether the service account may use the identity through the cluster's proxy.
     pub(crate) identity_bound: bool,
@@ -73,9 +73,9 @@ pub(crate) struct Settings {
     /// Sent as `refresh_in` unless 0.
     pub(crate) refresh_in_s: u64,
     pub(crate) assertion_life_s: u64,
-    /// How far Entra's and the ingestion's clock are ahead of the machine's.
+    /// How far the clocks of Entra and ingestion are ahead of the machine's.
     pub(crate) clock_skew_s: i64,
-    /// Samples further away than this from now, in either direction, are dropped as Azure does; 0 takes all.
+    /// Samples further than this from now, in either direction, are dropped as in Azure; 0 accepts all.
     pub(crate) sample_window_s: u64,
 }
 
@@ -109,7 +109,7 @@ impl Default for Settings {
     }
 }
 
-/// What `POST /settings` may hold; what is left out stays.
+/// The body of `POST /settings`; omitted fields stay unchanged.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Changes {
@@ -131,7 +131,7 @@ pub(crate) struct Changes {
 }
 
 impl Settings {
-    /// What the folder remembers, with the flags put over it.
+    /// The folder's stored settings, overridden by the flags.
     pub(crate) fn load(directory: &Directory, options: &RunOptions) -> io::Result<Self> {
         let mut settings: Settings = match directory.read(FILE)? {
             Some(content) => serde_json::from_slice(&content).map_err(io::Error::other)?,
@@ -147,7 +147,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Keeps them for the next start.
+    /// Saves them for the next start.
     pub(crate) fn save(&self, directory: &Directory) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
         directory.replace(FILE, &text)
@@ -185,18 +185,18 @@ impl Settings {
         format!("https://localhost:{}/", self.ports.token)
     }
 
-    /// Where remote-write bodies go.
+    /// The URL for remote-write bodies.
     pub(crate) fn ingestion_url(&self) -> String {
         let (port, path) = (self.ports.ingest, self.ingestion_path());
         format!("https://localhost:{port}{path}?api-version=2023-04-24")
     }
 
-    /// The one path that takes samples.
+    /// The only path that accepts samples.
     pub(crate) fn ingestion_path(&self) -> String {
         format!("/dataCollectionRules/{}/streams/Microsoft-PrometheusMetrics/api/v1/write", self.rule)
     }
 
-    /// Azure's idea of the time.
+    /// The time by Azure's clock.
     pub(crate) fn now(&self) -> SystemTime {
         let skew = Duration::from_secs(self.clock_skew_s.unsigned_abs());
         let now = SystemTime::now();
@@ -204,7 +204,7 @@ impl Settings {
     }
 }
 
-/// A client secret with every kind of character that a form or a shell would change.
+/// A client secret with every kind of character that a form or shell would change.
 fn new_secret() -> String {
     let random = [Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes).concat();
     format!("emu8Q~{}.-_&+%=", STANDARD_NO_PAD.encode(random))
@@ -221,7 +221,7 @@ pub(crate) fn unix_millis(time: SystemTime) -> i64 {
     i64::try_from(millis).unwrap_or(i64::MAX)
 }
 
-/// Seconds in either direction, cut to what times can be computed with.
+/// Seconds in either direction, limited to the range that times can be computed with.
 pub(crate) fn within_longest(seconds: i64) -> i64 {
     let longest = i64::try_from(LONGEST_S).unwrap_or(i64::MAX);
     seconds.clamp(-longest, longest)

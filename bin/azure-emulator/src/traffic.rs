@@ -1,4 +1,4 @@
-//! What was asked and answered since the start: counters, and the last requests word for word.
+//! Requests and responses since the start: counters, and the latest requests in full.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::faults::EndpointName;
 use crate::settings::unix_millis;
 
-/// How many requests are remembered.
+/// Number of requests that are kept.
 const REMEMBERED: usize = 200;
 
 /// One request as `GET /requests` shows it.
@@ -23,18 +23,18 @@ pub(crate) struct RequestLine {
     endpoint: EndpointName,
     method: String,
     path: String,
-    /// The status that was answered, or would have been had a fault not taken its place; `None` if none was found.
+    /// The status of the response, or of the one that a fault prevented; `None` if there was none.
     status: Option<u16>,
-    /// The fault that was put on this request.
+    /// The fault that was injected into this request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fault: Option<&'static str>,
-    /// Only for ingestion; without `Authorization`.
+    /// For ingestion only; without `Authorization`.
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<Vec<(String, String)>>,
 }
 
 impl RequestLine {
-    /// Notes a request as it arrives.
+    /// Records a request on arrival.
     pub(crate) fn new(endpoint: EndpointName, head: &hyper::http::request::Parts, fault: Option<&'static str>) -> Self {
         RequestLine {
             time: unix_millis(SystemTime::now()),
@@ -47,7 +47,7 @@ impl RequestLine {
         }
     }
 
-    /// Adds the answer.
+    /// Adds the status of the response.
     pub(crate) fn answered(mut self, status: StatusCode) -> Self {
         self.status = Some(status.as_u16());
         self
@@ -66,7 +66,7 @@ impl fmt::Display for RequestLine {
     }
 }
 
-/// Counters and memory of all endpoints; starts empty with the process.
+/// Counters and latest requests of all endpoints; empty when the process starts.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     requests: BTreeMap<EndpointName, BTreeMap<String, u64>>,
@@ -77,7 +77,7 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// Counts a request once its answer, or the lack of one, is known.
+    /// Counts a request once its response, or the lack of one, is known.
     pub(crate) fn record(&mut self, line: RequestLine) {
         let status = line.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
         *self.requests.entry(line.endpoint).or_default().entry(status).or_default() += 1;
@@ -93,7 +93,7 @@ impl Traffic {
         self.newest_token_expiry = self.newest_token_expiry.max(Some(expiry));
     }
 
-    /// The last requests, oldest first.
+    /// The latest requests, oldest first.
     pub(crate) fn last_requests(&self) -> Value {
         json!(self.last)
     }
@@ -108,7 +108,7 @@ impl Traffic {
         self.tokens_issued
     }
 
-    /// When the token that lasts longest expires, in seconds since 1970.
+    /// Expiry of the token that expires last, in seconds since 1970.
     pub(crate) fn newest_token_expiry(&self) -> Option<u64> {
         self.newest_token_expiry
     }

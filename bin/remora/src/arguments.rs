@@ -1,4 +1,4 @@
-//! The command line: words and flags into values, nothing more. What the value of a setting means is not known here.
+//! The command line: parses words and flags into values. It does not know what the value of a setting means.
 
 mod check;
 
@@ -14,43 +14,43 @@ use crate::config::settings::{self, Setting};
 
 pub(crate) use check::FLAGS as CHECK_FLAGS;
 
-/// Most edits between a mistyped word and the one that is proposed for it.
+/// Most edits between a mistyped word and the suggested one.
 const NEAR: usize = 3;
 
-/// The words that may stand first, with what they do.
+/// The commands that may come first, with their descriptions.
 pub(crate) const WORDS: [(&str, &str); 2] = [
     ("check", "find out whether this pod can write to Azure Monitor, and what to do if not"),
     ("explain", "explain what a code means and how to fix the problem"),
 ];
 
-/// Values over those of the environment, by the name of their setting. The last of a repeated flag counts.
+/// Values that override those of the environment, by the name of their setting. The last of a repeated flag counts.
 pub(crate) type Values = BTreeMap<&'static str, String>;
 
-/// What the command line asks for.
+/// What the command line requests.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Print the help and leave.
+    /// Print the help and exit.
     Help,
-    /// Print the help of `check` and leave.
+    /// Print the help of `check` and exit.
     CheckHelp,
-    /// Print the version and leave.
+    /// Print the version and exit.
     Version,
     /// Run with these values.
     Run(Values),
-    /// Check what would run with these values.
+    /// Check the configuration with these values.
     Check(Box<Options>, Values),
-    /// Print the page of this code, or the list of all.
+    /// Print the page with this code, or the list of all pages.
     Explain(Option<String>),
 }
 
 /// A command line that cannot be understood; exit code 64.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum UsageError {
-    /// No setting has such a flag.
+    /// No setting has this flag.
     UnknownFlag {
         /// The flag as given, without its value, which may be a secret.
         flag: String,
-        /// The flag that was probably meant.
+        /// The flag that was probably intended.
         nearest: Option<String>,
     },
     /// The setting is a secret.
@@ -58,44 +58,44 @@ pub(crate) enum UsageError {
         /// Its variable.
         name: &'static str,
     },
-    /// The flag ends the command line.
+    /// The command line ends after this flag.
     MissingValue {
         /// The flag as given.
         flag: String,
     },
-    /// The value is no Unicode text.
+    /// The value is not Unicode text.
     NotUnicode {
         /// The flag as given.
         flag: String,
     },
-    /// The value is not one that the flag takes.
+    /// The value is not one that the flag accepts.
     BadValue {
         /// The flag.
         flag: &'static str,
         /// The value.
         value: String,
-        /// What the flag takes.
+        /// What the flag accepts.
         takes: String,
     },
     /// A value was given to a flag that takes none.
     UnexpectedValue,
-    /// Two flags that cannot both be meant.
+    /// Two flags that contradict each other.
     Contradiction {
         /// One of them, with what it does.
         one: &'static str,
         /// The other.
         other: &'static str,
     },
-    /// A command behind something else.
+    /// A command that is not the first word.
     NotFirst {
         /// The command.
         word: &'static str,
     },
-    /// A word that means nothing where it stands.
+    /// A word with no meaning in its position.
     UnknownWord {
         /// The word.
         word: String,
-        /// The word that was probably meant.
+        /// The word that was probably intended.
         nearest: Option<String>,
     },
 }
@@ -125,7 +125,7 @@ impl fmt::Display for UsageError {
     }
 }
 
-/// Reads a command line without its first word, the program's own name.
+/// Parses a command line without its first word, the program's own name.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut values = Values::new();
@@ -143,7 +143,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     Ok(Command::Run(values))
 }
 
-/// The rest of a command line that began with this word.
+/// Parses the rest of a command line that began with this word.
 fn command(word: &str, mut parser: lexopt::Parser) -> Result<Command, UsageError> {
     match word {
         "help" => match next(&mut parser)? {
@@ -174,7 +174,7 @@ enum Given {
 }
 
 fn next(parser: &mut lexopt::Parser) -> Result<Option<Given>, UsageError> {
-    // The only error of `next` is a value left over from the flag before.
+    // The only error of `next` is an unused value of the previous flag.
     Ok(parser.next().map_err(|_| UsageError::UnexpectedValue)?.map(|argument| match argument {
         Arg::Short('h') | Arg::Long("help") => Given::Help,
         Arg::Short('V') | Arg::Long("version") => Given::Version,
@@ -213,7 +213,7 @@ fn unknown_word(word: &str) -> UsageError {
     UsageError::UnknownWord { word: masked(word), nearest }
 }
 
-/// The setting with this flag; `others` are flags of the command that it might have been mistyped for.
+/// The setting with this flag; `others` are the command's own flags, which are suggested for a mistyped one.
 fn find(flag: &str, others: &[String]) -> Result<&'static Setting, UsageError> {
     let known = settings::ALL.iter().find(|setting| setting.flag() == flag);
     if let Some(Setting { name, .. }) = known.filter(|setting| setting.is_secret()) {
@@ -227,7 +227,7 @@ fn find(flag: &str, others: &[String]) -> Result<&'static Setting, UsageError> {
     known.ok_or_else(|| UsageError::UnknownFlag { flag: flag.to_owned(), nearest: nearest(&given, all) })
 }
 
-/// The one that is the fewest edits away, if those are few.
+/// The candidate with the fewest edits, if they are few enough.
 pub(crate) fn nearest(given: &str, known: impl Iterator<Item = String>) -> Option<String> {
     let distance = |known: &String| strsim::osa_distance(given, known);
     known.min_by_key(distance).filter(|best| distance(best) <= NEAR)

@@ -1,6 +1,6 @@
-//! `remora check`: whether this pod can write to Azure Monitor, step by step from what the container was told to what
-//! Azure answers. Of everything that fails, the first cause is named, with the command that repairs it; what depends on
-//! it is left out.
+//! `remora check`: whether this pod can write to Azure Monitor, step by step from the container's settings to Azure's
+//! response. For each failure it names the root cause and the command that fixes it; checks that depend on it are
+//! skipped.
 
 mod claims;
 mod configuration;
@@ -33,10 +33,10 @@ pub(crate) use sender::PrometheusUrl;
 
 /// Pause between two runs of `--wait`.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Exit code of `--strict` when nothing failed but something was warned of.
+/// Exit code with `--strict` when nothing failed but there were warnings.
 const WARNED: u8 = 2;
 
-/// How a report is written down.
+/// The output format of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Every check, by category.
@@ -44,7 +44,7 @@ pub(crate) enum Form {
     Table,
     /// One JSON document; see `bin/remora/schema/check.json`.
     Json,
-    /// What is wrong, and the last line.
+    /// Only problems, and the last line.
     Short,
 }
 
@@ -53,24 +53,24 @@ pub(crate) enum Form {
 pub(crate) enum Reach {
     /// No socket is opened.
     Offline,
-    /// Everything that changes nothing.
+    /// Everything except changes.
     #[default]
     Online,
-    /// A write without samples, too.
+    /// Also a write without samples.
     Write,
 }
 
 /// A check or a category of checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// This check.
+    /// A single check.
     Page(&'static Page),
-    /// All of this category.
+    /// All checks of this category.
     Category(Category),
 }
 
 impl Choice {
-    /// Reads a code, or a category with a hyphen for each space.
+    /// Parses a code, or a category with a hyphen for each space.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let checked = |page: &&'static Page| steps::ALL.iter().any(|step| step.page == *page);
         let named = |category: &Category| category.heading().replace(' ', "-").eq_ignore_ascii_case(text);
@@ -78,7 +78,7 @@ impl Choice {
         crate::pages::find(text).filter(checked).map(Self::Page).or(category)
     }
 
-    /// Everything that can be chosen, as it is written.
+    /// Every valid choice as it is written on the command line.
     pub(crate) fn all() -> impl Iterator<Item = String> {
         let codes = steps::ALL.iter().map(|step| step.page.to_string());
         codes.chain(Category::ALL.iter().map(|category| category.heading().replace(' ', "-")))
@@ -92,31 +92,31 @@ impl Choice {
     }
 }
 
-/// What is asked for.
+/// What the command line requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     /// How far to go.
     pub(crate) reach: Reach,
-    /// Try again until nothing fails or this time is over.
+    /// Retry until nothing fails or this much time has passed.
     pub(crate) wait: Option<Duration>,
     /// Show these; empty means all.
     pub(crate) only: Vec<Choice>,
-    /// Leave these out, and go on as if they held.
+    /// Skip these, and continue as if they had passed.
     pub(crate) skip: Vec<Choice>,
-    /// Fail on warnings, too.
+    /// Fail on warnings as well.
     pub(crate) strict: bool,
     /// How to report.
     pub(crate) form: Form,
     /// Never use colour.
     pub(crate) plain: bool,
-    /// List the checks in place of running them.
+    /// List the checks instead of running them.
     pub(crate) list: bool,
-    /// The Prometheus whose queue is looked at.
+    /// The Prometheus whose queue is checked.
     pub(crate) prometheus: PrometheusUrl,
 }
 
-/// Checks, reports on standard output, and says by its exit code what came of it: 0 all holds, 1 something failed, 2
-/// something was warned of and `--strict` was given.
+/// Runs the checks and reports on standard output. Exit code: 0 if nothing failed, 1 if something failed, 2 if there
+/// were only warnings and `--strict` was given.
 pub(crate) fn check(options: &Options, source: &dyn Source) -> ExitCode {
     if options.list {
         return crate::print(&listed());
@@ -143,7 +143,7 @@ pub(crate) fn check(options: &Options, source: &dyn Source) -> ExitCode {
     report.exit_code(options.strict)
 }
 
-/// Colour and signs for a terminal; plain words for everything else (<https://no-color.org>).
+/// Colour and symbols for a terminal; plain words for everything else (<https://no-color.org>).
 fn style(options: &Options, source: &dyn Source) -> Style {
     let set = |name: &str| source.var(name).filter(|value| !value.is_empty());
     let terminal = std::io::stdout().is_terminal();
@@ -165,12 +165,12 @@ fn listed() -> String {
     text
 }
 
-/// Standard output is for the report.
+/// Writes to standard error: standard output is reserved for the report.
 fn tell(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// What `--pre -o short` prints for a pod with these variables, away from a terminal.
+/// What `--pre -o short` prints for a pod with these variables when the output is not a terminal.
 #[cfg(test)]
 pub(crate) fn offline_in_short(source: &dyn Source) -> String {
     let options = Options { reach: Reach::Offline, ..Options::default() };
@@ -187,7 +187,7 @@ mod tests {
     fn a_choice_is_a_code_or_a_category() {
         assert_eq!(Choice::parse("cfg-01"), Some(Choice::Page(&crate::pages::CFG_01)));
         assert_eq!(Choice::parse("Projected-Token"), Some(Choice::Category(Category::ProjectedToken)));
-        // A page that no check of its own leads to.
+        // A page without a check of its own.
         assert_eq!(Choice::parse("RBAC-04"), None);
         assert!(Choice::all().all(|name| Choice::parse(&name).is_some()));
     }

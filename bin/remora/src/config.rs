@@ -1,5 +1,5 @@
-//! Configuration: flags over environment over presets, parsed whole. Past this module no value can be wrong in a way
-//! that was knowable at the start; what needs the network is not looked at here.
+//! Configuration: flags over environment over presets, parsed as a whole. Past this module no value can be wrong in a
+//! way that could be detected at startup; whatever needs the network is not checked here.
 
 mod authority;
 pub(crate) mod cloud;
@@ -42,7 +42,7 @@ use crate::log::{Format, Level};
 pub(crate) struct Loaded {
     /// What the process runs with.
     pub(crate) config: Config,
-    /// Least log level that is written.
+    /// Lowest log level that is written.
     pub(crate) level: Level,
     /// How log lines are written.
     pub(crate) format: Format,
@@ -50,11 +50,11 @@ pub(crate) struct Loaded {
     pub(crate) cloud: Cloud,
     /// `CLUSTER`, for display.
     pub(crate) cluster: Option<String>,
-    /// What is odd about it.
+    /// What is questionable about it.
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// Everything that is wrong with a configuration; exit code 78.
+/// All faults of a configuration; exit code 78.
 #[derive(Debug)]
 pub(crate) struct Faults {
     /// In the order of the settings; at least one.
@@ -87,7 +87,7 @@ pub(crate) fn load(source: &dyn Source) -> Result<Loaded, Faults> {
     }
 }
 
-/// What [`load`] says, and the certificates that it names. Whoever starts needs both, and is told of all faults at once.
+/// The result of [`load`], and the certificates that it names. Startup needs both, and reports all faults at once.
 pub(crate) fn load_with_trust(source: &dyn Source) -> Result<(Loaded, Trust), Faults> {
     let trust = network::certificates(source);
     match (load(source), trust) {
@@ -101,12 +101,12 @@ pub(crate) fn load_with_trust(source: &dyn Source) -> Result<(Loaded, Trust), Fa
     }
 }
 
-/// Whether the identity is the one whose variables the webhook sets. All others are set by hand or by their platform.
+/// Whether the webhook sets this identity's variables. For other identities the user or the platform sets them.
 pub(crate) fn is_workload(source: &dyn Source) -> bool {
     identity::is_workload(&Reader::new(source))
 }
 
-/// Reads every part before it gives up on one, so that no fault hides another.
+/// Reads every part before giving up, so that no fault hides another.
 fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Config> {
     let ingestion = ingestion::read(reader, cloud);
     let identity = identity::read(reader, cloud);

@@ -1,5 +1,5 @@
-//! `remora explain`: the page of one code, or the list of all. The codes are those of `remora check`, of the log, and of
-//! what the sender is told; Entra's own numbers and the words for its refusals count, too.
+//! `remora explain`: the page of one code, or the list of all. Besides the codes of `remora check`, of the log and of
+//! responses to senders, it knows Entra's error numbers and the words for its refusals.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use remora_smol::hint::{self, Hint, Sent};
 use crate::arguments;
 use crate::pages::{self, Category, Page, is_command};
 
-/// The page of `code`; without one, the name that was probably meant.
+/// The page of `code`; if there is none, the name that was probably intended.
 pub(crate) fn explain(code: &str) -> Result<String, Option<String>> {
     if let Some(page) = pages::find(code) {
         return Ok(of_page(page));
@@ -37,14 +37,14 @@ pub(crate) fn list() -> String {
     text
 }
 
-/// A page as text.
+/// A page as plain text.
 fn of_page(page: &Page) -> String {
     let mut text = format!("{page}  {}\n\nIf not: {}\n\nWhat to do:\n", page.title, page.why);
     push_repair(&mut text, page.repair);
     text
 }
 
-/// What a refusal means, as text.
+/// The explanation of a refusal as plain text.
 fn of_hint(hint: &Hint) -> String {
     let numbers = numbers(hint);
     let numbers = if numbers.is_empty() { numbers } else { format!(" ({numbers})") };
@@ -59,7 +59,7 @@ fn push_repair(text: &mut String, repair: &str) {
     }
 }
 
-/// Entra's numbers for it.
+/// Entra's error numbers for a hint.
 pub(crate) fn numbers(hint: &Hint) -> String {
     let numbers: Vec<_> = hint.codes.iter().map(|code| format!("AADSTS{code}")).collect();
     numbers.join(", ")

@@ -1,4 +1,4 @@
-//! What `--help` and `--version` print.
+//! The output of `--help` and `--version`.
 
 use std::fmt::Write;
 
@@ -56,16 +56,16 @@ pub(crate) fn version() -> String {
     format!("remora {} ({}, tls={})", env!("CARGO_PKG_VERSION"), target(), TLS)
 }
 
-/// TLS library and its cryptography.
+/// TLS library and cryptography provider.
 pub(crate) const TLS: &str = if cfg!(feature = "aws-lc") { "rustls/ring+aws-lc" } else { "rustls/ring" };
 
-/// Architecture, system and C library that the program was built for.
+/// Architecture, operating system and C library that the program was built for.
 pub(crate) fn target() -> String {
     let library = if cfg!(target_env = "musl") { "-musl" } else { "" };
     format!("{}-{}{library}", std::env::consts::ARCH, std::env::consts::OS)
 }
 
-/// What `/metrics` and `/status` say about this program and its effective configuration.
+/// What `/metrics` and `/status` report about this program and its effective configuration.
 pub(crate) fn about(effective: &[(&'static str, String)]) -> About {
     let (identity, settings) = effective.iter().cloned().partition(|(name, _)| effective::IDENTITY.contains(name));
     About { version: env!("CARGO_PKG_VERSION"), target: target(), tls: TLS, identity, settings }

@@ -1,8 +1,8 @@
-//! What is worth a line. Success is not, and probes are not. A failure is told at once when it is a new one; when it comes
-//! again, it is counted, and the minute's end sums it up. So the number of lines follows from the clock, not from the
-//! number of requests. At debug every answer has a line of its own beside these.
+//! Decides what is logged. Successes and probes are not. A new failure is logged at once; repetitions are counted and
+//! summed up at the end of the minute, so the number of lines depends on the clock, not on the number of requests. At
+//! debug level, every response also has a line of its own.
 //!
-//! No time is read here: the minute's end is a notice like the others, and comes only when something happened.
+//! No clock is read here: the end of the minute is a notice like the others, and arrives only if something happened.
 
 use std::fmt::Display;
 use std::io;
@@ -16,35 +16,35 @@ use rustix::io::Errno;
 
 use crate::log::{Level, Log};
 
-/// Minutes for which a failure that does not come again is still a known one.
+/// Minutes without a recurrence after which a failure is forgotten.
 const MEMORY: u32 = 10;
 
-/// Failures that are told apart. Those beyond count as one.
+/// Failures that are distinguished. Any beyond that count as one per topic.
 const MOST_KINDS: usize = 32;
 
-/// Longest part of a text that tells failures apart, in bytes.
+/// Longest part of a text that distinguishes failures, in bytes.
 const MOST_TEXT: usize = 120;
 
-/// Turns notices into lines, those of all threads together.
+/// Turns the notices of all threads into log lines.
 pub(crate) struct Journal {
     log: Log,
     told: Mutex<Vec<(Kind, Told)>>,
 }
 
-/// What makes two failures equal.
+/// The properties by which failures are equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Kind {
     topic: Topic,
     status: u16,
-    /// Azure's status, or Entra's number of the error.
+    /// Azure's status, or Entra's error number.
     code: u32,
     /// Why a request could not be forwarded.
     unavailable: Option<Unavailable>,
-    /// Where there is none of these, the cause in words.
+    /// The cause in words, if there is none of these.
     cause: String,
 }
 
-/// One message for each, and one line a minute.
+/// The subject of a log message; each has one message and at most one summary line per minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Topic {
     /// The old token still serves.
@@ -52,7 +52,7 @@ enum Topic {
     /// Nothing can be forwarded.
     NoToken,
     Request,
-    /// A request that Azure refused, and that nobody holds back any more.
+    /// A request that Azure refused and whose refusal was passed on, so that senders drop its samples.
     Lost,
     /// A body that was refused here.
     Rejected,
@@ -61,18 +61,18 @@ enum Topic {
     Accept,
 }
 
-/// What is known of a failure.
+/// The state of a known failure.
 #[derive(Debug, Default)]
 struct Told {
-    /// How often it came since it was last told.
+    /// Occurrences since it was last logged.
     again: u64,
-    /// Minutes since it came.
+    /// Minutes since it last occurred.
     quiet: u32,
-    /// What it was when it came last.
+    /// The fields of its last occurrence.
     fields: Fields,
 }
 
-/// What repairs a lack of file descriptors.
+/// The fix for a shortage of file descriptors.
 const FILES: &str = "raise the hard limit on open files (ulimit -Hn, LimitNOFILE), or lower MAX_CONNECTIONS";
 
 type Fields = Vec<(&'static str, String)>;
@@ -153,12 +153,12 @@ impl Journal {
         Self { log, told: Mutex::default() }
     }
 
-    /// Held while a line is written, by who tells a failure; success never waits for it.
+    /// Locked while a failure is logged; successes never wait for it.
     fn told(&self) -> MutexGuard<'_, Vec<(Kind, Told)>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells a new failure at once and counts a known one.
+    /// Logs a new failure at once and counts a known one.
     fn failed(&self, kind: Kind, fields: impl FnOnce() -> Fields) {
         let mut told = self.told();
         let is_known = |kind: &Kind| told.iter().any(|(known, _)| known == kind);
@@ -172,8 +172,8 @@ impl Journal {
         }
     }
 
-    /// One line for each topic on which something came again: the failure that came most often, as it came last, how
-    /// often it came, how often others did, and how many failures those are.
+    /// One line for each topic with repeated failures: the most frequent one as it last occurred and its count, the count
+    /// of the others, and the number of distinct failures.
     fn sum_up(&self) {
         let mut told = self.told();
         for topic in Topic::ALL {
@@ -202,7 +202,7 @@ impl Journal {
         self.log.line(topic.level(), topic.message(), &all);
     }
 
-    /// What is not known of a request has no field.
+    /// Unknown properties of a request have no field.
     fn answered(&self, status: u16, azure: Option<u16>, bytes: usize, samples: Option<u32>, took: Duration) {
         let milliseconds = took.as_millis();
         let mut fields: Vec<(&str, &dyn Display)> = vec![("status", &status)];
@@ -245,8 +245,8 @@ fn token_kind(failure: &Failure, serving: bool) -> Kind {
     Kind { status, code, cause, ..topic.kind() }
 }
 
-/// What is not forwarded is told apart by the cause, and everything else by its words, without those that hold digits:
-/// ids, times and positions.
+/// Requests that could not be forwarded are distinguished by the reason, all others by their text without the words that
+/// contain digits: IDs, times and positions.
 fn request_kind(
     topic: Topic,
     status: u16,
@@ -255,7 +255,7 @@ fn request_kind(
     text: &str,
 ) -> Kind {
     let cause = match unavailable {
-        // The cause is that of the token exchange.
+        // The reason is in the text: it comes from the token exchange.
         None | Some(Unavailable::NoToken) => gist(text),
         Some(_) => String::new(),
     };
@@ -263,11 +263,11 @@ fn request_kind(
     Kind { status, code, unavailable, cause, ..topic.kind() }
 }
 
-/// What a sender is told that its samples are not wanted loses them.
+/// A status on which senders drop samples is an error, whether it is Azure's or ours.
 fn topic(status: u16, upstream_status: Option<u16>, purpose: Purpose) -> Topic {
     match upstream_status {
         Some(_) if reply::drops_samples(status) => Topic::Lost,
-        // Media types are negotiated, and foreign peers have samples of their own.
+        // vmagent negotiates media types by 415, and a foreign peer's samples are not this pod's.
         None if status == 400 && purpose == Purpose::Write => Topic::Rejected,
         _ => Topic::Request,
     }
@@ -279,7 +279,7 @@ fn gist(text: &str) -> String {
     beginning(&words.collect::<Vec<_>>().join(" "))
 }
 
-/// As many whole characters as are looked at.
+/// The beginning of a text, in whole characters.
 fn beginning(text: &str) -> String {
     text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= MOST_TEXT).map(|(_, c)| c).collect()
 }
@@ -294,7 +294,7 @@ fn request(status: u16, upstream_status: Option<u16>, text: &str, peer: Option<I
     let mut fields = vec![("status", status.to_string())];
     fields.extend(upstream_status.map(|status| ("azure_status", status.to_string())));
     fields.push(("answer", text.to_owned()));
-    // Azure's own words name no page.
+    // Azure's own text does not name a page.
     let code = upstream_status.map(reply::code).filter(|code| !code.is_empty() && !text.contains(code));
     fields.extend(code.map(|code| ("see", format!("remora explain {code}"))));
     fields.extend(peer.map(|peer| ("peer", peer.to_string())));

@@ -1,7 +1,7 @@
-//! The sidecar `remora`: reads its configuration, says what it is going to do, runs, and ends with a meaningful exit
-//! code. Sockets, TLS and tokens are `remora-smol`'s, the protocol is `remora-core`'s.
+//! The sidecar `remora`: reads its configuration, logs it, runs, and ends with a meaningful exit code. Sockets, TLS and
+//! tokens are the job of `remora-smol`, the protocol that of `remora-core`.
 //!
-//! It is a library so that its configuration can be fuzzed; the program calls [`main`] and nothing else.
+//! It is a library so that its configuration can be fuzzed; the program only calls [`main`].
 
 mod arguments;
 mod check;
@@ -32,9 +32,9 @@ use config::{Faults, Loaded, effective};
 use log::{Format, Level, Log};
 use remora_smol::Trust;
 
-/// `EX_USAGE` of sysexits.h: the command line is wrong.
+/// `EX_USAGE` in sysexits.h: the command line is wrong.
 const USAGE: u8 = 64;
-/// `EX_CONFIG` of sysexits.h: the configuration is wrong.
+/// `EX_CONFIG` in sysexits.h: the configuration is wrong.
 const CONFIGURATION: u8 = 78;
 
 /// Runs the program: reads flags and environment, and runs the sidecar until a signal ends it.
@@ -53,8 +53,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What a process with these variables and no flags would run with, as it is logged at the start; or all of their faults,
-/// as they are reported. Secrets are masked in both.
+/// The effective configuration of a process with these variables and no flags, as logged at startup, or all of its
+/// faults as reported. Secrets are masked in both.
 pub fn effective_configuration(variables: &BTreeMap<String, String>) -> Result<Vec<(&'static str, String)>, String> {
     match config::load(variables) {
         Ok(loaded) => Ok(effective::fields(&loaded)),
@@ -62,13 +62,13 @@ pub fn effective_configuration(variables: &BTreeMap<String, String>) -> Result<V
     }
 }
 
-/// Standard output may be a closed pipe, as in `remora --help | head`; that is no failure.
+/// Standard output may be a closed pipe, as in `remora --help | head`; that is not a failure.
 fn print(text: &str) -> ExitCode {
     let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }
 
-/// A code that is unknown is wrong usage.
+/// An unknown code is a usage error.
 fn explain_code(code: Option<&str>) -> ExitCode {
     let Some(code) = code else { return print(&explain::list()) };
     explain::explain(code).map_or_else(
@@ -103,7 +103,7 @@ fn refuse(faults: &Faults) -> ExitCode {
     let text = faults.to_string();
     termination::leave(&text);
     match faults.format {
-        // A person reads this, and pastes commands from it: no quoting.
+        // A person reads this and pastes commands from it, so it is not quoted.
         Format::Logfmt => complain(&text),
         Format::Json => log_faults(faults),
     }
@@ -136,7 +136,7 @@ fn misused(error: &UsageError) -> ExitCode {
         "remora --help lists all commands and flags"
     };
     let text = format!("remora: {error}\n{help}\n");
-    // A word is typed into a running container, whose last words are not ours to write.
+    // A command is typed into a running container, whose termination message must not be overwritten.
     if first.is_none_or(|first| first.as_encoded_bytes().starts_with(b"-")) {
         termination::leave(&text);
     }

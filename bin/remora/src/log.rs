@@ -1,15 +1,15 @@
-//! Log lines on standard error: one line and one write for each event, as logfmt or as JSON. No file, no rotation, no
-//! colour; what is worth a line is decided by the caller.
+//! Log lines on standard error: one line and one write for each event, as logfmt or JSON. There are no files, rotation
+//! or colours; the caller decides what is logged.
 
 use std::fmt::{Display, Write as _};
 use std::time::SystemTime;
 
 use crate::standard_error;
 
-/// How much a line matters. Lines below the log's own level are not formatted at all.
+/// The severity of a line. Lines below the log's own level are not even formatted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
-    /// The process cannot go on, or a request was lost for a reason that needs a person.
+    /// The process cannot continue, or a request was lost for a reason that a person must fix.
     Error,
     /// Something is wrong and is being retried or worked around.
     Warn,
@@ -20,7 +20,7 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    /// The word that stands in the line and in `LOG_LEVEL`.
+    /// The level's name in the line and in `LOG_LEVEL`.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -31,19 +31,19 @@ impl Level {
     }
 }
 
-/// How a line is written down.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// `key=value` pairs; a value with a space, a quote or a control character in it is quoted.
+    /// `key=value` pairs; a value with a space, quote, equals sign, backslash or control character is quoted.
     Logfmt,
-    /// One JSON object. Every value is a string, so that a key has one type in every line.
+    /// One JSON object. Every value is a string, so that a key has the same type in every line.
     Json,
 }
 
-/// Names and values that follow the message, in the order given.
+/// Names and values after the message, in the given order.
 pub(crate) type Fields<'f> = [(&'f str, &'f dyn Display)];
 
-/// Where lines go and which of them.
+/// The destination of lines, their format, and the level from which they are written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Log {
     level: Level,
@@ -58,18 +58,18 @@ impl Log {
         Self::to(standard_error::write, level, format)
     }
 
-    /// The same, with another place to write to.
+    /// Like `new`, with another destination.
     pub(crate) fn to(out: fn(&str), level: Level, format: Format) -> Self {
         Self { level, format, out }
     }
 
-    /// Whether lines of this level are kept.
+    /// Whether lines of this level are written.
     pub(crate) fn keeps(self, level: Level) -> bool {
         level <= self.level
     }
 
     /// Writes one line, unless its level is filtered out. `msg` is constant text, so that lines can be grouped by it;
-    /// what varies belongs into `fields`.
+    /// anything variable belongs in `fields`.
     pub(crate) fn line(self, level: Level, msg: &str, fields: &Fields<'_>) {
         if !self.keeps(level) {
             return;
@@ -97,7 +97,7 @@ fn render(format: Format, now: SystemTime, level: Level, msg: &str, fields: &Fie
     let mut value = String::new();
     for (index, (key, shown)) in head.iter().chain(fields).enumerate() {
         value.clear();
-        // A `Display` that fails leaves what it wrote so far.
+        // A failing `Display` leaves what it has written so far.
         let _ = write!(value, "{shown}");
         match format {
             Format::Logfmt => push_logfmt(&mut line, index, key, &value),
@@ -125,7 +125,7 @@ fn needs_quotes(c: char) -> bool {
     matches!(c, ' ' | '"' | '=' | '\\') || breaks_lines(c)
 }
 
-/// Whether a terminal or a log reader may take the character for more than text.
+/// Whether a terminal or a log reader may interpret the character as more than text.
 fn breaks_lines(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
@@ -145,7 +145,7 @@ fn push_quoted(line: &mut String, value: &str) {
     line.push('"');
 }
 
-/// `\u001b`, as JSON writes it; all characters that come here have at most four hex digits.
+/// `\u001b`, as in JSON; all characters that reach this have at most four hex digits.
 fn push_escaped(line: &mut String, c: char) {
     let _ = write!(line, "\\u{:04x}", u32::from(c));
 }

@@ -1,7 +1,7 @@
-//! The table of everything that is known to go wrong: one page for each code. `remora check`, `remora explain`, the
-//! faults of a configuration and the runbook are made from it and cannot differ.
+//! The table of all known problems: one page for each code. `remora check`, `remora explain`, the faults of a
+//! configuration and the runbook are generated from it and cannot diverge.
 //!
-//! A code stays what it means once it was released; a page that is no longer needed leaves a gap.
+//! Once released, a code keeps its meaning; removing a page leaves a gap in the numbers.
 
 mod configuration;
 mod environment;
@@ -19,26 +19,25 @@ pub(crate) use process::*;
 pub(crate) use role::*;
 pub(crate) use token::*;
 
-/// What stands before every code where it is shown.
+/// Prefix of every code where it is shown.
 pub(crate) const PREFIX: &str = "REMORA-";
 
-/// Heading under which a code is listed, in the order in which things are checked: from the inside of the pod to Azure
-/// and back.
+/// Heading under which a code is listed, in the order of the checks: from the inside of the pod to Azure and back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Category {
-    /// What the container was told.
+    /// The container's settings.
     Configuration,
-    /// What the workload identity webhook did.
+    /// The changes of the workload identity webhook.
     Environment,
-    /// The way to Entra and to Azure Monitor.
+    /// The routes to Entra and to Azure Monitor.
     Network,
     /// The service account's token in the pod.
     ProjectedToken,
-    /// What Entra makes of it.
+    /// The exchange of that token for an access token.
     TokenExchange,
-    /// What the identity may do.
+    /// The permissions of the identity.
     Role,
-    /// The sidecar that runs beside the check.
+    /// The sidecar running beside the check.
     Process,
     /// The Prometheus that writes to it.
     Sender,
@@ -57,7 +56,7 @@ impl Category {
         Self::Sender,
     ];
 
-    /// The heading, which is also what `--only` and `--skip` take, with a hyphen for each space.
+    /// The heading, which is also what `--only` and `--skip` accept, with a hyphen for each space.
     pub(crate) const fn heading(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
@@ -72,24 +71,24 @@ impl Category {
     }
 }
 
-/// One thing that is checked, and what to do when it does not hold.
+/// One thing that is checked, and what to do if it fails.
 #[derive(Debug)]
 pub(crate) struct Page {
     /// Category and number, such as `CFG-01`.
     pub(crate) code: &'static str,
-    /// Where it is listed.
+    /// The heading it is listed under.
     pub(crate) category: Category,
-    /// The sentence that holds when all is well.
+    /// A statement that is true if all is well.
     pub(crate) title: &'static str,
-    /// What follows when it does not hold.
+    /// The consequences if it is not.
     pub(crate) why: &'static str,
-    /// What to do, line by line; see [`is_command`]. Words in angle brackets stand for values that are filled in where
-    /// they are known.
+    /// What to do, line by line; see [`is_command`]. Names in angle brackets are placeholders, filled in if their
+    /// values are known.
     pub(crate) repair: &'static str,
 }
 
 impl Page {
-    /// The commands of the repair, one a line.
+    /// The commands of the fix, one per line.
     pub(crate) fn commands(&self) -> String {
         self.repair.lines().filter(|line| is_command(line)).collect::<Vec<_>>().join("\n")
     }
@@ -121,7 +120,7 @@ pub(crate) fn find(code: &str) -> Option<&'static Page> {
     all().find(|page| page.code == code)
 }
 
-/// Whether a line of a repair is a command to paste; all others are for reading.
+/// Whether a line of a fix is a command to paste; all others are prose.
 pub(crate) fn is_command(line: &str) -> bool {
     ["az ", "kubectl ", "curl "].iter().any(|program| line.starts_with(program))
 }

@@ -1,4 +1,4 @@
-//! Keeps parts of the README equal to what they are made from.
+//! Keeps parts of the README equal to their sources.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,10 +10,10 @@ use crate::check;
 use crate::config::settings::{self, Group};
 
 const INGESTION: &str = "https://amw-7e57.eastus-1.metrics.ingest.monitor.azure.com/dataCollectionRules/dcr-7e57/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
-/// Signed by nobody: pod `prometheus-0` of the namespace `monitoring`, service account `prometheus`.
+/// Not validly signed: pod `prometheus-0` in namespace `monitoring`, service account `prometheus`.
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2Vhc3R1cy5vaWMucHJvZC1ha3MuYXp1cmUuY29tLzdlNTcvIiwic3ViIjoic3lzdGVtOnNlcnZpY2VhY2NvdW50Om1vbml0b3Jpbmc6cHJvbWV0aGV1cyIsImF1ZCI6WyJhcGk6Ly9BenVyZUFEVG9rZW5FeGNoYW5nZSJdLCJrdWJlcm5ldGVzLmlvIjp7Im5hbWVzcGFjZSI6Im1vbml0b3JpbmciLCJwb2QiOnsibmFtZSI6InByb21ldGhldXMtMCJ9LCJzZXJ2aWNlYWNjb3VudCI6eyJuYW1lIjoicHJvbWV0aGV1cyJ9fX0.c2ln";
 
-/// Set to anything, it makes the tests write those parts instead of comparing them.
+/// If set to anything, the tests rewrite those parts instead of comparing them.
 const REWRITE: &str = "REMORA_WRITE_README";
 
 /// One Markdown table for all groups.
@@ -41,7 +41,7 @@ fn metrics() -> String {
     table
 }
 
-/// The table between the two marks that name it is `table`.
+/// Asserts that the text between the two marks named `name` is `table`.
 fn judge(name: &str, source: &str, table: &str) {
     let (begin, end) = (format!("<!-- {name}: made from {source} -->\n"), format!("<!-- end of {name} -->"));
     assert_part("README.md", &begin, &end, table);
@@ -64,7 +64,7 @@ fn the_readmes_table_of_check_flags_is_that_of_the_program() {
     assert_part("README.md", begin, "<!-- end of check flags -->", &table);
 }
 
-/// A pod whose service account has no annotation, checked without a network.
+/// A pod whose service account lacks the client ID annotation, checked without a network.
 #[test]
 fn the_readmes_sample_is_what_the_program_prints() {
     let pod = [("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/"), ("HOSTNAME", "prometheus-0")];
@@ -80,7 +80,7 @@ fn the_readmes_sample_is_what_the_program_prints() {
     assert_part("README.md", "<!-- sample: made by bin/remora/src/readme.rs -->\n", "<!-- end of sample -->", &made);
 }
 
-/// The part between two marks of a document is `made`; or it is written anew, one part after the other.
+/// Asserts that the part of a document between two marks is `made`, or rewrites it, one part at a time.
 pub(crate) fn assert_part(document: &str, begin: &str, end: &str, made: &str) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock();

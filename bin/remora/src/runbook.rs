@@ -1,4 +1,4 @@
-//! Keeps the pages in the runbook equal to those of the program.
+//! Keeps the pages in the runbook equal to the program's.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::readme::assert_part;
 const BEGIN: &str = "<!-- pages: made from bin/remora/src/pages.rs and runtime-smol/src/hint/table.rs -->\n";
 const END: &str = "<!-- end of pages -->";
 
-/// Every page as Markdown, under headings that a link can name: `#remora-cfg-01`, `#federated-subject`.
+/// Every page as Markdown, under headings that a link can target: `#remora-cfg-01`, `#federated-subject`.
 fn markdown() -> String {
     let mut text = String::new();
     for category in Category::ALL {
@@ -34,7 +34,7 @@ fn markdown() -> String {
     text
 }
 
-/// Prose as it is, commands in blocks.
+/// Prose unchanged, commands in code blocks.
 fn push_repair(text: &mut String, repair: &str) {
     let mut in_block = false;
     for line in repair.lines() {
@@ -42,7 +42,7 @@ fn push_repair(text: &mut String, repair: &str) {
             in_block = !in_block;
             text.push_str("```\n");
         }
-        // Outside of a block Markdown would take a placeholder for a tag.
+        // Outside a code block Markdown would read a placeholder as a tag.
         let line = if in_block { line.to_owned() } else { line.replace('<', "\\<") };
         let _ = writeln!(text, "{line}");
     }

@@ -1,4 +1,4 @@
-//! From a configuration to a running sidecar, and how it ends.
+//! Runs the sidecar with a configuration, and maps the way it ended to an exit code.
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -11,8 +11,8 @@ use crate::journal::Journal;
 use crate::log::{Level, Log};
 use crate::termination;
 
-/// Runs until a signal ends it. Exit code 0 then; 1 when it could not start; 128 and the signal's number when a second
-/// signal cut it off.
+/// Runs until a signal ends it. The exit code is then 0, or 128 plus the signal's number if a second signal cut it off;
+/// 1 if it could not start.
 pub(crate) fn serve(config: &Config, trust: Trust, about: About, log: Log) -> ExitCode {
     if trust.unusable > 0 {
         log.line(Level::Warn, "unusable CA certificates ignored", &[("count", &trust.unusable)]);

@@ -1,5 +1,5 @@
-//! Standard error, written to only while that does not wait: a reader of the log that stands still must not hold up the
-//! samples, which the same thread forwards. What finds no room is lost, and counted.
+//! Standard error, written to only if the write will not block: a stalled log reader must not hold up the samples,
+//! which the same thread forwards. Lines that do not fit are dropped and counted.
 
 use std::io::Write as _;
 use std::os::fd::AsFd;
@@ -7,31 +7,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Lines that found no room and were not yet told of.
+/// Dropped lines that have not been reported yet.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
 /// Writes a line.
 pub(crate) fn write(line: &str) {
-    // No other thread takes the room between the question and the write.
+    // The lock keeps other threads from using up the room between the check and the write.
     let mut outlet = std::io::stderr().lock();
     if has_room(&outlet) {
-        // Nothing is left to tell anyone when standard error fails, and forwarding goes on without it.
+        // If standard error fails there is nowhere to report it, and forwarding continues without it.
         let _ = outlet.write_all(line.as_bytes());
     } else {
         LOST.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// How many lines were lost since this was last asked, if there were any and there is room again to say so.
+/// The number of lines dropped since the last call, if there were any and there is room again to report them.
 pub(crate) fn lost() -> Option<u64> {
     let some = LOST.load(Ordering::Relaxed) > 0 && has_room(&std::io::stderr());
     some.then(|| LOST.swap(0, Ordering::Relaxed))
 }
 
-/// Whether a write would not wait. A pipe that says so has room for 4096 bytes (pipe(7)), more than a line is long.
+/// Whether a write would not block. A pipe polled as writable has room for 4096 bytes (pipe(7)), more than the length
+/// of a line.
 fn has_room(outlet: &impl AsFd) -> bool {
     let mut outlets = [PollFd::new(outlet, PollFlags::OUT)];
-    // Where the kernel cannot tell, writing says more.
+    // If the kernel cannot tell, the write itself will.
     poll(&mut outlets, Some(&Timespec::default())).map_or(true, |ready| ready > 0)
 }
 

@@ -1,14 +1,14 @@
-//! Last words where Kubernetes looks for them: `kubectl describe pod` shows them without a look into the log.
+//! The termination message where Kubernetes expects it: `kubectl describe pod` shows it without the log.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 
 /// Default of a container's `terminationMessagePath`.
 const PATH: &str = "/dev/termination-log";
-/// Bytes that the kubelet reads of it.
+/// Number of bytes that the kubelet reads from it.
 const LIMIT: usize = 4096;
 
-/// Leaves `text` behind, shortened, if the file is there. Nothing depends on it, so failures do not count.
+/// Writes `text`, truncated, if the file exists. Nothing depends on it, so failures are ignored.
 pub(crate) fn leave(text: &str) {
     if let Ok(mut file) = OpenOptions::new().write(true).truncate(true).open(PATH) {
         let _ = file.write_all(shortened(text).as_bytes());

@@ -1,4 +1,4 @@
-//! The program as it is run: its own environment, exit codes, and what it says on which stream.
+//! The program as users run it: its environment, its exit codes, and its output on each stream.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -14,13 +14,13 @@ const WEBHOOK: [(&str, &str); 4] = [
     ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/"),
 ];
 
-/// Runs the program with these arguments and nothing but these variables.
+/// Runs the program with these arguments and only these variables.
 fn remora(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_remora"));
     command.args(arguments).env_clear().envs(variables.iter().copied()).output().expect("the program runs")
 }
 
-/// Runs it with a good environment but for `changes`, and gives exit code and standard error.
+/// Runs it with a valid environment except for `changes`, and returns its exit code and standard error.
 fn refused(changes: &[(&str, &str)]) -> (Option<i32>, String) {
     let good = [("INGESTION_URL", INGESTION)];
     let variables: Vec<_> = good.iter().chain(&WEBHOOK).chain(changes).copied().collect();

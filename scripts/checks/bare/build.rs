@@ -1,4 +1,4 @@
-//! The shared library has no system below it: what it calls from outside stays open.
+//! The shared library has no operating system beneath it: external symbols stay undefined.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

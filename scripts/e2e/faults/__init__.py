@@ -1,1 +1,1 @@
-"""Real faults, made in namespaces of the test's own: of the network, of Azure, of Entra, of the process."""
+"""Real faults of the network, of Azure, of Entra and of the process, created in separate namespaces."""

@@ -1,4 +1,4 @@
-"""A server with Azure's certificate that says what no HTTP library would."""
+"""A server with Azure's certificate that sends bytes no HTTP library would."""
 
 import socket
 import ssl
@@ -10,8 +10,8 @@ LARGEST_HEAD = 64 * 1024
 
 
 class Impostor(threading.Thread):
-    """Reads a request's head and sends `words`. Then it closes the connection, waits, or repeats the words; or it answers
-    one whole request after the other. A mute one does not even speak TLS.
+    """Reads a request head and sends `words`, then closes the connection, waits, or repeats the words. With "answer" it
+    answers one complete request after another; with "mute" it does not even speak TLS.
     """
 
     def __init__(self, folder, words, after="close"):
@@ -34,7 +34,7 @@ class Impostor(threading.Thread):
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def stop(self):
-        """Takes no more connections and ends those that are open."""
+        """Closes the listener and all open connections."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for client in list(self._open):
@@ -52,7 +52,7 @@ class Impostor(threading.Thread):
             with self._tls.wrap_socket(client, server_side=True) as secure:
                 self._converse(secure)
         except OSError:
-            # The other side has gone, which is its right.
+            # The peer may disconnect at any time.
             pass
         finally:
             self._open.discard(client)

@@ -1,4 +1,4 @@
-"""Limits that the kernel puts on one process: control groups of version 1 or 2, and file descriptors."""
+"""Kernel limits on one process: control groups of version 1 or 2, and file descriptors."""
 
 import os
 import resource
@@ -11,7 +11,7 @@ CPU_PERIOD_US = 100_000
 
 
 class ControlGroup:
-    """A control group for one process, with a limit on its memory or its share of a CPU; `remove()` ends it."""
+    """A control group for one process, with a limit on its memory or its share of a CPU; `remove()` deletes it."""
 
     def __init__(self, controller, name):
         self._unified = (ROOT / "cgroup.controllers").exists()
@@ -28,7 +28,7 @@ class ControlGroup:
 
     @staticmethod
     def _sweep(parent, name):
-        """Removes what a run left that was killed; a group with a process in it stays."""
+        """Removes groups left by a killed run; a group that contains a process stays."""
         for left in parent.glob(f"{name}-*"):
             try:
                 left.rmdir()
@@ -37,14 +37,14 @@ class ControlGroup:
 
     @classmethod
     def with_memory(cls, size):
-        """At most `size` bytes."""
+        """Limits memory to `size` bytes."""
         group = cls("memory", "remora-memory")
         group._set("memory.max", "memory.limit_in_bytes", str(size))
         return group
 
     @classmethod
     def with_cpu(cls, share):
-        """At most this share of one CPU."""
+        """Limits CPU time to this share of one CPU."""
         group = cls("cpu", "remora-cpu")
         quota = int(CPU_PERIOD_US * share)
         group._set("cpu.max", "cpu.cfs_quota_us", f"{quota} {CPU_PERIOD_US}" if group._unified else str(quota))
@@ -58,11 +58,11 @@ class ControlGroup:
         (self.path / "cgroup.procs").write_text(str(pid))
 
     def joining(self):
-        """The words to put before a command, so that it is in the group from its start."""
+        """Command prefix that puts a command in the group from the start."""
         return ["sh", "-c", f'echo $$ >{self.path}/cgroup.procs && exec "$@"', "sh"]
 
     def remove(self):
-        """Moves what is in it back and removes it."""
+        """Moves its processes back and removes it."""
         for pid in (self.path / "cgroup.procs").read_text().split():
             try:
                 self._home.write_text(pid)
@@ -79,9 +79,9 @@ class ControlGroup:
 
 
 def no_more_descriptors(pid):
-    """Lets a process keep the file descriptors that it has, and open no other; gives what undoes that."""
+    """Lets a process keep its file descriptors but open no others; returns a function that undoes this."""
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    # The limit is on the number of a descriptor, and the lowest free one is taken.
+    # The limit applies to descriptor numbers, and the lowest free one is used next.
     used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
     lowest_free = next(number for number in range(len(used) + 1) if number not in used)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest_free, before[1]))

@@ -1,8 +1,8 @@
-"""A network link made of a TUN device: what crosses it can be lost, held up, reordered, damaged or cut.
+"""A network link based on a TUN device: packets on it can be lost, delayed, reordered, damaged or dropped.
 
-The device has the address HERE, and FAR and ELSEWHERE are routed into it. Each packet comes back out with both
-addresses exchanged, which leaves every checksum right. So a connection to FAR arrives at HERE as one that came from
-FAR, and both of its directions cross the link. It needs no traffic shaper in the kernel.
+The device has the address HERE, and FAR and ELSEWHERE are routed into it. Each packet is returned with its addresses
+swapped, which leaves every checksum valid. So a connection to FAR arrives at HERE as one from FAR, and both of its
+directions cross the link. It needs no traffic shaping in the kernel.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ RANDOM_SEED = 2026
 
 
 class Link(threading.Thread):
-    """Moves packets; the fields say what happens to them, and `heal()` makes it a good link again."""
+    """Moves packets; its fields define the faults, and `heal()` clears them."""
 
     def __init__(self, name):
         super().__init__(daemon=True)
@@ -38,7 +38,7 @@ class Link(threading.Thread):
         self.heal()
 
     def heal(self):
-        """No faults."""
+        """Clears all faults."""
         self.lose_there = 0.0
         self.lose_back = 0.0
         self.delay = 0.0
@@ -51,7 +51,7 @@ class Link(threading.Thread):
         self.living = (FAR, ELSEWHERE)
 
     def break_with(self, **faults):
-        """Sets fields: shares of packets from 0 to 1, seconds, bytes, addresses. `only_port` spares other services."""
+        """Sets fields: shares of packets from 0 to 1, seconds, bytes, addresses. `only_port` exempts other services."""
         for name, value in faults.items():
             if not hasattr(self, name):
                 raise AttributeError(f"a link has no {name}")
@@ -67,7 +67,7 @@ class Link(threading.Thread):
 
     def _take(self, packet):
         if packet[0] >> 4 != 4:
-            # Nobody answers in IPv6 here.
+            # Nothing here uses IPv6.
             return
         if socket.inet_ntoa(packet[16:20]) not in self.living:
             return
@@ -100,12 +100,12 @@ class Link(threading.Thread):
         return now + self.delay + self._random.random() * self.jitter
 
     def _wear(self, packet):
-        """The packet, with one bit of its last byte turned over when it is to be damaged."""
+        """The packet, with one bit of its last byte flipped if it is to be damaged."""
         return packet[:-1] + bytes([packet[-1] ^ 1]) if self._happens(self.damage) else packet
 
     def _deliver(self, packet):
         try:
             os.write(self._device, packet[:12] + packet[16:20] + packet[12:16] + packet[20:])
         except OSError:
-            # The device's queue is full, or it is down: a lost packet.
+            # The device's queue is full, or it is down: the packet is lost.
             pass

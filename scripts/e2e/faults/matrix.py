@@ -1,6 +1,6 @@
-"""Runs rows of the fault matrix in its own namespaces: names come in on standard input, results go out as JSON lines.
+"""Runs rows of the fault matrix in its own namespaces: reads names from standard input, prints results as JSON lines.
 
-One Prometheus, one Remora and one emulator serve all rows, one after the other. The first line says that they are up.
+One Prometheus, one Remora and one emulator serve all rows, one after another. The first line reports that they are up.
 """
 
 import json
@@ -23,7 +23,7 @@ POLL = 0.1
 
 
 class Watch(threading.Thread):
-    """Looks at how many samples are stored, and notes the longest time in which none was."""
+    """Watches the number of stored samples, and records the longest time without a new one."""
 
     def __init__(self, stack):
         super().__init__(daemon=True)
@@ -52,7 +52,7 @@ def now_ms():
 
 
 def recovered(stack, since, until):
-    """The comparison once everything from that time is stored; the last one made if that never happens."""
+    """The comparison once everything since that time is stored; the last comparison if that never happens."""
     appended = stack.prometheus.metric(SCRAPED)
     deadline = time.monotonic() + RECOVERY
     while time.monotonic() < deadline and stack.stored() < appended:
@@ -65,13 +65,13 @@ def recovered(stack, since, until):
 
 
 def stored_since(stack, since):
-    """Whether a sample of that time or later is stored."""
+    """Whether a sample from that time or later is stored."""
     lines = stack.emulator.ask(f"/samples?name=up&since={since}", method="GET").text.splitlines()
     return any(json.loads(line)["samples"] for line in lines)
 
 
 def play(world, row):
-    """One row, and what came of it."""
+    """Plays one row and returns its result."""
     stack = world.stack
     duplicates = stack.emulator.stats()["duplicates"]
     watch, since = Watch(stack), now_ms()
@@ -100,7 +100,7 @@ def say(result):
 
 
 def serve(world):
-    """Plays what it is asked to, until there is nothing more to read or a row went wrong."""
+    """Plays the requested rows until the input ends or a row fails."""
     say({"ready": True})
     for line in sys.stdin:
         result = play(world, ROWS[line.strip()])

@@ -1,4 +1,4 @@
-"""A name server of the test's own, which can be silent, slow or wrong."""
+"""A private name server that can be silent, slow or wrong."""
 
 import socket
 import struct
@@ -12,7 +12,7 @@ TIME_TO_LIVE = 5
 
 
 class NameServer(threading.Thread):
-    """Answers every question for an A or AAAA record with the same addresses; UDP on 127.0.0.1:53."""
+    """Answers every query for an A or AAAA record with the same addresses; UDP on 127.0.0.1:53."""
 
     def __init__(self, addresses):
         super().__init__(daemon=True)
@@ -22,7 +22,7 @@ class NameServer(threading.Thread):
         self.heal()
 
     def heal(self):
-        """Right answers, at once."""
+        """Restores correct and immediate answers."""
         self.addresses = self._right
         self.code = 0
         self.silent = False
@@ -58,5 +58,5 @@ def response(question, addresses, code):
 
 
 def record(kind, address):
-    """A resource record for the name in the question, which a pointer to it stands for."""
+    """A resource record for the name in the question, given as a pointer to it."""
     return struct.pack("!HHHIH", 0xC00C, kind, 1, TIME_TO_LIVE, len(address)) + address

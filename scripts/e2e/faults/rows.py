@@ -1,4 +1,4 @@
-"""The fault matrix: each row has a name, a cause and a time that it lasts. `World.heal()` ends all of them."""
+"""The fault matrix: each row has a name, a cause and a duration. `World.heal()` ends all of them."""
 
 from typing import Callable, NamedTuple
 
@@ -8,14 +8,14 @@ from faults.outlets import closed_standard_error, full_standard_error
 SECONDS = 4
 NO_SUCH_NAME, SERVER_FAILURE = 3, 2
 MIB = 1024 * 1024
-# As many as Entra has.
+# As many as Entra's name has.
 EIGHT_V6 = tuple(NOBODY_V6.replace("dead", f"de{number:02}") for number in range(8))
 
 
 class Row(NamedTuple):
-    """One fault. Those that are `quick` are in every run, the others in the long form.
+    """One fault. Those marked `quick` are in every run, the others only in the long form.
 
-    `through` is asked of faults that slow samples down and do not stop them: some are stored before the fault ends.
+    `through` is for faults that slow samples down without stopping them: some must be stored before the fault ends.
     """
 
     name: str
@@ -26,28 +26,28 @@ class Row(NamedTuple):
 
 
 def link(**faults):
-    """The way to the ingestion endpoint is bad."""
+    """Breaks the link to the ingestion endpoint."""
     return lambda world: world.link.break_with(only_port=world.ingest, **faults)
 
 
 def azure(action):
-    """The ingestion endpoint does this to every request."""
+    """Applies an action to every request of the ingestion endpoint."""
     return lambda world: world.fault("ingest", action)
 
 
 def answer(status, **headers):
-    """The ingestion endpoint answers so."""
+    """The ingestion endpoint responds with this status."""
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     return azure({"status": status, "headers": fields, "body": "fault"})
 
 
 def impostor(words, after="close"):
-    """The ingestion endpoint says these bytes whatever is asked."""
+    """The ingestion endpoint sends these bytes whatever the request."""
     return lambda world: world.impostor(words, after)
 
 
 def after_restart(cause):
-    """The fault meets a Remora that has just begun: no address, no connection, no token."""
+    """The fault meets a freshly started Remora: without address, connection or token."""
 
     def begin(world):
         cause(world)
@@ -57,7 +57,7 @@ def after_restart(cause):
 
 
 def names(**faults):
-    """The name server does this, and Remora has to ask it."""
+    """The name server behaves like this, and Remora has to query it."""
     return after_restart(lambda world: world.names.break_with(**faults))
 
 
@@ -67,7 +67,7 @@ def token(action):
 
 
 def moved(world):
-    """The name gets another address, and the old one falls silent."""
+    """The name gets another address, and the old one stops responding."""
     world.names.break_with(addresses=(ELSEWHERE,))
     world.link.break_with(living=(ELSEWHERE,))
 
@@ -85,7 +85,7 @@ def mute_first(world):
 
 
 def expiring(world):
-    """The token endpoint is gone for longer than the token in use lasts."""
+    """The token endpoint is down for longer than the current token is valid."""
     world.change_settings({"token_life_s": 6}, {"token_life_s": 86_399})
     world.restart_remora()
     world.undo(world.restart_remora)
@@ -159,7 +159,7 @@ AZURE = (
     Row("azure's clock 3 minutes behind", lambda world: world.skew_clock(-180)),
 )
 
-# Answers before the body is out, and bytes that are no answer.
+# Responses before the body is complete, and bytes that are not a response.
 CLOSE = b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 IMPOSTOR = (
     Row("503 before the body is out", impostor(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"), quick=True),

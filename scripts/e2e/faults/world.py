@@ -1,4 +1,4 @@
-"""The stack behind a link that can break, in the network and mount namespaces of this process."""
+"""The stack behind a link that can be broken, in the network and mount namespaces of this process."""
 
 import os
 import shutil
@@ -16,21 +16,21 @@ from faults.link import FAR, HERE, Link
 from faults.names import NameServer
 
 DEVICE = "azure0"
-# A hung request should not outlast its row by much.
+# A hung request should not last much longer than its row.
 ENVIRONMENT = {"UPSTREAM_TIMEOUT": "5s"}
 CERTIFICATES = ("ca.pem", "server.pem", "server.key")
 
-# Remora's own view of names; `localhost` is what Azure's certificate is for.
+# Remora's own name resolution; Azure's certificate is for `localhost`.
 OWN_NAMES = 'mount --bind "$1/hosts" /etc/hosts; mount --bind "$1/resolv.conf" /etc/resolv.conf; shift; exec "$@"'
 
 
 def run(command):
-    """A command of the set-up."""
+    """Runs a setup command."""
     subprocess.run(command.split(), check=True, capture_output=True)
 
 
 class FarStack(Stack):
-    """Remora finds Azure by name, at the other end of the link."""
+    """Remora resolves Azure by name, at the other end of the link."""
 
     def make_remora(self):
         folder = self.folder.path
@@ -44,7 +44,7 @@ class FarStack(Stack):
 
 
 class World:
-    """What a row of the matrix can break; `heal()` mends all of it."""
+    """Everything that a row of the matrix can break; `heal()` restores it."""
 
     def __init__(self):
         run("ip link set lo up")
@@ -66,7 +66,7 @@ class World:
         run(f"iptables -t nat -A PREROUTING -i {DEVICE} -p tcp -j DNAT --to-destination 127.0.0.1")
 
     def begin(self):
-        """With the stack up, sets samples on their way."""
+        """Starts the flow of samples once the stack is up."""
         environment = self.stack.emulator.remora_environment()
         self.ingest = urlsplit(environment["INGESTION_URL"]).port
         self.link.services = frozenset({self.ingest, urlsplit(environment["AZURE_AUTHORITY_HOST"]).port})
@@ -77,7 +77,7 @@ class World:
 
     @property
     def emulator(self):
-        """The stand-in for Azure."""
+        """The emulated Azure."""
         return self.stack.emulator
 
     @property
@@ -86,7 +86,7 @@ class World:
         return self.stack.remora.process
 
     def heal(self):
-        """Undoes every fault, the last one first."""
+        """Undoes every fault, latest first."""
         self.link.heal()
         self.names.heal()
         while self._undo:
@@ -94,30 +94,30 @@ class World:
         self.emulator.ask("/faults", method="DELETE")
 
     def undo(self, call):
-        """Has `heal()` make this call."""
+        """Makes `heal()` call this."""
         self._undo.append(call)
 
     def fault(self, endpoint, action):
-        """All requests to the endpoint meet this action."""
+        """Applies this action to all requests of the endpoint."""
         self.emulator.ask("/faults", {"endpoint": endpoint, "action": action})
 
     def cut(self):
-        """Ends all connections to the ingestion endpoint."""
+        """Closes all connections to the ingestion endpoint."""
         self.emulator.ask("/endpoints/ingest/stop")
         self.emulator.ask("/endpoints/ingest/start")
 
     def stop_endpoint(self, name):
-        """Nobody listens there."""
+        """Stops listening at this endpoint."""
         self.emulator.ask(f"/endpoints/{name}/stop")
         self.undo(lambda: self.emulator.ask(f"/endpoints/{name}/start"))
 
     def change_settings(self, during, after):
-        """Settings of the emulator, and what they are set to in the end."""
+        """Changes settings of the emulator, and restores them at the end."""
         self.emulator.ask("/settings", during)
         self.undo(lambda: self.emulator.ask("/settings", after))
 
     def skew_clock(self, seconds):
-        """Azure's clock is so far ahead of ours."""
+        """Sets Azure's clock this far ahead of ours."""
         self.change_settings({"clock_skew_s": seconds}, {"clock_skew_s": 0})
 
     def revoke_role(self):
@@ -126,13 +126,13 @@ class World:
         self.undo(lambda: self.emulator.ask("/roles/grant"))
 
     def refuse_packets(self, how):
-        """The kernel at the far end answers the ingestion port's packets with RST or ICMP."""
+        """The kernel at the far end rejects packets to the ingestion port with RST or ICMP."""
         rule = f"INPUT -i {DEVICE} -p tcp --dport {self.ingest} -j REJECT --reject-with {how}"
         run(f"iptables -A {rule}")
         self.undo(lambda: run(f"iptables -D {rule}"))
 
     def set_mtu(self, size):
-        """Longest packet on this side of the link."""
+        """Sets the longest packet on this side of the link."""
         run(f"ip link set {DEVICE} mtu {size}")
         self.undo(lambda: run(f"ip link set {DEVICE} mtu 1500"))
 
@@ -148,18 +148,18 @@ class World:
         self.undo(lambda: run(f"iptables -t nat -D {rule}"))
 
     def kill_emulator(self):
-        """Azure is gone, and comes back with what it had stored."""
+        """Azure goes down, and returns with what it had stored."""
         self.emulator.process.kill()
         self.undo(self.emulator.start)
 
     def distrust(self):
-        """Azure comes with a certificate of another authority, and later with its own again."""
+        """Azure presents a certificate from another authority, and later its own again."""
         kept = self.stack.folder.path / "certificates"
         kept.mkdir()
         self.emulator.stop()
         for name in CERTIFICATES:
             (self.emulator.folder / name).rename(kept / name)
-        # Remora read the authority at its start, so the file in its environment makes no difference.
+        # Remora read the authority at startup, so the file in its environment makes no difference.
         self.emulator.start()
         self.undo(lambda: self._trust_again(kept))
 
@@ -179,43 +179,43 @@ class World:
         wait_for("Remora to listen again", listening, 20, process=self.remora)
 
     def restart_remora(self, wrapper=(), **environment):
-        """Another process, with nothing remembered and without a token."""
+        """A new process, without memory or token."""
         self.remora.kill()
         self.start_remora(wrapper, **environment)
 
     def changed_remora(self, wrapper=(), **environment):
-        """Another process in other circumstances, until the row ends."""
+        """A process under other conditions, until the row ends."""
         self.restart_remora(wrapper, **environment)
         self.undo(self.restart_remora)
 
     def kill_remora(self):
-        """Gone without a word, and started again at the end."""
+        """Killed with SIGKILL, and started again at the end."""
         self.remora.kill()
         self.undo(self.start_remora)
 
     def stop_remora(self):
-        """Told to end, and started again at the end."""
+        """Stopped with SIGTERM, and started again at the end."""
         self.stack.remora.stop()
         self.undo(self.start_remora)
 
     def freeze_remora(self):
-        """Stands still in the middle of whatever it does."""
+        """Suspended at an arbitrary point."""
         self.remora.signal(signal.SIGSTOP)
         self.undo(lambda: self.remora.signal(signal.SIGCONT))
 
     def starve_descriptors(self):
-        """No file descriptor is free, and the connections it had are cut."""
+        """No file descriptor is free, and the existing connections are cut."""
         self.undo(no_more_descriptors(self.remora.pid))
         self.cut()
 
     def limit_cpu(self, share):
-        """Little of one CPU."""
+        """Limits Remora to a small share of one CPU."""
         group = ControlGroup.with_cpu(share)
         group.take(self.remora.pid)
         self.undo(group.remove)
 
     def limit_memory(self, size):
-        """A small container, from the start of the process."""
+        """A small container from the start of the process."""
         group = ControlGroup.with_memory(size)
         self.undo(group.remove)
         self.changed_remora(group.joining())

@@ -1,8 +1,9 @@
 //! An append-only file of accepted bodies, each written before it is acknowledged.
 //!
-//! A record is: length of the body (u32), schema (u8: 1 or 2), time of acceptance (i64, milliseconds since 1970), sample window
-//! (u64, seconds), the body as it came; integers little-endian. The page cache keeps what was written when the process is killed,
-//! so nothing is synced; a record cut short by the kill was not acknowledged and is taken off at the next start.
+//! A record is: length of the body (u32), schema (u8: 1 or 2), time of acceptance (i64, milliseconds since 1970),
+//! sample window (u64, seconds), the body as received; integers are little-endian. The page cache keeps written data
+//! when the process is killed, so nothing is synced; a record cut short by the kill was not acknowledged and is removed
+//! at the next start.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -31,10 +32,10 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens or makes the file, takes off what was cut short, and returns the records to read one after the other.
+    /// Opens or creates the file, removes an incomplete record, and returns the records to be read one by one.
     pub(super) fn open(path: &Path) -> io::Result<(Self, impl Iterator<Item = io::Result<Record>> + use<>)> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        // Two writers would mingle their records.
+        // Two writers would interleave their records.
         flock(&file, FlockOperation::NonBlockingLockExclusive)
             .map_err(|error| io::Error::other(format!("{}: in use by another emulator: {error}", path.display())))?;
         let length = whole_records(&file)?;
@@ -45,7 +46,7 @@ impl Journal {
         Ok((Journal { file, length }, records))
     }
 
-    /// Writes one record. After an error the file is as before, as far as the file system lets it.
+    /// Writes one record. After an error the file is as before, as far as the file system allows.
     pub(super) fn append(&mut self, schema: Schema, now: i64, window_s: u64, body: &[u8]) -> io::Result<()> {
         let mut record = Vec::with_capacity(HEAD + body.len());
         record.extend(u32::try_from(body.len()).map_err(io::Error::other)?.to_le_bytes());
@@ -61,7 +62,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Takes all records away.
+    /// Removes all records.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         self.cut(0)
     }

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use super::Series;
 use crate::ingest::schema::Label;
 
-/// Ends each name and each value in a key; no byte of UTF-8.
+/// Terminates each name and each value in a key; this byte never occurs in UTF-8.
 const END: u8 = 0xff;
 
-/// Series in the order in which they were first seen. A key is the sorted labels in one piece, so that a known series is found
-/// without an allocation.
+/// Series in the order in which they were first seen. A key is the sorted labels in one contiguous buffer, so that
+/// looking up a known series does not allocate.
 #[derive(Debug, Default)]
 pub(super) struct Metric {
     positions: HashMap<Box<[u8]>, usize>,
@@ -17,7 +17,7 @@ pub(super) struct Metric {
 }
 
 impl Metric {
-    /// The series with these labels, sorted by name, and whether it is new; `scratch` is room for their key.
+    /// The series with these labels, which are sorted by name, and whether it is new; `scratch` is space for their key.
     pub(super) fn find_or_add(&mut self, labels: &[Label], scratch: &mut Vec<u8>) -> Option<(&mut Series, bool)> {
         write_key(labels, scratch);
         let known = self.positions.get(scratch.as_slice()).copied();
@@ -29,7 +29,7 @@ impl Metric {
         Some((self.series.get_mut(position)?, known.is_none()))
     }
 
-    /// Labels and samples of each series, in no order.
+    /// Labels and samples of each series, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Vec<(&str, &str)>, &Series)> {
         self.positions.iter().filter_map(|(key, position)| Some((read_key(key), self.series.get(*position)?)))
     }

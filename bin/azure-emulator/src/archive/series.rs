@@ -5,7 +5,7 @@ use prost::Message;
 use super::Arrival;
 use crate::ingest::schema::Histogram;
 
-/// One value for each timestamp, sorted by it. Sixteen bytes a sample: most of the emulator's memory is here.
+/// One value for each timestamp, sorted by timestamp. Sixteen bytes a sample: this is most of the emulator's memory.
 #[derive(Debug, Default)]
 pub(crate) struct Series {
     samples: Vec<(i64, u64)>,
@@ -13,12 +13,12 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// Keeps a sample unless its timestamp is taken. `value` is the bits of the double.
+    /// Stores a sample unless there is one with its timestamp. `value` is the bits of the double.
     pub(super) fn add_sample(&mut self, timestamp: i64, value: u64) -> Arrival {
         add(&mut self.samples, timestamp, value)
     }
 
-    /// Keeps a histogram, encoded anew so that equal histograms are equal bytes.
+    /// Stores a histogram, re-encoded so that equal histograms are equal bytes.
     pub(super) fn add_histogram(&mut self, histogram: &Histogram) -> Arrival {
         add(&mut self.histograms, histogram.timestamp, histogram.encode_to_vec().into_boxed_slice())
     }

@@ -1,4 +1,4 @@
-//! The proxy's certificate: for one server name, from an authority of its own that can be changed while the proxy runs.
+//! The proxy's certificate: for one server name, from its own authority, which can be changed while the proxy runs.
 
 use std::io;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use rustls::sign::CertifiedKey;
 use crate::certificates::{self, Names};
 use crate::directory::Directory;
 
-/// The authority's certificate: what a client of the proxy must trust, and nothing else.
+/// The authority's certificate: the only one that a client of the proxy must trust.
 pub(crate) const AUTHORITY: &str = "identity-binding-ca.pem";
 
-/// What a client has to ask for and to verify; nothing else is answered.
+/// The name that a client must send and verify; handshakes for any other name fail.
 pub(crate) const SERVER_NAME: &str = "token-proxy.identity-binding.emulated.example";
 
 const NAMES: Names = Names {
@@ -31,13 +31,13 @@ pub(crate) struct ProxyCertificate {
 }
 
 impl ProxyCertificate {
-    /// The folder's certificate; made at the first start.
+    /// The folder's certificate; created at the first start.
     pub(crate) fn load(directory: &Directory) -> io::Result<Arc<Self>> {
         let current = Mutex::new(certificates::certified_key(directory, &NAMES)?);
         Ok(Arc::new(ProxyCertificate { current }))
     }
 
-    /// Makes another authority and another certificate, and replaces the files.
+    /// Creates a new authority and certificate, and replaces the files.
     pub(crate) fn rotate(&self, directory: &Directory) -> io::Result<()> {
         certificates::issue(directory, &NAMES)?;
         let next = certificates::certified_key(directory, &NAMES)?;
@@ -45,7 +45,7 @@ impl ProxyCertificate {
         Ok(())
     }
 
-    /// The TLS side of the proxy.
+    /// The TLS server configuration of the proxy.
     pub(crate) fn server_config(self: &Arc<Self>) -> io::Result<Arc<ServerConfig>> {
         certificates::with_resolver(Arc::<Self>::clone(self))
     }

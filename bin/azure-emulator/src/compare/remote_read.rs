@@ -1,5 +1,5 @@
-//! The raw samples of a Prometheus, by its remote-read endpoint: one metric and one stretch of time a question, so that an answer
-//! stays small.
+//! The raw samples of a Prometheus, through its remote-read endpoint: one metric and one stretch of time per request,
+//! so that responses stay small.
 
 use prost::Message;
 use serde::Deserialize;
@@ -8,10 +8,10 @@ use ureq::Agent;
 use super::{Failure, Labels, Point, SeriesPoints, Span};
 use crate::ingest::schema::TimeSeries;
 
-/// Length of one question's stretch of time, milliseconds: that of a block of the Prometheus database.
+/// Length of one request's stretch of time, milliseconds: that of a block of the Prometheus database.
 const STRETCH: i64 = 2 * 60 * 60 * 1000;
 
-/// Largest answer that is read, compressed, and decoded.
+/// Largest compressed response that is read, in bytes.
 const MAX_ANSWER: u64 = 1 << 30;
 
 /// `prometheus.ReadRequest`.
@@ -21,7 +21,7 @@ pub(crate) struct ReadRequest {
     pub(crate) queries: Vec<Query>,
 }
 
-/// `prometheus.Query`; both ends of the time are included, in milliseconds.
+/// `prometheus.Query`; the time range is in milliseconds, both ends included.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Query {
     #[prost(int64, tag = "1")]
@@ -32,7 +32,7 @@ pub(crate) struct Query {
     pub(crate) matchers: Vec<LabelMatcher>,
 }
 
-/// `prometheus.LabelMatcher`; the type left out is equality.
+/// `prometheus.LabelMatcher`; an omitted type means equality.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct LabelMatcher {
     #[prost(string, tag = "2")]
@@ -55,14 +55,14 @@ pub(crate) struct QueryResult {
     pub(crate) timeseries: Vec<TimeSeries>,
 }
 
-/// A Prometheus, known by its base URL.
+/// A Prometheus, given by its base URL.
 #[derive(Debug)]
 pub(super) struct Prometheus<'a> {
     pub(super) agent: &'a Agent,
     pub(super) url: &'a str,
 }
 
-/// The envelope of Prometheus' JSON answers.
+/// The envelope of Prometheus' JSON responses.
 #[derive(Deserialize)]
 struct Envelope<T> {
     data: T,
@@ -81,13 +81,13 @@ struct HeadStats {
 }
 
 impl Prometheus<'_> {
-    /// Every metric name that it holds.
+    /// Every metric name in it.
     pub(super) fn names(&self) -> Result<Vec<String>, Failure> {
-        // Without a time the answer covers everything.
+        // Without a time range the response covers everything.
         Ok(self.json::<Vec<String>>("/api/v1/label/__name__/values")?.data)
     }
 
-    /// A time, milliseconds since 1970, before which only finished blocks reach.
+    /// A time, milliseconds since 1970, before which all data is in finished blocks.
     pub(super) fn head_start(&self) -> Result<i64, Failure> {
         Ok(self.json::<DatabaseStatus>("/api/v1/status/tsdb")?.data.head_stats.min_time)
     }
@@ -99,7 +99,7 @@ impl Prometheus<'_> {
         serde_json::from_slice(&text).map_err(|error| Failure::new(&url, &error))
     }
 
-    /// The samples and histograms of one metric; a series may come in several parts, oldest first.
+    /// The samples and histograms of one metric; a series may be returned in several parts, oldest first.
     pub(super) fn read(&self, name: &str, span: Span, head_start: i64) -> Result<Vec<SeriesPoints>, Failure> {
         let mut parts = Vec::new();
         for stretch in stretches(span, head_start) {
@@ -128,13 +128,13 @@ impl Prometheus<'_> {
     }
 }
 
-/// Without an accepted response type the answer is of the type SAMPLES: plain values, not chunks.
+/// Without accepted response types the response has the type SAMPLES: plain values, not chunks.
 fn question(name: &str, span: Span) -> ReadRequest {
     let matcher = LabelMatcher { name: "__name__".to_owned(), value: name.to_owned() };
     ReadRequest { queries: vec![Query { start: span.since, end: span.until, matchers: vec![matcher] }] }
 }
 
-/// `span`, cut at `head_start` and at each stretch behind it.
+/// `span`, split at `head_start` and after each further stretch.
 fn stretches(span: Span, head_start: i64) -> Vec<Span> {
     let mut stretches = Vec::new();
     let mut since = span.since;

@@ -1,4 +1,4 @@
-//! What a comparison found, for people and for programs.
+//! The result of a comparison, for people and for programs.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use serde::Serialize;
 use super::{Labels, Point};
 use crate::archive::STALE;
 
-/// How many differences are shown.
+/// Number of differences that are shown.
 const SHOWN: usize = 10;
 
-/// The counts of a comparison, native histograms counted as samples.
+/// The counts of a comparison; native histograms count as samples.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
     /// Samples that Prometheus holds.
@@ -21,13 +21,13 @@ pub(super) struct Report {
     pub(super) missing: u64,
     /// Held by the emulator only.
     pub(super) extra: u64,
-    /// Held by both, with other bits.
+    /// Held by both, with different bits.
     pub(super) differing: u64,
-    /// Stale markers among those that Prometheus holds.
+    /// Stale markers among the samples that Prometheus holds.
     stale: u64,
-    /// Other NaN among those that Prometheus holds.
+    /// Other NaN values among the samples that Prometheus holds.
     nan: u64,
-    /// The first differences, one text each.
+    /// The first differences, as one text each.
     differences: Vec<String>,
 }
 
@@ -75,7 +75,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Labels as a query would write them.
+/// Labels as written in a query.
 struct Shown<'a>(&'a Labels);
 
 impl fmt::Display for Shown<'_> {

@@ -1,4 +1,4 @@
-//! What the emulator stored, by its control interface.
+//! The samples that the emulator stored, through its control interface.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use ureq::Agent;
 
 use super::{Failure, Point, SeriesPoints, Span};
 
-/// Largest answer that is read: the samples of one metric as text.
+/// Largest response that is read, in bytes: the samples of one metric as text.
 const MAX_ANSWER: u64 = 1 << 30;
 
-/// A running emulator, known by the base URL of its control interface.
+/// A running emulator, given by the base URL of its control interface.
 #[derive(Debug)]
 pub(super) struct Stored<'a> {
     pub(super) agent: &'a Agent,
@@ -62,7 +62,7 @@ fn points(line: &[u8]) -> Option<SeriesPoints> {
     Some(SeriesPoints { labels: line.labels.into_iter().collect(), points })
 }
 
-/// Hexadecimal digits as bytes.
+/// Decodes hexadecimal digits to bytes.
 fn bytes(digits: &str) -> Option<Box<[u8]>> {
     digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
 }

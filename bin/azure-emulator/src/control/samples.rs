@@ -1,4 +1,4 @@
-//! `GET /samples`: the stored series as NDJSON, one metric after the other, so that no more than one is held as text.
+//! `GET /samples`: the stored series as NDJSON, one metric after another, so that only one is held as text at a time.
 
 use std::convert::Infallible;
 use std::fmt::Write;
@@ -15,7 +15,7 @@ use super::{Streamed, parameter};
 use crate::archive::Series;
 use crate::emulator::Emulator;
 
-/// Which timestamps are shown, milliseconds since 1970, both ends included.
+/// The timestamps that are shown, milliseconds since 1970, both ends included.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     since: i64,
@@ -28,7 +28,8 @@ impl Span {
     }
 }
 
-/// Streams what the query asks for: `name` a single metric, `since` and `until` a time. What cannot be read asks for all.
+/// Streams the result of a query: `name` selects a single metric, `since` and `until` a time range. Invalid bounds are
+/// ignored.
 pub(super) fn stream(emulator: Arc<Emulator>, query: &str) -> Streamed {
     let bound = |name| parameter(query, name).and_then(|text| text.parse().ok());
     let span = Span { since: bound("since").unwrap_or(i64::MIN), until: bound("until").unwrap_or(i64::MAX) };
@@ -47,7 +48,8 @@ fn metric(emulator: &Emulator, name: &str, span: Span) -> String {
     archive.metric(name).map(|(labels, series)| line(&labels, series, span)).collect()
 }
 
-/// `{"labels":{...},"samples":[[timestamp,"bits"],...]}`, bits as 16 hexadecimal digits; `histograms` only where there are some.
+/// `{"labels":{...},"samples":[[timestamp,"bits"],...]}`, bits as 16 hexadecimal digits; `histograms` only if there are
+/// any.
 fn line(labels: &[(&str, &str)], series: &Series, span: Span) -> String {
     let labels: Map<String, Value> = labels.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     let mut line = format!("{{\"labels\":{},\"samples\":[", Value::Object(labels));
@@ -71,7 +73,7 @@ fn write_list(line: &mut String, pairs: impl Iterator<Item = (i64, String)>) {
     line.push(']');
 }
 
-/// Bytes as hexadecimal digits.
+/// Encodes bytes as hexadecimal digits.
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         // Writing to a String cannot fail.

@@ -1,4 +1,4 @@
-//! The counters, as JSON for tests and as Prometheus text for a scrape.
+//! The counters, as JSON for tests and as Prometheus text for scraping.
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
@@ -32,7 +32,7 @@ fn connections(emulator: &Emulator) -> Value {
     Value::Object(open.into_iter().collect())
 }
 
-/// The same numbers, each top-level one a metric of its own.
+/// The same numbers as metrics, one for each top-level number.
 pub(super) fn exposition(emulator: &Emulator) -> String {
     let document = document(emulator);
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Gauges that change at each scrape: something for a Prometheus to collect and to send.
+//! Gauges that change at each scrape, so that a Prometheus has something to collect and send.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ impl Workload {
         Workload { series, scrapes: AtomicU64::new(0) }
     }
 
-    /// The gauges as of this scrape. The first one is always NaN.
+    /// The gauges at this scrape. The first one is always NaN.
     pub(super) fn exposition(&self) -> String {
         let scrape = self.scrapes.fetch_add(1, Ordering::Relaxed);
         let mut text = String::from("# TYPE emulator_workload gauge\n");
@@ -28,7 +28,7 @@ impl Workload {
     }
 }
 
-/// A wave of its own length for each gauge, so that values have full mantissas.
+/// A wave with its own period for each gauge, so that values use the full mantissa.
 #[expect(clippy::cast_precision_loss, reason = "only a wave that looks alive")]
 fn value(scrape: u64, number: usize) -> f64 {
     (scrape as f64 / (1.0 + number as f64)).sin() * number as f64

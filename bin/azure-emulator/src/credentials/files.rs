@@ -1,4 +1,4 @@
-//! The certificate files, in the forms that clients are given them in.
+//! The certificate files, in the forms in which clients receive them.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -15,24 +15,24 @@ use super::pfx;
 use crate::directory::Directory;
 use crate::jwt;
 
-/// The authority's certificate; written last, so that a start that was cut short begins again.
+/// The authority's certificate; written last, so that an interrupted start begins again.
 pub(super) const AUTHORITY: &str = "client-ca.pem";
 
 /// Key, then certificate.
 pub(crate) const PEM: &str = "client.pem";
-/// Modern encryption, behind [`PASSWORD`].
+/// With modern encryption, protected by [`PASSWORD`].
 pub(crate) const PFX: &str = "client.pfx";
 /// The next key with its certificate, the certificate first.
 const NEXT: &str = "client-next.pem";
-/// The first key with a certificate whose time is over.
+/// The first key with an expired certificate.
 const EXPIRED: &str = "client-expired.pem";
-/// The next key with a certificate that no registration holds.
+/// The next key with a certificate that is not registered.
 const UNREGISTERED: &str = "client-unregistered.pem";
 
-/// The files whose certificates the application's registration holds.
+/// The files whose certificates are in the application's registration.
 pub(super) const REGISTERED: [&str; 3] = [PEM, NEXT, EXPIRED];
 
-/// Of every file that has a password.
+/// The password of every file that has one.
 pub(crate) const PASSWORD: &str = "emulated +pass&word=%";
 
 /// Common name and DNS name of every client certificate.
@@ -50,7 +50,7 @@ struct Client {
     certificate: rcgen::Certificate,
 }
 
-/// Makes every file.
+/// Creates every file.
 pub(super) fn make(directory: &Directory) -> io::Result<()> {
     let authority = CertifiedIssuer::self_signed(authority_params(), KeyPair::generate().map_err(io::Error::other)?)
         .map_err(io::Error::other)?;
@@ -104,7 +104,7 @@ fn write_pfx_forms(directory: &Directory, client: &Client, authority: &Authority
     directory.replace("client-legacy-no-password.pfx", &pfx::legacy(&client.key, &chain, "")?)
 }
 
-/// PKCS #8 behind [`PASSWORD`], encrypted as `openssl genpkey -aes256` does it: PBKDF2 with SHA-256, AES-256-CBC.
+/// PKCS #8 protected by [`PASSWORD`], encrypted as by `openssl genpkey -aes256`: PBKDF2 with SHA-256, AES-256-CBC.
 fn encrypted_pem(key: &[u8]) -> io::Result<String> {
     let (salt, iv) = (uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes());
     let params = pbes2::Parameters::pbkdf2_sha256_aes256cbc(2048, &salt, &iv)

@@ -1,5 +1,5 @@
-//! One connection: TLS where the endpoint has it, then HTTP/1.1 requests one after the other, each answered by the
-//! endpoint it came to.
+//! One connection: TLS if the endpoint uses it, then a sequence of HTTP/1.1 requests, each answered by the endpoint
+//! that received it.
 
 use std::io;
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use crate::reply::{self, Reply};
 use crate::traffic::RequestLine;
 use crate::{binding, entra, ingest, issuer, log, managed};
 
-/// Largest request body that is read: what Prometheus' own receiver reads.
+/// Largest request body that is read, in bytes; the same limit as in Prometheus' own receiver.
 const MAX_BODY: usize = 32 << 20;
 
-/// Counts a connection for as long as it is open.
+/// Counts a connection while it is open.
 struct Open<'s>(&'s Switch);
 
 impl<'s> Open<'s> {
@@ -81,7 +81,7 @@ async fn speak_http<S: AsyncRead + AsyncWrite + Unpin>(
         .map_err(io::Error::other)
 }
 
-/// Answers one request, or, with an error, ends its connection without an answer.
+/// Answers one request; an error ends its connection without a response.
 async fn respond(
     emulator: &Emulator,
     endpoint: EndpointName,
@@ -98,7 +98,7 @@ async fn respond(
     }
 }
 
-/// One request: where it came to, its head, and the connection that it is to be answered on.
+/// One request: its endpoint, its head, and the connection on which it is answered.
 pub(super) struct Asked<'a> {
     pub(super) emulator: &'a Emulator,
     pub(super) endpoint: EndpointName,
@@ -107,7 +107,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Lets the endpoint answer, and records that.
+    /// Lets the endpoint answer, and records the request.
     pub(super) async fn handle(&self, line: RequestLine, body: Incoming) -> Reply {
         let reply = match read(body).await {
             Ok(body) => self.answer(body),
@@ -130,8 +130,7 @@ impl Asked<'_> {
         }
     }
 
-    /// Counts the request. It is a line of the log when a fault was put on it, or when everything is to be said; what an
-    /// endpoint refuses, it has logged itself.
+    /// Counts the request. Logs it if a fault was injected or the log is verbose; an endpoint logs its refusals itself.
     pub(super) fn record(&self, line: RequestLine) {
         if self.emulator.verbose || line.fault.is_some() {
             log::line(format_args!("{line}"));
@@ -140,10 +139,10 @@ impl Asked<'_> {
     }
 }
 
-/// A whole request body. A body that is too large, or that broke off, is refused.
+/// Reads a whole request body. A body that is too large or incomplete is refused.
 pub(super) async fn read(mut body: Incoming) -> Result<Bytes, Reply> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    // Made at its size at once, so that a large body is not copied while it grows.
+    // Allocated at full size at once, so that a large body is not copied while it grows.
     let mut whole = Vec::with_capacity(announced.min(MAX_BODY));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| refuse(StatusCode::BAD_REQUEST, &format!("the body broke off: {error}")))?;

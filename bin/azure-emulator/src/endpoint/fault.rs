@@ -1,4 +1,4 @@
-//! Doing to a request what a fault says.
+//! Applies a fault to a request.
 
 use std::io;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::faults::{Aadsts, Action, Delay, Fail, Moment, Reset, Slow, Truncate};
 use crate::reply::Reply;
 use crate::traffic::RequestLine;
 
-/// What stands in for the body of an answer that has none, where a fault needs one to break off in.
+/// Replaces the body of a response without one if a fault has to cut within it.
 const FILLER: [u8; 1024] = [b'.'; 1024];
 
-/// The answer to send, if one is to be; an error ends the connection.
+/// The response to send, if any; an error ends the connection.
 pub(super) async fn meet(asked: &Asked<'_>, action: Action, line: RequestLine, body: Incoming) -> io::Result<Reply> {
     match action {
         Action::Status(answer) => {
@@ -63,14 +63,14 @@ pub(super) async fn meet(asked: &Asked<'_>, action: Action, line: RequestLine, b
         }
         Action::StallRead(_) => {
             asked.record(line);
-            // Kept unread while nothing happens: dropped, it would be drained.
+            // Held unread while nothing happens: if dropped, it would be drained.
             let _unread = body;
             pending().await
         }
     }
 }
 
-/// Reads the request and answers with this, whatever it asked for.
+/// Reads the request and answers with this reply, whatever was requested.
 async fn instead(asked: &Asked<'_>, line: RequestLine, body: Incoming, reply: Reply) -> Reply {
     read(body).await.ok();
     asked.record(line.answered(reply.status()));
@@ -79,7 +79,7 @@ async fn instead(asked: &Asked<'_>, line: RequestLine, body: Incoming, reply: Re
 
 async fn reset_at(asked: &Asked<'_>, moment: Moment, line: RequestLine, body: Incoming) -> io::Result<Reply> {
     match moment {
-        // A rule for `accept` is met by connections, not by requests.
+        // A rule for `accept` affects connections, not requests.
         Moment::Accept | Moment::RequestBody => {
             asked.record(line);
             read_half(asked, body).await;
@@ -106,7 +106,7 @@ fn reset_now(asked: &Asked<'_>) -> io::Error {
     asked.hold.reset_on_close().err().unwrap_or_else(|| io::Error::other("reset by a fault"))
 }
 
-/// Reads up to the middle of a body whose length is announced, the first piece of another.
+/// Reads half of a body whose length is known, or the first piece of any other.
 async fn read_half(asked: &Asked<'_>, mut body: Incoming) {
     let announced = asked.head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     let half = announced.unwrap_or_default() / 2;
@@ -119,7 +119,7 @@ async fn read_half(asked: &Asked<'_>, mut body: Incoming) {
     }
 }
 
-/// A 204 has no body to break off in, so it becomes a 200 that has one.
+/// A 204 has no body that can be cut, so it becomes a 200 with one.
 fn with_some_body(mut reply: Reply) -> Reply {
     if length(&reply) == 0 {
         *reply.status_mut() = StatusCode::OK;

@@ -10,22 +10,22 @@ use crate::jwt::{Jwt, SigningKey};
 use crate::principal::Principal;
 use crate::settings::{Settings, unix_seconds};
 
-/// Why an access token does not open the ingestion endpoint.
+/// Why the ingestion endpoint rejects an access token.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum TokenFault {
-    /// Not a signed token at all.
+    /// Not a signed token.
     Malformed,
-    /// Signed by somebody else, or changed.
+    /// Signed with another key, or modified.
     Signature,
     /// Its `exp` has passed.
     Expired,
-    /// Its `nbf` has not come.
+    /// Its `nbf` is in the future.
     NotYetValid,
-    /// It is meant for this other resource.
+    /// It is for this other resource.
     Audience(String),
 }
 
-/// Signs a token about `principal` for `resource`, issued at that time. Returns it with its expiry.
+/// Signs a token about `principal` for `resource`, issued at the given time. Returns it with its expiry.
 pub(crate) fn mint(
     settings: &Settings,
     key: &SigningKey,
@@ -57,12 +57,13 @@ pub(crate) fn mint(
     Ok((key.sign(&claims)?, expiry))
 }
 
-/// What this tenant has a service principal for; the token is for it as it was asked for.
+/// Whether this tenant has a service principal for the resource. The token's audience is the resource exactly as
+/// requested.
 pub(crate) fn is_known(resource: &str) -> bool {
     is_monitor(resource) || resource.trim_end_matches('/') == "https://management.azure.com"
 }
 
-/// Accepts tokens that Entra signed for Azure Monitor and that are valid now.
+/// Accepts tokens that Entra signed for Azure Monitor and that are currently valid.
 pub(crate) fn verify(settings: &Settings, key: &SigningKey, token: &str) -> Result<Jwt, TokenFault> {
     let token = Jwt::decode(token).ok_or(TokenFault::Malformed)?;
     if !key.verify(&token) {
@@ -79,7 +80,7 @@ pub(crate) fn verify(settings: &Settings, key: &SigningKey, token: &str) -> Resu
     if is_monitor(&audience) { Ok(token) } else { Err(TokenFault::Audience(audience)) }
 }
 
-/// Azure Monitor is known with a trailing slash and without.
+/// Azure Monitor is known both with and without a trailing slash.
 pub(crate) fn is_monitor(resource: &str) -> bool {
     matches!(resource, "https://monitor.azure.com" | "https://monitor.azure.com/")
 }

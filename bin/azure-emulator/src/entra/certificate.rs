@@ -1,4 +1,4 @@
-//! The assertion that a client signs with its certificate: `certificate-credentials` of Microsoft's identity platform
+//! Assertions that a client signs with its certificate: `certificate-credentials` in Microsoft's identity platform
 //! documentation, RFC 7523 §3 for the claims.
 
 use std::time::SystemTime;
@@ -16,16 +16,16 @@ use crate::credentials::{Registration, Thumbprint};
 use crate::jwt::{Algorithm, Jwt};
 use crate::settings::Settings;
 
-/// The header's fields that name a certificate.
+/// The header fields that identify a certificate.
 const NAMES: [&str; 3] = ["x5t#S256", "x5t", "x5c"];
 
-/// Whether an assertion is the client's own, and no federated issuer's: it names a certificate, or the client as its
-/// issuer.
+/// Whether an assertion is the client's own rather than a federated issuer's: it names a certificate, or the client as
+/// its issuer.
 pub(super) fn is_meant(client_id: &str, assertion: &Jwt) -> bool {
     NAMES.iter().any(|name| !assertion.header[name].is_null()) || assertion.text("iss").eq_ignore_ascii_case(client_id)
 }
 
-/// Checks an assertion of the client `client_id`, whose form has been checked already.
+/// Checks a decoded assertion of the client `client_id`.
 pub(super) fn check(
     settings: &Settings,
     registration: &Registration,
@@ -63,8 +63,7 @@ fn check_signature(settings: &Settings, registration: &Registration, assertion: 
     if in_time { Ok(()) } else { Err(Refusal::certificate_expired(&thumbprint.shown())) }
 }
 
-/// `x5c`: the certificate and those that vouch for it, in standard base64 of their DER (RFC 7515 §4.1.6). Empty when it
-/// is absent.
+/// `x5c`: the certificate and its issuers, in standard base64 of their DER (RFC 7515 §4.1.6). Empty if it is absent.
 fn chain(header: &Value) -> Result<Vec<CertificateDer<'static>>, Refusal> {
     let entries = match &header["x5c"] {
         Value::Null => return Ok(Vec::new()),
@@ -78,8 +77,8 @@ fn chain(header: &Value) -> Result<Vec<CertificateDer<'static>>, Refusal> {
     entries.iter().map(|entry| certificate(entry).ok_or_else(Refusal::assertion_malformed)).collect()
 }
 
-/// The chain's own certificate, when the settings trust its subject's name and the chain leads to the authority. A
-/// chain of one does not: who vouches for it has to be shown.
+/// The chain's leaf, if the settings trust its subject name and the chain leads to the authority. A chain of one does
+/// not: it must contain the authority's certificate.
 fn trusted_by_name<'c>(
     settings: &Settings,
     registration: &Registration,
@@ -94,7 +93,7 @@ fn trusted_by_name<'c>(
     complete.then_some(leaf)
 }
 
-/// Whether it is the certificate's time; by Entra's clock.
+/// Whether the certificate is within its validity period, by Entra's clock.
 fn is_in_time(settings: &Settings, registration: &Registration, certificate: &EndEntityCert<'_>) -> bool {
     use webpki::Error::{CertExpired, CertNotValidYet};
     !matches!(vouched_for(settings, registration, certificate), Err(CertExpired { .. } | CertNotValidYet { .. }))
@@ -111,7 +110,7 @@ fn vouched_for(
     certificate.verify_for_usage(&[ECDSA_P256_SHA256], &anchors, &[], time, usage, None, None).map(drop)
 }
 
-/// One text, which is the token endpoint or the issuer of the tenant. A list of them Entra takes for a malformed token.
+/// A single string: the token endpoint or the tenant's issuer. Entra treats a list as a malformed token.
 fn check_audience(settings: &Settings, assertion: &Jwt) -> Result<(), Refusal> {
     let Some(audience) = assertion.claims["aud"].as_str() else { return Err(Refusal::assertion_malformed()) };
     let base = format!("{}{}", settings.authority(), settings.tenant);

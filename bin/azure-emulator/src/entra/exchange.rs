@@ -1,4 +1,4 @@
-//! One client-credentials request (RFC 6749 §4.4): what is checked, in which order, and the grant.
+//! One client-credentials request (RFC 6749 §4.4): the checks in their order, and the grant.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,10 +16,10 @@ use crate::settings::{FederatedCredential, Settings, unix_seconds};
 /// RFC 7523 §2.2.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// Entra accepts an assertion this much before and after its time.
+/// Entra accepts an assertion this long before and after its validity period, in seconds.
 const TOLERANCE_S: u64 = 5;
 
-/// Checks a token request and answers with the success document.
+/// Checks a token request and returns the success document.
 pub(super) fn exchange(
     emulator: &Emulator,
     settings: &Settings,
@@ -35,7 +35,7 @@ pub(super) fn exchange(
     grant(emulator, settings, &Principal::application(settings, proof), resource)
 }
 
-/// Everything but the credential. Returns the resource that the token is for.
+/// Checks everything except the credential. Returns the requested resource.
 fn check_request<'f>(settings: &Settings, tenant: &str, form: &'f Form) -> Result<&'f str, Refusal> {
     if !tenant.eq_ignore_ascii_case(&settings.tenant) {
         return Err(Refusal::tenant_unknown(tenant));
@@ -54,7 +54,7 @@ fn check_request<'f>(settings: &Settings, tenant: &str, form: &'f Form) -> Resul
     resource(&form.scope, tenant)
 }
 
-/// The scope before its last `/.default`. MSAL adds the scopes of a sign-in, which Entra passes over.
+/// The scope without its `/.default` suffix. MSAL adds the scopes of a sign-in, which Entra ignores.
 fn resource<'f>(scope: &'f str, tenant: &str) -> Result<&'f str, Refusal> {
     let mut scopes = scope.split(' ').filter(|scope| !matches!(*scope, "" | "openid" | "offline_access" | "profile"));
     let malformed = || Refusal::scope_malformed(scope);
@@ -65,7 +65,7 @@ fn resource<'f>(scope: &'f str, tenant: &str) -> Result<&'f str, Refusal> {
     if access_token::is_known(resource) { Ok(resource) } else { Err(Refusal::resource_unknown(resource, tenant)) }
 }
 
-/// A client proves itself with an assertion or, when there is none, with its secret.
+/// A client authenticates with an assertion or, if there is none, with its secret.
 fn check_credential(emulator: &Emulator, settings: &Settings, form: &Form) -> Result<Proof, Refusal> {
     if form.assertion.is_empty() && !form.secret.is_empty() {
         return check_secret(settings, form);
@@ -79,7 +79,7 @@ fn check_credential(emulator: &Emulator, settings: &Settings, form: &Form) -> Re
     Ok(Proof::Asymmetric)
 }
 
-/// The cluster's proxy takes the tokens that were made for it.
+/// The cluster's proxy accepts only tokens that were issued for it.
 fn check_bound(emulator: &Emulator, settings: &Settings, form: &Form) -> Result<Proof, Refusal> {
     let assertion = assertion(emulator, form)?;
     let bound = FederatedCredential { audience: Some(BINDING_AUDIENCE.to_owned()), ..FederatedCredential::default() };
@@ -105,13 +105,13 @@ fn assertion(emulator: &Emulator, form: &Form) -> Result<Jwt, Refusal> {
     if form.assertion_type != ASSERTION_TYPE {
         return Err(Refusal::parameter_missing("client_assertion_type"));
     }
-    // Not trimmed: whether Entra takes a newline behind the token is not known, so a client must not send one.
+    // Not trimmed: it is unknown whether Entra accepts a newline after the token, so a client must not send one.
     let assertion = Jwt::decode(&form.assertion).ok_or_else(Refusal::assertion_malformed)?;
     emulator.assertions.lock().remember(&form.assertion, &assertion);
     Ok(assertion)
 }
 
-/// Whether it is the assertion's time, by Entra's clock.
+/// Whether the assertion is within its validity period, by Entra's clock.
 pub(super) fn check_time(settings: &Settings, assertion: &Jwt) -> Result<(), Refusal> {
     let (Some(from), Some(until)) = (assertion.time("nbf").or(assertion.time("iat")), assertion.time("exp")) else {
         return Err(Refusal::assertion_malformed());

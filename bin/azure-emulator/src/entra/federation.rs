@@ -1,4 +1,4 @@
-//! The federated assertion: a projected service-account token, held against the client's federated credentials.
+//! The federated assertion: a projected service-account token, matched against the client's federated credentials.
 
 use super::exchange::check_time;
 use super::refusal::Refusal;
@@ -13,7 +13,7 @@ pub(super) fn check(
     assertion: &Jwt,
 ) -> Result<(), Refusal> {
     narrow(settings, credentials, assertion)?;
-    // Real Entra fetches the issuer's keys; here the keys are at hand, and only whether they could be fetched is looked at.
+    // Entra fetches the issuer's keys; the emulator has them, and only checks whether they could be fetched.
     if !emulator.issuer_is_up() {
         return Err(Refusal::issuer_unreachable(&settings.issuer()));
     }
@@ -26,7 +26,8 @@ pub(super) fn check(
     check_time(settings, assertion)
 }
 
-/// Narrows the configured credentials by issuer, then subject, then audience; the first that leaves none names the refusal.
+/// Narrows the configured credentials by issuer, then subject, then audience; the first step that leaves none
+/// determines the refusal.
 fn narrow(settings: &Settings, credentials: &[FederatedCredential], assertion: &Jwt) -> Result<(), Refusal> {
     let (issuer, subject, audiences) = (assertion.text("iss"), assertion.text("sub"), assertion.audiences());
     let own = settings.issuer();

@@ -1,10 +1,10 @@
-//! The token request as it comes: a form, and for a client secret also HTTP's own header (RFC 6749 §2.3.1).
+//! The token request as received: a form, and for a client secret optionally HTTP's own header (RFC 6749 §2.3.1).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 
-/// The form's fields that matter; the last one wins when a field is repeated.
+/// The relevant fields of the form; the last occurrence of a repeated field counts.
 #[derive(Debug, Default)]
 pub(super) struct Form {
     pub(super) grant_type: String,
@@ -37,8 +37,8 @@ impl Form {
     }
 }
 
-/// Id and secret of an `Authorization: Basic` header. Both are form-encoded before they are joined, unlike elsewhere in
-/// HTTP.
+/// ID and secret from an `Authorization: Basic` header. Unlike elsewhere in HTTP, both are form-encoded before they are
+/// joined.
 fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let (scheme, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let credentials = String::from_utf8(STANDARD.decode(credentials.trim()).ok()?).ok()?;
@@ -46,7 +46,7 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     scheme.eq_ignore_ascii_case("Basic").then(|| (form_decoded(client_id), form_decoded(secret)))
 }
 
-/// One value of a form.
+/// Decodes one value of a form.
 fn form_decoded(text: &str) -> String {
     let pair = [b"=", text.as_bytes()].concat();
     form_urlencoded::parse(&pair).next().map(|(_, value)| value.into_owned()).unwrap_or_default()

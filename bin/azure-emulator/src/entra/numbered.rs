@@ -1,4 +1,4 @@
-//! Refusals that the emulator never has a reason for, by their AADSTS numbers: the answers of the action `aadsts`.
+//! Refusals that the emulator itself never has a reason for, by AADSTS number: the responses of the action `aadsts`.
 
 use hyper::StatusCode;
 

@@ -6,13 +6,13 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Why a token request is refused.
+/// Why a token request was refused.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
-    /// RFC 6749 §5.2, the only field a client may branch on.
+    /// RFC 6749 §5.2; the only field that a client may branch on.
     pub(crate) error: &'static str,
-    /// The number behind `AADSTS`.
+    /// The number after `AADSTS`.
     pub(crate) code: u32,
     pub(crate) text: String,
 }
@@ -202,7 +202,7 @@ impl Refusal {
         Refusal { status: StatusCode::SERVICE_UNAVAILABLE, error: "temporarily_unavailable", code: 90_033, text }
     }
 
-    /// The JSON body, its parts separated by single spaces as Entra does since 2024.
+    /// The JSON body, its parts separated by single spaces, as Entra has done since 2024.
     pub(crate) fn body(&self, authority: &str, now: SystemTime, trace: Uuid, correlation: Uuid) -> Value {
         let (code, text) = (self.code, &self.text);
         let timestamp = humantime::format_rfc3339_seconds(now).to_string().replace('T', " ");

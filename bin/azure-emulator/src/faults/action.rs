@@ -1,4 +1,4 @@
-//! What a fault does to a request, as it is asked for.
+//! The effect of a fault on a request, as requested from the control interface.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::reply::Reply;
 
-/// The largest body that a fault sends, in bytes.
+/// The largest body that a fault can send, in bytes.
 const LARGEST_BODY: usize = 64 << 20;
 
-/// What happens to a request.
+/// The effect on a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
@@ -23,21 +23,22 @@ const LARGEST_BODY: usize = 64 << 20;
                  request_body, before_head, after_head, mid_body), truncate, close (idle), hang, stall_read"
 )]
 pub(crate) enum Action {
-    /// The request is read, not handled, and answered with this.
+    /// The request is read but not handled, and gets this answer.
     Status(StatusAnswer),
-    /// The request is read, not handled, and answered as the endpoint itself answers with this status.
+    /// The request is read but not handled, and gets the endpoint's own answer with this status.
     Fail(Fail),
-    /// The request is read, not handled, and refused with this AADSTS number.
+    /// The request is read but not handled, and refused with this AADSTS number.
     Aadsts(Aadsts),
-    /// The request is handled; the answer is held back, in milliseconds.
+    /// The request is handled; the answer is delayed by this many milliseconds.
     Delay(Delay),
-    /// The request is handled; the answer is sent at this many bytes a second, one by one.
+    /// The request is handled; the answer is sent byte by byte, at this many bytes a second.
     Slow(Slow),
     /// The connection ends with a TCP RST.
     Reset(Reset),
-    /// The request is handled; this many bytes of the answer are sent, then the connection is closed without a TLS `close_notify`.
+    /// The request is handled; this many bytes of the answer are sent, then the connection is closed without
+    /// `close_notify`.
     Truncate(Truncate),
-    /// The request is handled and answered, then the connection is closed, which the answer did not announce.
+    /// The request is handled and answered, then the connection is closed without having been announced in the answer.
     Close(Close),
     /// The request is read and never answered.
     Hang(Hang),
@@ -54,16 +55,16 @@ pub(crate) struct StatusAnswer {
     headers: BTreeMap<String, String>,
     #[serde(default)]
     body: String,
-    /// The body's bytes, where they are no text.
+    /// The body's bytes, if they are not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body_base64: Option<String>,
-    /// The body is written again and again until it has this many bytes.
+    /// The body is repeated until it has this many bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repeat_to: Option<usize>,
 }
 
 impl StatusAnswer {
-    /// The answer, or why there can be no such answer.
+    /// The answer, or why it is invalid.
     pub(crate) fn reply(&self) -> Result<Reply, String> {
         let mut reply = Response::builder().status(self.status);
         for (name, value) in &self.headers {
@@ -126,13 +127,13 @@ pub(crate) struct Reset {
 pub(crate) enum Moment {
     /// As soon as it is accepted, before TLS.
     Accept,
-    /// Half of the request's body is read; the request is not handled.
+    /// After half of the request's body was read; the request is not handled.
     RequestBody,
-    /// The request is handled, nothing of the answer is sent.
+    /// After the request was handled, before any byte of the answer is sent.
     BeforeHead,
-    /// The answer's head is sent, its body is not.
+    /// After the answer's head was sent, before its body.
     AfterHead,
-    /// The answer's head and half of its body are sent.
+    /// After the answer's head and half of its body were sent.
     MidBody,
 }
 
@@ -150,7 +151,7 @@ pub(crate) struct Close {
     pub(crate) close: Closing,
 }
 
-/// Which connections are closed: those that are idle, that is, have just answered.
+/// Which connections are closed: idle ones, that is, those that have just answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Closing {
@@ -158,14 +159,14 @@ pub(crate) enum Closing {
     Idle,
 }
 
-/// See [`Action::Hang`]; the value says nothing.
+/// See [`Action::Hang`]; the value has no meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Hang {
     hang: bool,
 }
 
-/// See [`Action::StallRead`]; the value says nothing.
+/// See [`Action::StallRead`]; the value has no meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StallRead {
@@ -173,7 +174,7 @@ pub(crate) struct StallRead {
 }
 
 impl Action {
-    /// For the log and `GET /requests`.
+    /// Name for the log and `GET /requests`.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Action::Status(_) => "status",

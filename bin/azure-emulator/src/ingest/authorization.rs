@@ -1,4 +1,5 @@
-//! Who may write to the rule: a valid token for Azure Monitor (401 otherwise), held by a client with the role (403 otherwise).
+//! Permission to write to the rule: a valid token for Azure Monitor (otherwise 401), held by a client with the role
+//! (otherwise 403).
 
 use hyper::StatusCode;
 use hyper::header::AUTHORIZATION;
@@ -36,7 +37,7 @@ fn token_refused(fault: TokenFault) -> Refusal {
     }
 }
 
-/// The text that the service gives, with the ids that tell a user which identity was really used.
+/// The service's own text, with the IDs that show a user which identity was actually used.
 fn role_missing(settings: &Settings, object_id: &str) -> Refusal {
     let Settings { rule, tenant, .. } = settings;
     let resource = format!(

@@ -1,4 +1,5 @@
-//! One remote-write body, decoded: snappy block, protobuf, the rules on labels. The same result for both protocol versions.
+//! Decodes one remote-write body: snappy block, protobuf, rules for labels. The result is the same for both protocol
+//! versions.
 
 use std::fmt;
 
@@ -7,10 +8,10 @@ use prost::bytes::Bytes;
 
 use super::schema::{Label, RequestV2, TimeSeries, TimeSeriesV2, WriteRequest};
 
-/// The decoded size that Prometheus' own receiver stops at.
+/// The decoded size limit of Prometheus' own receiver, in bytes.
 const MAX_DECODED: usize = 32 << 20;
 
-/// Which message a body holds.
+/// The message type of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Schema {
     /// `prometheus.WriteRequest`.
@@ -20,7 +21,7 @@ pub(crate) enum Schema {
 }
 
 impl Schema {
-    /// Remote-write 2.0, "Protocol": the content type alone chooses the message.
+    /// Remote-write 2.0, "Protocol": the content type alone selects the message.
     pub(crate) fn from_content_type(content_type: &str) -> Option<Schema> {
         match content_type {
             "application/x-protobuf" | "application/x-protobuf;proto=prometheus.WriteRequest" => Some(Schema::V1),
@@ -29,7 +30,7 @@ impl Schema {
         }
     }
 
-    /// The content type to send such a body with.
+    /// The content type of such a body.
     pub(crate) fn content_type(self) -> &'static str {
         match self {
             Schema::V1 => "application/x-protobuf",
@@ -46,26 +47,26 @@ impl Schema {
     }
 }
 
-/// Why a body is refused. The whole of it is, for a sender cannot tell which part was taken.
+/// Why a body is refused. It is refused as a whole, because a sender could not tell which part was accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FrameFault {
     /// Not a snappy block.
     Snappy(String),
-    /// It would be this many bytes decoded.
+    /// Its decoded size, in bytes, exceeds the limit.
     TooLarge(usize),
     /// Not the protobuf message that the content type promises.
     Protobuf(String),
     /// The 2.0 symbol table does not begin with the empty symbol.
     Symbols,
-    /// A 2.0 series' references are odd in number or run past the symbol table.
+    /// The label references of a 2.0 series are odd in number or out of the symbol table's range.
     References,
-    /// A series without `__name__`, or with one that is no text.
+    /// A series without `__name__`, or with one that is not text.
     NoMetricName,
     /// A label with an empty name or value, in this metric.
     EmptyLabel(String),
-    /// A label name or value that is no UTF-8, in this metric.
+    /// A label name or value that is not UTF-8, in this metric.
     NotUtf8(String),
-    /// A label name that stands twice, in this metric.
+    /// A repeated label name, in this metric.
     RepeatedLabel(String),
 }
 
@@ -85,7 +86,7 @@ impl fmt::Display for FrameFault {
     }
 }
 
-/// A decoded body. The same series may come in several entries; the labels of each are sorted by name.
+/// A decoded body. The same series may occur in several entries; the labels of each are sorted by name.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Frame {
     pub(crate) entries: Vec<TimeSeries>,
@@ -109,7 +110,8 @@ pub(crate) fn decode(schema: Schema, body: &[u8]) -> Result<Frame, FrameFault> {
 fn decompress(body: &[u8]) -> Result<Vec<u8>, FrameFault> {
     let snappy = |error: snap::Error| FrameFault::Snappy(error.to_string());
     if body.is_empty() {
-        // snap takes no bytes at all for an empty block; a block begins with its length (format_description.txt §1).
+        // snap accepts an empty input as an empty block, but a block begins with its length (format_description.txt
+        // §1).
         return Err(FrameFault::Snappy("the body is empty".to_owned()));
     }
     let size = snap::raw::decompress_len(body).map_err(snappy)?;

@@ -1,4 +1,4 @@
-//! Frames that are taken, and one refusal for each fault.
+//! Accepted frames, and one refusal for each fault.
 
 use super::*;
 use crate::ingest::schema::{Counted, MetadataV2, Sample};

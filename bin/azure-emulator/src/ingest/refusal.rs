@@ -1,4 +1,4 @@
-//! Why a write is refused, in the shape that Azure's services give it.
+//! Why a write is refused, in the error shape of Azure's services.
 
 use hyper::StatusCode;
 
@@ -6,7 +6,7 @@ use crate::log;
 use crate::reply::{self, Reply};
 use crate::settings::Settings;
 
-/// One refusal; every one is a line of the log.
+/// One refusal; every one is logged.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
@@ -19,12 +19,12 @@ impl Refusal {
         Refusal { status, code, message: message.into() }
     }
 
-    /// A refusal of the token: 401, its answer with a challenge.
+    /// A refusal of the token: 401, with a challenge in the response.
     pub(super) fn unauthorized(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, message)
     }
 
-    /// The answer, logged.
+    /// The response; logs the refusal.
     pub(super) fn reply(&self, settings: &Settings) -> Reply {
         let Refusal { status, code, message } = self;
         log::line(format_args!("ingest: refused {}: {message}", status.as_u16()));
@@ -35,7 +35,7 @@ impl Refusal {
         reply
     }
 
-    /// Azure's own challenge is not on record; this one follows RFC 6750 §3.
+    /// Azure's own challenge has not been recorded; this one follows RFC 6750 §3.
     fn challenge(&self, settings: &Settings) -> String {
         let authority = format!("{}{}", settings.authority(), settings.tenant);
         let description = format!("{}: {}", self.code, self.message).replace(['"', '\\'], "'");

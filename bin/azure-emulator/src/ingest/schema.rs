@@ -1,7 +1,8 @@
-//! The messages of remote write 1.0 (`prometheus.WriteRequest`) and 2.0 (`io.prometheus.write.v2.Request`), as far as they are
-//! looked at. Field numbers are those of the published schemas.
+//! The messages of remote write 1.0 (`prometheus.WriteRequest`) and 2.0 (`io.prometheus.write.v2.Request`), as far as
+//! they are used. Field numbers are those of the published schemas.
 //!
-//! A double is declared `fixed64`, which is the same on the wire: NaN payloads never pass through floating-point registers.
+//! A double is declared as `fixed64`, which is the same on the wire: NaN payloads never pass through floating-point
+//! registers.
 
 use prost::Message;
 use prost::bytes::Bytes;
@@ -29,14 +30,15 @@ pub(crate) struct TimeSeries {
 }
 
 impl TimeSeries {
-    /// The value of `__name__`, empty when there is none.
+    /// The value of `__name__`; empty if there is none.
     pub(crate) fn metric(&self) -> &str {
         let name = self.labels.iter().find(|label| label.name == *"__name__");
         name.map_or("", |label| str::from_utf8(&label.value).unwrap_or_default())
     }
 }
 
-/// `prometheus.Label`. Texts are `bytes`, which is the same on the wire: they are not copied out of the decoded body.
+/// `prometheus.Label`. Strings are `bytes`, which are the same on the wire: they are not copied out of the decoded
+/// body.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Message)]
 pub(crate) struct Label {
     #[prost(bytes = "bytes", tag = "1")]
@@ -56,7 +58,7 @@ pub(crate) struct Sample {
     pub(crate) timestamp: i64,
 }
 
-/// A message that is only counted; its fields are passed over.
+/// A message that is only counted; its fields are ignored.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub(crate) struct Counted {}
 
@@ -72,7 +74,7 @@ pub(crate) struct RequestV2 {
 /// `io.prometheus.write.v2.TimeSeries`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct TimeSeriesV2 {
-    /// Names and values in turn, as positions in the symbol table.
+    /// Names and values alternating, as indices into the symbol table.
     #[prost(uint32, repeated, tag = "1")]
     pub(crate) labels_refs: Vec<u32>,
     #[prost(message, repeated, tag = "2")]
@@ -96,7 +98,7 @@ pub(crate) struct MetadataV2 {
     pub(crate) unit_ref: u32,
 }
 
-/// A native histogram of either version. Its members of a `oneof` are optional, so that a zero that was sent is kept.
+/// A native histogram of either version. The members of a `oneof` are optional, so that an explicit zero is kept.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(crate) struct Histogram {
     #[prost(uint64, optional, tag = "1")]

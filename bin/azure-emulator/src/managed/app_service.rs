@@ -12,7 +12,7 @@ use crate::log;
 use crate::reply::{self, Reply};
 use crate::settings::Settings;
 
-/// Why there is no token: status and message.
+/// Why no token is issued: status and message.
 type Refusal = (StatusCode, String);
 
 /// Answers one request.
@@ -75,7 +75,7 @@ fn unmet_message(unmet: &Unmet) -> Refusal {
                 "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId.";
             (StatusCode::BAD_REQUEST, text.to_owned())
         }
-        // The real service says no more than this of a wrong resource.
+        // The real service says no more than this about an unknown resource.
         Unmet::Resource | Unmet::Failed => {
             let text = "An unexpected error occured while fetching the AAD Token.";
             (StatusCode::INTERNAL_SERVER_ERROR, text.to_owned())

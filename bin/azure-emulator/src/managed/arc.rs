@@ -1,4 +1,4 @@
-//! The metadata service of a machine that Azure Arc manages. Who asks has to show that it may read a file that the
+//! The metadata service of a machine managed by Azure Arc. A client has to prove that it may read a file that the
 //! service has just written.
 
 mod challenge;
@@ -29,7 +29,7 @@ pub(crate) fn answer(emulator: &Emulator, head: &Parts) -> Reply {
     reply
 }
 
-/// The content of a challenge's file, as it is behind `Basic`, opens the way once.
+/// The content of a challenge's file, sent unchanged after `Basic`, is accepted once.
 fn answer_query(emulator: &Emulator, settings: &Settings, head: &Parts, query: &Query) -> Reply {
     let shown = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     match shown.and_then(|value| value.strip_prefix("Basic ")) {
@@ -44,7 +44,8 @@ fn answer_query(emulator: &Emulator, settings: &Settings, head: &Parts, query: &
     }
 }
 
-/// A client that named an identity looks for its name in the answer: agents that are too old for that ignore it.
+/// A client that named an identity expects its name in the response: agents too old to support this ignore the
+/// parameter.
 fn echoed(mut document: Value, query: &Query) -> Value {
     let named = [("client_id", &query.client_id), ("object_id", &query.object_id), ("msi_res_id", &query.resource_id)];
     for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {

@@ -1,4 +1,4 @@
-//! A virtual machine's instance metadata service, as far as it gives tokens.
+//! A virtual machine's instance metadata service, limited to tokens.
 
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
@@ -10,7 +10,7 @@ use crate::log;
 use crate::reply::{self, Reply};
 use crate::settings::Settings;
 
-/// A known `api-version`, and all that came behind it.
+/// The oldest accepted `api-version`.
 const FIRST_API_VERSION: &str = "2018-02-01";
 
 /// Answers one request.
@@ -24,21 +24,21 @@ pub(crate) fn answer(emulator: &Emulator, head: &Parts) -> Reply {
     reply
 }
 
-/// The headers of a recorded answer.
+/// The headers of a recorded response.
 fn usual_headers(reply: &mut Reply, settings: &Settings) {
     reply::header(reply, "server", "IMDS/150.870.65.523");
     reply::header(reply, "date", &httpdate::fmt_http_date(settings.now()));
 }
 
 fn check(head: &Parts) -> Result<Query, Refusal> {
-    // What a proxy has passed on may have come from another machine.
+    // A proxied request may come from another machine.
     if head.headers.contains_key("x-forwarded-for") {
         return Err(Refusal::bad_request("invalid_request", "Requests that came through a proxy are not answered"));
     }
     check_metadata_request(head)
 }
 
-/// What IMDS and Arc look at alike: path, method, `Metadata: true`, api-version, resource.
+/// The checks that IMDS and Arc share: path, method, `Metadata: true`, api-version, resource.
 pub(super) fn check_metadata_request(head: &Parts) -> Result<Query, Refusal> {
     if head.uri.path() != IMDS_PATH {
         return Err(Refusal::new(StatusCode::NOT_FOUND, "not_found", "There is no such path"));
@@ -63,7 +63,7 @@ pub(super) fn check_metadata_request(head: &Parts) -> Result<Query, Refusal> {
             ));
         }
     }
-    // Versions are dates, so that later ones are greater as texts.
+    // Versions are dates, so they can be compared as strings.
     if query.api_version.as_str() < FIRST_API_VERSION {
         return Err(Refusal::bad_request(
             "invalid_request",
@@ -80,7 +80,7 @@ fn grant(emulator: &Emulator, settings: &Settings, query: &Query) -> Result<Valu
     Ok(document)
 }
 
-/// The success document of IMDS and Arc: every value a text.
+/// The success document of IMDS and Arc: every value is a string.
 pub(super) fn metadata_grant(settings: &Settings, query: &Query, issued: &Issued) -> Value {
     json!({
         "access_token": issued.token,
@@ -93,7 +93,7 @@ pub(super) fn metadata_grant(settings: &Settings, query: &Query, issued: &Issued
     })
 }
 
-/// Why IMDS or Arc gives no token.
+/// Why IMDS or Arc issues no token.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
@@ -131,7 +131,7 @@ impl Refusal {
         }
     }
 
-    /// The answer; `service` is for the log.
+    /// The response; `service` is for the log.
     pub(super) fn reply(&self, service: &str) -> Reply {
         log::line(format_args!("{service}: refused {}: {}: {}", self.status.as_u16(), self.error, self.text));
         reply::json(self.status, &json!({"error": self.error, "error_description": self.text}))

@@ -1,4 +1,4 @@
-//! App Service's token endpoint, as a process of the app meets it.
+//! App Service's token endpoint, as seen by a process of the app.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The metadata service of a machine under Azure Arc: its challenge, and who gets past it.
+//! The metadata service of a machine managed by Azure Arc: its challenge, and which answers it accepts.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ fn ask(emulator: &Emulator, query: &str, authorization: Option<&str>) -> Receive
     get(&url, &headers)
 }
 
-/// Where a challenge's file lies: by its name, whatever folder is announced.
+/// The location of a challenge's file, found by its name whatever folder is announced.
 fn file(emulator: &Emulator, received: &Received) -> PathBuf {
     let challenge = received.header("www-authenticate").unwrap();
     let realm =
@@ -24,7 +24,7 @@ fn file(emulator: &Emulator, received: &Received) -> PathBuf {
     emulator.folder().join("arc-tokens").join(realm)
 }
 
-/// A whole round: the challenge, its file, the answer to it.
+/// A complete exchange: the challenge, its file, the answer.
 fn round(emulator: &Emulator, query: &str) -> Received {
     let challenged = ask(emulator, query, None);
     let content = fs::read_to_string(file(emulator, &challenged)).unwrap();

@@ -1,4 +1,4 @@
-//! An AKS cluster's token proxy for identity bindings: its TLS, its path, and the tokens it takes.
+//! An AKS cluster's token proxy for identity bindings: its TLS, its path, and the tokens it accepts.
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! The certificate assertion: signed here, with a header and claims of one's own choice, and judged by the token endpoint.
+//! Certificate assertions: signed here, with an arbitrary header and claims, and judged by the token endpoint.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ use crate::support::{Emulator, Received, now};
 
 const TYPE: (&str, &str) = ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
 
-/// Merges the fields of `changes` into `document`; null takes a field away.
+/// Merges the fields of `changes` into `document`; null removes a field.
 fn changed(mut document: Value, changes: &Value) -> Value {
     for (name, value) in changes.as_object().unwrap() {
         if value.is_null() {
@@ -33,7 +33,7 @@ fn certificates(emulator: &Emulator, file: &str) -> Vec<CertificateDer<'static>>
     CertificateDer::pem_slice_iter(&pem).map(Result::unwrap).collect()
 }
 
-/// An assertion for a certificate file, before it is signed.
+/// An unsigned assertion for a certificate file.
 struct Assertion<'e> {
     emulator: &'e Emulator,
     key: &'static str,

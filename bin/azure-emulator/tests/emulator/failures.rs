@@ -1,4 +1,4 @@
-//! Every failure on every endpoint that gives tokens.
+//! Every failure on every endpoint that issues tokens.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Emulator, End, FORM, Received, connect_to, exchange, form, get, read_some};
 
-/// The endpoints by the names that the control interface has for them.
+/// The endpoints by their names in the control interface.
 const ENDPOINTS: [&str; 5] = ["token", "imds", "arc", "app-service", "identity-binding"];
 
-/// A request to an endpoint that it would answer.
+/// A valid request to an endpoint.
 fn ask(emulator: &Emulator, endpoint: &str) -> Received {
     let query = "resource=https%3A%2F%2Fmonitor.azure.com";
     match endpoint {

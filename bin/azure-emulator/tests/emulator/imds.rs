@@ -1,4 +1,4 @@
-//! A virtual machine's metadata service, as a client on the machine meets it.
+//! A virtual machine's metadata service, as seen by a client on the machine.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The ingestion endpoint: what is let in, what is kept, what survives.
+//! The ingestion endpoint: which writes it accepts, what it stores, and what survives a restart.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

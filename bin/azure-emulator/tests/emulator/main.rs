@@ -1,4 +1,4 @@
-//! The emulator as a program: started in a folder of its own, asked over TLS and over its control interface.
+//! The emulator as a program: started in a separate folder, tested over TLS and through its control interface.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 

@@ -1,4 +1,4 @@
-//! The program as its starter sees it: exit codes, signals, messages.
+//! The process as its parent sees it: exit codes, signals, messages.
 
 use std::process::{Command, Output};
 

@@ -1,4 +1,4 @@
-//! An emulator of its own for each test, and a client that shows what a connection really brought: bytes, and how it ended.
+//! A separate emulator for each test, and a client that shows the exact bytes of a connection and how it ended.
 
 use std::collections::HashMap;
 use std::fs;
@@ -17,7 +17,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 
-/// A running emulator in a folder of its own; both go with it.
+/// A running emulator in its own folder; dropping this removes both.
 pub(crate) struct Emulator {
     process: Child,
     folder: PathBuf,
@@ -38,7 +38,7 @@ impl Emulator {
         Emulator { process, folder, flags, env }
     }
 
-    /// Ends it as `kill -9` does and starts it again in the same folder.
+    /// Kills the process as `kill -9` does and starts it again in the same folder.
     pub(crate) fn kill_and_start(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -80,12 +80,12 @@ impl Emulator {
         read_environment(&self.folder.join(format!("env.{identity}")))
     }
 
-    /// A connection to the endpoint that a URL names.
+    /// A connection to the endpoint in a URL.
     pub(crate) fn connect(&self, url: &str) -> std::io::Result<Connection> {
         connect_to(url, "localhost", &self.env["SSL_CERT_FILE"])
     }
 
-    /// One request on a connection of its own.
+    /// One request on a new connection.
     pub(crate) fn request(&self, method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Received {
         match self.connect(url) {
             Ok(mut connection) => exchange(&mut connection, method, url, headers, body),
@@ -93,7 +93,7 @@ impl Emulator {
         }
     }
 
-    /// A token request with the assertion of the folder.
+    /// A token request with the folder's assertion.
     pub(crate) fn request_token(&self, changes: &[(&str, &str)]) -> Received {
         let assertion = fs::read_to_string(&self.env["AZURE_FEDERATED_TOKEN_FILE"]).unwrap();
         let mut fields: HashMap<&str, &str> = HashMap::from([
@@ -116,7 +116,7 @@ impl Emulator {
         self.request("POST", &url, &[FORM], form(&fields).as_bytes())
     }
 
-    /// A token request with exactly these fields beside the client, the scope and the grant type.
+    /// A token request with exactly these fields besides the client, the scope and the grant type.
     pub(crate) fn post_credential(&self, headers: &[(&str, &str)], credential: &[(&str, &str)]) -> Received {
         let client = ("client_id", self.env["AZURE_CLIENT_ID"].as_str());
         let request = [("grant_type", "client_credentials"), ("scope", "https://monitor.azure.com/.default"), client];
@@ -125,7 +125,7 @@ impl Emulator {
         self.request("POST", &url, &headers, form(&[&request, credential].concat()).as_bytes())
     }
 
-    /// An access token as the token endpoint gives it.
+    /// An access token from the token endpoint.
     pub(crate) fn token(&self, changes: &[(&str, &str)]) -> String {
         let received = self.request_token(changes);
         assert_eq!(received.status(), 200, "{}", received.body());
@@ -147,7 +147,7 @@ impl Drop for Emulator {
     }
 }
 
-/// The RSA keys of all tests: making them is what a first start spends its time with.
+/// The RSA keys of all tests: generating them takes most of the time of a first start.
 fn keys() -> &'static [(&'static str, Vec<u8>)] {
     static KEYS: OnceLock<Vec<(&str, Vec<u8>)>> = OnceLock::new();
     KEYS.get_or_init(|| {
@@ -180,7 +180,7 @@ fn read_env(folder: &Path) -> HashMap<String, String> {
     read_environment(&folder.join("env"))
 }
 
-/// An environment file; of its values none has a quote in it.
+/// Reads an environment file, whose values contain no quotes.
 fn read_environment(path: &Path) -> HashMap<String, String> {
     let text = fs::read_to_string(path).unwrap();
     text.lines()
@@ -191,7 +191,7 @@ fn read_environment(path: &Path) -> HashMap<String, String> {
 
 pub(crate) type Connection = StreamOwned<ClientConnection, TcpStream>;
 
-/// A GET over plain HTTP on a connection of its own.
+/// A GET over plain HTTP on a new connection.
 pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> Received {
     match plain_connection(url) {
         Ok(mut stream) => exchange(&mut stream, "GET", url, headers, b""),
@@ -199,7 +199,7 @@ pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> Received {
     }
 }
 
-/// What a form is sent as.
+/// The content type of a form.
 pub(crate) const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
 /// A form's body.
@@ -207,18 +207,18 @@ pub(crate) fn form(fields: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
-/// The claims of a token; its signature is not looked at.
+/// The claims of a token; its signature is not verified.
 pub(crate) fn claims(token: &str) -> Value {
     let part = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
-/// TLS to the host of a URL, which has to show a certificate of that name by that authority.
+/// TLS to the host of a URL, which has to present a certificate for this name from this authority.
 pub(crate) fn connect_to(url: &str, name: &str, authority: &str) -> std::io::Result<Connection> {
     connect_with(trust(authority), url, name)
 }
 
-/// Like [`connect_to`], without telling the server which name is wanted.
+/// Like [`connect_to`], but without sending the server name.
 pub(crate) fn connect_without_sni(url: &str, name: &str, authority: &str) -> std::io::Result<Connection> {
     let mut config = trust(authority);
     config.enable_sni = false;
@@ -255,15 +255,15 @@ pub(crate) fn v1_headers(authorization: &str) -> [(&str, &str); 3] {
 /// How a connection ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The answer was complete.
+    /// The response was complete.
     Complete,
-    /// It was closed before the answer was complete.
+    /// It was closed before the response was complete.
     Closed,
     /// Reading or writing failed.
     Broken(ErrorKind),
 }
 
-/// What came back.
+/// What was received.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) bytes: Vec<u8>,
@@ -295,7 +295,7 @@ impl Received {
         serde_json::from_str(&self.body()).unwrap()
     }
 
-    /// The numbers of an Entra refusal.
+    /// The error numbers of an Entra refusal.
     pub(crate) fn codes(&self) -> Value {
         self.json()["error_codes"].clone()
     }
@@ -307,7 +307,7 @@ impl Received {
     }
 }
 
-/// Sends a request and reads its answer; the connection stays open.
+/// Sends a request and reads its response; the connection stays open.
 pub(crate) fn exchange(
     connection: &mut (impl Read + Write),
     method: &str,
@@ -332,13 +332,13 @@ fn send(
 ) -> std::io::Result<()> {
     let fields = headers.iter().fold(String::new(), |fields, (name, value)| format!("{fields}{name}: {value}\r\n"));
     let head = format!("{method} {path} HTTP/1.1\r\nContent-Length: {}\r\n{fields}\r\n", body.len());
-    // In one piece: a small segment behind another would wait for an acknowledgement.
+    // In one write: a small segment after another would wait for an acknowledgement.
     let request = [head.as_bytes(), body].concat();
     stream.write_all(&request)?;
     stream.flush()
 }
 
-/// Reads up to the end of one answer, by its Content-Length or its last chunk.
+/// Reads to the end of one response, determined by its Content-Length or its last chunk.
 fn receive(stream: &mut impl Read) -> Received {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
@@ -356,8 +356,8 @@ fn receive(stream: &mut impl Read) -> Received {
     Received { bytes, end }
 }
 
-/// Reads once. A read that ended because the process was stopped and continued is made again: on a socket with a time
-/// limit the kernel does not do that (`signal(7)`).
+/// Reads once. A read that was interrupted because the process was stopped and continued is repeated: on a socket with
+/// a timeout the kernel does not do so (`signal(7)`).
 pub(crate) fn read_some(stream: &mut impl Read, into: &mut [u8]) -> std::io::Result<usize> {
     loop {
         match stream.read(into) {
@@ -401,7 +401,7 @@ struct Label {
 
 #[derive(Clone, Copy, PartialEq, Message)]
 struct Sample {
-    /// Bits of a double, so that a negative zero is not taken for the default and left out.
+    /// Bits of the double, so that a negative zero is not treated as the default and omitted.
     #[prost(fixed64, tag = "1")]
     value: u64,
     #[prost(int64, tag = "2")]

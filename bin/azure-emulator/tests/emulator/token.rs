@@ -1,4 +1,4 @@
-//! The token endpoint, the issuer and the projected token, as a client meets them.
+//! The token endpoint, the issuer and the projected token, as seen by a client.
 
 use crate::support::{Emulator, claims};
 use base64::Engine;

@@ -1,4 +1,4 @@
-//! The flags of `remora check`, beside those of every setting.
+//! The flags of `remora check`, in addition to those of every setting.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) const FLAGS: [(&str, &str, &str); 10] = [
     ("--list-checks", "", "list all checks and exit"),
 ];
 
-/// Reads what follows `check`.
+/// Parses what follows `check`.
 pub(super) fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
     let (mut options, mut values) = (Options::default(), Values::new());
     while let Some(argument) = next(&mut parser)? {
@@ -58,7 +58,7 @@ fn set(options: &mut Options, switch: &str) -> Result<(), UsageError> {
     Ok(())
 }
 
-/// Whoever asked for no sockets must not be surprised by a write.
+/// A user who asked for no sockets must not be surprised by a write.
 fn reach(options: &mut Options, asked: Reach) -> Result<(), UsageError> {
     if options.reach != Reach::default() && options.reach != asked {
         return Err(UsageError::Contradiction { one: "--pre opens no sockets", other: "--write sends a write" });

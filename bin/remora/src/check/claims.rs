@@ -1,5 +1,5 @@
-//! The claims of a JSON web token, read to be shown and compared (RFC 7519). Its signature is not checked: whoever takes
-//! the token does that.
+//! The claims of a JSON web token, decoded for display and comparison (RFC 7519). The signature is not verified: the
+//! token's recipient does that.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Clone, Debug)]
 pub(super) struct Claims(Value);
 
-/// Why a text is no token.
+/// Why a text is not a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClaimsError {
-    /// It has another number of parts than three.
+    /// It does not have three parts; their number.
     Parts(usize),
-    /// Its header or its claims are no base64url of a JSON object.
+    /// Its header or claims are not a base64url-encoded JSON object.
     Encoding,
-    /// It says that it is not signed.
+    /// Its header names no signature algorithm.
     Unsigned,
 }
 
 impl ClaimsError {
-    /// What is wrong, as the rest of a sentence that begins with the token.
+    /// What is wrong, as the rest of a sentence whose subject is the token.
     pub(super) fn words(self) -> String {
         match self {
             Self::Parts(count) => format!("has {count} parts instead of three"),
@@ -34,7 +34,7 @@ impl ClaimsError {
 }
 
 impl Claims {
-    /// Reads the claims of a token in compact form. No part of the token is kept.
+    /// Parses the claims of a token in compact form. No part of the text is kept.
     pub(super) fn read(token: &str) -> Result<Self, ClaimsError> {
         let parts: Vec<&str> = token.trim().split('.').collect();
         let [header, claims, _signature] = parts.as_slice() else { return Err(ClaimsError::Parts(parts.len())) };
@@ -45,17 +45,17 @@ impl Claims {
         object(claims).map(Self)
     }
 
-    /// A claim that is a text.
+    /// A claim that is a string.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str()
     }
 
-    /// A text in nested objects, such as the pod's name in `kubernetes.io`.
+    /// A string in nested objects, such as the pod's name in `kubernetes.io`.
     pub(super) fn nested(&self, path: &[&str]) -> Option<&str> {
         path.iter().try_fold(&self.0, |value, name| value.get(name))?.as_str()
     }
 
-    /// A claim that is a text or a list of texts.
+    /// A claim that is a string or a list of strings.
     pub(super) fn texts(&self, name: &str) -> Vec<&str> {
         match self.0.get(name) {
             Some(Value::String(text)) => vec![text],
@@ -80,7 +80,7 @@ fn object(part: &str) -> Result<Value, ClaimsError> {
 pub(super) mod tests {
     use super::*;
 
-    /// The claims of a token that says this.
+    /// The claims of a token with this payload.
     pub(in super::super) fn claims(json: &str) -> Claims {
         Claims::read(&token(r#"{"alg":"RS256"}"#, json)).unwrap()
     }

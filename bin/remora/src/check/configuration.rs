@@ -1,5 +1,5 @@
-//! Whether the container was told what it needs. The configuration is read as the sidecar reads it; its faults and
-//! oddities are sorted by page here, and what only Azure would refuse is added.
+//! Whether the container's settings are complete and correct. The configuration is loaded exactly as the sidecar loads
+//! it; its faults and warnings are grouped by page here, and settings that only Azure would refuse are checked as well.
 
 use remora_smol::Trust;
 use remora_smol::config::TrustSource;
@@ -11,18 +11,18 @@ use crate::config::fault::masked;
 use crate::config::{Faults, Loaded};
 use crate::pages::{self, Page, is_command};
 
-/// Versions of the ingestion interface that Azure documents.
+/// Documented versions of the ingestion API.
 const API_VERSIONS: [&str; 2] = ["2023-04-24", "2021-11-01-preview"];
-/// What follows the rule in the path of a write URL.
+/// The part of a write URL's path that follows the rule.
 const STREAM: &str = "streams/Microsoft-PrometheusMetrics/api/v1/write";
 
-/// Why an id that no webhook sets matters.
+/// Why an ID that no webhook sets matters.
 const BY_HAND: &str = "It identifies the process to Entra, and for this IDENTITY_TYPE it is set by hand.";
-/// Why an id that the identity does not use is odd, and what to do with it.
+/// Why an ID that the identity does not use is suspicious, and what to do about it.
 const UNUSED: [&str; 2] =
     ["The identity in use may not be the intended one.", "unset the variable, or set the IDENTITY_TYPE that uses it"];
 
-/// The faults and oddities of `page`, if there are any.
+/// Fails with the faults or warnings of `page`, if there are any.
 pub(super) fn faultless(cx: &Context<'_>, page: &'static Page) -> Result<(), Outcome> {
     let by_hand = is_by_hand(page, cx.is_workload);
     match &cx.loaded {
@@ -53,7 +53,7 @@ fn fault(faults: &Faults, page: &'static Page, by_hand: bool) -> Option<Finding>
     Some(Finding::new(seen.join("; ")).repaired(repair.join("\n")))
 }
 
-/// Whether what the page is about is set by hand. The page speaks of the webhook, which sets it for workload identities.
+/// Whether the page's setting is set by hand. The page describes the webhook, which sets it for workload identities.
 fn is_by_hand(page: &'static Page, is_workload: bool) -> bool {
     !is_workload && [&pages::ENV_02, &pages::ENV_03].contains(&page)
 }
@@ -67,7 +67,7 @@ pub(super) fn ingestion_url(cx: &mut Context<'_>) -> Checked {
     Ok(endpoint.authority())
 }
 
-/// The immutable id of the data collection rule in the path of a write URL.
+/// The immutable ID of the data collection rule in the path of a write URL.
 fn rule(endpoint: &Endpoint) -> Option<&str> {
     let (_, rest) = endpoint.path().split_once("/dataCollectionRules/")?;
     let rule = rest.split('/').next()?;
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
     use crate::check::Options;
 
-    /// What is found about `page` with these variables.
+    /// The finding on `page` with these variables.
     fn found(page: &'static Page, variables: &[(&str, &str)]) -> Finding {
         let source: BTreeMap<String, String> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

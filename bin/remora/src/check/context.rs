@@ -1,4 +1,4 @@
-//! What is known while the checks run: the configuration, this pod's values, and what the checks before have left.
+//! The state of a run of the checks: the configuration, this pod's values, and the results of earlier checks.
 
 use remora_smol::config::{Config, Identity, WorkloadIdentity};
 use remora_smol::{Granted, Trust};
@@ -14,35 +14,35 @@ use crate::config::source::Source;
 use crate::config::{self, Faults, Loaded};
 use crate::pages::{self, Page};
 
-/// What a check gives: what was seen when it holds, else its outcome.
+/// The result of a check: a note on what was seen if it passed, otherwise its outcome.
 pub(super) type Checked = Result<String, Outcome>;
 
-/// Everything that one run of the checks knows.
+/// The state of one run of the checks.
 pub(super) struct Context<'c> {
-    /// What was asked for.
+    /// What the command line requests.
     pub(super) options: &'c Options,
-    /// The configuration, or what is wrong with it.
+    /// The configuration, or its faults.
     pub(super) loaded: Result<Loaded, Faults>,
     /// Whether the webhook sets the identity's variables.
     pub(super) is_workload: bool,
-    /// The authorities that peers are judged by, once they are loaded.
+    /// The certificate authorities for verifying peers, once loaded.
     pub(super) trust: Option<Trust>,
     /// This pod's own values.
     pub(super) pod: Pod,
-    /// What the projected token says.
+    /// The claims of the projected token.
     pub(super) assertion: Option<Claims>,
-    /// The ways to Entra and to Azure Monitor.
+    /// The routes to Entra and to Azure Monitor.
     pub(super) routes: Vec<Route>,
     /// The access token.
     pub(super) granted: Option<Granted>,
-    /// What Prometheus says about its queue.
+    /// The state of Prometheus' queue.
     pub(super) queue: Option<Queue>,
-    /// The checks that are over.
+    /// The finished checks.
     pub(super) done: Vec<Done>,
 }
 
 impl<'c> Context<'c> {
-    /// Nothing checked yet.
+    /// A context before the first check.
     pub(super) fn new(options: &'c Options, source: &dyn Source) -> Self {
         Self {
             options,
@@ -58,7 +58,7 @@ impl<'c> Context<'c> {
         }
     }
 
-    /// The configuration, or the page to look at first.
+    /// The configuration, or the page to read first.
     pub(super) fn config(&self) -> Result<&Config, Outcome> {
         match &self.loaded {
             Ok(loaded) => Ok(&loaded.config),
@@ -66,7 +66,7 @@ impl<'c> Context<'c> {
         }
     }
 
-    /// The parts of a workload identity. Other identities have no token in the pod.
+    /// The workload identity. Other identities have no token in the pod.
     pub(super) fn workload(&self) -> Result<&WorkloadIdentity, Outcome> {
         match &self.config()?.identity {
             Identity::Workload(identity) => Ok(identity),
@@ -74,37 +74,37 @@ impl<'c> Context<'c> {
         }
     }
 
-    /// The authorities that peers are judged by.
+    /// The certificate authorities for verifying peers.
     pub(super) fn trust(&self) -> Result<&Trust, Outcome> {
         self.trust.as_ref().ok_or(Outcome::Needs(&pages::CFG_07))
     }
 
-    /// What the projected token says.
+    /// The claims of the projected token.
     pub(super) fn assertion(&self) -> Result<&Claims, Outcome> {
         self.workload()?;
         self.assertion.as_ref().ok_or(Outcome::Needs(&pages::TOK_02))
     }
 
-    /// Whether `page` is to be taken as if it held.
+    /// Whether `page` is skipped and treated as passed.
     pub(super) fn is_skipped(&self, page: &'static Page) -> bool {
         steps::is_among(&self.options.skip, page)
     }
 
-    /// An outcome for what depends on `page`, when that did not hold or could not be tried itself.
+    /// Fails for a check that depends on `page` if that check failed or could not run itself.
     pub(super) fn needs(&self, page: &'static Page) -> Result<(), Outcome> {
         let counts = |done: &&Done| done.step == page && !self.is_skipped(page);
         let cause = self.done.iter().filter(counts).find_map(Done::cause);
         cause.map_or(Ok(()), |cause| Err(Outcome::Needs(cause)))
     }
 
-    /// Whether `page` was tried and did not hold.
+    /// Whether `page` was checked and failed.
     pub(super) fn has_failed(&self, page: &'static Page) -> bool {
         let failed = |done: &Done| done.step == page && matches!(done.outcome, Outcome::Fail(_));
         !self.is_skipped(page) && self.done.iter().any(failed)
     }
 }
 
-/// The page of the first fault; there is always one.
+/// The page of the first fault; there is always at least one.
 fn first(faults: &Faults) -> &'static Page {
     faults.faults.first().map_or(&pages::CFG_06, config::Fault::page)
 }

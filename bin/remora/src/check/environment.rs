@@ -1,4 +1,4 @@
-//! What the workload identity webhook left in the environment.
+//! What the workload identity webhook set in the environment.
 
 use super::configuration::faultless;
 use super::context::{Checked, Context};
@@ -27,8 +27,8 @@ pub(super) fn tenant_id(cx: &mut Context<'_>) -> Checked {
     Ok(cx.pod.known("tenant-id").unwrap_or_default().to_owned())
 }
 
-/// The faults of `page`, unless what is wrong before hides them: without the webhook its variables are not there, and
-/// with an unknown identity type nobody looked for them.
+/// Fails with the faults of `page`, unless an earlier fault hides them: without the webhook its variables are missing,
+/// and with an unknown identity type they were not examined.
 fn examined(cx: &Context<'_>, page: &'static Page) -> Result<(), Outcome> {
     faultless(cx, page)?;
     let Err(faults) = &cx.loaded else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! The token exchange itself, made once as the sidecar makes it, and what the access token says.
+//! The token exchange itself, made once in the same way as the sidecar makes it, and the access token's claims.
 
 use remora_smol::config::Identity;
 use remora_smol::{Failure, Granted, exchange_once};
@@ -31,7 +31,7 @@ pub(super) fn exchange(cx: &mut Context<'_>) -> Checked {
     Ok(note)
 }
 
-/// What a refusal means. Whatever its number is, Entra's own words and the ids for a support ticket are shown.
+/// The finding for a failed exchange. It always shows Entra's own message and the IDs for a support ticket.
 fn refused(failure: &Failure) -> Finding {
     let ids = [("trace", &failure.trace_id), ("correlation", &failure.correlation_id)];
     let ids: Vec<_> = ids.iter().filter_map(|(word, id)| Some(format!("{word} {}", id.as_ref()?))).collect();
@@ -43,7 +43,7 @@ fn refused(failure: &Failure) -> Finding {
     finding
 }
 
-/// TOK-11. An access token is opaque to its bearer by contract: one that cannot be read is none of our business.
+/// TOK-11. An access token is opaque to its bearer by contract, so one that cannot be decoded is not a failure.
 pub(super) fn for_azure_monitor(cx: &mut Context<'_>) -> Checked {
     cx.config()?;
     cx.needs(&pages::TOK_10)?;
@@ -56,7 +56,7 @@ pub(super) fn for_azure_monitor(cx: &mut Context<'_>) -> Checked {
     Err(Outcome::Warn(Finding::new(format!("it is for {audience}, but {wanted} was requested"))))
 }
 
-/// What the token is asked for, without `/.default`.
+/// The requested audience, without `/.default`.
 fn wanted(identity: &Identity) -> &str {
     match identity {
         Identity::Managed(managed) => &managed.resource,
@@ -67,7 +67,7 @@ fn wanted(identity: &Identity) -> &str {
     }
 }
 
-/// The application roles in a token. Azure Monitor looks at role assignments; where there are some, they are worth a word.
+/// The application roles in a token. Azure Monitor goes by role assignments; roles in the token are only shown.
 fn roles(granted: &Granted) -> String {
     let bearer = std::str::from_utf8(granted.authorization()).ok().and_then(|text| text.strip_prefix("Bearer "));
     let claims = bearer.and_then(|token| Claims::read(token).ok());

@@ -1,4 +1,4 @@
-//! One request and its answer on a probe's connection. Heads and bodies are read by the core's own decoder.
+//! One request and its response on a probe's connection. Heads and bodies are decoded by the core's own decoder.
 
 use std::io;
 
@@ -10,26 +10,27 @@ use zeroize::Zeroizing;
 
 use crate::config::fault::masked_words;
 
-/// Longest head of an answer, in bytes.
+/// Longest head of a response, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
-/// Longest line of a body that is shown, in characters. Azure's refusals name the identity near their end.
+/// Longest body line that is shown, in characters. Azure's refusals name the identity near their end.
 const MAX_LINE: usize = 1000;
-/// Most interim answers before the real one.
+/// Most interim responses before the final one.
 const MAX_INTERIM: usize = 4;
 
-/// What was answered.
+/// A response.
 #[derive(Debug)]
 pub(super) struct Answer {
     /// Status code.
     pub(super) status: u16,
     /// The `Date` field.
     pub(super) date: Option<String>,
-    /// The body, or its beginning.
+    /// The body, or the beginning of it.
     pub(super) body: Vec<u8>,
 }
 
 impl Answer {
-    /// The body as text for a report: its first line, shortened, without secrets and without what a terminal would obey.
+    /// The body as text for a report: its first line, truncated, without secrets and without terminal control
+    /// characters.
     pub(super) fn line(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         let line = masked_words(text.lines().next().unwrap_or_default());
@@ -37,7 +38,7 @@ impl Answer {
     }
 }
 
-/// The head of a GET that closes the connection.
+/// The head of a GET request with `Connection: close`.
 pub(super) fn get(authority: &str, target: &str) -> Vec<u8> {
     let version = env!("CARGO_PKG_VERSION");
     format!(
@@ -47,7 +48,7 @@ pub(super) fn get(authority: &str, target: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A write of one byte: a zero is snappy for no bytes, and no bytes are a write request without series.
+/// A write with a body of one byte: a zero is an empty snappy block, which holds a write request without series.
 pub(super) fn empty_write(endpoint: &Endpoint, authorization: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
     let (target, version) = (endpoint.target(), Version::V1);
     let mut request = Zeroizing::new(vec![0; 1024 + target.len() + authorization.len()]);
@@ -65,7 +66,7 @@ pub(super) fn empty_write(endpoint: &Endpoint, authorization: &[u8]) -> io::Resu
     Ok(request)
 }
 
-/// Reads one answer; of its body at most `limit` bytes.
+/// Reads one response and at most `limit` bytes of its body.
 pub(super) fn answer(link: &mut Link, limit: usize) -> io::Result<Answer> {
     let mut received = Vec::new();
     for _ in 0..MAX_INTERIM {
@@ -96,7 +97,7 @@ fn head_length(link: &mut Link, received: &mut Vec<u8>) -> io::Result<usize> {
     }
 }
 
-/// Receives a body until it ends or has `limit` bytes.
+/// Receives a body until it ends or reaches `limit` bytes.
 fn body(link: &mut Link, mut received: Vec<u8>, mut decoder: BodyDecoder, limit: usize) -> io::Result<Vec<u8>> {
     let broken = |error: remora_core::http::BodyError| io::Error::other(error.to_string());
     let mut body = Vec::new();
@@ -131,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    /// What is read of an answer that comes in these pieces.
+    /// Reads a response that arrives in these pieces.
     fn read(pieces: &'static [&'static str], limit: usize) -> io::Result<Answer> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -139,7 +140,7 @@ mod tests {
             let (mut socket, _) = listener.accept().unwrap();
             let _ = socket.read(&mut [0; 1024]);
             for piece in pieces {
-                // The client may have read enough.
+                // The client may already have read enough and closed.
                 let _ = socket.write_all(piece.as_bytes());
                 thread::sleep(Duration::from_millis(5));
             }

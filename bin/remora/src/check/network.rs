@@ -1,4 +1,4 @@
-//! The way to Entra and to Azure Monitor, and the clock there.
+//! The routes to Entra and to Azure Monitor, and the clock at the other end.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,19 +9,19 @@ use super::outcome::{Finding, Outcome};
 use super::route::{Goal, Route};
 use crate::pages::{self, Page, is_command};
 
-/// Difference of the clocks that is worth a line. A `Date` is whole seconds old already.
+/// Clock difference that is worth a warning. A `Date` has a resolution of one second.
 const ODD: Duration = Duration::from_secs(60);
-/// Difference at which tokens and certificates are taken for expired or not valid yet.
+/// Clock difference at which tokens and certificates appear expired or not yet valid.
 const WRONG: Duration = Duration::from_secs(300);
 
-/// NET-01. The ways are made here, so that all that follows knows them.
+/// NET-01. Creates the routes here, so that all later checks have them.
 pub(super) fn resolve(cx: &mut Context<'_>) -> Checked {
     cx.routes = routes(cx)?;
     each(cx, &pages::NET_01, Route::resolve)
 }
 
-/// Whom this identity is asked for at, and where its samples go. Endpoints of the machine and of the cluster, which are
-/// reached in ways of their own, are tried by the exchange alone.
+/// The routes to the identity's authority and to the ingestion endpoint. Endpoints of the machine and of the cluster,
+/// which are reached differently, are tested only by the token exchange.
 fn routes(cx: &Context<'_>) -> Result<Vec<Route>, Outcome> {
     let config = cx.config()?;
     let bound = matches!(&config.identity, Identity::Workload(identity) if identity.proxy.is_some());
@@ -45,7 +45,8 @@ pub(super) fn secure(cx: &mut Context<'_>) -> Checked {
     each(cx, &pages::NET_03, |route| route.secure(&trust))
 }
 
-/// Takes one step on every way that is still open. A way whose step fails is closed, and that is what the check finds.
+/// Takes one step on every route that is still open. A route whose step fails is blocked, and its failure is the
+/// finding.
 fn each(
     cx: &mut Context<'_>,
     page: &'static Page,
@@ -75,7 +76,7 @@ fn each(
     }
 }
 
-/// One finding of several: what each of them asks for, and the commands of all.
+/// Merges several findings: the prose of each, then the commands of all.
 fn together(findings: &[Finding]) -> Finding {
     let mut seen: Vec<_> = findings.iter().map(|finding| finding.seen.clone()).collect();
     seen.dedup();
@@ -91,7 +92,7 @@ fn together(findings: &[Finding]) -> Finding {
     Finding { repair, ..Finding::new(seen.join("; ")) }
 }
 
-/// NET-04. Any answer has the time, a refusal too.
+/// NET-04. Any response carries the time, even a refusal.
 pub(super) fn clock(cx: &mut Context<'_>) -> Checked {
     cx.config()?;
     let blocked = cx.routes.iter().find_map(|route| route.blocked);

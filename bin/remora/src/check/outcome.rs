@@ -1,73 +1,73 @@
-//! What came of one check.
+//! The outcome of one check.
 
 use crate::pages::Page;
 
-/// The result of one check.
+/// The outcome of one check.
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
-    /// It holds; what was seen.
+    /// It passed; what was seen.
     Ok(String),
-    /// It holds, but not as it should.
+    /// It passed, but something is questionable.
     Warn(Finding),
-    /// It does not hold.
+    /// It failed.
     Fail(Finding),
-    /// It was not tried, because this one failed.
+    /// It was not run, because this check failed.
     Needs(&'static Page),
-    /// It was not tried for a reason that is no failure.
+    /// It was not run, for a reason that is not a failure.
     Left(&'static str),
 }
 
-/// What was found to be wrong.
+/// A problem that was found.
 #[derive(Clone, Debug)]
 pub(super) struct Finding {
-    /// Where it is explained, when that is another page than the check's own.
+    /// The page that explains it, if not the check's own.
     pub(super) page: Option<&'static Page>,
     /// What was seen.
     pub(super) seen: String,
-    /// What follows, when that is more than the page says.
+    /// The consequences, if they differ from the page's.
     pub(super) why: Option<String>,
-    /// What to do, in place of what the page says.
+    /// The fix, in place of the page's.
     pub(super) repair: Option<String>,
-    /// What `remora explain` tells more about than the page.
+    /// The argument for `remora explain`, if not the page's code.
     pub(super) more: Option<&'static str>,
 }
 
 impl Finding {
-    /// Something that the check's own page explains.
+    /// A finding that the check's own page explains.
     pub(super) fn new(seen: impl Into<String>) -> Self {
         Self { page: None, seen: seen.into(), why: None, repair: None, more: None }
     }
 
-    /// Explained by another page.
+    /// Sets another page as the explanation.
     pub(super) fn on(mut self, page: &'static Page) -> Self {
         self.page = Some(page);
         self
     }
 
-    /// With other consequences than the page says.
+    /// Replaces the consequences on the page.
     pub(super) fn because(mut self, why: impl Into<String>) -> Self {
         self.why = Some(why.into());
         self
     }
 
-    /// Repaired in another way than the page says.
+    /// Replaces the fix on the page.
     pub(super) fn repaired(mut self, repair: impl Into<String>) -> Self {
         self.repair = Some(repair.into());
         self
     }
 }
 
-/// One check that is over.
+/// A finished check.
 #[derive(Clone, Debug)]
 pub(super) struct Done {
     /// The page of the check.
     pub(super) step: &'static Page,
-    /// What came of it.
+    /// Its outcome.
     pub(super) outcome: Outcome,
 }
 
 impl Done {
-    /// The page that explains the outcome: the finding's own, else that of the check.
+    /// The page that explains the outcome: the finding's own, otherwise the check's.
     pub(super) fn page(&self) -> &'static Page {
         match &self.outcome {
             Outcome::Warn(finding) | Outcome::Fail(finding) => finding.page.unwrap_or(self.step),
@@ -75,7 +75,7 @@ impl Done {
         }
     }
 
-    /// The page to look at first, when what depends on this check cannot be tried.
+    /// The page to read first when checks that depend on this one cannot run.
     pub(super) fn cause(&self) -> Option<&'static Page> {
         match &self.outcome {
             Outcome::Fail(_) => Some(self.page()),

@@ -1,4 +1,4 @@
-//! This pod's own values, and how they get into the commands of a repair.
+//! This pod's own values, and how they are filled into the commands of a fix.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,9 +6,9 @@ use std::fs;
 use super::claims::Claims;
 use crate::config::source::Source;
 
-/// Where Kubernetes mounts every pod's own token, which names the pod as well.
+/// Where Kubernetes mounts every pod's own token, which also names the pod.
 const DEFAULT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-/// What a repair asks for: that these are known says nothing about whether they are right.
+/// Placeholders whose correct value the user must supply: the values in the environment may be wrong.
 const ASKED_FOR: [&str; 2] = ["client-id", "tenant-id"];
 /// Longest token that is read, in bytes.
 const MAX_TOKEN: usize = 64 * 1024;
@@ -18,7 +18,7 @@ const MAX_TOKEN: usize = 64 * 1024;
 pub(super) struct Pod(BTreeMap<&'static str, String>);
 
 impl Pod {
-    /// What can be known before anything was checked: from the tokens in the pod and from its environment.
+    /// Collects what is known before any check has run, from the tokens in the pod and from its environment.
     pub(super) fn look(source: &dyn Source) -> Self {
         let mut pod = Self::default();
         let named = source.var("AZURE_FEDERATED_TOKEN_FILE").unwrap_or_default();
@@ -35,7 +35,7 @@ impl Pod {
         pod
     }
 
-    /// Adds who the pod is, as its token says.
+    /// Adds the pod's identity from its token's claims.
     fn learn_from(&mut self, claims: &Claims) {
         let of_kubernetes = |path: &[&str]| claims.nested(&[&["kubernetes.io"], path].concat()).map(str::to_owned);
         self.learn("namespace", of_kubernetes(&["namespace"]));
@@ -43,7 +43,7 @@ impl Pod {
         self.learn("service-account", of_kubernetes(&["serviceaccount", "name"]));
     }
 
-    /// Adds a value, unless it is not known, empty, or known already.
+    /// Adds a value, unless it is missing, empty, not printable or already known.
     pub(super) fn learn(&mut self, placeholder: &'static str, value: Option<String>) {
         let printable = |value: &String| !value.is_empty() && value.chars().all(|c| !c.is_control());
         if let Some(value) = value.map(|value| value.trim().to_owned()).filter(printable) {
@@ -51,18 +51,18 @@ impl Pod {
         }
     }
 
-    /// A value that is known.
+    /// The value of a placeholder, if known.
     pub(super) fn known(&self, placeholder: &str) -> Option<&str> {
         self.0.get(placeholder).map(String::as_str)
     }
 
-    /// Everything that is known, by name.
+    /// All known values, by name.
     pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
-    /// `line` with every placeholder filled in whose value is known. In a command a value that a shell would read as
-    /// more than one word is quoted, and one that stands in quotes already is left out unless it is plain.
+    /// `line` with every known placeholder filled in. In a command, a value that a shell would split is quoted; inside
+    /// quotes such a value is replaced by `<…>`.
     pub(super) fn fill(&self, line: &str, is_command: bool) -> String {
         let mut filled = String::with_capacity(line.len());
         let mut rest = line;
@@ -84,7 +84,7 @@ impl Pod {
     }
 }
 
-/// Whether a shell would still be inside of quotes at the end of this text.
+/// Whether a shell would still be inside quotes at the end of this text.
 fn ends_in_quotes(text: &str) -> bool {
     let after = |open: Option<char>, c: char| match (open, c) {
         (None, '\'' | '"') => Some(c),
@@ -103,7 +103,7 @@ fn shown(value: &str, is_command: bool, quoted: bool) -> Option<String> {
     }
 }
 
-/// The text of a token file, if it is one of reasonable size.
+/// The text of a token file, if it is a regular file of reasonable size.
 fn read_token(path: &str) -> Option<String> {
     let about = fs::metadata(path).ok()?;
     let fits = about.is_file() && usize::try_from(about.len()).is_ok_and(|length| length <= MAX_TOKEN);

@@ -1,4 +1,4 @@
-//! The sidecar that runs beside the check, asked on its own port.
+//! The sidecar running beside the check, queried on its own port.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,13 +14,13 @@ use super::network::span;
 use super::outcome::{Finding, Outcome};
 use crate::pages::{self, PREFIX, Page};
 
-/// For one question to somebody on this machine.
+/// Time limit of one request to the sidecar.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// How long ago a success counts. Prometheus sends every few seconds.
+/// Maximum age of a recent success. Prometheus sends every few seconds.
 const RECENT: Duration = Duration::from_secs(300);
 
-/// What the sidecar's own answers begin with.
+/// Prefix of the sidecar's own responses.
 const OURS: &str = "remora: ";
 
 /// LIVE-01.
@@ -39,7 +39,7 @@ pub(super) fn listens(cx: &mut Context<'_>) -> Checked {
     }
 }
 
-/// LIVE-02. Without a token of our own the sidecar has none either: one cause is enough.
+/// LIVE-02. If the check itself cannot get a token, neither can the sidecar: one cause is enough.
 pub(super) fn ready(cx: &mut Context<'_>) -> Checked {
     let port = port(cx)?;
     cx.needs(&pages::LIVE_01)?;
@@ -49,7 +49,7 @@ pub(super) fn ready(cx: &mut Context<'_>) -> Checked {
     holds_token(status(port).ok().flatten().as_ref(), &ready)
 }
 
-/// `/ready` has the words, but is patient; where there is a `/status`, that decides.
+/// `/ready` has the wording but is lenient; if there is a `/status`, it decides.
 fn holds_token(status: Option<&Value>, ready: &Answer) -> Checked {
     let fail = |seen: String| Err(Outcome::Fail(Finding::new(seen)));
     let token = status.and_then(|status| status.get("token"));
@@ -63,7 +63,7 @@ fn holds_token(status: Option<&Value>, ready: &Answer) -> Checked {
     }
 }
 
-/// LIVE-03. What Azure says to a write of our own it says to the sidecar's, too.
+/// LIVE-03. If Azure refuses the check's own write, it refuses the sidecar's as well.
 pub(super) fn delivers(cx: &mut Context<'_>) -> Checked {
     let port = port(cx)?;
     cx.needs(&pages::LIVE_02)?;
@@ -75,7 +75,7 @@ pub(super) fn delivers(cx: &mut Context<'_>) -> Checked {
     }
 }
 
-/// What `/status` says about the last writes.
+/// The state of the latest writes according to `/status`.
 fn delivery(status: &Value, now: SystemTime) -> Checked {
     let age = |at| now.duration_since(at).unwrap_or_default();
     let taken = status.get("last_success").and_then(time);
@@ -93,8 +93,8 @@ fn time(value: &Value) -> Option<SystemTime> {
     humantime::parse_rfc3339(value.as_str()?).ok()
 }
 
-/// The last write was refused, and none was taken since. The code in the answer says what repairs that. Throttling ends
-/// by itself, and so does a want of room in the sidecar, whose answer has no code.
+/// The latest write was refused, and none was accepted since. The code in the response leads to the fix. Throttling
+/// ends by itself, and so does a shortage of capacity in the sidecar, whose response has no code.
 fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
     let number = |name: &str| failure.get(name).and_then(Value::as_u64);
     let status = number("status").and_then(|status| u16::try_from(status).ok()).unwrap_or_default();
@@ -103,7 +103,7 @@ fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
     let azure_status = number("azure_status").and_then(|status| u16::try_from(status).ok());
     let (page, whose) = match answer.strip_prefix(OURS) {
         Some(answer) => (named(answer), ""),
-        // Passed on as Azure gave it, without a code.
+        // Passed on exactly as Azure sent it, without a code.
         None => (azure_status.and_then(|status| pages::find(reply::code(status))), " by Azure"),
     };
     let mut finding = Finding::new(format!("the last write{ago} was answered {status}{whose}: {answer}"));
@@ -123,7 +123,7 @@ fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
     }
 }
 
-/// What to do about an answer without a code.
+/// What to do about a response without a code.
 const fn advice(is_lost: bool) -> &'static str {
     if is_lost {
         "fix what the answer names, or keep it from being sent (writeRelabelConfigs); the logs say how often this happens"
@@ -132,13 +132,13 @@ const fn advice(is_lost: bool) -> &'static str {
     }
 }
 
-/// The page whose code stands in an answer of ours. It comes before anything that Azure said.
+/// The page whose code appears in one of Remora's own responses. The code precedes any text from Azure.
 fn named(answer: &str) -> Option<&'static Page> {
     let (_, rest) = answer.split_once(&format!("[{PREFIX}"))?;
     pages::find(rest.split_once(']')?.0)
 }
 
-/// `/status`, where the sidecar has one.
+/// `/status`, if the sidecar has one.
 fn status(port: u16) -> io::Result<Option<Value>> {
     let answer = ask(port, "/status")?;
     Ok((answer.status == 200).then(|| serde_json::from_slice(&answer.body).unwrap_or_default()))
@@ -148,7 +148,7 @@ fn port(cx: &Context<'_>) -> Result<u16, Outcome> {
     cx.config().map(|config| config.listen.port)
 }
 
-/// What the port answers to a GET.
+/// The port's response to a GET.
 pub(super) fn ask(port: u16, target: &str) -> io::Result<Answer> {
     let mut link = Link::open(&[SocketAddr::from((Ipv4Addr::LOCALHOST, port))], LIMIT)?;
     link.send(&http::get(&format!("localhost:{port}"), target))?;
@@ -186,7 +186,7 @@ mod tests {
         delivery(&serde_json::from_str(status).unwrap(), now)
     }
 
-    /// What is made of a last write with this answer, of which Azure's was this one.
+    /// The outcome for a latest write with this response, where Azure's own status was `azure_status`.
     fn refused(status: u16, azure_status: Option<u16>, answer: &str) -> Outcome {
         let failure = serde_json::json!({
             "time": "2026-01-01T11:59:30Z", "status": status, "azure_status": azure_status, "answer": answer
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(judged(r#"{"last_success":"2026-01-01T11:59:50Z"}"#).unwrap(), "last accepted 10s ago");
         assert!(judged(&format!(r#"{{"last_success":"2026-01-01T11:59:50Z",{refusal}}}"#)).is_ok());
         assert!(judged(r#"{"last_success":null,"last_failure":null}"#).is_ok());
-        // What was refused before it is over; that nothing comes any more is not.
+        // An earlier refusal is resolved; the absence of new writes is not.
         for status in [
             r#"{"last_success":"2026-01-01T11:54:59Z"}"#.to_owned(),
             format!(r#"{{"last_success":"2026-01-01T11:54:59Z",{refusal}}}"#),
@@ -226,7 +226,7 @@ mod tests {
             assert_eq!(finding.seen, format!("the last write, 30s ago, was answered {status}: {}", answer.trim()));
             assert_eq!(finding.why, None);
         }
-        // What is passed on as it is has a status alone.
+        // A response that is passed on unchanged has only its status.
         for (status, page, is_lost) in [(403, &pages::RBAC_01, true), (500, &pages::RBAC_05, false)] {
             let Outcome::Fail(finding) = refused(status, Some(status), "see [REMORA-TOK-10]") else {
                 panic!("{status}")

@@ -1,4 +1,4 @@
-//! The service account's token in the pod: there, readable, fresh, and saying what Entra wants to read.
+//! The service account's token in the pod: present, readable, fresh, and with the claims that Entra expects.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -14,9 +14,9 @@ use super::outcome::{Finding, Outcome};
 use super::route::{Goal, Route};
 use crate::pages;
 
-/// What federated credentials are for, unless somebody chose otherwise.
+/// The default audience of federated credentials.
 const AUDIENCE: &str = "api://AzureADTokenExchange";
-/// What the tokens of AKS identity bindings are for.
+/// The audience of tokens for AKS identity bindings.
 const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
 
 /// TOK-01.
@@ -59,7 +59,7 @@ pub(super) fn subject(cx: &mut Context<'_>) -> Checked {
     Ok(subject.to_owned())
 }
 
-/// TOK-04. Another audience may be meant, when the federated credential names it too: the exchange decides.
+/// TOK-04. Another audience may be intentional if the federated credential names it as well: the exchange decides.
 pub(super) fn audience(cx: &mut Context<'_>) -> Checked {
     let audiences = cx.assertion()?.texts("aud").join(", ");
     if audiences == AUDIENCE || audiences == BINDING_AUDIENCE {
@@ -68,7 +68,7 @@ pub(super) fn audience(cx: &mut Context<'_>) -> Checked {
     Err(Outcome::Warn(Finding::new(format!("the audience is {audiences:?}, but Entra expects {AUDIENCE}"))))
 }
 
-/// TOK-05. With a clock that is off nothing can be said about times.
+/// TOK-05. Times cannot be judged by a clock that is wrong.
 pub(super) fn fresh(cx: &mut Context<'_>) -> Checked {
     let claims = cx.assertion()?;
     if cx.has_failed(&pages::NET_04) {
@@ -107,12 +107,12 @@ pub(super) fn issuer(cx: &mut Context<'_>) -> Checked {
     }
 }
 
-/// The names of the API server inside a cluster. What else is private cannot be told by its name.
+/// The names of the API server inside a cluster. Other private names cannot be recognized.
 fn is_private(host: &str) -> bool {
     host == "kubernetes" || host == "kubernetes.default" || host.starts_with("kubernetes.default.svc")
 }
 
-/// TOK-07. The issuer may well be out of reach from here: only what it says can be wrong.
+/// TOK-07. The issuer may legitimately be unreachable from here: only a wrong response is a problem.
 pub(super) fn keys(cx: &mut Context<'_>) -> Checked {
     let issuer = cx.assertion()?.text("iss").unwrap_or_default().to_owned();
     cx.needs(&pages::TOK_06)?;

@@ -1,4 +1,4 @@
-//! What a run of the checks found, ready to be written down: every page filled in with this pod's values.
+//! The results of a run of the checks, ready for output: every page filled in with this pod's values.
 
 mod json;
 mod table;
@@ -14,7 +14,7 @@ use super::pod::Pod;
 use super::steps;
 use crate::pages::{self, Category, Page, is_command};
 
-/// What came of a check, in the words of `linkerd check -o json`, and one of our own.
+/// The result of a check, in the terms of `linkerd check -o json` plus `Skipped`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Success,
@@ -23,19 +23,19 @@ enum Verdict {
     Skipped,
 }
 
-/// One check, as it is told.
+/// One check as it is reported.
 #[derive(Debug)]
 struct Line {
     page: &'static Page,
     verdict: Verdict,
-    /// What was seen, or why it was not tried.
+    /// What was seen, or why the check was not run.
     seen: String,
     why: String,
     /// Prose and commands, each filled in.
     repair: Vec<String>,
-    /// What `remora explain` tells more about.
+    /// The argument for `remora explain`.
     more: String,
-    /// The page to look at first.
+    /// The page to read first.
     needs: Option<&'static Page>,
 }
 
@@ -73,12 +73,12 @@ impl Line {
     }
 }
 
-/// Everything that was found.
+/// All results.
 #[derive(Debug)]
 pub(super) struct Report {
     lines: Vec<Line>,
     pod: Pod,
-    /// What can be said when nothing failed.
+    /// The conclusion if nothing failed.
     conclusion: String,
 }
 
@@ -108,7 +108,7 @@ impl Report {
         self.lines.iter().filter(|line| line.verdict == verdict).count()
     }
 
-    /// The lines of each category that has some.
+    /// The lines of each category that has any.
     fn categories(&self) -> impl Iterator<Item = (Category, Vec<&Line>)> {
         Category::ALL.into_iter().filter_map(|category| {
             let lines: Vec<_> = self.lines.iter().filter(|line| line.page.category == category).collect();
@@ -117,7 +117,7 @@ impl Report {
     }
 }
 
-/// What holds when no check failed: as much as was tried.
+/// The conclusion when no check failed: it claims only what was tested.
 fn conclusion(cx: &Context<'_>) -> String {
     let held =
         |page: &'static Page| cx.done.iter().any(|done| done.step == page && matches!(done.outcome, Outcome::Ok(_)));

@@ -1,4 +1,4 @@
-//! A write of no samples, which tells whether the identity may write.
+//! A write without samples, which shows whether the identity may write.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use super::outcome::{Finding, Outcome};
 use super::route::{Goal, Route};
 use crate::pages;
 
-/// RBAC-01 to RBAC-05: what Azure answers decides which of them it is.
+/// RBAC-01 to RBAC-05: Azure's response decides which of them applies.
 pub(super) fn empty_write(cx: &mut Context<'_>) -> Checked {
     cx.config()?;
     cx.needs(&pages::TOK_10)?;
@@ -30,7 +30,7 @@ fn write(cx: &Context<'_>, route: &mut Route) -> Result<io::Result<Answer>, Outc
     Ok(sent.and_then(|()| http::answer(link, 4096)))
 }
 
-/// What the answer says about the role. A refusal of the body comes after authorization: who gets it may write.
+/// What the response says about the role. Azure authorizes before it reads the body, so a refused body proves the role.
 fn judge(answer: &Answer) -> Checked {
     let seen = format!("Azure answered {}: {}", answer.status, answer.line());
     let fail = |page| Err(Outcome::Fail(Finding::new(seen.clone()).on(page)));

@@ -1,4 +1,5 @@
-//! The way to one host: by way of a proxy or straight, step by step, so that the step that fails is the one that is named.
+//! The route to one host, direct or through a proxy, taken step by step so that the step that fails is the one
+//! reported.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,28 +15,28 @@ use super::http;
 use super::outcome::Finding;
 use crate::pages::{NET_01, NET_02, NET_03, NET_04, Page};
 
-/// For each step of a way.
+/// Time limit of the name resolution, and of everything on one connection.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Whom a way leads to.
+/// The destination of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
-    /// Who issues access tokens.
+    /// The issuer of access tokens.
     Authority,
-    /// Who takes samples.
+    /// The ingestion endpoint.
     Ingestion,
-    /// Who issued the projected token.
+    /// The issuer of the projected token.
     Issuer,
 }
 
-/// The way to one host.
+/// The route to one host.
 #[derive(Debug)]
 pub(super) struct Route {
-    /// Whom it leads to.
+    /// The kind of destination.
     pub(super) goal: Goal,
-    /// Where that is.
+    /// Its address.
     pub(super) to: Endpoint,
-    /// The proxy in between.
+    /// The proxy on the way, if any.
     hop: Option<Hop>,
     addresses: Vec<SocketAddr>,
     link: Option<Link>,
@@ -44,20 +45,20 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// A way that nobody has gone yet.
+    /// A route that has not been tried yet.
     pub(super) fn new(goal: Goal, to: Endpoint, proxy: Option<&Proxy>) -> io::Result<Self> {
         let hop = proxy.map(|proxy| Hop::towards(&to, proxy)).transpose()?.flatten();
-        // A proxy that speaks TLS itself is there for tokens alone.
+        // A proxy that is itself reached over TLS is used only for tokens.
         let hop = hop.filter(|hop| goal != Goal::Ingestion || !hop.secure);
         Ok(Self { goal, to, hop, addresses: Vec::new(), link: None, blocked: None })
     }
 
-    /// The host that is connected to, which is the proxy where there is one.
+    /// The host to connect to: the proxy if there is one.
     pub(super) fn next(&self) -> (&str, u16) {
         self.hop.as_ref().map_or((self.to.host(), self.to.port()), |hop| (hop.host.as_str(), hop.port))
     }
 
-    /// The host that is connected to, as it is told to a person.
+    /// The host to connect to, as shown to the user.
     fn told(&self) -> String {
         let proxy = if self.hop.is_some() { "the proxy " } else { "" };
         format!("{proxy}{}:{}", self.next().0, self.next().1)
@@ -75,14 +76,14 @@ impl Route {
         Ok(note)
     }
 
-    /// Connects, and asks the proxy for a tunnel where there is one.
+    /// Connects, and requests a tunnel from the proxy if there is one.
     pub(super) fn connect(&mut self) -> Result<String, Finding> {
         let told = self.told();
         let failed = |error: io::Error| self.unconnected(&format!("{told}: {error}"));
         let mut link = Link::open(&self.addresses, LIMIT).map_err(failed)?;
         let peer = link.peer().map_err(failed)?;
         match &self.hop {
-            // What is spoken inside the proxy's own TLS is tried by the token exchange alone.
+            // Requests inside the proxy's own TLS are tested only by the token exchange.
             Some(hop) if hop.secure => Ok(format!("{told} answers")),
             Some(hop) => {
                 let tunnelled = link.tunnel(hop, &self.to);
@@ -97,7 +98,7 @@ impl Route {
         }
     }
 
-    /// Speaks TLS to the host.
+    /// Performs the TLS handshake with the host.
     pub(super) fn secure(&mut self, trust: &Trust) -> Result<String, Finding> {
         let host = self.to.host();
         let Some(link) = &mut self.link else { return Ok(format!("{host} is behind a TLS proxy; not tested")) };
@@ -110,14 +111,14 @@ impl Route {
         }
     }
 
-    /// Gets `target` on the connection, which ends with it. None where there is no connection.
+    /// Gets `target` and thereby uses up the connection. None if there is no connection.
     pub(super) fn get(&mut self, target: &str) -> Option<io::Result<http::Answer>> {
         let mut link = self.link.take()?;
         let request = http::get(&self.to.authority(), target);
         Some(link.send(&request).and_then(|()| http::answer(&mut link, 64 * 1024)))
     }
 
-    /// Goes the whole way anew, for a request of its own.
+    /// Takes the whole route again, for a request of its own.
     pub(super) fn again(&mut self, trust: &Trust) -> Result<&mut Link, Finding> {
         if self.addresses.is_empty() {
             self.resolve()?;
@@ -128,10 +129,10 @@ impl Route {
     }
 }
 
-/// What to do where no proxy is needed.
+/// What to do if no proxy is needed.
 const AROUND: &str = "or list in NO_PROXY the hosts that can be reached directly";
 
-/// What failed, repaired where it failed: a proxy that is set is not to be set once more.
+/// Findings whose fix fits the step that failed: the fix must not be to set a proxy that is already set.
 impl Route {
     fn unresolved(&self, error: &io::Error) -> Finding {
         let (host, _) = self.next();
@@ -156,7 +157,7 @@ impl Route {
         Finding::new(seen).repaired(format!("{repair}\n{}", NET_02.commands()))
     }
 
-    /// The proxy opens no tunnel.
+    /// The proxy did not open a tunnel.
     fn untunnelled(&self, told: &str, refused: &Untunnelled) -> Finding {
         let (target, host) = (self.to.host_and_port(), self.to.host());
         let (seen, repair) = match refused {
@@ -174,11 +175,11 @@ impl Route {
     }
 }
 
-/// Why a proxy opens no tunnel.
+/// Why a proxy did not open a tunnel.
 enum Untunnelled {
-    /// What it said is not an answer of a proxy.
+    /// Its response was not that of a proxy.
     Broken(String),
-    /// It does not want to.
+    /// It refused with this status.
     Status(u16),
 }
 
@@ -191,7 +192,7 @@ impl Untunnelled {
     }
 }
 
-/// What a failed handshake says about who is at the other end.
+/// What a failed handshake says about the peer.
 fn distrust(host: &str, error: &HandshakeError) -> Finding {
     let HandshakeError::Tls { error, fault, presented } = error else {
         return Finding::new(format!("{host}: the connection ended during the TLS handshake: {error}"));
@@ -222,7 +223,7 @@ mod tests {
 
     const TARGET: &str = "login.microsoftonline.com";
 
-    /// The way there by way of this proxy, with what is known after its name was resolved.
+    /// A route to the target through this proxy.
     fn route(proxy: Option<&str>) -> Route {
         let to = Endpoint::parse(&format!("https://{TARGET}/")).unwrap();
         let proxy = proxy.map(|url| Proxy { url: url.to_owned(), no_proxy: None });

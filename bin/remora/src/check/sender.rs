@@ -1,4 +1,4 @@
-//! Prometheus' own queue, as its `/metrics` tells it.
+//! Prometheus' own queue, according to its `/metrics`.
 
 use std::io;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use super::context::{Checked, Context};
 use super::http;
 use super::outcome::{Finding, Outcome};
 
-/// For name, connection and answer.
+/// Time limit of the name resolution, and of the request with its connection.
 const LIMIT: Duration = Duration::from_secs(5);
-/// Longest exposition that is read, in bytes.
+/// Longest metrics page that is read, in bytes.
 const MAX_EXPOSITION: usize = 8 * 1024 * 1024;
-/// What the metrics of a remote-write queue begin with.
+/// Prefix of the metrics of a remote-write queue.
 const QUEUE: &str = "prometheus_remote_storage_";
 
-/// Where a Prometheus answers, from `http://host:port/prefix`.
+/// The address of a Prometheus, from `http://host:port/prefix`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PrometheusUrl {
     host: String,
@@ -25,7 +25,7 @@ pub(crate) struct PrometheusUrl {
 }
 
 impl PrometheusUrl {
-    /// Reads an http URL; none when it is something else. Prometheus is asked in this pod, where it speaks no TLS.
+    /// Parses an http URL; None for anything else. The Prometheus is in this pod, where it does not use TLS.
     pub(crate) fn parse(url: &str) -> Option<Self> {
         let rest = url.strip_prefix("http://")?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -57,7 +57,7 @@ impl Default for PrometheusUrl {
     }
 }
 
-/// PROM-01. Another sender than a Prometheus at this address may write here: its absence is no failure.
+/// PROM-01. The sender need not be a Prometheus at this address, so its absence is not a failure.
 pub(super) fn writes(cx: &mut Context<'_>) -> Checked {
     let port = cx.config()?.listen.port;
     let Ok(metrics) = cx.options.prometheus.metrics() else {
@@ -85,7 +85,7 @@ pub(super) fn keeps_up(cx: &mut Context<'_>) -> Checked {
     if queue.failed > 0 || full { Err(Outcome::Warn(Finding::new(seen))) } else { Ok(seen) }
 }
 
-/// The numbers of one remote-write queue.
+/// The metrics of one remote-write queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Queue {
     known: bool,
@@ -98,7 +98,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Those of the queue that writes to `port`, from the text format.
+    /// Reads those of the queue that writes to `port` from the text format.
     fn read(metrics: &str, port: u16) -> Self {
         let mut queue = Self::default();
         let (path, end) = (format!(":{port}/"), format!(":{port}\""));
@@ -125,7 +125,7 @@ impl Queue {
     }
 }
 
-/// A number of the text format without its fraction: `12`, or `1.25e+06` as Go writes larger ones.
+/// A number of the text format without its fraction: `12`, or `1.25e+06` as Go writes large numbers.
 fn whole(text: &str) -> Option<u64> {
     let (mantissa, exponent) = text.split_once("e+").unwrap_or((text, "0"));
     let (digits, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

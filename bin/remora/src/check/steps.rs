@@ -1,4 +1,4 @@
-//! The checks in their order, which of them are asked for, and one run of them.
+//! The checks in order, the selection among them, and one run of them.
 
 use super::context::{Checked, Context};
 use super::outcome::{Done, Outcome};
@@ -22,7 +22,7 @@ const fn online(page: &'static Page, run: fn(&mut Context<'_>) -> Checked) -> St
     Step { page, online: true, run }
 }
 
-/// Every check. Each may use what those before it have left.
+/// Every check. Each may use the results of earlier ones.
 pub(super) static ALL: &[Step] = &[
     offline(&pages::CFG_01, configuration::ingestion_url),
     offline(&pages::CFG_02, configuration::metrics_endpoint),
@@ -59,7 +59,7 @@ pub(super) static ALL: &[Step] = &[
 ];
 
 impl Step {
-    /// Why this check is not tried whatever its state, if it is not.
+    /// Why this check is left out regardless of its state, if it is.
     fn left(&self, options: &Options) -> Option<&'static str> {
         let writes = self.page == &pages::RBAC_01;
         match options.reach {
@@ -69,25 +69,25 @@ impl Step {
         }
     }
 
-    /// Whether it is to be shown.
+    /// Whether it is to be reported.
     pub(super) fn is_chosen(&self, options: &Options) -> bool {
         (options.only.is_empty() || is_among(&options.only, self.page)) && !is_among(&options.skip, self.page)
     }
 
-    /// Whether it runs: when it is to be shown, and when what it leaves is needed by one that is.
+    /// Whether it runs: if it is to be reported, or if a reported check needs its result.
     fn runs(&self, options: &Options, azure: bool) -> bool {
         let leads_to_azure = self.page.category == Category::Network || self.page == &pages::TOK_10;
         self.is_chosen(options) || !self.online || (azure && leads_to_azure)
     }
 
-    /// Whether it says something about Azure, which needs the way there.
+    /// Whether it depends on Azure, and so on the route there.
     fn needs_azure(&self) -> bool {
         let category = matches!(self.page.category, Category::Network | Category::TokenExchange | Category::Role);
         category || [&pages::LIVE_02, &pages::LIVE_03].contains(&self.page)
     }
 }
 
-/// Whether a list of choices means this page.
+/// Whether a list of choices includes this page.
 pub(super) fn is_among(choices: &[Choice], page: &'static Page) -> bool {
     choices.iter().any(|choice| choice.means(page))
 }

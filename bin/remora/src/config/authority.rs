@@ -1,4 +1,4 @@
-//! The authority host: who issues tokens.
+//! The authority host, which issues tokens.
 
 use remora_smol::endpoint::Endpoint;
 
@@ -9,8 +9,8 @@ use super::settings::{AAD_HOST_ENDPOINT, AZURE_AUTHORITY_HOST, CLOUD, Setting};
 use super::url;
 use crate::pages::ENV_04;
 
-/// Reads the authority host. `AZURE_AUTHORITY_HOST` wins over the cloud's own; for a custom cloud `AAD_HOST_ENDPOINT`,
-/// which a person wrote, wins over `AZURE_AUTHORITY_HOST`, which the webhook puts everywhere.
+/// Reads the authority host. `AZURE_AUTHORITY_HOST` overrides the cloud's own; for a custom cloud `AAD_HOST_ENDPOINT`,
+/// which a person set, overrides `AZURE_AUTHORITY_HOST`, which the webhook sets everywhere.
 pub(crate) fn read(reader: &mut Reader<'_>, cloud: Cloud) -> Option<Endpoint> {
     let custom = cloud == Cloud::Custom;
     if !custom && reader.given(&AAD_HOST_ENDPOINT).is_some() {
@@ -38,7 +38,7 @@ fn own(reader: &mut Reader<'_>, cloud: Cloud) -> Option<Endpoint> {
     reader.parsed(&CLOUD, text, parse)
 }
 
-/// An https URL of nothing but a host: the tenant and the rest of the path are ours to add.
+/// An https URL with nothing but a host: Remora itself adds the tenant and the rest of the path.
 fn parse(text: &str) -> Result<Endpoint, Reject> {
     let authority = url::parse(text)?;
     if authority.target() == "/" {

@@ -1,10 +1,10 @@
-//! The Azure clouds: which authority issues tokens and what they are asked for.
+//! The Azure clouds: the authority that issues tokens, and their audience.
 
 use remora_smol::endpoint::Endpoint;
 
 use super::fault::Reject;
 
-/// One of Azure's clouds, or one that the settings describe.
+/// One of Azure's clouds, or a custom one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cloud {
     /// Azure.
@@ -13,14 +13,14 @@ pub(crate) enum Cloud {
     Government,
     /// Azure operated by 21Vianet.
     China,
-    /// Authority and audience are given.
+    /// Authority and audience are given in the settings.
     Custom,
 }
 
 impl Cloud {
     const ALL: [Self; 4] = [Self::Public, Self::Government, Self::China, Self::Custom];
 
-    /// Reads a name in any case; underscores do not count, since Microsoft's documents spell it with and without.
+    /// Parses a name in any case; underscores are ignored, since Microsoft's documents spell it with and without.
     pub(crate) fn parse(text: &str) -> Result<Self, Reject> {
         let name = text.to_ascii_uppercase().replace('_', "");
         let known = Self::ALL.into_iter().find(|cloud| cloud.name() == name);
@@ -48,7 +48,7 @@ impl Cloud {
         }
     }
 
-    /// What a token for metrics ingestion is asked for; a custom cloud has nothing of its own.
+    /// Scope of a token for metrics ingestion; a custom cloud has none of its own.
     pub(crate) fn scope(self) -> Option<&'static str> {
         match self {
             Self::Public => Some("https://monitor.azure.com/.default"),
@@ -63,13 +63,13 @@ impl Cloud {
         match host {
             "login.microsoftonline.com" | "login.windows.net" | "login.microsoft.com" => Some(Self::Public),
             "login.microsoftonline.us" | "login.usgovcloudapi.net" => Some(Self::Government),
-            // The webhook still gives the older of the two names.
+            // The webhook still sets the older of the two names.
             "login.partner.microsoftonline.cn" | "login.chinacloudapi.cn" => Some(Self::China),
             _ => None,
         }
     }
 
-    /// The other cloud that an ingestion endpoint belongs to.
+    /// The cloud that an ingestion endpoint belongs to, if it is a different one.
     pub(crate) fn contradicted_by(self, ingestion: &Endpoint) -> Option<Self> {
         Self::of_ingestion(ingestion.host()).filter(|other| *other != self && self != Self::Custom)
     }

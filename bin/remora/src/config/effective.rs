@@ -1,4 +1,5 @@
-//! The configuration that counts, for the log line at the start: no secret, and nothing that has to be looked up.
+//! The effective configuration, for the log line at startup: without secrets, and with nothing that has to be looked
+//! up.
 
 use remora_smol::config::{
     Client, Credential, Identity, ManagedEndpoint, ManagedIdentity, SecretSource, Selection, TrustSource,
@@ -9,7 +10,7 @@ use super::fault::without_secrets;
 use super::forwarding::level_word;
 use super::quantity::{duration_text, size_text};
 
-/// The names that say who the process is to Entra.
+/// The names of the fields that describe the identity.
 pub(crate) const IDENTITY: &[&str] = &[
     "identity",
     "client_id",
@@ -29,7 +30,7 @@ pub(crate) const IDENTITY: &[&str] = &[
     "certificate",
 ];
 
-/// Names and values in the order of the settings. What is unset is left out.
+/// Names and values in the order of the settings. Unset settings are left out.
 pub(crate) fn fields(loaded: &Loaded) -> Vec<(&'static str, String)> {
     let mut fields = azure(loaded);
     fields.extend(listening(loaded));
@@ -37,14 +38,14 @@ pub(crate) fn fields(loaded: &Loaded) -> Vec<(&'static str, String)> {
     fields.extend(forwarding(loaded));
     fields.extend(network(loaded));
     fields.push(("log_level", loaded.level.word().to_owned()));
-    // All of them, since a secret may have been pasted into any variable that takes words.
+    // All values, since a secret may have been pasted into any variable that accepts text.
     fields.into_iter().map(|(name, value)| (name, without_secrets(&value))).collect()
 }
 
 fn azure(loaded: &Loaded) -> Vec<(&'static str, String)> {
     let ingestion = &loaded.config.ingestion;
     let mut fields = vec![
-        // Without its query, which is no business of the log's readers.
+        // Without its query, which does not concern the log's readers.
         ("ingestion", format!("https://{}{}", ingestion.authority(), ingestion.path())),
         ("cloud", loaded.cloud.name().to_owned()),
     ];

@@ -1,37 +1,37 @@
-//! What is wrong with a configuration, in words for the person who can change it.
+//! Faults of a configuration, worded for the person who can fix them.
 
 use std::fmt;
 
 use crate::pages::{self, Page};
 
-/// Longest part of a value that is repeated in a fault, in characters.
+/// Longest part of a value that a fault repeats, in characters.
 const MAX_SHOWN: usize = 200;
 
-/// Why a value is refused and what to do about it; which setting it belongs to is added by the reader.
+/// Why a value is refused and what to do about it; the reader adds the name of the setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reject {
-    /// What is wrong, as the rest of a sentence that begins with the setting.
+    /// What is wrong, as the rest of a sentence whose subject is the setting.
     pub(crate) wrong: String,
-    /// What to change, or the command that tells more.
+    /// What to change, or the command that shows the right value.
     pub(crate) fix: String,
-    /// Where that is explained, when it is another page than the setting's own.
+    /// The page that explains it, if not the setting's own.
     page: Option<&'static Page>,
 }
 
 impl Reject {
-    /// A refusal in these words.
+    /// A refusal with this wording.
     pub(crate) fn new(wrong: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { wrong: wrong.into(), fix: fix.into(), page: None }
     }
 
-    /// Explained on this page.
+    /// Sets the page that explains it.
     pub(crate) fn on(mut self, page: &'static Page) -> Self {
         self.page = Some(page);
         self
     }
 }
 
-/// What the names of an identity's other settings begin with.
+/// Prefixes of an identity's other settings.
 const IDENTITY: [&str; 6] =
     ["AZURE_CLIENT_", "AZURE_MANAGED_", "AZURE_POD_IDENTITY_", "AZURE_KUBERNETES_", "IDENTITY_", "IMDS_"];
 
@@ -56,28 +56,28 @@ pub(super) fn page_of(name: &str) -> &'static Page {
 /// One fault: setting, value, what is wrong, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
-    /// Variable, or several when one cause took them all away.
+    /// The variable, or several if one cause removed them all.
     pub(crate) name: String,
-    /// The value with secrets masked; none when the setting has none.
+    /// The value with secrets masked; None when the setting has none.
     pub(crate) value: Option<String>,
-    /// Why, and what to do.
+    /// The reason and the fix.
     pub(crate) reject: Reject,
 }
 
 impl Fault {
-    /// A fault of `name`, whose `value` is masked here, and so are the parts of it that the reasons repeat.
+    /// A fault of `name`. Masks secrets in `value` and wherever the reason or the fix repeats them.
     pub(crate) fn new(name: &str, value: Option<&str>, reject: Reject) -> Self {
         let Reject { wrong, fix, page } = reject;
         let reject = Reject { wrong: masked_words(&wrong), fix: masked_words(&fix), page };
         Self { name: name.to_owned(), value: value.map(masked), reject }
     }
 
-    /// Where it is explained.
+    /// The page that explains it.
     pub(crate) fn page(&self) -> &'static Page {
         self.reject.page.unwrap_or_else(|| page_of(&self.name))
     }
 
-    /// Name, value and what is wrong, without the repair.
+    /// Name, value and what is wrong, without the fix.
     pub(crate) fn seen(&self) -> String {
         let equals = self.value.as_ref().map(|value| format!("={value}")).unwrap_or_default();
         format!("{}{equals}: {}", self.name, self.reject.wrong)
@@ -91,12 +91,12 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The value as it may be shown: without secrets, control characters escaped, shortened.
+/// The value as it may be shown: without secrets, control characters escaped, truncated.
 pub(crate) fn masked(value: &str) -> String {
     shortened(&without_secrets(value))
 }
 
-/// The value with user names and passwords of URLs, and whole tokens, replaced.
+/// The value with the credentials of URLs and whole tokens replaced.
 pub(crate) fn without_secrets(value: &str) -> String {
     if holds_token(value) {
         return "(a token, not shown)".to_owned();
@@ -110,13 +110,13 @@ pub(crate) fn without_secrets(value: &str) -> String {
     }
 }
 
-/// Every JSON web token begins with `{"` in base64. Hosts are brought to lower case before they are shown.
+/// Every JSON web token begins with `{"` in base64. Hosts may have been lower-cased before they are shown.
 fn holds_token(value: &str) -> bool {
     let mut words = value.split(|c: char| !c.is_ascii_alphanumeric());
     value.contains("eyJ") || words.any(|word| word.starts_with("eyj"))
 }
 
-/// A sentence whose words are without secrets: neither a token nor a password has a space in it.
+/// A sentence with the secrets in its words replaced: neither a token nor a password contains a space.
 pub(crate) fn masked_words(sentence: &str) -> String {
     let words = sentence.split_inclusive(char::is_whitespace).map(|word| {
         let (word, space) = word.split_at(word.trim_end().len());

@@ -1,4 +1,4 @@
-//! What happens to a request.
+//! Settings for how a request is handled.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(crate) struct Forwarding {
     pub(crate) shutdown_grace: Duration,
 }
 
-/// Reads all of them.
+/// Reads all settings of this group.
 pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Forwarding> {
     let second = Duration::from_secs(1);
     let upstream_timeout = reader.value(&UPSTREAM_TIMEOUT, |text| quantity::duration(text, &(second..=5 * MINUTE)));
@@ -57,7 +57,7 @@ fn parse_level(text: &str) -> Result<CheckLevel, Reject> {
     }
 }
 
-/// The word for a level in `CHECK`.
+/// The name of a level in `CHECK`.
 pub(crate) fn level_word(level: CheckLevel) -> &'static str {
     match level {
         CheckLevel::Full => "full",

@@ -1,4 +1,4 @@
-//! Who the process is to Microsoft Entra: the kind of identity, and its parts.
+//! The identity that the process presents to Microsoft Entra: its kind and its parts.
 
 mod application;
 mod binding;
@@ -13,7 +13,7 @@ use super::fault::Reject;
 use super::reader::Reader;
 use super::settings::IDENTITY_TYPE;
 
-/// What `IDENTITY_TYPE` says.
+/// The values of `IDENTITY_TYPE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Workload,
@@ -22,7 +22,7 @@ enum Kind {
     Application,
 }
 
-/// Reads the identity. Faults in the parts of an identity are only looked for once its kind is known.
+/// Reads the identity. Faults in its parts are reported only if its kind is known.
 pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Identity> {
     match reader.value(&IDENTITY_TYPE, kind)? {
         Kind::Workload => workload::read(reader, cloud).map(Identity::Workload),
@@ -32,7 +32,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Iden
     }
 }
 
-/// Whether the kind of identity is the webhook's.
+/// Whether this kind of identity is set up by the webhook.
 pub(crate) fn is_workload(reader: &Reader<'_>) -> bool {
     reader.given(&IDENTITY_TYPE).is_none_or(|text| kind(&text) == Ok(Kind::Workload))
 }

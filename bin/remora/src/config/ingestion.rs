@@ -1,4 +1,4 @@
-//! `INGESTION_URL`: where samples go, and the URLs that are mistaken for it.
+//! `INGESTION_URL`: where samples go, and the URLs that are commonly mistaken for it.
 
 use remora_smol::endpoint::Endpoint;
 
@@ -12,7 +12,7 @@ use crate::pages::{CFG_02, CFG_03, ENV_04};
 const WHERE_TO_FIND: &str = "copy \"Metrics ingestion endpoint\" from the workspace's Overview page in the portal";
 const SHAPE: &str = "https://<endpoint>.metrics.ingest.monitor.azure.com/dataCollectionRules/<dcr>/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
 
-/// Reads the URL and warns about what Azure will probably refuse.
+/// Reads the URL and warns about anything that Azure will probably refuse.
 pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Endpoint> {
     let Some(text) = reader.given(&INGESTION_URL) else {
         reader.missing(&INGESTION_URL, &format!("{WHERE_TO_FIND}; it looks like\n{SHAPE}"));

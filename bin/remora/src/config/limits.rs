@@ -1,4 +1,4 @@
-//! Bounds on memory and concurrency.
+//! Limits on memory and concurrency.
 
 use remora_smol::config::{Limits, SMALL_ARENA};
 
@@ -7,7 +7,7 @@ use super::quantity::{self, GIB, KIB, size_text};
 use super::reader::Reader;
 use super::settings::{BODY_MEMORY, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_IN_FLIGHT, Setting, THREADS};
 
-/// Reads all bounds.
+/// Reads all limits.
 pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Limits> {
     let body_memory = reader.value(&BODY_MEMORY, |text| quantity::size(text, &(256 * KIB..=GIB)));
     let max_body_bytes = reader.value(&MAX_BODY_BYTES, |text| quantity::size(text, &(KIB..=GIB)));
@@ -17,7 +17,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Limits> {
     let (body_memory, max_body_bytes, threads) = (body_memory?, max_body_bytes?, threads?);
     let (max_connections, max_in_flight) = (max_connections?, max_in_flight?);
     let limits = Limits { body_memory, max_body_bytes, max_connections, max_in_flight, threads };
-    // Each of them, so that no fault hides another.
+    // All of them, so that no fault hides another.
     let fit = [
         fits_body(reader, &limits),
         fits_threads(reader, &MAX_CONNECTIONS, max_connections, threads),
@@ -26,8 +26,8 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Limits> {
     (fit == [true; 3]).then_some(limits)
 }
 
-/// Whether each thread's part of the memory holds the longest body. Blames the one that was given; the preset values fit
-/// each other.
+/// Whether each thread's share of the memory holds the longest body. If not, blames a setting that was given; the
+/// presets fit each other.
 fn fits_body(reader: &mut Reader<'_>, limits: &Limits) -> bool {
     let Limits { body_memory, max_body_bytes, threads, .. } = *limits;
     let most = (body_memory / threads).saturating_sub(SMALL_ARENA);
@@ -51,7 +51,7 @@ fn fits_body(reader: &mut Reader<'_>, limits: &Limits) -> bool {
     false
 }
 
-/// Whether each thread gets one of what a limit counts.
+/// Whether a limit gives each thread at least one.
 fn fits_threads(reader: &mut Reader<'_>, setting: &Setting, count: usize, threads: usize) -> bool {
     if count < threads {
         let value = reader.given(setting);

@@ -1,4 +1,4 @@
-//! Ports, and who may write.
+//! The ports, and the networks that may write.
 
 use std::net::IpAddr;
 
@@ -30,8 +30,8 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Listen> {
     Some(Listen { port: port?, admin_port, allowed_sources })
 }
 
-/// A port, unless the variable is Kubernetes': in a namespace with a Service `admin`, every container has an `ADMIN_PORT`
-/// like `tcp://10.0.0.1:80`.
+/// A port, unless Kubernetes set the variable: in a namespace with a Service `admin`, every container has an
+/// `ADMIN_PORT` such as `tcp://10.0.0.1:80`.
 fn read_port(
     reader: &mut Reader<'_>,
     setting: &Setting,
@@ -49,7 +49,7 @@ fn parse_networks(text: &str) -> Result<Vec<IpNet>, Reject> {
     parts.map(parse_network).collect()
 }
 
-/// `10.0.0.0/8`, or an address for itself alone.
+/// `10.0.0.0/8`, or a single address.
 fn parse_network(text: &str) -> Result<IpNet, Reject> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     network.map(|network| network.trunc()).map_err(|_| {

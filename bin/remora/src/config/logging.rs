@@ -1,11 +1,11 @@
-//! Which log lines are written and how.
+//! The log settings: which lines are written, and in which format.
 
 use super::fault::Reject;
 use super::reader::Reader;
 use super::settings::{LOG_FORMAT, LOG_LEVEL, TRACE_LOGGING};
 use crate::log::{Format, Level};
 
-/// Reads level and format. Either is needed to report faults, so a refused one counts as its preset.
+/// Reads level and format. Both are needed to report faults, so an invalid value falls back to its preset.
 pub(crate) fn read(reader: &mut Reader<'_>) -> (Level, Format) {
     let format = reader.value(&LOG_FORMAT, parse_format).unwrap_or(Format::Logfmt);
     let trace = reader.value(&TRACE_LOGGING, parse_bool).unwrap_or(false);
@@ -28,7 +28,7 @@ fn parse_format(text: &str) -> Result<Format, Reject> {
     }
 }
 
-/// `true` or `false`, or the digits for them.
+/// `true` or `false`, or `1` or `0`.
 pub(crate) fn parse_bool(text: &str) -> Result<bool, Reject> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" => Ok(true),

@@ -12,7 +12,7 @@ use super::reader::Reader;
 use super::settings::{HTTPS_PROXY, NO_PROXY, SSL_CERT_DIR, SSL_CERT_FILE};
 use super::source::Source;
 
-/// Reads the proxy, and says so where it is not for samples.
+/// Reads the proxy, and warns if it cannot be used for samples.
 pub(crate) fn proxy(reader: &mut Reader<'_>) -> Option<Proxy> {
     let url = reader.value(&HTTPS_PROXY, parse_proxy)?;
     if url.starts_with("https:") {
@@ -22,14 +22,14 @@ pub(crate) fn proxy(reader: &mut Reader<'_>) -> Option<Proxy> {
     Some(Proxy { url, no_proxy: reader.given(&NO_PROXY) })
 }
 
-/// An HTTP proxy, whose scheme may be left out as is the custom.
+/// The URL of an HTTP proxy; the scheme is optional, as is customary.
 fn parse_proxy(text: &str) -> Result<String, Reject> {
     let fix = "use http://host:port; https:// is possible, SOCKS is not";
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
         return Err(Reject::new("is not an HTTP proxy", fix));
     }
-    // Where the host ends for everyone else: a login with one of these in it would be taken for the host.
+    // Other URL parsers end the host here: part of a login with one of these characters would be read as the host.
     let (authority, behind) = rest.split_once(['/', '?', '#']).unwrap_or((rest, ""));
     if behind.contains('@') {
         let fix = "percent-encode the login: %2F for /, %3F for ?, %23 for #, %40 for @, %3A for :";
@@ -49,14 +49,14 @@ fn parse_proxy(text: &str) -> Result<String, Reject> {
     proxy::check(&Proxy { url: url.clone(), no_proxy: None }).map(|()| url).map_err(unusable)
 }
 
-/// Reads what the built-in roots are replaced with, if anything.
+/// Reads the replacement for the built-in roots, if there is one.
 pub(crate) fn trust(reader: &mut Reader<'_>) -> TrustSource {
     let file = reader.value(&SSL_CERT_FILE, readable_file);
     let dir = reader.value(&SSL_CERT_DIR, readable_folder);
     if file.is_none() && dir.is_none() { TrustSource::BuiltIn } else { TrustSource::Files { file, dir } }
 }
 
-/// The certificates themselves; none where the variables have faults already.
+/// The certificates themselves; none if the variables already have faults.
 pub(super) fn certificates(source: &dyn Source) -> Result<Trust, Fault> {
     let mut reader = Reader::new(source);
     let trust = trust(&mut reader);
@@ -152,7 +152,7 @@ mod tests {
         let folder = fault(&[("SSL_CERT_DIR", env!("CARGO_MANIFEST_DIR"))]).expect_err("no PEM in it");
         assert!(folder.starts_with("SSL_CERT_DIR=") && folder.contains("set it to a folder of PEM files"), "{folder}");
         assert!(fault(&[]).is_ok());
-        // That it is not there is told where the variable is read.
+        // A missing file is reported where the variable is read.
         assert!(fault(&[("SSL_CERT_FILE", "/nowhere.pem")]).is_ok());
     }
 }

@@ -12,7 +12,7 @@ pub(crate) const MIB: usize = 1024 * KIB;
 /// Bytes in one GiB.
 pub(crate) const GIB: usize = 1024 * MIB;
 
-/// Units of a size. Kubernetes writes `8Mi`; `8M` would be another number and is refused.
+/// Units of a size. Kubernetes writes `8Mi`; `8M` would be a different number and is refused.
 const UNITS: [(&str, usize); 7] =
     [("KiB", KIB), ("MiB", MIB), ("GiB", GIB), ("Ki", KIB), ("Mi", MIB), ("Gi", GIB), ("", 1)];
 
@@ -30,7 +30,7 @@ pub(crate) fn port(text: &str) -> Result<u16, Reject> {
     port.ok_or_else(|| Reject::new("is not a port from 1 to 65535", "use a port number, for example 8081"))
 }
 
-/// A size in bytes within `range`: `8MiB`, `8Mi` and `8388608` are the same.
+/// A size in bytes within `range`: `8MiB`, `8Mi` and `8388608` are equal.
 pub(crate) fn size(text: &str, range: &RangeInclusive<usize>) -> Result<usize, Reject> {
     let wanted = format!("from {} to {}", size_text(*range.start()), size_text(*range.end()));
     let bytes = UNITS.iter().find_map(|(unit, bytes)| {
@@ -55,19 +55,19 @@ pub(crate) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<D
     Err(Reject::new(format!("is not {wanted}"), format!("use a duration {wanted}")))
 }
 
-/// A size in the largest unit that leaves no rest.
+/// A size in the largest unit that divides it.
 pub(crate) fn size_text(bytes: usize) -> String {
     let units = [(GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")];
     let whole = units.iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit));
     whole.map_or_else(|| format!("{bytes} bytes"), |(unit, name)| format!("{}{name}", bytes / unit))
 }
 
-/// A duration as it could be given.
+/// A duration in a form that can be given as a value.
 pub(crate) fn duration_text(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }
 
-/// Digits only: `parse` alone would take `+5`.
+/// Digits only: `parse` alone would accept `+5`.
 fn digits(text: &str) -> Option<usize> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     if plain { text.parse().ok() } else { None }

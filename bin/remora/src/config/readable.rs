@@ -1,4 +1,4 @@
-//! Whether a file can be read now, found out by reading it: permissions alone do not tell.
+//! Whether a file is readable now, determined by reading it: its permissions alone are not conclusive.
 
 use std::io::{self, Read as _};
 use std::path::Path;

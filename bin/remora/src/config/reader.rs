@@ -1,25 +1,25 @@
-//! Reads settings one after the other and collects every fault, so that a person sees all of them at once.
+//! Reads settings one by one and collects every fault, so that a user sees all of them at once.
 
 use super::fault::{Fault, Reject, page_of};
 use super::settings::{Preset, Setting};
 use super::source::Source;
 use crate::pages::Page;
 
-/// Something that works but is probably not meant.
+/// Something that works but is probably unintended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Warning {
-    /// Variable it is about.
+    /// The variable in question.
     pub(crate) name: &'static str,
-    /// What is odd and what to do.
+    /// What is questionable, and what to do.
     pub(crate) text: String,
-    /// Where it is explained.
+    /// The page that explains it.
     pub(crate) page: &'static Page,
 }
 
-/// A source under examination.
+/// A source that is being read.
 ///
-/// Methods that return an option give none both for a setting without a value and for a refused one: whoever asks can
-/// go on either way, because the faults decide in the end.
+/// Methods that return an option return None both for a setting without a value and for a refused one: the caller can
+/// continue either way, because the faults decide in the end.
 pub(crate) struct Reader<'s> {
     source: &'s dyn Source,
     faults: Vec<Fault>,
@@ -27,12 +27,12 @@ pub(crate) struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    /// Nothing read, nothing found.
+    /// A reader without faults or warnings.
     pub(crate) fn new(source: &'s dyn Source) -> Self {
         Self { source, faults: Vec::new(), warnings: Vec::new() }
     }
 
-    /// The value that was given, trimmed. Empty is unset: templates leave `""` where they have nothing to say.
+    /// The given value, trimmed. Empty counts as unset, because templates leave `""` for values they do not set.
     pub(crate) fn given(&self, setting: &Setting) -> Option<String> {
         self.var(setting.name).or_else(|| {
             let lower = setting.has_lower_case_twin().then(|| setting.name.to_ascii_lowercase())?;
@@ -40,14 +40,14 @@ impl<'s> Reader<'s> {
         })
     }
 
-    /// A variable that is no setting of ours, trimmed; empty is unset.
+    /// A variable that is not one of Remora's settings, trimmed; empty counts as unset.
     pub(crate) fn var(&self, name: &str) -> Option<String> {
         let value = self.source.var(name)?;
         let value = value.trim();
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// The value that was given, else the preset one, taken apart by `parse`.
+    /// The given value, otherwise the preset, parsed by `parse`.
     pub(crate) fn value<T>(&mut self, setting: &Setting, parse: impl FnOnce(&str) -> Result<T, Reject>) -> Option<T> {
         match self.given(setting) {
             Some(text) => self.parsed(setting, &text, parse),
@@ -55,7 +55,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// The preset value, taken apart by `parse`.
+    /// The preset, parsed by `parse`.
     pub(crate) fn preset<T>(&mut self, setting: &Setting, parse: impl FnOnce(&str) -> Result<T, Reject>) -> Option<T> {
         match setting.preset {
             Preset::Value(text) => self.parsed(setting, text, parse),
@@ -63,7 +63,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// `text` taken apart by `parse`; a refusal becomes a fault of `setting`.
+    /// `text`, parsed by `parse`; a refusal becomes a fault of `setting`.
     pub(crate) fn parsed<T>(
         &mut self,
         setting: &Setting,
@@ -89,17 +89,17 @@ impl<'s> Reader<'s> {
         self.faults.push(Fault::new(name, value, reject));
     }
 
-    /// Records something odd about `setting`.
+    /// Records a warning about `setting`.
     pub(crate) fn warn(&mut self, setting: &Setting, text: impl Into<String>) {
         self.warn_on(page_of(setting.name), setting, text);
     }
 
-    /// The same, explained on a page other than the setting's own.
+    /// Like `warn`, but explained on a page other than the setting's own.
     pub(crate) fn warn_on(&mut self, page: &'static Page, setting: &Setting, text: impl Into<String>) {
         self.warnings.push(Warning { name: setting.name, text: text.into(), page });
     }
 
-    /// Everything found.
+    /// All faults and warnings.
     pub(crate) fn finish(self) -> (Vec<Fault>, Vec<Warning>) {
         (self.faults, self.warnings)
     }

@@ -1,4 +1,4 @@
-//! The table of all settings. Parsing, `--help` and the table in the README are made from it and cannot differ.
+//! The table of all settings. Parsing, `--help` and the table in the README are generated from it and cannot diverge.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use std::fmt;
 pub(crate) enum Group {
     /// Where samples go.
     Azure,
-    /// Who the process is to Microsoft Entra.
+    /// The identity presented to Microsoft Entra.
     Identity,
     /// Ports and senders.
     Listening,
     /// Memory and concurrency.
     Limits,
-    /// What happens to a request.
+    /// How a request is handled.
     Forwarding,
     /// Proxies and certificate authorities.
     Network,
@@ -22,7 +22,7 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    /// All groups in the order they are listed.
+    /// All groups in listing order.
     pub(crate) const ALL: [Self; 7] =
         [Self::Azure, Self::Identity, Self::Listening, Self::Limits, Self::Forwarding, Self::Network, Self::Logging];
 }
@@ -33,17 +33,17 @@ impl fmt::Display for Group {
     }
 }
 
-/// What counts when neither flag nor environment gives a value.
+/// What applies when neither flag nor environment gives a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Preset {
-    /// This value, read like one that was given.
+    /// This value, parsed like a given one.
     Value(&'static str),
-    /// No value; the words say what follows from that.
+    /// No value; the text describes the consequence.
     Unset(&'static str),
 }
 
 impl Preset {
-    /// The words for help and documentation.
+    /// The text for help and documentation.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Value(words) | Self::Unset(words) => words,
@@ -58,9 +58,9 @@ pub(crate) struct Setting {
     pub(crate) name: &'static str,
     /// What a value looks like.
     pub(crate) placeholder: &'static str,
-    /// What counts without a value.
+    /// What applies without a value.
     pub(crate) preset: Preset,
-    /// One line of meaning.
+    /// Its meaning, in one line.
     pub(crate) meaning: &'static str,
     /// Heading it is listed under.
     pub(crate) group: Group,
@@ -72,12 +72,13 @@ impl Setting {
         format!("--{}", self.name.to_ascii_lowercase().replace('_', "-"))
     }
 
-    /// Whether the value is a secret. Such a setting is no flag: every process of the pod can read command lines.
+    /// Whether the value is a secret. A secret cannot be a flag, because every process of the pod can read command
+    /// lines.
     pub(crate) fn is_secret(&self) -> bool {
         self.placeholder == "SECRET"
     }
 
-    /// Whether the variable also counts in lower case: an old habit with proxy variables that many images rely on.
+    /// Whether the lower-case variable also counts: a convention for proxy variables that many images rely on.
     pub(crate) fn has_lower_case_twin(&self) -> bool {
         matches!(self.name, "HTTPS_PROXY" | "NO_PROXY")
     }

@@ -1,16 +1,16 @@
-//! Where values come from. Tests pass a map; the process passes its flags over its environment.
+//! The source of values. Tests pass a map; the process layers its flags over its environment.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 /// Values by the name of their variable.
 pub(crate) trait Source {
-    /// The value as given, or none when the variable is not there.
+    /// The value as given, or None if the variable does not exist.
     fn var(&self, name: &str) -> Option<String>;
 }
 
 /// The environment of the process. A value that is not Unicode is read with replacement characters, so that it is
-/// refused as a bad value and not taken for unset.
+/// refused as a bad value rather than treated as unset.
 #[derive(Debug)]
 pub(crate) struct Environment;
 
@@ -26,7 +26,7 @@ impl<K: Borrow<str> + Ord> Source for BTreeMap<K, String> {
     }
 }
 
-/// One source over another; an empty value above lets the one below through.
+/// One source layered over another; an empty value in the upper one exposes the lower one.
 #[derive(Debug)]
 pub(crate) struct Over<A, B>(pub(crate) A, pub(crate) B);
 

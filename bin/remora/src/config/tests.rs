@@ -1,4 +1,4 @@
-//! The whole configuration, from a map as from an environment.
+//! The whole configuration, loaded from a map in place of the environment.
 
 mod identities;
 
@@ -20,7 +20,7 @@ const IN_CHINA: &str =
 const CLIENT: &str = "3913510d-42f4-4e42-8a64-420c390055eb";
 const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 
-/// What the webhook and Microsoft's YAML give, with `changes` on top.
+/// The variables that the webhook and Microsoft's YAML set, with `changes` on top.
 fn environment(changes: &[(&'static str, &str)]) -> BTreeMap<&'static str, String> {
     let given = [
         ("INGESTION_URL", INGESTION),

@@ -1,4 +1,4 @@
-//! `AZURE_FEDERATED_TOKEN_FILE`: whether the token can be read now. Its content is never kept or shown.
+//! `AZURE_FEDERATED_TOKEN_FILE`: whether the token is readable now. Its content is never kept or shown.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use super::fault::Reject;
 use super::readable::first_byte;
 
 /// A projected token that can be opened. The kubelet mounts it before the container starts, so a file that is missing
-/// now does not come later.
+/// now will not appear later.
 pub(crate) fn check(text: &str) -> Result<PathBuf, Reject> {
     let path = PathBuf::from(text);
     match first_byte(&path) {

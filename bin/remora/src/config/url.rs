@@ -1,15 +1,15 @@
-//! What to do about a URL that is none.
+//! Parses https URLs, with advice on invalid ones.
 
 use remora_smol::endpoint::{Endpoint, EndpointError};
 
 use super::fault::Reject;
 
-/// An https URL, or the fault in it with its repair.
+/// An https URL, or its fault with the fix.
 pub(crate) fn parse(text: &str) -> Result<Endpoint, Reject> {
     Endpoint::parse(text).map_err(|error| Reject::new(error.to_string(), fix(error)))
 }
 
-/// What to do about the fault.
+/// The fix for the fault.
 pub(crate) fn fix(error: EndpointError) -> &'static str {
     match error {
         EndpointError::Malformed => {

@@ -1,8 +1,8 @@
-//! What missing variables say about the workload identity webhook.
+//! What missing variables reveal about the workload identity webhook.
 //!
-//! The webhook adds each of its four variables to a container only if it has a value for it and the container has none
-//! (azure-workload-identity, `pkg/webhook/webhook.go`). Client and tenant id may be written by hand, but nobody writes
-//! the token file or the authority by hand in a pod: either of them shows that the webhook was there.
+//! The webhook adds each of its four variables to a container only if it has a value for it and the container does not
+//! set it (azure-workload-identity, `pkg/webhook/webhook.go`). The client and tenant IDs may be set by hand, but nobody
+//! sets the token file or the authority by hand in a pod: either of them shows that the webhook changed the pod.
 
 use super::fault::Reject;
 use super::reader::Reader;
@@ -12,8 +12,8 @@ use crate::pages::{ENV_01, ENV_02, ENV_03};
 const NO_TOKEN_FILE: &str = "check what the container was given, and do not set the variable by hand:\n\
      kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.containers[*].env}'";
 
-/// Reports which of the identity's variables are missing: as one fault with one cause when the webhook left no trace,
-/// else one by one.
+/// Reports which of the identity's variables are missing: as one fault with one cause if the webhook left no trace,
+/// otherwise one by one.
 pub(crate) fn report_missing(reader: &mut Reader<'_>) {
     let unset = |reader: &Reader<'_>, setting: &Setting| reader.given(setting).is_none();
     let needed = [

@@ -20,7 +20,7 @@ fn journal_at(level: Level) -> Journal {
     Journal::new(Log::to(keep, level, Format::Logfmt))
 }
 
-/// The lines since the last call, without their times.
+/// The lines since the last call, without their timestamps.
 fn lines() -> Vec<String> {
     LINES.take().iter().map(|line| line.split_once(' ').map_or_else(String::new, |(_, rest)| rest.to_owned())).collect()
 }
@@ -41,7 +41,7 @@ const NO_TOKEN: Notice<'_> = Notice::NotAccepted {
     peer: None,
 };
 
-/// An answer of Azure's, or a rejection, as a sender in the pod is told it.
+/// A response from Azure, or a rejection, as a sender in the pod receives it.
 fn told(status: u16, upstream_status: Option<u16>, text: &str) -> Notice<'_> {
     told_to(None, status, upstream_status, text)
 }
@@ -103,7 +103,7 @@ fn failures_are_told_apart_by_what_repairs_them() {
     journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS2: a", Some(2)), serving: true });
     journal.notice(&Notice::TokenFailed { failure: &failure("h: timed out", None), serving: true });
     assert_eq!(lines().len(), 7);
-    // The same again, with other ids in them.
+    // The same failures again, with different IDs.
     unavailable(Unavailable::Resolve, "remora: name resolution failed: h: try again");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 3");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 4");
@@ -189,8 +189,8 @@ fn an_hour_of_health_is_one_line_a_minute() {
     assert_eq!(lines().len(), 60);
 }
 
-/// 3,600,000 refused requests, and as many exchanges as the token's life allows, in 60 minutes: a first line and a
-/// line a minute for the exchanges, the same for the requests, and a line a minute for the traffic. 1 + 60 + 1 + 60 + 60.
+/// 3,600,000 refused requests, and as many exchanges as the lifecycle allows, in 60 minutes: a first line and a line a
+/// minute for the exchanges, the same for the requests, and a line a minute for the traffic. 1 + 60 + 1 + 60 + 60.
 #[test]
 fn an_hour_of_a_dead_entra_under_a_thousand_requests_a_second_stays_below_200_lines() {
     let journal = journal();

@@ -1,4 +1,4 @@
-//! What the container was told.
+//! The container's settings.
 
 use super::pages;
 

@@ -1,4 +1,4 @@
-//! What the workload identity webhook did.
+//! The changes of the workload identity webhook.
 
 use super::pages;
 

@@ -1,4 +1,4 @@
-//! The way to Entra and to Azure Monitor.
+//! The routes to Entra and to Azure Monitor.
 
 use super::pages;
 

@@ -1,4 +1,4 @@
-//! The sidecar that runs beside the check, and the Prometheus that writes to it.
+//! The sidecar running beside the check, and the Prometheus that writes to it.
 
 use super::pages;
 

@@ -1,4 +1,4 @@
-//! What the identity may do, found out by a write of no samples.
+//! The permissions of the identity, tested by a write without samples.
 
 use super::pages;
 

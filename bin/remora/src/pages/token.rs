@@ -1,4 +1,4 @@
-//! The service account's token in the pod, and what Entra makes of it.
+//! The service account's token in the pod, and its exchange for an access token.
 
 use super::pages;
 

@@ -1,4 +1,4 @@
-//! The life of a request, by calls in any order.
+//! The life of a request, through calls in any order.
 
 use core::hint::black_box;
 use remora_core::forward::reply::crowded;
@@ -7,7 +7,7 @@ use remora_core::forward::{Exchange, Gateway, Outgoing, Peer, Unavailable, Upstr
 use crate::outside::{count, fill, flag, look, look_at, number, text};
 use crate::token::now;
 
-/// The buffers of one connection, and of one attempt to forward.
+/// The buffers of one connection and one forwarding attempt.
 #[repr(C)]
 struct Buffers {
     inbox: [u8; 8192],

@@ -1,4 +1,4 @@
-//! Snappy blocks, remote-write bodies, and what a request says it holds.
+//! Snappy blocks, remote-write bodies, and the headers that describe them.
 
 use core::hint::black_box;
 use remora_core::remote_write::{Check, Level, Verdict, Version, negotiate};

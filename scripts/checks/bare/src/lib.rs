@@ -1,5 +1,5 @@
-//! remora-core linked alone, with a caller of every public entry that nothing is known about: neither what goes in nor
-//! what happens to what comes out. So the compiler keeps each panic that some input can reach, and no other.
+//! remora-core linked alone, with a caller of every public entry about which the compiler knows nothing: neither the
+//! inputs nor the use of the results. So the compiler keeps each panic that some input can reach, and no other.
 
 #![no_std]
 
@@ -11,7 +11,7 @@ mod outside;
 mod size;
 mod token;
 
-/// Every panic ends here, under a name that stands in the linked library.
+/// Every panic ends here, under a name that is visible in the linked library.
 #[panic_handler]
 fn panicked(_: &core::panic::PanicInfo<'_>) -> ! {
     outside::panicked()

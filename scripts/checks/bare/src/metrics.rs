@@ -1,4 +1,4 @@
-//! Pages of metrics, into whatever takes text.
+//! Pages of metrics, written to any text writer.
 
 use core::hint::black_box;
 use core::time::Duration;
@@ -24,7 +24,7 @@ extern "C" fn page(gateway: &Gateway, tally: &Tally<2>, histogram: &Histogram, w
     black_box(&page.finish());
 }
 
-/// Any of them.
+/// Any metric family.
 fn family() -> Family {
     let known = counters::ALL.get(count()).copied();
     let family = known.unwrap_or(Family::new(if flag() { Kind::Gauge } else { Kind::Info }, "", ""));

@@ -1,4 +1,4 @@
-//! Everything that is not core, as far as the compiler knows.
+//! Everything outside core, as far as the compiler knows.
 
 use core::fmt::{self, Write as _};
 
@@ -13,7 +13,7 @@ mod opaque {
 
 /// Where panics end.
 pub(crate) fn panicked() -> ! {
-    // SAFETY: nothing here is ever run.
+    // SAFETY: this code is never run.
     unsafe { opaque::panicked() }
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn count() -> usize {
     number() as usize
 }
 
-/// Either.
+/// Either value.
 pub(crate) fn flag() -> bool {
     number() == 0
 }
@@ -38,13 +38,13 @@ pub(crate) fn maybe<T>(value: T) -> Option<T> {
     flag().then_some(value)
 }
 
-/// Any bytes, in `space`; the number may be any.
+/// Any bytes, in `space`; returns an arbitrary number.
 pub(crate) fn fill(space: &mut [u8]) -> usize {
     // SAFETY: as above.
     unsafe { opaque::input(space.as_mut_ptr(), space.len()) }
 }
 
-/// As many bytes of `space` as came, with any content.
+/// A prefix of `space` of any length, with any content.
 pub(crate) fn bytes(space: &mut [u8]) -> &[u8] {
     let length = fill(space);
     space.get(..length).unwrap_or_default()
@@ -55,24 +55,24 @@ pub(crate) fn text(space: &mut [u8]) -> &str {
     core::str::from_utf8(bytes(space)).unwrap_or_default()
 }
 
-/// Looks at bytes.
+/// Uses bytes.
 pub(crate) fn look(bytes: &[u8]) {
     // SAFETY: as above.
     unsafe { opaque::output(bytes.as_ptr(), bytes.len()) }
 }
 
-/// Looks at a number.
+/// Uses a number.
 pub(crate) fn look_at(number: u64) {
     look(&number.to_ne_bytes());
 }
 
-/// Looks at the text of a value, `Display` only: the standard library's own `Debug` of texts and times can panic, as far
-/// as the compiler knows, and nothing that is shipped prints it.
+/// Uses the text of a value, `Display` only: the standard library's own `Debug` of texts and times can panic, as far as
+/// the compiler knows, and shipped code never prints it.
 pub(crate) fn show(value: &dyn fmt::Display) {
     let _ = write!(Eye, "{value}");
 }
 
-/// Takes text, or not.
+/// A writer that may fail.
 pub(crate) struct Eye;
 
 impl fmt::Write for Eye {

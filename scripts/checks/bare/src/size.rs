@@ -1,4 +1,4 @@
-//! Sizes of the machines, as symbols that have them.
+//! Sizes of the state machines, as symbols of the same size.
 
 use remora_core::forward::Exchange;
 use remora_core::http::BodyDecoder;
@@ -6,7 +6,7 @@ use remora_core::remote_write::Check;
 use remora_core::snappy::Decoder;
 use remora_core::token::Lifecycle;
 
-/// A symbol as large as a type.
+/// A symbol of the same size as a type.
 macro_rules! symbol {
     ($($name:ident = $of:ty;)*) => {
         $(

@@ -1,4 +1,4 @@
-//! Arc's challenge files: what is in them has to come back.
+//! Arc's challenge files: a client has to return their content.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -11,33 +11,33 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// How long a challenge may be answered.
+/// How long a challenge can be answered.
 const LIFE: Duration = Duration::from_secs(60);
 
-/// How many may be open; the oldest is given up.
+/// Most open challenges; beyond that the oldest is dropped.
 const OPEN: usize = 64;
 
-/// The size above which a client has to refuse a file.
+/// File size in bytes above which a client has to refuse a file.
 const LARGEST: usize = 4096;
 
-/// How a challenge is made: as it should be, or in a way that a client has to refuse. The right answer to it is
-/// accepted all the same, so that a client which gives it is found out.
+/// The kind of a challenge: a valid one, or one that a client has to refuse. The correct answer to it is accepted
+/// anyway, so that a client which gives it is caught.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ArcChallenge {
     #[default]
     Ordinary,
-    /// A file that lies in another folder.
+    /// A file in another folder.
     Elsewhere,
-    /// A path that leads out of the folder and back.
+    /// A path that leaves the folder and returns to it.
     Traversal,
-    /// A name that does not end in `.key`.
+    /// A file name that does not end in `.key`.
     OtherExtension,
     /// A file of more than 4,096 bytes.
     TooLarge,
-    /// A link to a file elsewhere.
+    /// A symbolic link to a file elsewhere.
     Symlink,
-    /// A file that is not there.
+    /// A file that does not exist.
     Missing,
     /// A `Basic` challenge without a realm.
     NoRealm,
@@ -45,13 +45,13 @@ pub(crate) enum ArcChallenge {
     Bearer,
 }
 
-/// The open challenges, and where their files lie.
+/// The open challenges, and the folders of their files.
 #[derive(Debug)]
 pub(crate) struct Challenges {
     folder: PathBuf,
-    /// For files that are not in the folder.
+    /// Folder for files outside the challenge folder.
     elsewhere: PathBuf,
-    /// The folder as a client sees it.
+    /// The challenge folder as a client sees it.
     announced: PathBuf,
     open: Mutex<VecDeque<Open>>,
 }
@@ -65,13 +65,13 @@ struct Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        // It may be gone already: whoever asked may remove it too.
+        // It may already be gone, because a client may remove it as well.
         fs::remove_file(&self.file).ok();
     }
 }
 
 impl Challenges {
-    /// Makes the folder, and one beside it, both empty of what an earlier process left.
+    /// Creates the folder and one beside it, and removes files left by an earlier process.
     pub(crate) fn open(folder: PathBuf, announced: PathBuf) -> io::Result<Self> {
         let elsewhere = folder.with_file_name("arc-elsewhere");
         for folder in [&folder, &elsewhere] {
@@ -83,7 +83,7 @@ impl Challenges {
         Ok(Challenges { folder, elsewhere, announced, open: Mutex::default() })
     }
 
-    /// Writes a file and returns the `WWW-Authenticate` that names it.
+    /// Writes a file and returns the `WWW-Authenticate` value that names it.
     pub(crate) fn make(&self, kind: ArcChallenge) -> io::Result<String> {
         let (id, content) = (Uuid::new_v4(), content(kind));
         let (file, realm) = self.places(kind, &id.to_string());
@@ -107,7 +107,7 @@ impl Challenges {
         })
     }
 
-    /// The file, and its path as a client is told it.
+    /// The file, and its path as announced to a client.
     fn places(&self, kind: ArcChallenge, id: &str) -> (PathBuf, PathBuf) {
         let name = format!("{id}.key");
         match kind {
@@ -127,7 +127,7 @@ impl Challenges {
         }
     }
 
-    /// Whether a challenge with this content is open; it is not, afterwards.
+    /// Whether a challenge with this content is open; closes it.
     pub(crate) fn take(&self, content: &str) -> bool {
         let mut open = self.open.lock();
         open.retain(|challenge| challenge.until > Instant::now());
@@ -141,7 +141,7 @@ fn content(kind: ArcChallenge) -> String {
     if kind == ArcChallenge::TooLarge { id.repeat(LARGEST / id.len() + 1) } else { id }
 }
 
-/// Owner and group may read it, as the agent leaves it.
+/// Readable by owner and group, as with the real agent.
 fn write(path: &Path, content: &str) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(path)?;
     io::Write::write_all(&mut file, content.as_bytes())

@@ -1,15 +1,15 @@
-//! A report for programs, and for a support ticket. Its categories and checks have the keys of `linkerd check -o json`.
+//! A report for programs and support tickets. Its categories and checks have the keys of `linkerd check -o json`.
 
 use serde_json::{Map, Value, json};
 
 use super::{Line, Report, Verdict};
 use crate::pages::is_command;
 
-/// Version of the document; it changes when a key changes its meaning or goes away.
+/// Version of the document; it changes when a key changes its meaning or is removed.
 const SCHEMA: u32 = 1;
 
 impl Report {
-    /// The report as one JSON document with a line feed.
+    /// The report as one JSON document with a trailing line feed.
     pub(in super::super) fn json(&self) -> String {
         let categories: Vec<_> = self
             .categories()
@@ -71,7 +71,7 @@ fn check(line: &Line) -> Value {
     check
 }
 
-/// Text and commands apart. A command at the end of a sentence counts as one.
+/// Separates text and commands. A command at the end of a sentence counts as a command.
 fn remediation(repair: &[String]) -> Value {
     let (mut text, mut commands) = (Vec::new(), Vec::new());
     for line in repair {

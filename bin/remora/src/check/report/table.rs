@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use super::{Line, Report, Verdict};
 
-/// What the terminal can show.
+/// What the terminal can display.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Style {
     /// Colours.
     pub(in super::super) colour: bool,
-    /// Signs beyond ASCII in place of words.
+    /// Non-ASCII symbols in place of words.
     pub(in super::super) signs: bool,
 }
 
@@ -27,7 +27,7 @@ impl Style {
 }
 
 impl Report {
-    /// The report as text. Not `whole`, it leaves out what holds and what was not tried.
+    /// The report as text. Unless `whole`, it omits checks that passed or were skipped.
     pub(in super::super) fn table(&self, style: Style, whole: bool) -> String {
         let mut text = String::new();
         if whole {
@@ -46,7 +46,7 @@ impl Report {
         text
     }
 
-    /// Whose report it is, as far as that is known.
+    /// The pod and service account of the report, as far as they are known.
     fn whose(&self) -> String {
         let known = |name| self.pod.known(name);
         let namespace = known("namespace").map(|namespace| format!("{namespace}/")).unwrap_or_default();

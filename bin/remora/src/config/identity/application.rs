@@ -1,4 +1,4 @@
-//! An application of Entra's: its client, and the secret or the certificate that it signs in with.
+//! An Entra application: its client, and the secret or certificate that it authenticates with.
 
 use std::path::PathBuf;
 
@@ -35,7 +35,7 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Appl
     Some(Application { client: client?, credential: credential? })
 }
 
-/// Exactly one credential: with two, nobody would know which one has to be renewed.
+/// Exactly one credential: with two, it would be unclear which one has to be renewed.
 fn credential(reader: &mut Reader<'_>) -> Option<Credential> {
     let settings = [&AZURE_CLIENT_CERTIFICATE_PATH, &AZURE_CLIENT_SECRET, &AZURE_CLIENT_SECRET_FILE];
     let given: Vec<&Setting> = settings.into_iter().filter(|setting| reader.given(setting).is_some()).collect();
@@ -66,7 +66,7 @@ fn secret(reader: &mut Reader<'_>) -> Option<SecretSource> {
     value.or_else(|| file(reader, &AZURE_CLIENT_SECRET_FILE).map(SecretSource::File))
 }
 
-/// The file that `setting` names. What is refused and does not look like a path may be the secret itself.
+/// The file that `setting` names. A refused value that does not look like a path may be the secret itself.
 fn file(reader: &mut Reader<'_>, setting: &Setting) -> Option<PathBuf> {
     let text = reader.given(setting)?;
     if is_path(&text) {
@@ -79,7 +79,7 @@ fn is_path(text: &str) -> bool {
     ["/", "./"].iter().any(|start| text.starts_with(start)) && !text.contains("-----BEGIN")
 }
 
-/// A path was wanted, and the value looks like what should stand in the file.
+/// The setting expects a path, and the value looks like the file's content.
 fn misplaced(setting: &Setting, reject: &Reject) -> Reject {
     let (what, fix) = if setting.name == AZURE_CLIENT_SECRET_FILE.name {
         ("secret", "use AZURE_CLIENT_SECRET for the secret itself, or use a path that begins with / or ./")
@@ -89,7 +89,7 @@ fn misplaced(setting: &Setting, reject: &Reject) -> Reject {
     Reject::new(format!("looks like the {what} itself, so it is not shown; as a path it {}", reject.wrong), fix)
 }
 
-/// A file that can be read now. Its content may be swapped at any time; whether it is good is seen at the exchange.
+/// A file that is readable now. Its content may be replaced at any time; only the exchange shows whether it is valid.
 fn mounted(text: &str) -> Result<PathBuf, Reject> {
     let path = PathBuf::from(text);
     let fix = "mount the file so that this user can read it, or use the path of the one that is mounted";

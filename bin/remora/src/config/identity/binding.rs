@@ -1,5 +1,5 @@
 //! AKS identity bindings: the four variables that the webhook adds to pods with a binding. Contradictions are refused,
-//! as Azure's SDKs do, since a token sent to the wrong place helps nobody.
+//! as in Azure's SDKs, since a token sent to the wrong place helps nobody.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::config::settings::{
 };
 use crate::config::url;
 
-/// Reads the token proxy; none where there is none, or where its variables are refused.
+/// Reads the token proxy; None if there is none or its variables are refused.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<TokenProxy> {
     let companions = [&AZURE_KUBERNETES_SNI_NAME, &AZURE_KUBERNETES_CA_FILE, &AZURE_KUBERNETES_CA_DATA];
     if reader.given(&AZURE_KUBERNETES_TOKEN_PROXY).is_none() {
@@ -38,7 +38,7 @@ fn parse(text: &str) -> Result<Endpoint, Reject> {
     Ok(endpoint)
 }
 
-/// A name that can stand in a certificate, and nothing else.
+/// A name that can occur in a certificate, and nothing else.
 fn server_name(text: &str) -> Result<String, Reject> {
     let wrong = || Reject::new("is not a host name", "let the webhook set the variable");
     let endpoint = Endpoint::parse(&format!("https://{text}")).map_err(|_| wrong())?;
@@ -49,7 +49,7 @@ fn server_name(text: &str) -> Result<String, Reject> {
     }
 }
 
-/// The authorities. The file may come and go while the process runs, so it is not opened yet.
+/// The certificate authorities. The file may come and go while the process runs, so it is not opened yet.
 fn authorities(reader: &mut Reader<'_>) -> Option<Authorities> {
     match (reader.given(&AZURE_KUBERNETES_CA_FILE), reader.given(&AZURE_KUBERNETES_CA_DATA)) {
         (None, None) => Some(Authorities::Common),

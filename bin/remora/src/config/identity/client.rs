@@ -1,4 +1,4 @@
-//! The client, its tenant, its authority, and what it asks for.
+//! The client, its tenant, its authority and the scope that it requests.
 
 use remora_smol::config::Client;
 
@@ -8,10 +8,10 @@ use crate::config::fault::Reject;
 use crate::config::reader::Reader;
 use crate::config::settings::{AZURE_CLIENT_ID, AZURE_TENANT_ID, INGESTION_AAD_AUDIENCE};
 
-/// Suffix that asks for all of a resource's application permissions.
+/// Suffix that requests all of a resource's application permissions.
 pub(super) const DEFAULT_SCOPE: &str = "/.default";
 
-/// Reads all parts before it gives up on one. What is missing is reported by the caller, who knows why.
+/// Reads all parts before giving up on one. The caller reports missing parts, because it knows the reason.
 pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Client> {
     let client_id = reader.value(&AZURE_CLIENT_ID, client_id);
     let tenant_id = reader.value(&AZURE_TENANT_ID, tenant_id);
@@ -21,7 +21,7 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Clie
     Some(Client { client_id: client_id?, tenant_id: tenant_id?, authority: authority?, scope: scope? })
 }
 
-/// A client id: a GUID, but not the one of zeros, which Entra refuses (AADSTS700038).
+/// A client ID: a GUID other than all zeros, which Entra refuses (AADSTS700038).
 pub(super) fn client_id(text: &str) -> Result<String, Reject> {
     if is_guid(text) && text.bytes().any(|byte| !matches!(byte, b'0' | b'-')) {
         return Ok(text.to_owned());
@@ -41,8 +41,8 @@ pub(super) fn is_guid(text: &str) -> bool {
     lengths.iter().all(fits) && parts.next().is_none()
 }
 
-/// A tenant: GUID or domain of letters, digits, dots and hyphens, so that it can stand in a path. The shared names are
-/// no tenants, and applications cannot get a token from them.
+/// A tenant: a GUID, or a domain of letters, digits, dots and hyphens, so that it is safe in a path. The shared names
+/// are not tenants, and applications cannot get a token from them.
 fn tenant_id(text: &str) -> Result<String, Reject> {
     let fix = "use the tenant ID:\naz account show --query tenantId -o tsv";
     if matches!(text.to_ascii_lowercase().as_str(), "common" | "organizations" | "consumers" | "adfs") {
@@ -55,7 +55,7 @@ fn tenant_id(text: &str) -> Result<String, Reject> {
     Err(Reject::new("is neither a GUID nor a domain", fix))
 }
 
-/// The scope that was given, or that of the cloud.
+/// The configured scope, or the cloud's.
 pub(super) fn scope(reader: &mut Reader<'_>, cloud: Cloud) -> Option<String> {
     if let Some(text) = reader.given(&INGESTION_AAD_AUDIENCE) {
         return reader.parsed(&INGESTION_AAD_AUDIENCE, &text, parse_scope);
@@ -66,8 +66,8 @@ pub(super) fn scope(reader: &mut Reader<'_>, cloud: Cloud) -> Option<String> {
     cloud.scope().map(str::to_owned)
 }
 
-/// A resource id with or without `/.default`. The id's own trailing slash is kept: Entra takes away the suffix alone,
-/// so that `https://monitor.azure.com/` becomes a scope with two slashes.
+/// A resource ID with or without `/.default`. The ID's own trailing slash is kept: Entra removes only the suffix, so
+/// `https://monitor.azure.com/` becomes a scope with two slashes.
 fn parse_scope(text: &str) -> Result<String, Reject> {
     let resource = text.strip_suffix(DEFAULT_SCOPE).unwrap_or(text);
     if resource.is_empty() || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -1,4 +1,4 @@
-//! Managed identities: which of the machine's identities, and which of the endpoints that give their tokens.
+//! Managed identities: the choice of the identity, and of the endpoint that issues its tokens.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ const IMDS: &str = "http://169.254.169.254";
 const ARC_AGENT: &str = "/opt/azcmagent/bin/himds";
 const ARC: &str = "http://127.0.0.1:40342/metadata/identity/oauth2/token";
 
-/// An identity that is named. Which one is never left to chance: another may be added to the machine later.
+/// An identity that is named. The choice is never implicit: another identity may be added to the machine later.
 pub(super) fn user_assigned(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<ManagedIdentity> {
     let selection = selection(reader);
     let identity = read(reader, cloud, selection?)?;
@@ -51,7 +51,7 @@ fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>, selection: Selection) -> 
     Some(ManagedIdentity { endpoint: endpoint?, selection, resource })
 }
 
-/// Exactly one of the three ids.
+/// Exactly one of the three IDs.
 fn selection(reader: &mut Reader<'_>) -> Option<Selection> {
     let settings = [&AZURE_CLIENT_ID, &AZURE_MANAGED_IDENTITY_OBJECT_ID, &AZURE_MANAGED_IDENTITY_RESOURCE_ID];
     let given: Vec<&Setting> = settings.into_iter().filter(|setting| reader.given(setting).is_some()).collect();
@@ -90,7 +90,7 @@ fn resource_id(text: &str) -> Result<String, Reject> {
     }
 }
 
-/// The endpoint, in the order in which Microsoft's libraries look: platform, Arc, metadata service.
+/// The endpoint, in the order in which Microsoft's libraries search: platform, Arc, metadata service.
 fn endpoint(reader: &mut Reader<'_>) -> Option<ManagedEndpoint> {
     if reader.given(&IDENTITY_ENDPOINT).is_some() {
         return announced(reader);
@@ -128,7 +128,7 @@ fn local(text: &str) -> Result<LocalEndpoint, Reject> {
     LocalEndpoint::parse(text).map_err(|error| Reject::new(error.to_string(), url::fix(error)))
 }
 
-/// A host alone: the path is the metadata service's own.
+/// Only a host: the metadata service's path is fixed.
 fn host(text: &str) -> Result<LocalEndpoint, Reject> {
     let url = local(text)?;
     if url.path() == "/" {

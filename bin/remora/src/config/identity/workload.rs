@@ -1,4 +1,4 @@
-//! Workload identity: what the webhook puts into a pod.
+//! Workload identity: the variables that the webhook sets in a pod.
 
 use remora_smol::config::WorkloadIdentity;
 
@@ -8,7 +8,7 @@ use crate::config::reader::Reader;
 use crate::config::settings::AZURE_FEDERATED_TOKEN_FILE;
 use crate::config::{token_file, webhook};
 
-/// Reads the identity, and where its token is exchanged.
+/// Reads the identity and the place of its token exchange.
 pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<WorkloadIdentity> {
     webhook::report_missing(reader);
     let client = client::read(reader, cloud);

@@ -1,8 +1,8 @@
-//! Each kind of identity with the variables that its platform gives.
+//! Each kind of identity with the variables that its platform sets.
 
 use super::*;
 
-/// What does not depend on the identity, and `changes`.
+/// The settings that every identity needs, and `changes`.
 fn plain(changes: &[(&'static str, &str)]) -> BTreeMap<&'static str, String> {
     let given = [("INGESTION_URL", INGESTION)];
     given.iter().chain(changes).map(|(name, value)| (*name, (*value).to_owned())).collect()
