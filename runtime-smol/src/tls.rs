@@ -124,7 +124,7 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// Reads once; 0 is the end, which follows at once after the peer's close_notify.
+    /// Reads once; 0 is the end, which follows at once after the peer's `close_notify`.
     pub(crate) fn read_from(&mut self, from: &mut dyn io::Read) -> io::Result<usize> {
         self.connection.read_tls(from)
     }
@@ -188,7 +188,7 @@ impl Session {
         self.records = MOST_RECORDS;
     }
 
-    /// Ends the stream: the close_notify alert must then be written.
+    /// Ends the stream: the `close_notify` alert must then be written.
     pub(crate) fn close(&mut self) {
         self.connection.send_close_notify();
     }

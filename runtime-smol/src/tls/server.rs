@@ -8,7 +8,7 @@ use std::thread;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
 
-/// A server that echoes one byte and sends close_notify, and its certificate.
+/// A server that echoes one byte and sends `close_notify`, and its certificate.
 pub(crate) fn echo(host: &str) -> (SocketAddr, CertificateDer<'static>) {
     let (config, certificate) = config(host);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
