@@ -1,4 +1,4 @@
-//! The life of a request: store, check, forward, answer.
+//! The life of a request: store, check, forward, respond.
 //!
 //! [`Exchange`] is the machine for one sender connection, request after request. It owns no socket, no clock and no
 //! body: bytes, times and results are handed in, and it says what to do next. [`Gateway`] holds the state that all
@@ -176,7 +176,7 @@ pub enum Unavailable {
     Connect,
     /// The TLS handshake failed.
     Tls,
-    /// The connection broke before Azure's answer was complete.
+    /// The connection broke before Azure's response was complete.
     Broken,
     /// The upstream response is not valid HTTP, or its head is too large.
     Unreadable,

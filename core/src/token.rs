@@ -259,7 +259,7 @@ impl Lifecycle {
     }
 }
 
-/// A small generator (xorshift, George Marsaglia 2003), used only to spread refreshes.
+/// A small generator (xorshift, George Marsaglia 2003), used only to spread fetches in time.
 #[derive(Clone, Debug)]
 struct Jitter(u32);
 

@@ -8,7 +8,7 @@ use arbitrary::{Arbitrary, Unstructured};
 /// The secret, which must never be shown, wherever it is put.
 const SECRET: &str = "correct-horse-battery-staple";
 
-/// The variables that have a meaning, and some that have none.
+/// The variables that the configuration reads, and two that it does not.
 const NAMES: &[&str] = &[
     "INGESTION_URL",
     "CLOUD",

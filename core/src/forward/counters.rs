@@ -75,7 +75,7 @@ impl Counters {
     }
 }
 
-/// Recorded by exchanges.
+/// The calls by which exchanges record.
 impl Counters {
     /// A request was answered with `text_bytes` bytes of body.
     pub(super) fn answered(&self, now: Instant, outcome: &Outcome, text_bytes: usize) {
