@@ -1,9 +1,10 @@
-//! Makes remote-write bodies of given sizes out of one that a sender posted: its series, as many as are needed and again
-//! from the beginning when they are used up (messages of protobuf concatenate), compressed anew. What comes out is as
-//! valid as what went in, so that a frame check takes it.
+//! Makes remote-write bodies of given sizes from one that a sender posted: as many of its series as needed, starting
+//! over when they are used up (protobuf messages concatenate), compressed again. The result is as valid as the input,
+//! so a frame check accepts it.
 //!
-//! Snappy compresses blocks of 64 KiB by themselves, so repeated series do not compress better than the first ones. They
-//! come in another order, which compresses a little worse: a check takes 32 MiB decoded, and 4 MB must be below that.
+//! Snappy compresses blocks of 64 KiB separately, so repeated series do not compress better than the first ones. They
+//! are repeated in another order, which compresses a little worse: a check accepts 32 MiB decoded, and a 4 MB body must
+//! stay below that.
 
 mod series;
 
@@ -14,7 +15,7 @@ use snap::raw::{Decoder, Encoder};
 
 const USAGE: &str = "usage: bodies BODY FOLDER BYTES…   writes FOLDER/BYTES.snappy, each at most that long";
 
-/// How far apart series are that follow each other when they come again.
+/// Distance between consecutive series when they are repeated.
 const STEP: usize = 7;
 
 fn main() -> ExitCode {
@@ -44,14 +45,14 @@ fn make(body: &str, folder: &Path, sizes: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The body of the most series that fit; an error when not even one does.
+/// The body with the most series that fit; an error when not even one does.
 fn largest(series: &[&[u8]], bytes: usize) -> Result<Vec<u8>, String> {
     let mut good = compress(series, 1)?;
     if good.len() > bytes {
         return Err(format!("one series takes {} bytes, more than {bytes}", good.len()));
     }
     let (mut fits, mut step) = (1, 1);
-    // Doubles the step until too much, then halves it: about twice the logarithm in compressions.
+    // Doubles the step until the body is too large, then halves it: about 2 log n compressions.
     let mut growing = true;
     while step > 0 {
         let tried = compress(series, fits + step)?;
@@ -72,7 +73,7 @@ fn compress(series: &[&[u8]], count: usize) -> Result<Vec<u8>, String> {
     Encoder::new().compress_vec(&plain).map_err(|error| error.to_string())
 }
 
-/// Numbers below `length` without end: in order at first, and after that in steps over all of them.
+/// Numbers below `length` without end: first in order, then in steps of [`STEP`] over all of them.
 fn order(length: usize) -> impl Iterator<Item = usize> {
     (0..length).chain((0..length).cycle().step_by(STEP))
 }

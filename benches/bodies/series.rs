@@ -1,5 +1,5 @@
-//! As much of remote write's protobuf as it takes to cut a request into its series.
-//! Source: `prometheus/prompb/remote.proto`.
+//! As much of remote-write's protobuf as is needed to split a request into its series. Source:
+//! `prometheus/prompb/remote.proto`.
 
 /// The tag of `WriteRequest.timeseries`: field 1, length-delimited.
 const TIMESERIES: u8 = 0x0a;
@@ -16,7 +16,7 @@ pub(crate) fn split(mut plain: &[u8]) -> Option<Vec<&[u8]>> {
     (!found.is_empty()).then_some(found)
 }
 
-/// A base-128 number and how many bytes it takes.
+/// A base-128 varint and its length in bytes.
 fn varint(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut value = 0;
     for (at, byte) in bytes.iter().take(9).enumerate() {

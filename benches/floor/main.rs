@@ -1,6 +1,6 @@
-//! What forwarding costs at least: receive, put one field into the head, seal, send, and pass the answer on. One thread,
-//! one edge-triggered epoll, rustls with ring; no check, no pool, no timeout, no retry, no limit, no metric. It is no
-//! proxy to run anywhere, but what the proxies of the comparison are held against.
+//! The minimum cost of forwarding: receive, add one header, seal, send, and pass the response on. One thread, one
+//! edge-triggered epoll, rustls with ring; no check, no pool, no timeout, no retry, no limit, no metric. It is not a
+//! proxy for real use, but the baseline of the comparison.
 
 mod relay;
 mod request;
@@ -20,13 +20,13 @@ use relay::{Relay, Shared};
 
 const USAGE: &str = "usage: floor LISTEN UPSTREAM HOST ROOTS AUTHORIZATION";
 
-/// Events that one wait takes.
+/// Maximum events per wait.
 const EVENTS: usize = 64;
 
-/// Stands for the listener where a connection's number stands otherwise.
+/// Identifies the listener, in place of a connection's number.
 const LISTENER: u64 = u64::MAX;
 
-/// Where connections lead.
+/// The destination of upstream connections.
 struct Upstream {
     address: SocketAddr,
     host: String,
@@ -59,7 +59,7 @@ fn run() -> io::Result<()> {
         .serve(&listener, &upstream)
 }
 
-/// All connections and what they share.
+/// All connections and their shared state.
 struct Floor {
     epoll: OwnedFd,
     relays: Slab<Relay>,
@@ -99,7 +99,7 @@ impl Floor {
         Ok(())
     }
 
-    /// What an event makes possible. A connection that fails goes, with both of its sockets.
+    /// Does what an event makes possible. A connection that fails is removed, with both of its sockets.
     fn turn(&mut self, event: &Event, upstream: &Upstream) {
         let data = event.data.u64();
         let key = usize::try_from(data / 2).unwrap_or(usize::MAX);
@@ -118,7 +118,7 @@ impl Floor {
     }
 }
 
-/// Opens the way upstream with the first bytes of a sender, so that idle senders have none.
+/// Opens the upstream connection with the first bytes of a sender, so that idle senders have none.
 fn connected(epoll: &OwnedFd, relay: &mut Relay, key: usize, upstream: &Upstream) -> io::Result<()> {
     if relay.upstream.is_some() {
         return Ok(());

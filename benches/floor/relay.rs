@@ -8,7 +8,7 @@ use rustix::event::epoll::EventFlags;
 use crate::request::{Received, Request};
 use crate::upstream::{Sealed, Session};
 
-/// What all connections use in turn, so that it stays in the processor's caches.
+/// Buffers that all connections use in turn, so that they stay in the processor's caches.
 pub(crate) struct Shared {
     authorization: Vec<u8>,
     sealed: Sealed,
@@ -28,7 +28,7 @@ impl Shared {
     }
 }
 
-/// A connection.
+/// A sender's connection.
 pub(crate) struct Relay {
     sender: TcpStream,
     pub(crate) upstream: Option<Session>,
@@ -40,7 +40,7 @@ impl Relay {
         Self { sender, upstream: None, request: None }
     }
 
-    /// Receives from the sender and sends upstream, until one of the two has to be waited for.
+    /// Receives from the sender and sends upstream, until one of the two would block.
     pub(crate) fn take_in(&mut self, shared: &mut Shared) -> io::Result<()> {
         let Some(upstream) = &mut self.upstream else { return Ok(()) };
         while upstream.has_sent_all() {
@@ -67,7 +67,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Upstream takes more, or has answered.
+    /// Upstream can take more, or has responded.
     pub(crate) fn upstream_event(&mut self, flags: EventFlags, shared: &mut Shared) -> io::Result<()> {
         let Some(upstream) = &mut self.upstream else { return Ok(()) };
         let waited = !upstream.has_sent_all();
@@ -82,7 +82,7 @@ impl Relay {
         if waited { self.take_in(shared) } else { Ok(()) }
     }
 
-    /// Passes on what came. Answers are short, so a sender that does not take one is not waited for.
+    /// Passes on what was received. Responses are short, so a sender that does not take one at once is an error.
     fn answer(&mut self, bytes: &[u8]) -> io::Result<()> {
         if bytes.is_empty() {
             return Ok(());

@@ -1,30 +1,30 @@
-//! One request on its way through a buffer that has room before it, for a head that grows by one field.
+//! One request in a buffer with room at its front, for a head that grows by one header.
 
 use std::io;
 use std::io::Read;
 
-/// Room for what the head grows by.
+/// Room for the growth of the head.
 const ROOM: usize = 8 * 1024;
 
-/// Bytes of a request in memory at once; longer ones go in parts.
+/// Bytes of a request in memory at once; longer requests are sent in parts.
 const PART: usize = 128 * 1024 + 8 * 1024;
 
-/// What one receive found.
+/// The result of one receive.
 pub(crate) enum Received {
     /// There is nothing to receive now.
     Nothing,
-    /// A part to seal; with `true` the request's last.
+    /// A part to seal; `true` for the request's last.
     Part(bool),
-    /// More must come before there is anything to seal.
+    /// More must arrive before there is anything to seal.
     More,
 }
 
-/// A buffer and what is in it.
+/// A buffer and its contents.
 pub(crate) struct Request {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// Bytes of the body that have not come; `None` before the head is there.
+    /// Bytes of the body still to arrive; `None` before the head is complete.
     left: Option<usize>,
 }
 
@@ -33,7 +33,7 @@ impl Request {
         Self { buffer: vec![0; ROOM + PART], start: ROOM, end: ROOM, left: None }
     }
 
-    /// Makes it fit for the next request.
+    /// Resets it for the next request.
     pub(crate) const fn clear(&mut self) {
         self.forget_part();
         self.left = None;
@@ -45,12 +45,12 @@ impl Request {
         self.end = ROOM;
     }
 
-    /// What is to be sealed.
+    /// The bytes to seal.
     pub(crate) fn part(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// Receives once. `UnexpectedEof` says that the sender has gone.
+    /// Receives once. `UnexpectedEof` means that the sender has closed.
     pub(crate) fn receive(&mut self, from: &mut impl Read, authorization: &[u8]) -> io::Result<Received> {
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
         let n = match from.read(room) {
@@ -71,7 +71,7 @@ impl Request {
         })
     }
 
-    /// Rewrites the head where it stands, as soon as it is whole.
+    /// Rewrites the head in place as soon as it is complete.
     fn read_head(&mut self, authorization: &[u8]) -> io::Result<()> {
         let there = self.buffer.get(ROOM..self.end).unwrap_or_default();
         let Some((head, length, body)) = rewritten(there, authorization)? else { return Ok(()) };
@@ -88,8 +88,8 @@ fn less(whole: usize, part: usize) -> io::Result<usize> {
     whole.checked_sub(part).ok_or_else(|| io::Error::other("more bytes than the head says, or a head too long"))
 }
 
-/// The new head, the body's length and where the body begins; `None` while the head is incomplete. Whatever
-/// Authorization the sender set is replaced.
+/// The new head, the body's length and where the body begins; `None` while the head is incomplete. An Authorization
+/// header of the sender is replaced.
 fn rewritten(bytes: &[u8], authorization: &[u8]) -> io::Result<Option<(Vec<u8>, usize, usize)>> {
     let mut fields = [httparse::EMPTY_HEADER; 32];
     let mut head = httparse::Request::new(&mut fields);

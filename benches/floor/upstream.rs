@@ -1,4 +1,4 @@
-//! A TLS connection by rustls' unbuffered interface: what is sealed lies where `send` takes it from.
+//! A TLS connection through rustls' unbuffered interface: data is sealed into the buffer that `send` takes it from.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,10 +10,10 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{ClientConfig, RootCertStore, crypto};
 
-/// Room for what upstream sends before it is worked through.
+/// Room for bytes from upstream that are not processed yet.
 const INCOMING: usize = 32 * 1024;
 
-/// What one record of 16 KiB grows by at most (RFC 8446 §5.2).
+/// The plaintext of one record, and how much it grows at most when sealed (RFC 8446 §5.2).
 const RECORD: usize = 16 * 1024;
 const RECORD_OVERHEAD: usize = 256;
 
@@ -39,7 +39,7 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
-    /// At least `length` bytes behind what is there.
+    /// At least `length` bytes of space after the filled part.
     fn space(&mut self, length: usize) -> &mut [u8] {
         if self.bytes.len() < self.filled + length {
             self.bytes.resize(self.filled + length, 0);
@@ -52,7 +52,7 @@ impl Sealed {
     }
 }
 
-/// A connection, its keys and what its socket did not take.
+/// A connection, its keys and the bytes its socket did not take.
 pub(crate) struct Session {
     socket: TcpStream,
     tls: UnbufferedClientConnection,
@@ -62,7 +62,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Shakes hands, waiting for the peer, and waits no more after that.
+    /// Performs the handshake in blocking mode, then switches the socket to non-blocking.
     pub(crate) fn open(socket: TcpStream, config: &Arc<ClientConfig>, host: &str) -> io::Result<Self> {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let tls = UnbufferedClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
@@ -86,7 +86,7 @@ impl Session {
         self.unsent.is_empty()
     }
 
-    /// Encrypts into `sealed`, in place of what was there.
+    /// Encrypts into `sealed`, replacing its contents.
     pub(crate) fn seal(&mut self, plain: &[u8], sealed: &mut Sealed) -> io::Result<()> {
         sealed.filled = 0;
         self.run(&mut Vec::new(), sealed, Some(plain))?;
@@ -109,7 +109,7 @@ impl Session {
         Ok(())
     }
 
-    /// Appends what upstream says to `answer`, until nothing more is there.
+    /// Appends what upstream sent to `answer`, until nothing more is available.
     pub(crate) fn receive(&mut self, answer: &mut Vec<u8>) -> io::Result<()> {
         loop {
             let room = self.incoming.len() - self.filled;
@@ -118,7 +118,7 @@ impl Session {
                 read => read?,
             };
             self.run(answer, &mut Sealed::default(), None)?;
-            // A short read emptied the socket, and what comes after it is another event.
+            // A short read emptied the socket; whatever arrives later is another event.
             if n < room {
                 return Ok(());
             }
@@ -131,7 +131,7 @@ impl Session {
         if n == 0 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(n) }
     }
 
-    /// Works through what came in. True once the handshake is done, and `seal` encrypted with it.
+    /// Processes what was received. True once the handshake is done; `seal` is encrypted then.
     fn run(&mut self, plain: &mut Vec<u8>, out: &mut Sealed, seal: Option<&[u8]>) -> io::Result<bool> {
         loop {
             let there = self.incoming.get_mut(..self.filled).unwrap_or_default();
@@ -166,7 +166,7 @@ impl Session {
     }
 }
 
-/// Bytes that a socket took.
+/// How many bytes a socket took.
 fn taken(written: io::Result<usize>) -> io::Result<usize> {
     match written {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
@@ -174,7 +174,7 @@ fn taken(written: io::Result<usize>) -> io::Result<usize> {
     }
 }
 
-/// Appends a handshake record; asks for its length by offering no room.
+/// Appends a handshake record; finds its length by offering no room.
 fn encode(record: &mut dyn FnMut(&mut [u8]) -> Result<usize, EncodeError>, out: &mut Sealed) -> io::Result<()> {
     if let Err(EncodeError::InsufficientSize(size)) = record(&mut []) {
         let written = record(out.space(size.required_size)).map_err(io::Error::other)?;

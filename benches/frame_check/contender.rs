@@ -1,4 +1,4 @@
-//! What is timed: five ways through one body. Each gives a number that depends on all of its work.
+//! What is timed: five ways to process one body. Each returns a number that depends on all of its work.
 
 use std::hint::black_box;
 
@@ -8,19 +8,19 @@ use remora_core::snappy::Decoder;
 
 use crate::schema::WriteRequest;
 
-/// The window of a whole process, in bytes.
+/// The window, one for a whole process, in bytes.
 const WINDOW: usize = 1 << 16;
 
 /// A segment of the body store, in bytes: the pieces in which a check gets its body.
 const SEGMENT: usize = 16 * 1024;
 
-/// The largest decoded body that is taken, in bytes.
+/// The largest decoded body that is accepted, in bytes.
 const MAX_DECODED: u32 = 32 << 20;
 
-/// One way through a body.
+/// One way to process a body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Contender {
-    /// `snap` into a buffer that is there already: the yardstick.
+    /// `snap` into an existing buffer: the yardstick.
     Snap,
     /// Remora's decoder alone.
     Decoder,
@@ -58,7 +58,7 @@ impl Buffers {
         Self { window: vec![0; WINDOW], decoded: vec![0; decoded] }
     }
 
-    /// One pass over `body`: decoded bytes for the decoders, series for those that look into the message. `None` where
+    /// One pass over `body`: decoded bytes for the decoders, series for the contenders that read the message. `None` if
     /// the body is refused.
     pub(crate) fn pass(&mut self, contender: Contender, body: &[u8]) -> Option<usize> {
         match contender {

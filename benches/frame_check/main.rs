@@ -1,6 +1,6 @@
-//! The frame check beside `snap` alone and beside `snap` with `prost`, on bodies of a real Prometheus. All of them take
-//! turns in one run, so that a machine that slows down slows all of them. Prints a table; checks nothing but that every
-//! contender accepts what it is given.
+//! The frame check compared with `snap` alone and with `snap` plus `prost`, on bodies from a real Prometheus. All of
+//! them take turns in one run, so that a machine that slows down slows all of them. Prints a table; checks only that
+//! every contender accepts its input.
 
 mod contender;
 mod schema;
@@ -16,7 +16,7 @@ const BODIES: [(&str, &[u8]); 2] = [
     ("10,000 samples", include_bytes!("../../core/tests/vectors/prometheus-2.42-10000-samples.snappy")),
 ];
 
-/// Turns that every contender gets.
+/// Turns per contender.
 const TURNS: usize = 101;
 
 /// Passes over the body in one turn. The fastest one counts: it found its caches warm and was not interrupted.
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Times all contenders on one body; gives a table.
+/// Times all contenders on one body; returns a table.
 fn compare(name: &str, body: &[u8]) -> Option<Vec<String>> {
     let decoded = snap::raw::decompress_len(body).ok()?;
     let times = race(body, decoded)?;
@@ -56,7 +56,7 @@ fn compare(name: &str, body: &[u8]) -> Option<Vec<String>> {
     Some(rows)
 }
 
-/// Seconds of each contender in each turn.
+/// Seconds per contender and turn.
 fn race(body: &[u8], decoded: usize) -> Option<[Vec<f64>; Contender::ALL.len()]> {
     let mut buffers = Buffers::new(decoded);
     let mut times = [const { Vec::new() }; Contender::ALL.len()];
@@ -68,7 +68,7 @@ fn race(body: &[u8], decoded: usize) -> Option<[Vec<f64>; Contender::ALL.len()]>
     Some(times)
 }
 
-/// Seconds that the fastest pass of a turn takes.
+/// Seconds of the fastest pass of a turn.
 fn turn(buffers: &mut Buffers, contender: Contender, body: &[u8]) -> Option<f64> {
     let mut fastest = Duration::MAX;
     for _ in 0..PASSES {
@@ -79,7 +79,7 @@ fn turn(buffers: &mut Buffers, contender: Contender, body: &[u8]) -> Option<f64>
     Some(fastest.as_secs_f64())
 }
 
-/// The median of the ratios of each turn: what disturbs both sides of one turn drops out.
+/// The median of the ratios of each turn: a disturbance of both sides of a turn cancels out.
 fn ratio(times: &[f64], others: &[f64]) -> f64 {
     median(times.iter().zip(others).map(|(time, other)| time / other))
 }

@@ -1,5 +1,5 @@
-//! Remote-write 1.0 for `prost`, as far as the bodies go: a receiver's structs, every string a copy of its own.
-//! Source: `prometheus/prompb/remote.proto` and `types.proto`.
+//! Remote-write 1.0 for `prost`, as far as the bodies need it: a receiver's structs, every string its own copy. Source:
+//! `prometheus/prompb/remote.proto` and `types.proto`.
 
 use prost::Message;
 

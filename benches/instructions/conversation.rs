@@ -1,5 +1,5 @@
 //! A sender, Azure and the driver between them, for one exchange in which all goes well. Bodies are not copied and
-//! frames not checked: what is counted is the machine.
+//! frames not checked: only the machine's instructions are counted.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const POLICY: Policy = Policy {
     timeouts: Timeouts::DEFAULT,
 };
 
-/// Azure, as an exchange has to know it.
+/// Azure's address and credential.
 const AZURE: Upstream<'_> = Upstream {
     authority: "example-1234.westeurope-1.metrics.ingest.monitor.azure.com",
     target: "/dataCollectionRules/dcr-0123456789abcdef0123456789abcdef/streams/Microsoft-PrometheusMetrics/api/v1/write?\
@@ -25,19 +25,19 @@ const AZURE: Upstream<'_> = Upstream {
     authorization: b"Bearer 0123456789abcdef",
 };
 
-/// Its answer.
+/// Azure's response.
 const ANSWER: &[u8] =
     b"HTTP/1.1 204 No Content\r\nDate: Tue, 02 Jan 2024 03:04:05 GMT\r\nServer: Kestrel\r\nStrict-Transport-Security: \
       max-age=15724800; includeSubDomains\r\n\r\n";
 
-/// A buffer for heads or for answers, in bytes.
+/// Size of a buffer for heads or for responses, in bytes.
 const BUFFER: usize = 8192;
 
 /// One read of a body, in bytes: a segment.
 const SEGMENT: usize = 16 * 1024;
 
-/// Sends `request`, head and body with a length, and gives the length of the answer; `None` when an answer other than
-/// Azure's own comes, or none. All buffers are cut from `memory`, 32 KiB at least.
+/// Sends `request`, a head with `Content-Length` and a body, and returns the length of the response; `None` when there
+/// is none, or not Azure's own. All buffers are cut from `memory`, which must be at least 32 KiB.
 pub(crate) fn hold(request: &[u8], memory: &mut [u8]) -> Option<usize> {
     let gateway = Gateway::new(NOW, POLICY);
     let (inbox, memory) = memory.split_at_mut_checked(BUFFER)?;
@@ -53,7 +53,7 @@ pub(crate) fn hold(request: &[u8], memory: &mut [u8]) -> Option<usize> {
     answer(&mut exchange)
 }
 
-/// Hands over bytes of the sender while they are wanted; gives the rest.
+/// Hands over bytes of the sender while the exchange reads; returns the rest.
 fn send<'r>(exchange: &mut Exchange<'_>, mut request: &'r [u8]) -> Option<&'r [u8]> {
     while exchange.interest().client_read && !request.is_empty() {
         let room = exchange.body_room();
@@ -71,7 +71,7 @@ fn send<'r>(exchange: &mut Exchange<'_>, mut request: &'r [u8]) -> Option<&'r [u
     Some(request)
 }
 
-/// Finds the room that is asked for, and takes what came of the body together with the head.
+/// Reserves the requested room, and takes the body bytes that arrived with the head.
 fn reserve(exchange: &mut Exchange<'_>) -> Option<()> {
     let Some(Event::Reserve(_)) = exchange.poll_event() else { return None };
     exchange.reserved(NOW);
@@ -82,7 +82,7 @@ fn reserve(exchange: &mut Exchange<'_>) -> Option<()> {
     Some(())
 }
 
-/// Sends the request upstream, its head from `buffer`, and hands over Azure's answer.
+/// Sends the request upstream, its head from `buffer`, and hands over Azure's response.
 fn forward(exchange: &mut Exchange<'_>, buffer: &mut [u8]) -> Option<()> {
     exchange.encode_head(&mut UpstreamHead::new(buffer, &AZURE).ok()?).ok()?;
     exchange.head_sent(NOW);
@@ -95,7 +95,7 @@ fn forward(exchange: &mut Exchange<'_>, buffer: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-/// Takes the answer; gives its length.
+/// Takes the response; returns its length.
 fn answer(exchange: &mut Exchange<'_>) -> Option<usize> {
     let mut status = None;
     while let Some(event) = exchange.poll_event() {
@@ -108,7 +108,7 @@ fn answer(exchange: &mut Exchange<'_>) -> Option<usize> {
     (status == Some(204) && !exchange.is_open()).then_some(length)
 }
 
-/// Copies as much of `from` as `to` takes, which has to be something.
+/// Copies as much of `from` as fits `to`; `None` when that is nothing.
 fn copy(to: &mut [u8], from: &[u8]) -> Option<usize> {
     let count = to.len().min(from.len());
     to.get_mut(..count)?.copy_from_slice(from.get(..count)?);

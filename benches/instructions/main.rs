@@ -1,5 +1,5 @@
-//! Does one thing of core's a given number of times and ends. `scripts/bench` runs it under callgrind, twice with
-//! different numbers, and takes the difference: what one time costs, in instructions. It measures no time.
+//! Runs one scenario of core a given number of times and exits. `scripts/bench` runs it under callgrind, twice with
+//! different numbers; the difference gives the cost of one run in instructions. It does not measure time.
 
 mod conversation;
 mod scenario;
@@ -34,7 +34,7 @@ fn repeat(name: &str, times: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// `None` when core refuses what the scenario holds out to it.
+/// `None` when core refuses the scenario's input.
 fn run(scenario: &Scenario, times: u32) -> Option<()> {
     let input = (scenario.input)();
     let mut memory = vec![0; scenario::MEMORY];

@@ -1,38 +1,38 @@
-//! What is counted: a name, an input that is made beforehand, and what is done with it.
+//! The scenarios: a name, an input made beforehand, and the work done on it.
 
 use remora_core::http::{BodyDecoder, Framing, HeadScan, Piece, decode_request, field_slots};
 use remora_core::remote_write::{Check, Level, Verdict, Version};
 
 use crate::conversation;
 
-/// What a scenario gets to work with, in bytes: the window of a check.
+/// Memory for a scenario, in bytes: the window of a check.
 pub(crate) const MEMORY: usize = 1 << 16;
 
 /// A segment of the body store, in bytes: the pieces in which bodies are read and checked.
 const SEGMENT: usize = 16 * 1024;
 
-/// The largest decoded body that is taken, in bytes.
+/// The largest decoded body that is accepted, in bytes.
 const MAX_DECODED: u32 = 32 << 20;
 
-/// What a Go client puts into one chunk, in bytes.
+/// Size of a chunk from a Go client, in bytes.
 const CHUNK: usize = 4096;
 
-/// What Prometheus 2.42 posted: 2,000 samples.
+/// A body posted by Prometheus 2.42: 2,000 samples.
 const BODY: &[u8] = include_bytes!("../../core/tests/vectors/prometheus-2.42-2000-samples.snappy");
 
-/// The head with which it came.
+/// The head of that request.
 const HEAD: &[u8] = b"POST /api/v1/write HTTP/1.1\r\nHost: localhost:8081\r\nUser-Agent: Prometheus/2.42.0\r\n\
     Content-Length: 61022\r\nContent-Encoding: snappy\r\nContent-Type: application/x-protobuf\r\n\
     X-Prometheus-Remote-Write-Version: 0.1.0\r\n\r\n";
 
-/// One thing whose instructions are counted.
+/// One scenario whose instructions are counted.
 #[derive(Debug)]
 pub(crate) struct Scenario {
     /// Its name in the baseline.
     pub(crate) name: &'static str,
-    /// Makes what it works on.
+    /// Makes its input.
     pub(crate) input: fn() -> Vec<u8>,
-    /// Does it once, given the input and memory. Gives a number that depends on all of the work; `None` where core
+    /// Runs it once, given the input and memory. Returns a number that depends on all of the work; `None` if core
     /// refuses the input.
     pub(crate) once: fn(&[u8], &mut [u8]) -> Option<usize>,
 }
@@ -64,7 +64,7 @@ fn chunked_body() -> Vec<u8> {
     chunks.chain(*b"0\r\n\r\n").collect()
 }
 
-/// Checks a body as it lies in the store; gives its series.
+/// Checks a body in segments, as it is stored; returns the number of series.
 fn check(level: Level, body: &[u8], window: &mut [u8]) -> Option<usize> {
     let mut check = Check::new(Version::V1, level, window, MAX_DECODED);
     body.chunks(SEGMENT).for_each(|segment| check.feed(segment));
@@ -74,7 +74,7 @@ fn check(level: Level, body: &[u8], window: &mut [u8]) -> Option<usize> {
     }
 }
 
-/// Finds a head's end and decodes it; gives the number of its fields.
+/// Finds a head's end and decodes it; returns the number of its fields.
 fn decode_head(bytes: &[u8]) -> Option<usize> {
     let end = HeadScan::default().scan(bytes).ok()??;
     let mut slots = field_slots();
@@ -82,7 +82,7 @@ fn decode_head(bytes: &[u8]) -> Option<usize> {
     Some(head.fields.iter().count())
 }
 
-/// Takes a body out of its chunks, read by segments; gives its length.
+/// Decodes a chunked body, read in segments; returns its length.
 fn unchunk(body: &[u8]) -> Option<usize> {
     let mut decoder = BodyDecoder::new(Framing::Chunked);
     let mut length = 0;

@@ -1,8 +1,8 @@
-//! One request and its answer on a connection that stays open.
+//! One request and its response on a connection that stays open.
 
 use std::io::{self, Read, Write};
 
-/// Longest answer, head and body.
+/// Maximum bytes of a response, head and body.
 const LONGEST: usize = 16 * 1024;
 
 /// A whole remote-write request.
@@ -18,7 +18,7 @@ pub(crate) fn post(host: &str, path: &str, body: &[u8]) -> Vec<u8> {
     request
 }
 
-/// Sends a request and reads its answer, which must be a 2xx and is left behind as a whole.
+/// Sends a request and reads its response, which must be a 2xx, to its end.
 pub(crate) fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> io::Result<()> {
     stream.write_all(request)?;
     let mut answer = [0; LONGEST];
@@ -26,7 +26,7 @@ pub(crate) fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> io::
     loop {
         let room = answer.get_mut(filled..).unwrap_or_default();
         let n = match stream.read(room) {
-            // A stop of the process ends a read that has a time limit (`signal(7)`).
+            // Stopping the process interrupts a read with a timeout (`signal(7)`).
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             done => done?,
         };
@@ -40,7 +40,7 @@ pub(crate) fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> io::
     }
 }
 
-/// Whether an answer is there as a whole; an error when it is no 2xx or is not framed by a length.
+/// Whether a response is complete; an error when it is not a 2xx or has no `Content-Length`.
 fn is_whole(answer: &[u8]) -> io::Result<bool> {
     let mut fields = [httparse::EMPTY_HEADER; 32];
     let mut head = httparse::Response::new(&mut fields);

@@ -1,8 +1,9 @@
-//! Posts a body at a fixed rate, whatever the answers do, and prints the microseconds each answer took, one a line.
+//! Posts a body at a fixed rate, however long the responses take, and prints the microseconds that each took, one per
+//! line.
 //!
-//! Requests are due at fixed times and take turns on a few connections. A request that has to wait for the answer before
-//! it counts from the time it was due, so a proxy that stalls is not spared; one that is sent a little late because
-//! this process woke late counts from its sending.
+//! Requests are due at fixed times and take turns on a few connections. A request that has to wait for the previous
+//! response is timed from when it was due, so a proxy that stalls is not spared; one that is sent a little late because
+//! this process woke late is timed from its sending.
 
 mod http;
 
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 
 const USAGE: &str = "usage: pace ADDRESS PATH BODY RATE SECONDS CONNECTIONS";
 
-/// What is to be sent, and when.
+/// What to send, and when.
 struct Plan {
     address: SocketAddr,
     request: Vec<u8>,
@@ -57,7 +58,7 @@ fn number(word: &str) -> io::Result<u32> {
     word.parse().ok().filter(|number| *number > 0).ok_or_else(|| io::Error::other(format!("{word}: {USAGE}")))
 }
 
-/// All latencies, in no order.
+/// All latencies, in no particular order.
 fn run(plan: &Plan) -> io::Result<Vec<Duration>> {
     let begin = Instant::now() + Duration::from_millis(100);
     thread::scope(|scope| {
@@ -71,7 +72,7 @@ fn run(plan: &Plan) -> io::Result<Vec<Duration>> {
     })
 }
 
-/// Every request that falls to connection `number`.
+/// Sends every request assigned to connection `number`; returns the latencies.
 fn send(plan: &Plan, number: u32, begin: Instant) -> io::Result<Vec<Duration>> {
     let mut stream = TcpStream::connect(plan.address)?;
     stream.set_nodelay(true)?;

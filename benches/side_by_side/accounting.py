@@ -1,4 +1,4 @@
-"""What the kernel has written down about a process: processor time, memory, waking up."""
+"""What the kernel has recorded about a process: processor time, memory, wake-ups."""
 
 import re
 from pathlib import Path
@@ -7,12 +7,12 @@ from remora import resident_bytes
 
 
 def processor_us(pid):
-    """Processor time of all threads there are, user and system, in µs (Documentation/scheduler/sched-stats.rst)."""
+    """Processor time of all existing threads, user and system, in µs (Documentation/scheduler/sched-stats.rst)."""
     return sum(int(text.split()[0]) for text in _of_threads(pid, "schedstat")) / 1000
 
 
 def wakeups(pid):
-    """How often threads went to sleep by themselves, which is how often they woke."""
+    """How often threads went to sleep voluntarily, which is how often they woke."""
     return sum(_voluntary(text) for text in _of_threads(pid, "status"))
 
 
@@ -22,7 +22,7 @@ def resident(pid):
 
 
 def peak(pid):
-    """The most that was resident, in bytes."""
+    """Peak resident memory in bytes."""
     return resident_bytes(pid, "VmHWM")
 
 
@@ -36,5 +36,5 @@ def _of_threads(pid, name):
         try:
             yield (thread / name).read_text()
         except OSError:
-            # The thread has ended meanwhile.
+            # The thread has ended in the meantime.
             continue

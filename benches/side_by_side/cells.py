@@ -1,4 +1,4 @@
-"""What is measured: lengths of bodies, connections, ciphers; and for how long."""
+"""What is measured: body sizes, connections, ciphers; and for how long."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ _SHORT = {AES_128: "AES-128", AES_256: "AES-256"}
 
 
 class Cell(NamedTuple):
-    """One line of the matrix: every contender is driven to its limit with it."""
+    """One line of the matrix, with which every contender is driven to its limit."""
 
     bytes: int
     connections: int
@@ -24,7 +24,7 @@ class Cell(NamedTuple):
 
     @property
     def stretch(self):
-        """How many times as long its turns are: what is under way when a turn ends was worked on and is not counted."""
+        """Factor by which its turns are longer: work on requests still open at the end of a turn is not counted."""
         return min(4, 1 + self.bytes * self.connections // 8_000_000)
 
 

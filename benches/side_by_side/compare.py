@@ -1,4 +1,4 @@
-"""Puts Remora beside other proxies on this machine and writes what came out; scripts/bench --proxies is the caller.
+"""Compares Remora with other proxies on this machine and writes the results; called by scripts/bench --proxies.
 
 Needs the environment that scripts/bench sets: BENCH_BIN_DIR, EMULATOR_BIN, REMORA_BIN unless --remora names builds, and
 NGINX_BIN and the like for programs that are not on PATH.
@@ -31,7 +31,7 @@ BEGAN = time.monotonic()
 
 
 def say(text):
-    """Progress, on standard error, with the seconds since the beginning."""
+    """Progress, on standard error, with the seconds since the start."""
     print(f"{time.monotonic() - BEGAN:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
@@ -75,14 +75,14 @@ def arguments():
 
 
 def listed(plan, everybody, texts):
-    """The lines `PART: CONTENDER` that a run has."""
+    """The lines `PART: CONTENDER` of a run."""
     cells = [(cell.name, [one for one in everybody if turns.fits(one, cell)]) for cell in plan.cells]
     others = [(part, everybody) for part in (*(pace.name for pace in plan.paces), REST)]
     return [f"{part}: {one.name}" for part, those in cells + others for one in wanted(part, those, texts)]
 
 
 def measure(ground, plan, texts):
-    """Everything that is wanted, after a check that everybody who takes part does what it should."""
+    """Everything selected, after a check that every participating contender works correctly."""
     parts = [*(cell.name for cell in plan.cells), *(pace.name for pace in plan.paces), REST]
     names = {one.name for part in parts for one in wanted(part, ground.contenders, texts)}
     check([one for one in ground.contenders if one.name in names], ground)
@@ -97,12 +97,12 @@ def measure(ground, plan, texts):
 
 
 def check(contenders, ground):
-    """Every body arrives bit for bit, with one Authorization."""
+    """Checks that every body arrives unchanged, with one Authorization header."""
     verifying = Verifying(ground.folder, ground.roots)
     bodies = [ground.body(size) for size in SIZES]
     for contender in contenders:
         say(f"correctness: {contender.name}")
-        # One that decodes everything takes long, and its bodies are not compared.
+        # A contender that decodes everything takes long, and its bodies are not compared.
         sent = bodies if contender.bodies_survive else bodies[:3]
         correctness.check(contender, ground.folder, verifying, AES_128, sent)
     verifying.close()
@@ -126,7 +126,7 @@ def keep_pace(ground, plan, pace, texts):
 
 
 def driven(ground, part, contenders, measured):
-    """What `measured` says of the contenders, freshly started for this part."""
+    """The result of `measured` for the contenders, freshly started for this part."""
     if not contenders:
         return []
     say(part.name)
@@ -143,7 +143,7 @@ def driven(ground, part, contenders, measured):
 
 
 def write(results, ground, plan, chosen):
-    """The three kinds of files; the Markdown is printed as well."""
+    """Writes the three kinds of files and prints the Markdown."""
     chosen.out.mkdir(parents=True, exist_ok=True)
     for old in chosen.out.glob("proxies*"):
         old.unlink()
@@ -163,7 +163,7 @@ def write(results, ground, plan, chosen):
 
 
 def facts(plan):
-    """(what, value) of the machine and the run."""
+    """(name, value) pairs about the machine and the run."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("nginx", "haproxy", "caddy", "vmagent", "wrk"))
     return [
         ("machine", f"{processor()}, {platform.machine()}, Linux {platform.release()}"),
@@ -175,14 +175,14 @@ def facts(plan):
 
 
 def command_line():
-    """What scripts/bench was told: everything but where to write."""
+    """The arguments of scripts/bench, except the output folder."""
     words = sys.argv[1:]
     at = words.index("--out")
     return shlex.join(words[:at] + words[at + 2 :])
 
 
 def processor():
-    """The processor's name and how many there are."""
+    """The processor's name and count."""
     text = Path("/proc/cpuinfo").read_text()
     found = re.search(r"^(?:model name|CPU part)\s*: (.*)$", text, re.MULTILINE)
     return f"{found[1] if found else 'processor'} x {len(re.findall('^processor', text, re.MULTILINE))}"

@@ -11,7 +11,7 @@ from web import fetch
 
 # About as long as the tokens that Entra issues.
 AUTHORIZATION = "Bearer " + "x" * 1500
-# More than the most that stay idle.
+# More than the number of idle connections in a run.
 CONNECTIONS = 1100
 
 
@@ -33,17 +33,17 @@ class Running:
         return fetch(f"http://127.0.0.1:{self.port}{PATH}", "POST", body, FIELDS, 60)
 
     def is_forwarding(self, body):
-        """Whether a request comes through."""
+        """Whether a request gets through."""
         return 200 <= self.post(body).status < 300
 
     def wait_until_forwarding(self, body):
-        """Waits for it; itself."""
+        """Waits until it forwards; returns itself."""
         what = f"{self.contender.name} to forward"
         wait_for(what, lambda: self.is_forwarding(body), 30, process=self.process)
         return self
 
     def kill(self):
-        """Ends it at once."""
+        """Kills it at once."""
         self.process.kill()
 
 
@@ -55,7 +55,7 @@ FIELDS = {
 
 
 class Contender:
-    """One of them. `authorizes`: Authorization is its to set. `bodies_survive`: it forwards bodies as they came."""
+    """One contender. `authorizes`: it sets Authorization. `bodies_survive`: it forwards bodies unchanged."""
 
     name = ""
     about = ""
@@ -63,7 +63,8 @@ class Contender:
     bodies_survive = True
 
     def start(self, folder, upstream, connections=None, process=Process):
-        """Starts it towards `upstream`; `connections` is how many senders there may be, where that needs saying."""
+        """Starts it with `upstream`; `connections` is the number of senders it must allow, if it has to be
+        configured."""
         port = free_port()
         own = folder / f"{self.name}-{port}"
         own.mkdir()
@@ -72,19 +73,19 @@ class Contender:
         return Running(self, process(self.name, command, own / "log", env).start(), port)
 
     def command(self, folder, port, upstream):
-        """The words that start it; files of its own go to `folder`."""
+        """The command line that starts it; its own files go to `folder`."""
         raise NotImplementedError
 
     def environment(self, _port, _upstream, _connections):
-        """What it reads from its environment."""
+        """Its environment variables."""
         return {}
 
     def settle(self, _running):
-        """Waits until what it accepted is forwarded, for one that accepts before that."""
+        """Waits until everything it accepted is forwarded, if it accepts requests before forwarding them."""
 
 
 class Floor(Contender):
-    """What it costs at least."""
+    """The minimum cost."""
 
     name = "floor"
     about = "recv, seal, send on one thread; no check, no limit, no retry"
@@ -96,7 +97,7 @@ class Floor(Contender):
 
 
 class Remora(Contender):
-    """A build of it with settings; what it is told about Azure is the emulator's."""
+    """A build of Remora with settings; its configuration for Azure comes from the emulator."""
 
     INGESTION = (
         "https://localhost:{port}/dataCollectionRules/dcr-00000000000000000000000000000000"
@@ -144,12 +145,12 @@ HYPER = (
 
 
 class Vmagent(Contender):
-    """Accepts, then decodes, queues, encodes and posts: another thing than a proxy, and shown as that."""
+    """Accepts, then decodes, queues, encodes and posts: not a proxy, and reported as such."""
 
     name = "vmagent"
     about = "no proxy: acknowledges before it sends, decodes, queues and encodes again; counted by what it accepted"
     bodies_survive = False
-    # The preset of -remoteWrite.flushInterval.
+    # The default of -remoteWrite.flushInterval.
     flush_seconds = 1
 
     def command(self, folder, port, upstream):
@@ -168,12 +169,12 @@ class Vmagent(Contender):
         return {"GOMAXPROCS": "1"}
 
     def settle(self, running):
-        # What is not flushed yet is not counted as pending.
+        # Data that is not flushed yet is not counted as pending.
         time.sleep(1.5 * self.flush_seconds)
         wait_for("vmagent to empty its queue", lambda: pending_bytes(running) == 0, 60, process=running.process)
 
 
 def pending_bytes(running):
-    """What vmagent has accepted and not sent."""
+    """Bytes that vmagent has accepted but not sent."""
     lines = fetch(f"http://127.0.0.1:{running.port}/metrics").text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("vmagent_remotewrite_pending_"))

@@ -1,4 +1,4 @@
-"""Before anything is measured: every body arrives bit for bit, with one Authorization, which the contender set."""
+"""Before anything is measured: every body arrives unchanged, with one Authorization header, set by the contender."""
 
 import http.client
 import threading
@@ -9,12 +9,12 @@ from load import PATH
 from process import Failure
 
 CONNECTIONS = 8
-# What a sender sets is replaced.
+# The sender's value, which must be replaced.
 FOREIGN = "Bearer of-the-sender"
 
 
 def check(contender, folder, verifying, suite, bodies):
-    """A Failure that says what is wrong."""
+    """Raises a Failure that says what is wrong."""
     running = contender.start(folder, verifying.upstream(suite)).wait_until_forwarding(bodies[0])
     try:
         contender.settle(running)
@@ -29,7 +29,7 @@ def check(contender, folder, verifying, suite, bodies):
 
 
 def wrong(contender, sent, arrived):
-    """What is wrong with what arrived; None when nothing is."""
+    """What is wrong with the requests that arrived; None when nothing is."""
     if contender.bodies_survive:
         differences = Counter(sent) - Counter(request.body for request in arrived)
         if differences or len(sent) != len(arrived):
@@ -43,7 +43,7 @@ def wrong(contender, sent, arrived):
 
 
 def _post_all(running, bodies):
-    """All bodies on each of several connections at once."""
+    """Posts all bodies on each of several connections at once."""
     faults = []
     threads = [threading.Thread(target=_post, args=(running, bodies, faults)) for _ in range(CONNECTIONS)]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""What all measurements stand on: the bodies, the sink, the emulator that issues tokens, and the contenders."""
+"""What all measurements share: the bodies, the sink, the emulator that issues tokens, and the contenders."""
 
 import os
 import resource
@@ -14,7 +14,7 @@ from proxies import Caddy, HaproxyHttp, HaproxyTcp, Nginx
 from sink import Sink, make_certificate
 
 REAL_BODY = Path(__file__).resolve().parents[2] / "core/tests/vectors/prometheus-2.42-10000-samples.snappy"
-# Descriptors that a run needs at most: a thousand idle connections to each contender.
+# Maximum file descriptors of a run, which has a thousand idle connections to each contender.
 DESCRIPTORS = 16_384
 
 
@@ -36,20 +36,20 @@ class Ground:
         return Path(self.emulator.remora_environment()["SSL_CERT_FILE"]).read_text()
 
     def body(self, size):
-        """The content of the body of that length, or a little less."""
+        """The contents of the body of that size, or slightly less."""
         return self.bodies[size].read_bytes()
 
 
 def contenders(builds, emulator=None):
-    """Everybody who may take part; without the emulator to be named only."""
+    """All contenders; without the emulator they can only be listed."""
     proxies = [Nginx(), HaproxyHttp(), HaproxyTcp(), Caddy(), *(Hyper(*build) for build in HYPER)]
     own = [Remora(name, binary, emulator, settings) for name, binary, settings in builds]
     return [*own, *proxies, Floor(), Vmagent()]
 
 
 def builds(words):
-    """[(label, path, settings)] of LABEL=PATH[,NAME=VALUE…]; without any, REMORA_BIN with each extent of its check, and
-    the build with aws-lc."""
+    """[(label, path, settings)] of LABEL=PATH[,NAME=VALUE…]; without any, REMORA_BIN with each value of CHECK, and the
+    build with aws-lc."""
     if not words:
         shipped, other = os.environ.get("REMORA_BIN", ""), Path(os.environ.get("BENCH_BIN_DIR", "")) / "remora-aws-lc"
         extents = [(f"remora-{extent}", shipped, {"CHECK": extent}) for extent in ("off", "wire", "full")]
@@ -70,13 +70,13 @@ def build(word):
 
 
 def wanted(part, contenders, texts):
-    """Those whose line `PART: NAME` contains every text, with the yardstick when there is any."""
+    """The contenders whose line `PART: NAME` contains every text, plus the yardstick if there are any."""
     chosen = [one for one in contenders if all(text in f"{part}: {one.name}" for text in texts)]
     return [one for one in contenders if one in chosen or (chosen and one.name == YARDSTICK)]
 
 
 def make_bodies(folder):
-    """Bodies of all lengths; {length: path}."""
+    """Makes bodies of all sizes; {size: path}."""
     made = folder / "bodies"
     made.mkdir()
     command = [Path(os.environ["BENCH_BIN_DIR"]) / "bodies", REAL_BODY, made, *SIZES]
@@ -87,7 +87,7 @@ def make_bodies(folder):
 
 
 def raise_descriptors():
-    """As many as are allowed; the contenders inherit them."""
+    """Raises the limit on file descriptors; the contenders inherit it."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
         raise Failure(f"expected to be allowed {DESCRIPTORS} open files; the hard limit is {hard} (ulimit -Hn)")

@@ -1,4 +1,4 @@
-"""What contenders hold and how often they wake while nobody asks them anything, alone and with idle senders."""
+"""Memory and wake-ups of contenders without requests, alone and with idle senders."""
 
 import http.client
 import select
@@ -11,19 +11,20 @@ from load import PATH
 from process import Failure
 
 IDLE_CONNECTIONS = 1000
-# What is done once after the last request should be done by then.
+# Seconds after the last request by which one-off work should be done.
 QUIET = 2
 
 
 class Idle(NamedTuple):
-    """Resident bytes, and waking up in a minute."""
+    """Resident bytes, and wake-ups per minute."""
 
     resident: int
     wakeups: float
 
 
 def idle(contenders, folder, upstream, body, seconds, connections=0):
-    """{name: Idle} of fresh processes, all at the same time, once a request came through on each of their connections."""
+    """{name: Idle} of fresh processes, all at the same time, after a request got through on each of their
+    connections."""
     running, senders = [], {}
     try:
         for contender in contenders:

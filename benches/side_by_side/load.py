@@ -1,4 +1,4 @@
-"""The load: wrk to the limit, `pace` at a fixed rate; both as processes of their own, whose time does not count."""
+"""The load: wrk at the limit, `pace` at a fixed rate; both are separate processes, whose time is not counted."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from programs import program
 PATH = "/api/v1/write"
 _UNITS = {"us": 1, "ms": 1000, "s": 1_000_000, "m": 60_000_000}
 
-# What a Prometheus says beside the body.
+# The headers that Prometheus sends with the body.
 SCRIPT = """\
 local file = io.open("{body}", "rb")
 wrk.body = file:read("*a")
@@ -27,7 +27,7 @@ wrk.headers["User-Agent"] = "Prometheus/2.42.0"
 
 
 class Load(NamedTuple):
-    """What wrk counted: requests that were accepted and refused, accepted ones a second, median latency in µs."""
+    """wrk's figures: accepted and refused requests, accepted requests per second, median latency in µs."""
 
     accepted: int
     refused: int
@@ -36,7 +36,7 @@ class Load(NamedTuple):
 
 
 def read(text):
-    """What wrk printed, as a Load."""
+    """wrk's output as a Load."""
     done = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m)\b", text)
     middle = re.search(r"^\s+50%\s+([\d.]+)(us|ms|s|m)\s*$", text, re.MULTILINE)
     if not done or not middle:
@@ -53,7 +53,7 @@ def _refused(text):
 
 
 def saturate(port, body, connections, seconds):
-    """As many requests as go through in that time, each connection with one under way."""
+    """Sends as many requests as possible in that time, one at a time on each connection."""
     script = Path(body).with_suffix(".lua")
     script.write_text(SCRIPT.format(body=body))
     command = [program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency"]
@@ -61,7 +61,7 @@ def saturate(port, body, connections, seconds):
 
 
 class Paced(NamedTuple):
-    """Latencies in µs, and of how many requests."""
+    """Latencies in µs, and the number of requests."""
 
     requests: int
     median_us: float
@@ -69,7 +69,7 @@ class Paced(NamedTuple):
 
 
 def pace(port, body, rate, seconds, connections=4):
-    """Requests at a fixed rate; a Failure when one of them is refused."""
+    """Sends requests at a fixed rate; a Failure when one of them is refused."""
     command = [Path(os.environ["BENCH_BIN_DIR"]) / "pace", f"127.0.0.1:{port}", PATH, body, rate, seconds, connections]
     latencies = [float(line) for line in _printed(command, seconds + 60).split()]
     return Paced(len(latencies), median(latencies), percentile(latencies, 99))

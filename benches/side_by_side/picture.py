@@ -1,4 +1,4 @@
-"""Bars of ratios as SVG, light and dark by the reader's setting. Pure functions."""
+"""Bar charts of ratios as SVG, light or dark by the reader's setting. Pure functions."""
 
 from xml.sax.saxutils import escape
 
@@ -11,7 +11,7 @@ STYLE = (
 
 
 def bars(title, ratios, own):
-    """A picture of [(name, ratio)], shortest first; names for which `own` says so stand out. None has no bar."""
+    """A chart of [(name, ratio)], shortest first; names for which `own` is true are highlighted. None has no bar."""
     ranked = sorted(((name, value) for name, value in ratios if value is not None), key=lambda pair: pair[1])
     longest = max([1.0, *(value for _name, value in ranked)])
     unit = (WIDTH - LEFT - RIGHT) / longest

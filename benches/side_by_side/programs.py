@@ -1,4 +1,4 @@
-"""Where the programs are, and which versions they have. scripts/bench says where; PATH is asked otherwise."""
+"""The paths and versions of the programs. scripts/bench sets the paths; otherwise PATH is searched."""
 
 import os
 import re
@@ -7,7 +7,7 @@ import subprocess
 
 from process import Failure
 
-# What prints a version, and where in it the version stands.
+# The flags that print a version, and the pattern that finds it.
 _VERSIONS = {
     "nginx": (["-v"], r"nginx/(\S+)"),
     "haproxy": (["-v"], r"version (\S+)"),
@@ -26,7 +26,7 @@ def program(name):
 
 
 def version(name):
-    """The version a program tells, or `unknown`."""
+    """The version that a program prints, or `unknown`."""
     flags, pattern = _VERSIONS[name]
     done = subprocess.run([program(name), *flags], capture_output=True, text=True, timeout=20, check=False)
     found = re.search(pattern, done.stdout + done.stderr)

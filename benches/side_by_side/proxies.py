@@ -1,4 +1,4 @@
-"""The proxies of a distribution, each with one worker and set up as well as its documentation lets it be."""
+"""Proxies from a distribution, each with one worker and tuned as its documentation allows."""
 
 from contender import AUTHORIZATION, Contender
 from programs import program
@@ -45,7 +45,7 @@ http {{
 }}
 """
 
-# A token does not fit into the room that haproxy keeps for rewriting by default.
+# A token does not fit into the space that haproxy reserves for rewriting by default.
 HAPROXY = """\
 global
     nbthread 1
@@ -100,7 +100,7 @@ http://:{port} {{
 
 
 def write(folder, name, template, port, upstream):
-    """A configuration, filled in; its path."""
+    """Writes a configuration from its template; returns its path."""
     path = folder / name
     path.write_text(template.format(folder=folder, port=port, upstream=upstream, authorization=AUTHORIZATION))
     return path
@@ -117,7 +117,7 @@ class Nginx(Contender):
 
 
 class HaproxyHttp(Contender):
-    """haproxy that reads heads."""
+    """haproxy in HTTP mode."""
 
     name = "haproxy"
     about = "mode http, one thread, connections upstream shared"
@@ -128,7 +128,7 @@ class HaproxyHttp(Contender):
 
 
 class HaproxyTcp(HaproxyHttp):
-    """haproxy that reads nothing and encrypts nothing: no proxy for this, but what copying alone costs."""
+    """haproxy that neither parses nor encrypts: not a proxy for this purpose, but the cost of copying alone."""
 
     name = "haproxy-tcp"
     about = "mode tcp to a sink without TLS: a bare relay, no Authorization"

@@ -1,4 +1,4 @@
-"""The results as Markdown and as CSV. Pure functions; machine and versions are handed in."""
+"""The results as Markdown and as CSV. Pure functions; machine and versions are passed in."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class Results(NamedTuple):
-    """What was measured: {cell: [Row]}, {pace: [PacedRow]}, [Rest]."""
+    """The measurements: {cell: [Row]}, {pace: [PacedRow]}, [Rest]."""
 
     saturated: dict
     paced: dict
@@ -24,7 +24,8 @@ def table(titles, rows):
 
 
 def markdown(results, facts, about, pictures):
-    """The report. `facts` are (what, value) of machine and run, `about` (name, sentence) of each contender."""
+    """The report. `facts` are (name, value) pairs about machine and run, `about` has (name, sentence) for each
+    contender."""
     parts = ["# Remora beside other proxies\n", "".join(f"- {what}: {value}\n" for what, value in facts)]
     parts.append(table(["contender", "what it is"], about).replace("---: |\n", "--- |\n", 1))
     for name, rows in results.saturated.items():
@@ -92,7 +93,7 @@ REST_TITLES = (
 
 
 def rest_table(rows):
-    """What has no cells."""
+    """Measurements outside the cells."""
     return table(list(REST_TITLES), [_rest_line(row) for row in rows])
 
 
@@ -108,7 +109,7 @@ def _mebibytes(value):
 
 
 def comma_separated(results):
-    """One line for each number: part, contender, measure, value."""
+    """One line per number: part, contender, measure, value."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["part", "contender", "measure", "value"])

@@ -1,4 +1,4 @@
-"""What has no cells: memory, waking up, starts and system calls, of each contender."""
+"""Measurements outside the cells: memory, wake-ups, start times and system calls of each contender."""
 
 import time
 from typing import NamedTuple
@@ -16,7 +16,7 @@ PEAK_SECONDS = 2
 
 
 class Rest(NamedTuple):
-    """A contender: memory in bytes, wake-ups in a minute, times in ms, system calls for a request of 30 KB."""
+    """A contender: memory in bytes, wake-ups per minute, times in ms, system calls per request of 30 KB."""
 
     name: str
     idle: int
@@ -31,7 +31,7 @@ class Rest(NamedTuple):
 
 
 def rest(contenders, ground, plan, say):
-    """A Rest for each."""
+    """A Rest for each contender."""
     upstream = ground.sink.upstream(AES_128)
     say(f"idle, {plan.idle_seconds} s")
     alone = idle(contenders, ground.folder, upstream, ground.body(1_000), plan.idle_seconds)
@@ -58,7 +58,7 @@ def _driven(contender, ground, upstream, plan):
 
 
 def _memory(running, ground):
-    """(peak, a second after it) with 64 senders of 4 MB; nothing for a contender that is left out of that."""
+    """(peak, a second after it) with 64 senders of 4 MB; (None, None) for a contender that is left out of that."""
     if not fits(running.contender, PEAK):
         return None, None
     load.saturate(running.port, ground.bodies[PEAK.bytes], PEAK.connections, PEAK_SECONDS)

@@ -1,7 +1,7 @@
-"""What the contenders forward to: takes each request as a whole, then answers 204; by TLS 1.3 and without TLS.
+"""The upstream of the contenders: reads each request completely, then responds 204; with TLS 1.3 and without TLS.
 
-It is a program of ours because nginx's `return` answers before the body is there. A proxy that sees that drops
-connections which it would keep.
+It is our own program because nginx's `return` responds before the body has arrived. A proxy that sees that drops
+connections that it would otherwise keep.
 """
 
 import os
@@ -15,7 +15,7 @@ from web import fetch
 
 
 class Upstream(NamedTuple):
-    """Where a contender forwards to: ports on loopback, and the file of roots by which `localhost` is known."""
+    """Where a contender forwards to: ports on loopback, and the file of roots that verify `localhost`."""
 
     tls_port: int
     plain_port: int
@@ -24,7 +24,7 @@ class Upstream(NamedTuple):
 
 
 def make_certificate(folder):
-    """A key and a certificate for localhost, signed by itself; the certificate's path."""
+    """Makes a key and a self-signed certificate for localhost; returns the certificate's path."""
     certificate = folder / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-days", "30", "-keyout", folder / "key.pem", "-out", certificate, "-subj", "/CN=localhost"]
@@ -35,7 +35,7 @@ def make_certificate(folder):
 
 
 class Sink:
-    """The program at the end, with a port for each cipher."""
+    """The sink's process, with a port for each cipher."""
 
     def __init__(self, folder, certificate, roots):
         self._roots = roots
@@ -46,12 +46,12 @@ class Sink:
         self.process = Process("sink", command, folder / "sink.log")
 
     def start(self):
-        """Starts it and waits until it answers."""
+        """Starts it and waits until it responds."""
         self.process.start()
         url = f"http://127.0.0.1:{self.plain_port}/"
         wait_for("the sink to answer", lambda: fetch(url).status == 204, 10, process=self.process)
         return self
 
     def upstream(self, suite):
-        """Where to forward to for a cipher."""
+        """The upstream for a cipher."""
         return Upstream(self._ports[suite], self.plain_port, suite, self._roots)

@@ -1,4 +1,4 @@
-"""How long a contender takes from its start to listening, and to the first request that came through."""
+"""How long a contender takes from its start to listening, and to the first forwarded request."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ LONGEST = 30
 
 
 class Stamped(Process):
-    """A process that says when its program was executed; the call that starts it may return a good while after that."""
+    """A process that records when its program was executed; the call that starts it may return much later."""
 
     def start(self):
         self._reader, self._writer = os.pipe()
@@ -23,7 +23,7 @@ class Stamped(Process):
         os.write(self._writer, struct.pack("d", time.monotonic()))
 
     def executed(self):
-        """When, on the clock of `time.monotonic`; to be asked once."""
+        """When that was, on the clock of `time.monotonic`; may be called only once."""
         os.close(self._writer)
         with open(self._reader, "rb") as stamp:
             return struct.unpack("d", stamp.read())[0]

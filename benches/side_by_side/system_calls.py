@@ -1,4 +1,4 @@
-"""System calls for each request, counted by strace while one sender posts."""
+"""System calls per request, counted by strace while one sender posts."""
 
 import re
 import signal
@@ -12,7 +12,7 @@ SECONDS = 1
 
 
 def count(text):
-    """Calls in a table of `strace -c`: rows are % time, seconds, µs each, calls, errors or nothing, name."""
+    """Calls in a table of `strace -c`: rows are % time, seconds, µs each, calls, errors (may be empty), name."""
     rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?([a-z_]\w*)$", text, re.MULTILINE)
     if not rows:
         raise Failure(f"expected a table of system calls; saw: {text}")
@@ -20,7 +20,7 @@ def count(text):
 
 
 def of_each_request(running, folder, body):
-    """How many calls one request takes, on one connection at its limit."""
+    """The number of calls per request, on one connection at its limit."""
     table = folder / f"{running.contender.name}.calls"
     command = [program("strace"), "-c", "-f", "-p", running.pid, "-o", table]
     tracer = Process("strace", command, folder / "strace.log").start()

@@ -1,4 +1,4 @@
-"""The check before the measurement sees what it is there to see."""
+"""The check before the measurement finds the faults that it is meant to find."""
 
 import unittest
 
@@ -10,7 +10,7 @@ OWN = ("Bearer own",)
 
 
 class Correctness(unittest.TestCase):
-    """Of what was sent and what arrived."""
+    """Compares what was sent with what arrived."""
 
     def assert_wrong(self, arrived, expected, sent=(b"a", b"b")):
         self.assertRegex(wrong(Contender(), list(sent), arrived), expected)

@@ -6,10 +6,10 @@ from figures import figure, median, median_of, median_ratio, percentile, size
 
 
 class Figures(unittest.TestCase):
-    """Medians, ratios within turns, and how numbers are printed."""
+    """Medians, ratios within turns, and the formatting of numbers."""
 
     def test_a_ratio_is_taken_within_its_turn(self):
-        # The second turn was disturbed for both: the ratio of the medians would be 2.5.
+        # The second turn was disturbed for both: its ratio is still 2.
         turns = [{"nginx": 10, "other": 20}, {"nginx": 100, "other": 200}, {"nginx": 12, "other": 24}]
         self.assertEqual(median_ratio(turns, "other", lambda turn: turn), 2)
         self.assertEqual(median_of(turns, "other", lambda turn: turn), 24)

@@ -1,4 +1,4 @@
-"""What the tools print is read right, and an output that is not understood is a failure."""
+"""The tools' output is parsed correctly, and output that cannot be parsed is a failure."""
 
 import unittest
 
@@ -69,5 +69,5 @@ class Parsers(unittest.TestCase):
         self.assertEqual(listed(FULL, named, ["1 MB", "new"]), [f"{cell}: new", f"{cell}: nginx"])
         self.assertEqual(listed(QUICK, named, ["rest: new"]), ["at rest: new", "at rest: nginx"])
         self.assertEqual(listed(QUICK, named, ["1 MB"]), [])
-        # It does not take part where it would swap.
+        # vmagent does not take part where it would swap.
         self.assertEqual(listed(FULL, named, ["64 connections", "4 MB", "vmagent"]), [])

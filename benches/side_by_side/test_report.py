@@ -1,4 +1,4 @@
-"""Tables, lines and pictures of given results."""
+"""Tables, CSV lines and charts of given results."""
 
 import csv
 import unittest
@@ -17,7 +17,7 @@ RESULTS = Results(
 
 
 class Report(unittest.TestCase):
-    """Every number stands where it belongs, and one that is not there leaves its place empty."""
+    """Every number is in its place, and a missing one leaves its place empty."""
 
     def test_a_table(self):
         self.assertEqual(table(["a", "b"], [["x", "1"]]), "| a | b |\n| --- | ---: |\n| x | 1 |\n")

@@ -1,4 +1,4 @@
-"""Contenders take turns under load, in another order each time; what each costs is divided within its turn."""
+"""Contenders take turns under load, in a new order each time; ratios are computed within each turn."""
 
 import random
 from functools import partial
@@ -8,16 +8,16 @@ import load
 from accounting import processor_us
 from figures import FLOOR, median_of, median_ratio
 
-# vmagent holds what it has accepted, which takes gigabytes beyond this many bytes under way.
+# vmagent holds what it has accepted, which takes gigabytes beyond this many bytes in flight.
 VMAGENT_BYTES = 100_000_000
 # Seconds of load before the first turn.
 WARM_UP = 1
-# Stands among the contenders for the sink without a proxy.
+# The name, among the contenders, of the sink without a proxy.
 ALONE = "sink alone"
 
 
 class Measured(NamedTuple):
-    """A turn of one contender: processor time for each accepted request in µs, and what its senders saw."""
+    """A turn of one contender: processor time per accepted request in µs, and what its senders saw."""
 
     cpu_us: float
     seen: tuple
@@ -37,7 +37,7 @@ class Row(NamedTuple):
 
 
 class PacedRow(NamedTuple):
-    """A contender at a fixed rate, over all turns; added is the median above that of the sink alone."""
+    """A contender at a fixed rate, over all turns; `added_us` is its median minus that of the sink alone."""
 
     name: str
     cpu_us: float
@@ -55,12 +55,12 @@ def fits(contender, cell):
 
 
 def interleaved(calls, turns):
-    """[{name: measured}] of {name: call}: every turn has everybody once, in random order."""
+    """[{name: measured}] of {name: call}: every turn calls each of them once, in random order."""
     return [{name: calls[name]() for name in random.sample(list(calls), len(calls))} for _ in range(turns)]
 
 
 def of_process(running, drive):
-    """(processor time in µs, what the load saw) of what `drive` does."""
+    """(processor time in µs, what the load saw) while `drive` runs."""
     before = processor_us(running.pid)
     seen = drive()
     running.contender.settle(running)
@@ -94,7 +94,7 @@ def saturated_row(name, turns):
 
 
 def paced(running, pace, body, plan, plain_port):
-    """Rows at a fixed rate. Latency is what a proxy adds to the sink's own, without TLS, in the same turn."""
+    """Rows at a fixed rate. Added latency is compared with that of the sink alone, without TLS, in the same turn."""
 
     def drive(port):
         return load.pace(port, body, pace.rate, plan.pace_seconds)
@@ -110,7 +110,7 @@ def paced(running, pace, body, plan, plain_port):
 
 
 def with_added(turn):
-    """The turn with what each proxy adds to the sink's median."""
+    """The turn with the latency that each proxy adds to the sink's median."""
     alone = turn[ALONE].seen.median_us
     return {name: one._replace(added_us=one.seen.median_us - alone) for name, one in turn.items()}
 

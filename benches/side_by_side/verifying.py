@@ -1,4 +1,4 @@
-"""A TLS server in the sink's place that compares what arrives, bit for bit, and counts Authorization fields."""
+"""A server in the sink's place that records the body and the Authorization headers of every request."""
 
 import ssl
 import threading
@@ -36,7 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def log_message(self, format, *args):
-        """Says nothing."""
+        """Logs nothing."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -51,16 +51,16 @@ class _Server(ThreadingHTTPServer):
     def get_request(self):
         connection, address = super().get_request()
         if self._context is not None:
-            # The handshake is the handler thread's, with its first read.
+            # The handler thread does the handshake, with its first read.
             connection = self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return connection, address
 
     def handle_error(self, request, client_address):
-        """A connection that breaks is seen by what does not arrive."""
+        """Ignored: a broken connection shows in what does not arrive."""
 
 
 class Verifying:
-    """The server by TLS 1.3 and without TLS; `arrived` takes what came since it was asked last."""
+    """The server with TLS 1.3 and without TLS; `arrived` returns the requests since its last call."""
 
     def __init__(self, folder, roots):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -84,7 +84,7 @@ class Verifying:
         return found
 
     def close(self):
-        """Stops both."""
+        """Stops both servers."""
         for server in self._servers:
             server.shutdown()
             server.server_close()

@@ -1,6 +1,6 @@
-//! What proxies forward to: takes each request as a whole and answers 204 after its last byte, as a service does that
-//! stores it. By TLS 1.3 with one cipher for each port, and without TLS on one more. A thread for each connection; what
-//! this costs is nobody's account.
+//! The upstream of the proxies: reads each request completely and responds 204 after its last byte, like a service that
+//! stores it. TLS 1.3 with one cipher per port, and one more port without TLS. A thread per connection; its own cost is
+//! not measured.
 
 mod socket;
 
@@ -21,10 +21,10 @@ const USAGE: &str = "usage: sink CERTIFICATE KEY PLAIN-ADDRESS AES-128-ADDRESS A
 
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
-/// A head that is not complete within so many bytes is refused.
+/// Size of the buffer; a head that is not complete within it ends the connection.
 const PART: usize = 64 * 1024;
 
-/// Of each thread; buffers are on the heap.
+/// Stack size of each thread; buffers are on the heap.
 const STACK: usize = 256 * 1024;
 
 fn main() -> ExitCode {
@@ -63,7 +63,7 @@ fn with_cipher(suite: SupportedCipherSuite, certificate: &str, key: &str) -> io:
     Ok(Arc::new(config))
 }
 
-/// Serves every connection on a thread of its own; one that ends or fails concerns nobody else.
+/// Serves every connection on a thread of its own; one that ends or fails does not affect the others.
 fn listen(listener: &TcpListener, serve: &(impl Fn(TcpStream) -> io::Result<()> + Sync)) {
     thread::scope(|scope| {
         for stream in listener.incoming().flatten() {
@@ -100,14 +100,14 @@ fn serve(stream: &mut (impl Read + Write)) -> io::Result<()> {
     }
 }
 
-/// How much of a body has not come.
+/// How much of a body has not arrived yet.
 enum Body {
     Sized(usize),
-    /// Chunks, with the last bytes that came.
+    /// Chunks, with the last bytes that arrived.
     Chunked([u8; TAIL.len()]),
 }
 
-/// How a chunked body ends. No body of a bench has it elsewhere.
+/// The end of a chunked body. It does not occur elsewhere in the bodies of a bench.
 const TAIL: &[u8; 7] = b"\r\n0\r\n\r\n";
 
 impl Body {
@@ -150,7 +150,7 @@ impl Body {
     }
 }
 
-/// Keeps the last bytes of what came.
+/// Keeps the last bytes that arrived.
 fn shift(tail: &mut [u8; TAIL.len()], bytes: &[u8]) {
     for byte in bytes.get(bytes.len().saturating_sub(TAIL.len())..).unwrap_or_default() {
         tail.rotate_left(1);

@@ -1,4 +1,4 @@
-//! A socket that is read in large steps, whatever steps rustls asks for.
+//! A socket that is read in large steps, whatever sizes rustls asks for.
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::TcpStream;

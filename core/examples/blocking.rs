@@ -1,12 +1,12 @@
-//! The exchange on another runtime: blocking sockets and threads. Posts bodies to an Azure, or to the emulator, and
-//! prints the answers.
+//! The exchange on another runtime: blocking sockets and threads. Posts bodies to Azure or to the emulator and prints
+//! the responses.
 //!
 //! ```text
 //! cargo run -p remora-core --example blocking -- ENVFILE BODY…
 //! ```
 //!
 //! `ENVFILE` holds `KEY=value` lines as the emulator writes them. A thread posts the bodies to a loopback port as any
-//! sender would; behind that port an exchange forwards them. Ends with 0 when all were accepted.
+//! sender would; an exchange behind that port forwards them. Exits with 0 when all were accepted.
 
 #[path = "blocking/azure.rs"]
 mod azure;
@@ -25,7 +25,7 @@ use remora_core::forward::{Exchange, Gateway, Peer, Policy, Timeouts};
 use remora_core::remote_write::Level;
 use remora_core::time::Instant;
 
-/// Whatever ends the program early, in one line.
+/// Any error that ends the program early, in one line.
 type Failure = Box<dyn core::error::Error + Send + Sync>;
 
 const POLICY: Policy = Policy {
@@ -73,7 +73,7 @@ fn serve(listener: &TcpListener, mut azure: Azure) {
     }
 }
 
-/// Posts each body to `address` and prints what was answered; true when all answers were 2xx.
+/// Posts each body to `address` and prints the response; true when all responses were 2xx.
 fn send(address: SocketAddr, bodies: &[PathBuf]) -> Result<bool, Failure> {
     let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().http_status_as_error(false).build());
     let mut all = true;

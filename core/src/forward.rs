@@ -1,10 +1,10 @@
-//! The life of a request: store, check, forward, answer.
+//! The life of a request: store, check, forward, respond.
 //!
 //! [`Exchange`] is the machine for one sender connection, request after request. It owns no socket, no clock and no
-//! body: bytes, times and results are handed in, and it says what to do next. [`Gateway`] is the little that all
-//! exchanges of a thread share. What a sender is told, and why, stands in one table: [`reply`].
+//! body: bytes, times and results are handed in, and it says what to do next. [`Gateway`] holds the state that all
+//! exchanges of a thread share. One table, [`reply`], defines the response to the sender for every outcome.
 //!
-//! The driver's loop is written down in this crate's README.
+//! This crate's README describes the driver's loop.
 
 mod buffer;
 pub mod counters;
@@ -27,16 +27,16 @@ pub use request::{Peer, Purpose};
 use crate::metrics::Format;
 use crate::remote_write::Level;
 
-/// What every exchange keeps to.
+/// The limits and rules that every exchange follows.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// Longest request body in bytes, as it comes over the wire without chunk framing.
+    /// Maximum request body in bytes: compressed, as received, without chunk framing.
     pub max_body_bytes: usize,
-    /// Longest decoded body in bytes.
+    /// Maximum decoded body in bytes.
     pub max_decoded_bytes: u32,
-    /// How thoroughly a frame is checked; `None` forwards it unread.
+    /// How thoroughly a frame is checked; `None` forwards it unchecked.
     pub check: Option<Level>,
-    /// How long a 4xx that is no verdict on the data is answered 503, after the start or the last success.
+    /// How long a 4xx that does not concern the data is reported as 503, counted from start or the last success.
     pub refusal_hold: Duration,
     /// Answer Azure's 429 as 429 instead of 503.
     pub pass_rate_limit: bool,
@@ -44,7 +44,7 @@ pub struct Policy {
     pub timeouts: Timeouts,
 }
 
-/// Bytes of a body that earn it a millisecond more than [`Timeouts::body_start`].
+/// Received body bytes that extend [`Timeouts::body_start`] by one millisecond.
 pub const PACE: usize = 16;
 
 /// One time limit for each phase of an exchange.
@@ -54,23 +54,23 @@ pub struct Timeouts {
     pub idle: Duration,
     /// From the first byte of a head to its end.
     pub head: Duration,
-    /// From the end of the head until storage for the body is there.
+    /// From the end of the head until storage for the body is reserved, or the page is written.
     pub admission: Duration,
-    /// For the body to arrive if nothing comes of it: it holds room that others wait for. What comes earns it more, by
+    /// Initial limit for the body, which occupies memory that other requests wait for. Received bytes extend it, see
     /// [`PACE`].
     pub body_start: Duration,
-    /// For the body to arrive, at most.
+    /// Maximum for the body to arrive, however far it was extended.
     pub body: Duration,
-    /// From the whole body to Azure's whole answer: token, connection, both directions, repairs.
+    /// From the complete body to Azure's complete response: token, connection, both directions, retries.
     pub upstream: Duration,
-    /// For the sender to take its answer.
+    /// For the sender to read its response.
     pub answer: Duration,
-    /// For the rest of a body after an early answer.
+    /// For draining the rest of a body after an early response.
     pub drain: Duration,
 }
 
 impl Timeouts {
-    /// The values in use. The upstream limit is configurable.
+    /// The defaults. The upstream limit is configurable.
     pub const DEFAULT: Self = Self {
         idle: Duration::from_secs(360),
         head: Duration::from_secs(10),
@@ -83,12 +83,12 @@ impl Timeouts {
     };
 }
 
-/// What the driver has to do, in the order in which it is told.
+/// What the driver must do; events are to be handled in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Find room for a body of this many bytes, then call [`Exchange::reserved`]. Until then nothing is read.
     Reserve(usize),
-    /// The body is whole: run [`Exchange::frame_check`] over it and hand the verdict to [`Exchange::checked`].
+    /// The body is complete: run [`Exchange::frame_check`] over it and hand the verdict to [`Exchange::checked`].
     Check,
     /// Find a usable token and a connection, then call [`Exchange::attach`] or [`Exchange::refuse`].
     Connect {
@@ -99,22 +99,22 @@ pub enum Event {
     Refresh,
     /// The upstream connection is no longer needed here.
     Release {
-        /// Request and response went through whole, so that another request may follow.
+        /// Request and response were transferred completely, so the connection can carry another request.
         reusable: bool,
     },
-    /// Write a page and keep it, then call [`Exchange::page_ready`], or [`Exchange::exhausted`] where there is no room.
+    /// Render a page and store it, then call [`Exchange::page_ready`], or [`Exchange::exhausted`] if there is no room.
     Page(Page),
-    /// `/ready` was asked for: call [`Exchange::report`] with the reason why there is no token, or an empty text.
+    /// `/ready` was requested: call [`Exchange::report`] with the reason why there is no token, or an empty string.
     Report,
-    /// The answer is decided, and a page is with the sender. What is stored, and its room, are no longer needed.
+    /// The response is decided or, for a page, fully sent. The stored bytes and their memory are no longer needed.
     Answered(Outcome),
-    /// Shut down the sending direction of the sender's connection and go on reading.
+    /// Shut down the sending direction of the sender's connection and keep reading.
     HalfClose,
     /// The exchange is over; close the sender's connection.
     Close,
 }
 
-/// A text about the process that only the driver can write, and that may be longer than an answer of ours.
+/// A page about the process that only the driver can render, and that may be longer than core's own responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
     /// `/metrics`.
@@ -137,24 +137,24 @@ impl Page {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "four independent directions")]
 pub struct Interest {
-    /// Bytes from the sender are wanted.
+    /// The exchange can take bytes from the sender.
     pub client_read: bool,
-    /// [`Exchange::client_pending`] or the page that [`Exchange::page`] tells of has bytes for the sender.
+    /// [`Exchange::client_pending`] or the page, see [`Exchange::page`], has bytes for the sender.
     pub client_write: bool,
-    /// Bytes from Azure are wanted.
+    /// The exchange can take bytes from Azure.
     pub upstream_read: bool,
     /// [`Exchange::outgoing`] is not [`Outgoing::Done`].
     pub upstream_write: bool,
 }
 
-/// The part of the upstream request that is to be sent next.
+/// The part of the upstream request to send next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outgoing {
     /// The head, by [`Exchange::encode_head`].
     Head,
     /// The stored body from this byte on.
     Body {
-        /// Bytes of the body that are sent already.
+        /// Body bytes already sent.
         from: usize,
     },
     /// Nothing.
@@ -164,11 +164,11 @@ pub enum Outgoing {
 /// Why a request cannot be forwarded now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unavailable {
-    /// There is no token that serves.
+    /// There is no usable token.
     NoToken,
-    /// Azure refused the token, and there is no other one yet.
+    /// Azure refused the token, and there is no new one yet.
     TokenRefused,
-    /// No room or no connection to spare.
+    /// No memory or no connection is available.
     Capacity,
     /// The name did not resolve.
     Resolve,
@@ -176,10 +176,10 @@ pub enum Unavailable {
     Connect,
     /// The TLS handshake failed.
     Tls,
-    /// The connection broke before Azure's answer was complete.
+    /// The connection broke before Azure's response was complete.
     Broken,
-    /// What came is not an HTTP response, or is too long for one.
+    /// The upstream response is not valid HTTP, or its head is too large.
     Unreadable,
-    /// The time for the upstream side ran out.
+    /// The upstream deadline passed.
     Timeout,
 }

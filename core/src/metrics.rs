@@ -1,10 +1,10 @@
-//! Metrics as Prometheus reads them: families, counters that hold their values, and pages of text made of both.
+//! Metrics as Prometheus reads them: families, counters that hold their values, and text pages made of both.
 //!
-//! Nothing here knows what is counted: [`crate::forward`] counts the life of requests, a driver what it does itself, each
-//! beside a table of its families. Both hand them to a [`Sink`], a [`Page`] for one.
+//! Nothing here knows what is counted: [`crate::forward`] counts requests, a driver its own work, each next to a table
+//! of its families. Both report to a [`Sink`], such as a [`Page`].
 //!
-//! Names and units keep to "Metric and label naming" and "Writing exporters" of the Prometheus documentation. Every series
-//! is there from the start, with 0, and the values of a label are a list in the source, never a sender's words.
+//! Names and units follow "Metric and label naming" and "Writing exporters" of the Prometheus documentation. Every
+//! series exists from the start, at 0, and label values are a list in the source, never taken from a sender.
 
 mod format;
 mod histogram;
@@ -25,12 +25,12 @@ pub enum Kind {
     Gauge,
     /// Durations, sorted into the buckets of [`BOUNDS`].
     Histogram,
-    /// Always 1; its labels say what the process is. Its name ends in `_info`.
+    /// Always 1; its labels describe the process. Its name ends in `_info`.
     Info,
 }
 
 impl Kind {
-    /// The word for people, and for `# TYPE` where the format has it.
+    /// The word for the kind, as in `# TYPE` where the format has it.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -41,7 +41,7 @@ impl Kind {
     }
 }
 
-/// One metric: its name and all that is fixed about it.
+/// One metric: its name and its other fixed properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Family {
     /// The name that queries use, with unit and `_total`.
@@ -52,7 +52,7 @@ pub struct Family {
     pub label: &'static str,
     /// The values of the label, one series each.
     pub values: &'static [&'static str],
-    /// One sentence without backslash and line feed.
+    /// One sentence without backslash or line feed.
     pub help: &'static str,
 }
 
@@ -62,7 +62,7 @@ impl Family {
         Self { name, kind, label: "", values: &[], help }
     }
 
-    /// The same with a series for each of `values`.
+    /// The same family with a series for each of `values`.
     #[must_use]
     pub const fn by(mut self, label: &'static str, values: &'static [&'static str]) -> Self {
         self.label = label;
@@ -74,19 +74,19 @@ impl Family {
 /// A value. There are no floating-point numbers in core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// As it is.
+    /// A whole number.
     Whole(u64),
     /// Thousandths, such as milliseconds of a family in seconds.
     Milli(u64),
 }
 
-/// Takes what is measured, family by family.
+/// Receives measurements, family by family.
 pub trait Sink {
     /// One value for each value of the family's label, in their order; one value where it has no label.
     fn values(&mut self, family: &Family, values: &mut dyn Iterator<Item = Value>);
     /// A distribution of durations.
     fn histogram(&mut self, family: &Family, histogram: &Histogram);
-    /// What the process is, as names and values of labels.
+    /// A description of the process, as label names and values.
     fn info(&mut self, family: &Family, labels: &[(&str, &str)]);
 }
 
@@ -95,31 +95,32 @@ pub trait Sink {
 pub struct Tally<const N: usize>([Cell<u64>; N]);
 
 impl<const N: usize> Tally<N> {
-    /// All of them 0.
+    /// All counters at 0.
     pub const fn new() -> Self {
         Self([const { Cell::new(0) }; N])
     }
 
-    /// Adds `n` to the counter in this place. What has no place is not counted.
+    /// Adds `n` to the counter at index `place`. Out of range, nothing is counted.
     pub fn add(&self, place: usize, n: u64) {
         if let Some(counter) = self.0.get(place) {
             counter.set(counter.get().wrapping_add(n));
         }
     }
 
-    /// Adds those that another thread counted.
+    /// Adds another thread's counts.
     #[inline]
     pub fn include(&self, other: &Self) {
         include(&self.0, &other.0);
     }
 
-    /// Hands all of them over.
+    /// Reports all counters.
     pub fn report(&self, family: &Family, to: &mut dyn Sink) {
         to.values(family, &mut self.0.iter().map(|counter| Value::Whole(counter.get())));
     }
 }
 
-/// Adds each of `more` to its counterpart. Inline, as all that calls it: only a driver with several threads carries it.
+/// Adds each of `more` to its counterpart. Inline, like all its callers, so that only a driver with several threads
+/// carries the code.
 #[inline]
 fn include(counters: &[Cell<u64>], more: &[Cell<u64>]) {
     for (counter, more) in counters.iter().zip(more) {

@@ -1,9 +1,9 @@
-//! Remote-write frames: which message a request claims to carry, and whether the body holds it. Nothing is stored and
-//! nothing is changed; what comes out is a verdict and counts.
+//! Remote-write frames: which message a request claims to carry, and whether the body holds it. Nothing is stored or
+//! changed; the result is a verdict and counts.
 //!
-//! A [`Check`] decodes the snappy block into a lent window and walks the protobuf message behind it, byte for byte as
-//! the sender wrote it: any field order, unknown fields, any labels. It refuses what receivers could read in two ways or
-//! not at all. The meaning of the data (duplicate names, times, missing `__name__`) is the receiver's to judge.
+//! A [`Check`] decodes the snappy block into a lent window and walks the protobuf message in it, byte for byte as the
+//! sender wrote it: any field order, unknown fields, any labels. It refuses what receivers could read in two ways or
+//! not at all. The meaning of the data (duplicate names, times, missing `__name__`) is left to the receiver.
 //!
 //! Sources: the remote-write specifications 1.0 and 2.0, `prometheus/prompb/*.proto`, and the protobuf encoding guide.
 
@@ -24,8 +24,8 @@ pub use fault::{Fault, FaultKind};
 pub use media::{MediaFault, negotiate};
 pub use tally::Counts;
 
-/// How old a sample may be for an Azure Monitor workspace to take it ("Azure Monitor service limits", Prometheus
-/// metrics). Older ones are refused there, and not always with an error.
+/// How old a sample may be for an Azure Monitor workspace to accept it ("Azure Monitor service limits", Prometheus
+/// metrics). Older ones are refused there, not always with an error.
 pub const MAX_AGE: Duration = Duration::from_secs(20 * 60);
 
 /// Which message the body holds. Only the Content-Type decides (remote-write 2.0, "Protocol").
@@ -39,7 +39,7 @@ pub enum Version {
 
 impl Version {
     /// The Content-Type to send upstream, in the one spelling that every receiver reads in the same way. Prometheus'
-    /// own parser takes a blank before `proto=` for a parameter of another name, and so version 2 for version 1.
+    /// own parser takes a space before `proto=` as part of the parameter's name, and so version 2 for version 1.
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::V1 => "application/x-protobuf",
@@ -59,9 +59,9 @@ impl Version {
 /// How much of a body is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// The wire format, references, and that all text is UTF-8. Receivers that accept other bytes in a text skip or
+    /// The wire format, references, and that all text is UTF-8. Receivers that accept other bytes in a string skip or
     /// refuse the series later.
     Full,
-    /// The same without looking into names and values.
+    /// The same, except that text is not checked for UTF-8.
     Wire,
 }

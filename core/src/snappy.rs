@@ -1,10 +1,10 @@
 //! Snappy block format, decoded a segment at a time into a lent window. It keeps no more of the output than the window
-//! holds, and knows nothing of what the decoded bytes mean.
+//! holds, and does not interpret the decoded bytes.
 //!
-//! Rules are those of `google/snappy format_description.txt`, read as strictly as the C++ decoder reads them, because
-//! only a body that every receiver decodes in the same way may be passed on: the preamble takes at most 5 bytes and fits
-//! 32 bits, a copy never has offset 0 (S2's "repeat"), and the output ends exactly at the announced length. A literal
-//! of up to 60 bytes may use a long length field.
+//! The rules are those of `google/snappy format_description.txt`, applied as strictly as in the C++ decoder, because
+//! only a body that every receiver decodes in the same way may be forwarded: the preamble takes at most 5 bytes and
+//! fits 32 bits, a copy never has offset 0 (S2's "repeat"), and the output ends exactly at the announced length. A
+//! literal of up to 60 bytes may use a long length field.
 
 mod element;
 mod error;
@@ -15,11 +15,11 @@ pub use error::SnappyError;
 use element::{Element, operand_width};
 use window::Window;
 
-/// How many bytes a step decodes before it lends them. Small enough to stay in the first-level cache between decoding
-/// and reading; one element may overshoot it.
+/// How many bytes a step decodes before it lends them. Small enough to stay in the L1 cache between decoding and
+/// reading; one element may overshoot it.
 const RUN: usize = 16 * 1024;
 
-/// The smallest window that [`Decoder::new`] takes, in bytes.
+/// The smallest window that [`Decoder::new`] accepts, in bytes.
 const MIN_WINDOW: usize = 16;
 
 /// What one call of [`Decoder::step`] did.
@@ -33,14 +33,14 @@ pub struct Step<'d> {
     pub declared: u32,
 }
 
-/// Where the decoder stands between two bytes of input.
+/// The state of the decoder between two bytes of input.
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// In the length preamble, `read` bytes of it taken.
+    /// In the length preamble, after `read` bytes of it.
     Preamble { value: u32, read: u8 },
     /// Before a tag byte.
     Element,
-    /// Behind `tag`, `read` bytes of its operand (length or offset, little-endian) taken.
+    /// After `tag` and `read` bytes of its operand (length or offset, little-endian).
     Operand { tag: u8, value: u32, read: u8 },
     /// In a literal of which `left` bytes are missing.
     Literal { left: usize },
@@ -50,15 +50,15 @@ enum State {
 
 /// Decodes one snappy block from input in pieces of any size.
 ///
-/// Call [`step`](Self::step) with what is left of a piece until it neither uses nor lends anything, go on with the next
-/// piece, and end with [`finish`](Self::finish). An error stays: every later call returns it again. Bytes decoded
-/// before the fault are lent first, so the order of what a caller sees does not depend on how the input was cut.
+/// Call [`step`](Self::step) with what is left of a piece until it neither uses nor lends anything, continue with the
+/// next piece, and end with [`finish`](Self::finish). Errors are final: every later call returns the same error. Bytes
+/// decoded before the fault are lent first, so what a caller sees does not depend on how the input was cut.
 #[derive(Debug)]
 pub struct Decoder<'w> {
     window: Window<'w>,
     max_decoded: u32,
     declared: usize,
-    /// Output of all elements begun so far; the missing bytes of the last one count as well.
+    /// Output of all elements begun so far, including the missing bytes of the last one.
     claimed: usize,
     /// Compressed bytes offered up to the end of the current input.
     offered: u64,
@@ -131,7 +131,7 @@ impl<'w> Decoder<'w> {
     }
 
     /// Where an error was found: the position in the compressed body, in bytes, of the preamble byte or tag at fault,
-    /// or how far the body went where it is cut short.
+    /// or the body's length if it is cut short.
     pub fn position(&self) -> u64 {
         if self.failed.is_some() { self.element_at } else { self.offered }
     }
@@ -162,19 +162,20 @@ impl<'w> Decoder<'w> {
         Ok(())
     }
 
-    /// Moves as much of a literal as `rest` has and the window takes. Gives what is missing still, `None` when `rest`
-    /// is used up.
+    /// Moves as much of a literal as `rest` has and the window takes. Returns how many bytes are still missing; `None`
+    /// when `rest` is used up.
     fn literal(&mut self, rest: &mut &[u8], left: usize) -> Option<usize> {
         let moved = self.window.append(rest.get(..left).unwrap_or(rest));
         *rest = rest.get(moved..).unwrap_or_default();
         (moved > 0).then(|| left.saturating_sub(moved))
     }
 
-    /// Decodes the elements in front that lie whole in `rest` and in the window, at once. It leaves all others to
-    /// [`byte`](Self::byte), faults among them, and finds nothing that `byte` would not. `false` when it did nothing.
+    /// Decodes the elements at the front that are complete in `rest` and fit the window, each in one step. It leaves
+    /// all others, including faults, to [`byte`](Self::byte), and finds nothing that `byte` would not. `false` when it
+    /// did nothing.
     fn plain_elements(&mut self, rest: &mut &[u8], stop: usize) -> bool {
         let from = self.window.at();
-        // Where the announced output ends, as a place in the window.
+        // Where the announced output ends, as an index into the window.
         let end = from.saturating_add(self.declared.saturating_sub(self.claimed));
         let mut window = self.window.lend(end);
         let mut left = *rest;
@@ -201,7 +202,7 @@ impl<'w> Decoder<'w> {
                 let value = value | u32::from(byte).wrapping_shl(u32::from(read).wrapping_mul(8));
                 self.operand(tag, value, read.saturating_add(1))
             }
-            // Literal and copy take no byte here: `fill` works them off.
+            // Literals and copies take no byte here: `fill` handles them.
             State::Element | State::Literal { .. } | State::Copy { .. } => {
                 self.element_at = position;
                 self.operand(byte, 0, 0)
@@ -227,7 +228,7 @@ impl<'w> Decoder<'w> {
     }
 
     fn operand(&mut self, tag: u8, value: u32, read: u8) -> Result<(), SnappyError> {
-        // Past the end the operand does not matter, and must not delay the verdict.
+        // After the end of the output the operand does not matter, and must not delay the verdict.
         if read == operand_width(tag) || self.claimed == self.declared {
             return self.begin(tag, value);
         }
@@ -235,7 +236,7 @@ impl<'w> Decoder<'w> {
         Ok(())
     }
 
-    /// Judges an element and sets out to produce it.
+    /// Checks an element and begins to produce it.
     fn begin(&mut self, tag: u8, operand: u32) -> Result<(), SnappyError> {
         let room = self.declared.saturating_sub(self.claimed);
         let Element { last, offset } = Element::decode(tag, operand);
@@ -261,8 +262,8 @@ impl<'w> Decoder<'w> {
     }
 }
 
-/// Decodes the element at the front of `bytes` into `window`, no further than `end`, and gives what follows it; `None`,
-/// and nothing done, when that cannot be done at once.
+/// Decodes the element at the front of `bytes` into `window`, no further than its end, and returns what follows it;
+/// `None`, with nothing done, when that is not possible in one step.
 #[inline]
 fn plain_element<'i>(window: &mut Window<'_>, bytes: &'i [u8]) -> Option<&'i [u8]> {
     let (Element { last, offset }, header) = Element::decode_front(bytes)?;

@@ -1,4 +1,4 @@
-//! A clock reading as a plain value. The core reads no clock: whoever drives it says what time it is.
+//! A clock reading as a plain value. The core reads no clock: its driver passes in the time.
 
 use core::time::Duration;
 
@@ -22,7 +22,7 @@ impl Instant {
         self.0
     }
 
-    /// `self + after`, or [`Instant::NEVER`] where that does not fit.
+    /// `self + after`, or [`Instant::NEVER`] if that does not fit.
     #[must_use]
     pub fn saturating_add(self, after: Duration) -> Self {
         let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);

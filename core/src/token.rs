@@ -1,53 +1,54 @@
-//! The life of an access token: when to fetch it, how long it serves, what a failure means.
+//! The life of an access token: when to fetch it, how long it is usable, what a failure means.
 //!
 //! A deterministic machine. One event goes in, exactly one action comes out; time, ids and a jitter seed are plain
 //! values. The token itself stays with the driver: the machine knows it only as a [`GrantId`].
 //!
 //! The rules, with the numbers in [`Policy`]:
 //!
-//! * A token is refreshed at `refresh_in`, or at half of its life where the answer named none; up to a tenth earlier,
-//!   so that many sidecars do not refresh together. A `refresh_in` below [`Policy::retry_pause`] counts as that, or as
-//!   half of the life where that is shorter.
-//! * One fetch is in flight at a time. The old token serves until it expires.
-//! * However short a token's life, the next fetch waits for [`Policy::first_pause`].
-//! * After a failure the next attempt waits [`Policy::retry_pause`]. With no token that serves, it waits from
-//!   [`Policy::first_pause`] upwards, doubling, and an expiry ends a pause that was meant for a refresh.
-//! * What the server asks for (`Retry-After`, and at least [`Policy::throttle_pause`] after 429) is always kept to.
+//! * A token is refreshed at `refresh_in`, or at half its life if the response has none; up to a tenth earlier, so that
+//!   many sidecars do not refresh together. A `refresh_in` below [`Policy::retry_pause`] is raised to that, or to half
+//!   the life if that is shorter.
+//! * One fetch is in flight at a time. The old token is used until it expires.
+//! * However short a token's life, the next fetch waits for [`Policy::first_pause`], unless a 401 forces it.
+//! * After a failure the next attempt waits [`Policy::retry_pause`]. Without a usable token, the pause starts at
+//!   [`Policy::first_pause`] and doubles; when the token expires, a pause meant for a refresh ends.
+//! * The server's `Retry-After` (up to [`Policy::longest_pause`], and at least [`Policy::throttle_pause`] after 429) is
+//!   always honoured.
 //! * A 401 from the resource forces one refresh, at most one in [`Policy::forced_pause`].
 
 use core::time::Duration;
 
 use crate::time::Instant;
 
-/// Names one attempt to fetch a token, so that a late answer to an earlier attempt is known and ignored.
+/// Identifies one attempt to fetch a token, so that a late response to an earlier attempt is recognised and ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchId(u32);
 
-/// Names one granted token. The driver keeps the token under this id.
+/// Identifies one granted token. The driver keeps the token under this id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GrantId(u32);
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Nothing but time.
+    /// Time has passed.
     Wake,
-    /// The fetch gave a token.
+    /// The fetch returned a token.
     Granted {
-        /// The fetch that is answered.
+        /// The fetch that ended.
         fetch: FetchId,
         /// `expires_in`, from the time of the event.
         lifetime: Duration,
-        /// `refresh_in`, where the answer had it.
+        /// `refresh_in`, if the response had it.
         refresh_in: Option<Duration>,
     },
-    /// The fetch gave none.
+    /// The fetch failed.
     Failed {
-        /// The fetch that is answered.
+        /// The fetch that ended.
         fetch: FetchId,
-        /// `Retry-After`, where the answer had it.
+        /// `Retry-After`, if the response had it.
         retry_after: Option<Duration>,
-        /// The answer was 429.
+        /// The response was 429.
         throttled: bool,
     },
     /// The resource answered 401 to this token.
@@ -70,13 +71,13 @@ pub enum Action {
 /// The pauses of the module's rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Between failed refreshes while the old token still serves; also the least `refresh_in`.
+    /// Between failed refreshes while the old token is still usable; also the minimum `refresh_in`.
     pub retry_pause: Duration,
-    /// After the first failure without a token that serves; doubles up to `retry_pause`. Also after every grant.
+    /// After the first failure without a usable token; doubles up to `retry_pause`. Also after every grant.
     pub first_pause: Duration,
-    /// At least this long after 429 (Entra answers `Retry-After: 60` to client credentials).
+    /// At least this long after 429 (Entra sends `Retry-After: 60` to client credentials).
     pub throttle_pause: Duration,
-    /// Longest `Retry-After` that is kept to.
+    /// Longest `Retry-After` that is honoured.
     pub longest_pause: Duration,
     /// Between refreshes forced by a 401.
     pub forced_pause: Duration,
@@ -102,8 +103,8 @@ struct Grant {
     expires: Instant,
 }
 
-/// The pause after a failure. `asked` is the server's wish and holds in any case; `chosen` is ours and ends when the
-/// token that was still serving expires.
+/// The pause after a failure. `asked` is the server's and always applies; `chosen` is ours and ends when the token that
+/// was still usable expires.
 #[derive(Clone, Copy, Debug)]
 struct Pause {
     chosen: Instant,
@@ -142,7 +143,7 @@ impl Lifecycle {
         }
     }
 
-    /// Takes an event and says what to do next. Answers to a fetch that is no longer awaited change nothing.
+    /// Takes an event and returns what to do next. The result of a fetch that is no longer awaited changes nothing.
     pub fn handle(&mut self, now: Instant, event: Event) -> Action {
         match event {
             Event::Wake => {}
@@ -171,7 +172,7 @@ impl Lifecycle {
         self.grant.map(|grant| grant.expires)
     }
 
-    /// Whether an answer is awaited. May change with every [`Lifecycle::handle`].
+    /// Whether a fetch is in flight. May change with every [`Lifecycle::handle`].
     pub const fn is_fetching(&self) -> bool {
         self.in_flight.is_some()
     }
@@ -258,7 +259,7 @@ impl Lifecycle {
     }
 }
 
-/// A small generator (xorshift, George Marsaglia 2003); spread is all it is for.
+/// A small generator (xorshift, George Marsaglia 2003), used only to spread fetches in time.
 #[derive(Clone, Debug)]
 struct Jitter(u32);
 

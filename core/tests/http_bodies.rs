@@ -1,5 +1,5 @@
-//! Bodies however they arrive: every vector at every cut, and random chunked bodies, whole and damaged, against a second
-//! decoder that reads them all at once.
+//! Bodies cut in every way: every vector at every cut, and random chunked bodies, intact and damaged, against a second
+//! decoder that reads them in one go.
 #![expect(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -13,8 +13,8 @@ mod table;
 use remora_core::http::{BodyDecoder, BodyError as E, Framing as F, HeadScan, Piece, decode_request, field_slots};
 use table::FAULTY_BODIES;
 
-/// What a body comes to: its data and how many bytes of the input it took, or its fault, or `Truncated` at the input's
-/// end.
+/// The result of decoding: the data and how many bytes of the input the body took, or its fault, or `Truncated` at the
+/// end of the input.
 type Outcome = Result<(Vec<u8>, usize), E>;
 
 /// Framing, the bytes after the head, the data, the bytes of the next message.
@@ -97,7 +97,7 @@ fn a_body_until_close_is_everything() {
     assert_eq!(decode(F::UntilClose, input, 0..input.len()), Ok((input.to_vec(), input.len())));
 }
 
-/// RUSTSEC-2020-0093, RUSTSEC-2025-0037: a request inside of a body is data, however the body is framed.
+/// RUSTSEC-2020-0093, RUSTSEC-2025-0037: a request inside a body is data, however the body is framed.
 #[test]
 fn requests_within_bodies_are_not_requests() {
     let hidden = "POST /hidden HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -121,7 +121,7 @@ fn requests_within_bodies_are_not_requests() {
     assert!(rest.is_empty());
 }
 
-/// Numbers that look random and are the same in every run (Marsaglia's xorshift64).
+/// Pseudo-random numbers, the same in every run (Marsaglia's xorshift64).
 struct Random(u64);
 
 impl Random {
@@ -175,8 +175,8 @@ impl Random {
     }
 }
 
-/// The body by the plainest reading, with everything at hand; `None` for every fault, a missing end among them. Knows no
-/// bounds: the bodies here are far below them.
+/// The simplest possible decoder, with the whole body at hand; `None` for every fault, including a missing end. It
+/// checks no bounds: the bodies here are far below them.
 fn read_at_once(input: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut rest, mut data) = (input, Vec::new());
     loop {
@@ -202,7 +202,8 @@ fn read_at_once(input: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-/// The bytes before the first CRLF, and those after it. No line holds any other control character but the tab.
+/// The bytes before the first CRLF, and those after it. `None` if the line holds a control character other than the
+/// tab.
 fn line(input: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = input.windows(2).position(|pair| pair == b"\r\n")?;
     let text = &input[..end];

@@ -1,4 +1,4 @@
-//! What each request is taken for: one table of every way known to us in which two readers have read one head as two.
+//! How each request is read: one table of every known way in which parsers have read one head differently.
 
 #[path = "hostile/heads.rs"]
 mod table;
@@ -6,7 +6,7 @@ mod table;
 use remora_core::http::{Framing as F, HeadError as E, HeadScan, MAX_FIELDS, decode_request, field_slots};
 use table::heads;
 
-/// What a head is taken for when it arrives in reads that end at `cuts`; `None` when it has no end.
+/// How a head is read when it arrives in reads that end at `cuts`; `None` when it has no end.
 fn taken_for(bytes: &[u8], cuts: impl IntoIterator<Item = usize>) -> Option<Result<F, E>> {
     let mut scan = HeadScan::default();
     for filled in cuts.into_iter().chain([bytes.len()]).filter_map(|cut| bytes.get(..cut)) {
@@ -59,7 +59,7 @@ fn a_taken_head_has_no_end_before_its_end() {
     }
 }
 
-/// httparse reads more than we do and never less.
+/// httparse accepts everything that we accept, and more.
 #[test]
 fn what_is_taken_httparse_takes_too() {
     for (label, head, _) in heads().filter(|(_, _, expected)| expected.is_ok()) {
@@ -73,7 +73,7 @@ fn what_is_taken_httparse_takes_too() {
     }
 }
 
-/// Whatever one changed byte turns a head into: if it is still taken, its lines still say so.
+/// Changing any single byte: if the head is still accepted, a plain reading of its lines gives the same framing.
 #[test]
 fn no_single_byte_hides_a_line() {
     for (label, head, _) in heads() {
@@ -89,7 +89,7 @@ fn no_single_byte_hides_a_line() {
     }
 }
 
-/// The framing of a head by the plainest reading: cut at CRLF, cut at the first colon, count.
+/// The framing of a head by the simplest reading: split at CRLF, split at the first colon, count.
 fn plainly_framed(bytes: &[u8]) -> Option<F> {
     let text: String = bytes.iter().map(|&byte| char::from(byte)).collect();
     let (head, _) = text.trim_start_matches("\r\n").split_once("\r\n\r\n")?;

@@ -1,5 +1,5 @@
-//! What each response of upstream is taken for. As strict as for requests: a response read wrongly is the next sample's
-//! acknowledgement.
+//! How each response from upstream is read. As strict as for requests: a response read wrongly may acknowledge the next
+//! request's samples.
 
 use remora_core::http::{
     BodyDecoder, Framing as F, HeadError as E, HeadScan, Piece, ResponseHead, decode_response, field_slots,
@@ -78,7 +78,7 @@ const RESPONSES: &[(&str, &[u8], Result<Taken, E>)] = &[
     ("fault in a 204", b"HTTP/1.1 204 No Content\r\nContent-Length: x\r\n\r\n", Err(E::BadLength)),
 ];
 
-/// What a response is taken for when it arrives in reads that end at `cuts`; `None` when its head has no end.
+/// How a response is read when it arrives in reads that end at `cuts`; `None` when its head has no end.
 fn taken_for(bytes: &[u8], cuts: impl IntoIterator<Item = usize>) -> Option<Result<Taken, E>> {
     let mut scan = HeadScan::default();
     for filled in cuts.into_iter().chain([bytes.len()]).filter_map(|cut| bytes.get(..cut)) {
@@ -114,7 +114,7 @@ fn reads_do_not_change_what_a_response_is_taken_for() {
     }
 }
 
-/// A 204 followed by the bytes that its Content-Length announces: they belong to no response.
+/// A 204 followed by the bytes that its Content-Length announces: they do not belong to any response.
 #[test]
 fn bytes_after_a_204_are_not_its_body() {
     let bytes = b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello";

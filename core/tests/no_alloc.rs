@@ -1,4 +1,4 @@
-//! A check allocates nothing, whatever it finds.
+//! A check allocates nothing, whatever its verdict.
 
 use core::hint::black_box;
 

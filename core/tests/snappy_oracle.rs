@@ -1,5 +1,5 @@
-//! The decoder against `snap` from 1.1.2 on: the same bodies accepted, with the same bytes, whatever the cuts and the
-//! window. Earlier versions differ in two places, which have a test of their own here.
+//! The decoder against `snap` from 1.1.2 on: it accepts the same bodies and produces the same bytes, whatever the cuts
+//! and the window. Earlier versions differ in two places, each with a test of its own here.
 
 #![expect(
     clippy::arithmetic_side_effects,
@@ -52,7 +52,7 @@ fn decode_cut_anyhow(body: &[u8], window: usize, rng: &mut Rng) -> Result<Vec<u8
     whole.map_err(|(error, _)| error)
 }
 
-/// Holds our result against that of `snap`.
+/// Compares our result with that of `snap`.
 fn compare(body: &[u8], window: usize, rng: &mut Rng) -> Result<Vec<u8>, SnappyError> {
     let ours = decode_cut_anyhow(body, window, rng);
     if let Err(SnappyError::TooLarge { .. }) = ours {
@@ -104,7 +104,7 @@ fn literal_header(elements: &mut Vec<u8>, length: usize, rng: &mut Rng) {
     elements.extend_from_slice(&last.to_le_bytes()[..width]);
 }
 
-/// Writes a copy in one of the forms that can hold `offset`; gives its length.
+/// Writes a copy in one of the forms that can hold `offset`; returns its length.
 fn copy(elements: &mut Vec<u8>, offset: usize, rng: &mut Rng) -> usize {
     let [low, high, ..] = offset.to_le_bytes();
     match rng.u8(0..3) {
@@ -197,7 +197,7 @@ fn offsets_up_to_the_window_are_reached_and_no_further() {
     }
 }
 
-/// `snap` up to 1.1.1 and golang/snappy take it, the C++ decoder does not.
+/// `snap` up to 1.1.1 and golang/snappy accept it, the C++ decoder does not.
 #[test]
 fn a_preamble_of_six_bytes_is_refused() {
     let mut rng = Rng::with_seed(0x5eed_0004);
@@ -206,7 +206,7 @@ fn a_preamble_of_six_bytes_is_refused() {
     }
 }
 
-/// `snap` up to 1.1.1 refuses it, all others take it.
+/// `snap` up to 1.1.1 refuses it, all others accept it.
 #[test]
 fn a_short_literal_in_a_long_form_is_taken_at_the_end() {
     let mut rng = Rng::with_seed(0x5eed_0005);
@@ -215,7 +215,7 @@ fn a_short_literal_in_a_long_form_is_taken_at_the_end() {
     }
 }
 
-/// S2 calls it a repeat of the last offset; snappy has no such thing.
+/// In S2 it repeats the last offset; snappy has no such element.
 #[test]
 fn offset_0_is_refused_behind_another_copy() {
     let mut rng = Rng::with_seed(0x5eed_0006);

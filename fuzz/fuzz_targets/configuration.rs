@@ -1,5 +1,5 @@
-//! The sidecar's configuration: any environment gives either what the process runs with or faults that name a way to
-//! mend them, and neither shows a secret.
+//! The sidecar's configuration: any environment results either in the effective settings or in faults that name a fix,
+//! and neither shows a secret.
 
 #![cfg_attr(fuzzing, no_main)]
 

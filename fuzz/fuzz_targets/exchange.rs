@@ -1,6 +1,6 @@
-//! The life of requests under typed operations: nothing is acknowledged that Azure did not acknowledge and have whole, no
-//! corrupt frame leaves, no good one is refused for good, no event is lost, every exchange ends, and no call makes it
-//! panic.
+//! The life of requests under typed operations: nothing is acknowledged that Azure did not receive completely and
+//! acknowledge, no corrupt frame is forwarded, no good one is permanently refused, no event is lost, every exchange
+//! ends, and no call makes it panic.
 
 #![cfg_attr(fuzzing, no_main)]
 

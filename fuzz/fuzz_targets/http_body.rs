@@ -1,8 +1,7 @@
-//! Bodies out of their framing: chunked ones against a decoder that reads them all at once, and all of them against
-//! other cuts.
+//! Decoding of bodies: chunked ones against a decoder that reads them in one go, and all of them against other cuts.
 //!
-//! An input's first byte chooses the framing and seeds the cuts: mostly chunks, else a length or no end. The rest is
-//! what arrives behind the head.
+//! An input's first byte chooses the framing and seeds the cuts: mostly chunks, otherwise empty, a length or until
+//! close. The rest is what arrives after the head.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -30,7 +29,7 @@ fn judge(input: &[u8]) {
     assert_eq!(whole.ok(), expected(framing, bytes), "{framing:?}");
 }
 
-/// What `bytes` come to; nothing where the body is cut short or faulty.
+/// The result for `bytes`; `None` if the body is truncated or faulty.
 fn expected(framing: Framing, bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     match framing {
         Framing::Empty => Some((Vec::new(), 0)),

@@ -1,5 +1,5 @@
-//! Heads of requests and responses: the same reading however they are cut, no more than httparse reads, the framing that
-//! the lines plainly say, and the same once more when written out again.
+//! Heads of requests and responses: the same reading however they are cut, nothing accepted that httparse refuses, the
+//! same framing as by a plain reading of the lines, and the same reading again when written out.
 //!
 //! The lowest bit of an input's first byte chooses request or response, the byte seeds the cuts; the rest is what
 //! arrives.
@@ -15,7 +15,7 @@ use remora_fuzz::plain;
 
 remora_fuzz::target!(judge);
 
-/// How much longer a head may be when written out again: a space in each line, and a reason phrase of ours.
+/// How much longer a head may be when written out again: a space in each line, and our own reason phrase.
 const ADDED: usize = MAX_FIELDS + 32;
 
 fn judge(input: &[u8]) {

@@ -1,5 +1,5 @@
-//! The life of a token under typed operations: one fetch at a time, a token that serves until it expires, no wake-up in
-//! the past, no fetch in a pause that the server asked for.
+//! The life of a token under typed operations: one fetch at a time, a token that is usable until it expires, no wake-up
+//! in the past, no fetch in a pause that the server asked for.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -8,7 +8,7 @@ use remora_fuzz::lifecycle::{Model, Operation};
 
 remora_fuzz::target!(judge);
 
-/// A machine and what happens to it.
+/// The machine's parameters and the operations on it.
 #[derive(Arbitrary, Debug)]
 struct Life {
     seed: u32,

@@ -1,7 +1,7 @@
-//! Content-Type and Content-Encoding against the grammar of a media type's parameters written down as a pattern.
+//! Content-Type and Content-Encoding against a regular expression for the grammar of a media type's parameters.
 //!
-//! The lowest bits of an input's first byte say which of the two headers are there; the rest is Content-Encoding, a line
-//! feed, and Content-Type.
+//! The lowest bits of an input's first byte say which of the two headers are present; the rest is Content-Encoding, a
+//! line feed, and Content-Type.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -12,7 +12,7 @@ use remora_core::remote_write::{MediaFault, Version, negotiate};
 
 remora_fuzz::target!(judge);
 
-/// `*( OWS ";" OWS [ parameter ] )` of RFC 9110 §5.6.6, with any white space of ASCII, and name and value of each.
+/// `*( OWS ";" OWS [ parameter ] )` of RFC 9110 §5.6.6, with any ASCII whitespace, capturing name and value of each.
 static PARAMETERS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
     let (blank, token) = (r"[ \t\n\r\x0c]*", r"[!#$%&'*+.^_`|~0-9A-Za-z-]+");
     let quoted = r#""((?:[^"\\]|\\[\s\S])*)""#;
@@ -57,12 +57,12 @@ fn expected(content_type: Option<&[u8]>, content_encoding: Option<&[u8]>) -> Res
     }
 }
 
-/// One character a byte, so that nothing is lost.
+/// One character per byte, so that nothing is lost.
 fn text(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
-/// In lower case and without the white space around it.
+/// In lower case and without surrounding whitespace.
 fn normal(text: &str) -> String {
     text.trim_matches([' ', '\t', '\n', '\r', '\x0c']).to_ascii_lowercase()
 }

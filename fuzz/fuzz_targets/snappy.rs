@@ -1,4 +1,5 @@
-//! The decoder against `snap`: the same blocks accepted, with the same bytes, whatever the window and the cuts.
+//! The decoder against `snap`: it accepts the same blocks and produces the same bytes, whatever the window and the
+//! cuts.
 //!
 //! The first byte of an input chooses the window and seeds the cuts; the rest is the block.
 
@@ -10,7 +11,7 @@ use remora_fuzz::frame::{LIMIT, unpacked};
 
 remora_fuzz::target!(judge);
 
-/// The bytes of a block, or its fault and where that is.
+/// The bytes of a block, or its fault and position.
 type Outcome = Result<Vec<u8>, (SnappyError, u64)>;
 
 /// No block within the limit reaches back further than this.

@@ -1,7 +1,7 @@
-//! A proxy's answer to CONNECT, the same however it is cut and no more than httparse reads; and the request for it, as
-//! httparse reads it.
+//! A proxy's response to CONNECT: the same reading however it is cut, and nothing accepted that httparse refuses; and
+//! the request for it, as httparse reads it.
 //!
-//! An input's first byte seeds the cuts; the rest is what the proxy answers, and also the authority, a line feed, and the
+//! An input's first byte seeds the cuts; the rest is the proxy's response, and also the authority, a line feed, and the
 //! credentials of a request.
 
 #![cfg_attr(fuzzing, no_main)]
@@ -18,7 +18,7 @@ fn judge(input: &[u8]) {
     let whole = answer(bytes, Cuts::Whole);
     for cuts in Cuts::others(seed) {
         let cut = answer(bytes, cuts);
-        // Nothing may be behind the answer yet when it is looked at.
+        // When cut, the excess may not have arrived yet when the response is read.
         assert!(cut == whole || (cut, whole) == (Ok(true), Err(TunnelError::Excess)), "{cut:?}, {whole:?} as a whole");
     }
     judge_answer(bytes, whole);
@@ -57,7 +57,7 @@ fn judge_request(authority: &str, credentials: Option<&[u8]>) {
     assert_eq!(request.parse(&written[..length]), Ok(Status::Complete(length)), "{authority:?}");
     assert_eq!((request.method, request.path, request.version), (Some("CONNECT"), Some(authority), Some(1)));
     let login = credentials.map(|credentials| [b"Basic ", credentials].concat());
-    // Blanks at its end do not belong to a value.
+    // Trailing whitespace does not belong to a value.
     let login = login.as_deref().map(|login| ("Proxy-Authorization", login.trim_ascii_end()));
     let expected = [Some(("Host", authority.as_bytes())), login];
     let told = request.headers.iter().map(|line| (line.name, line.value));

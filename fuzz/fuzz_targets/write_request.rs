@@ -1,4 +1,4 @@
-//! The check of a whole body against `snap` and `prost`: both accept it, with equal counts, or both refuse.
+//! The check of a whole body against `snap` and `prost`: both accept it, with equal counts, or both refuse it.
 //!
 //! The lowest bit of an input's first byte chooses the protocol version, the byte seeds the cuts; the rest is the body
 //! as a sender posts it.

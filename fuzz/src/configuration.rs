@@ -1,14 +1,14 @@
-//! Configurations: any variables with any values, good ones and secrets among them.
+//! Configurations: any variables with any values, including valid ones and secrets.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use arbitrary::{Arbitrary, Unstructured};
 
-/// What must never be shown, wherever a secret may stand.
+/// The secret, which must never be shown, wherever it is put.
 const SECRET: &str = "correct-horse-battery-staple";
 
-/// The variables that mean something, and two that do not.
+/// The variables that the configuration reads, and two that it does not.
 const NAMES: &[&str] = &[
     "INGESTION_URL",
     "CLOUD",
@@ -57,7 +57,7 @@ const NAMES: &[&str] = &[
     "Ünbekannt",
 ];
 
-/// Those of them that hold nothing but a secret, or may: people paste it where its file should be named.
+/// Those whose whole value is, or may be, a secret: people paste it where its file should be named.
 const WHOLE_SECRETS: &[&str] = &[
     "AZURE_CLIENT_SECRET",
     "AZURE_CLIENT_SECRET_FILE",
@@ -66,7 +66,7 @@ const WHOLE_SECRETS: &[&str] = &[
     "IDENTITY_HEADER",
 ];
 
-/// Values, and beginnings and ends of values, of all kinds.
+/// Values and parts of values of all kinds.
 const WORDS: &[&str] = &[
     "",
     " ",
@@ -125,7 +125,7 @@ enum Piece<'i> {
     Text(&'i str),
     /// `user:secret@`, as in the URL of a proxy.
     Credentials,
-    /// A JSON web token that holds the secret, behind a byte that can end a word.
+    /// A JSON web token that contains the secret, after a byte that can end a word.
     Token,
 }
 
@@ -149,7 +149,7 @@ pub fn judge(input: &[u8]) {
     assert_eq!(remora::effective_configuration(&environment), outcome, "the same variables, another outcome");
 }
 
-/// What a pod has that the webhook has changed, so that one changed variable is enough to reach any part.
+/// The environment of a pod after the webhook has run, so that changing one variable is enough to reach any part.
 fn working() -> BTreeMap<String, String> {
     let token_file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     [
@@ -185,7 +185,7 @@ fn text(piece: &Piece<'_>) -> String {
     }
 }
 
-/// A count that is right, and for each fault a line with its name and one with the way to mend it.
+/// The number of faults is right, every fault has a line with its fix, and every line is presentable.
 fn assert_faults(text: &str) {
     let (first, rest) = text.split_once('\n').expect("a first line");
     let count: usize = first.split(' ').nth(1).and_then(|count| count.parse().ok()).expect("how many faults there are");
@@ -198,7 +198,7 @@ fn assert_no_secret(text: &str) {
     assert!(!text.contains(SECRET), "a secret is shown: {text}");
 }
 
-/// Nothing secret, nothing that moves a terminal's cursor, and no end of text.
+/// No secret, no control character that a terminal would act on, and a bounded length.
 fn assert_presentable(line: &str) {
     assert_no_secret(line);
     assert!(!line.contains(|c: char| c.is_control()), "a control character is shown: {line:?}");

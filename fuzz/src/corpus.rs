@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs, thread};
 
-/// Tells which input was being judged when a judgement fails.
+/// Prints which input was being judged when a judgement fails.
 struct Judged<'p>(&'p Path);
 
 impl Drop for Judged<'_> {
@@ -14,7 +14,7 @@ impl Drop for Judged<'_> {
     }
 }
 
-/// Judges every file below `corpus/<target>`, of which there must be some.
+/// Judges every file in `corpus/<target>`, of which there must be at least one.
 pub fn replay(target: &str, judge: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     let files = files(&folder);
@@ -24,7 +24,7 @@ pub fn replay(target: &str, judge: fn(&[u8])) {
     }
 }
 
-/// Judges the files, and the files of the folders, that the command line names.
+/// Judges the files, and the files in the folders, named on the command line.
 pub fn judge_arguments(judge: fn(&[u8])) {
     let inputs: Vec<_> = env::args_os().skip(1).map(PathBuf::from).flat_map(|path| files(&path)).collect();
     for file in &inputs {
@@ -33,7 +33,7 @@ pub fn judge_arguments(judge: fn(&[u8])) {
     println!("{} inputs judged well", inputs.len());
 }
 
-/// The file at `path`, or the files of the folder there in the order of their names.
+/// The file at `path`, or the files of that folder, sorted by name.
 fn files(path: &Path) -> Vec<PathBuf> {
     if !path.is_dir() {
         return vec![path.to_path_buf()];

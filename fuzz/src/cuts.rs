@@ -12,7 +12,7 @@ pub enum Cuts {
 }
 
 impl Cuts {
-    /// The ways that are held against [`Cuts::Whole`].
+    /// The ways that are compared with [`Cuts::Whole`].
     pub const fn others(seed: u8) -> [Self; 2] {
         [Self::Bytes, Self::Seeded(seed)]
     }
@@ -36,7 +36,7 @@ impl Cuts {
         })
     }
 
-    /// How many bytes of an input of `length` bytes have arrived after each piece.
+    /// How many bytes of `input` have arrived after each piece.
     pub fn arrivals(self, input: &[u8]) -> impl Iterator<Item = usize> {
         self.pieces(input).scan(0, |arrived, piece| {
             *arrived += piece.len();

@@ -1,5 +1,5 @@
-//! An exchange under typed operations: a sender, an Azure and a driver that do, one after the other, what the fuzzer
-//! says, and a judge who knows what must hold for every such conversation.
+//! An exchange under typed operations: a sender, an Azure and a driver that carry out the fuzzer's operations one by
+//! one, and a judge that checks what must hold for every such conversation.
 
 mod answers;
 mod driver;
@@ -31,7 +31,7 @@ const INBOX: usize = 2048;
 const OUTBOX: usize = 2048;
 const RESPONSE: usize = 2048;
 
-/// Operations of one conversation.
+/// Maximum operations in one conversation.
 const MOST_OPERATIONS: usize = 200;
 
 /// Deadlines that may lie between the last operation and the end: at most one for each phase.
@@ -51,7 +51,7 @@ pub fn run(conversation: &Conversation) {
     driver.judge_end();
 }
 
-/// Nobody does anything any more: only deadlines end the exchange.
+/// No further operations: only deadlines end the exchange.
 fn end(driver: &mut Driver<'_>) {
     for _ in 0..MOST_DEADLINES {
         if driver.is_done() {

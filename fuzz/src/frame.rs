@@ -10,7 +10,7 @@ use crate::cuts::Cuts;
 #[path = "../../core/tests/write_requests/schema.rs"]
 mod schema;
 
-/// Longest decoded message, in bytes. Small, so that a claim to be large costs nothing.
+/// Longest decoded message, in bytes. Small, so that a large announced length costs nothing.
 pub const LIMIT: u32 = 1 << 17;
 
 /// The window of the first pass, in bytes.
@@ -29,7 +29,7 @@ pub fn in_literals(message: &[u8]) -> Vec<u8> {
     block
 }
 
-/// A good frame of about `size` bytes more than the least, unlike any of another number.
+/// A good frame of about `size` bytes more than the minimum, different for each number.
 pub fn good(version: Version, number: usize, size: usize) -> Vec<u8> {
     let name = format!("frame_{number}_{}", "x".repeat(size));
     let message = match version {
@@ -60,19 +60,19 @@ fn varint(mut value: usize) -> Vec<u8> {
     bytes
 }
 
-/// The message in a snappy block, by `snap`; nothing where that is no block or longer than [`LIMIT`].
+/// The message in a snappy block, by `snap`; `None` if the block is invalid or longer than [`LIMIT`].
 pub fn unpacked(block: &[u8]) -> Option<Vec<u8>> {
     let length = snap::raw::decompress_len(block).ok()?;
     let within = u32::try_from(length).is_ok_and(|length| length <= LIMIT);
     within.then(|| snap::raw::Decoder::new().decompress_vec(block).ok())?
 }
 
-/// What `message` counts, by `prost`; nothing where it has to be refused.
+/// The counts of `message`, by `prost`; `None` if it has to be refused.
 pub fn counts(version: Version, message: &[u8]) -> Option<Counts> {
     schema::counts(version, message)
 }
 
-/// Holds the check of `block` against what is `expected` of it, at both levels and however it is cut.
+/// Compares the check of `block` with the `expected` result, at both levels and however it is cut.
 pub fn judge(version: Version, block: &[u8], seed: u8, expected: Option<Counts>) {
     let full = verdict_cut_anyhow(version, Level::Full, block, seed);
     let wire = verdict_cut_anyhow(version, Level::Wire, block, seed);
@@ -88,7 +88,7 @@ pub fn judge(version: Version, block: &[u8], seed: u8, expected: Option<Counts>)
 }
 
 /// The two rules that are stricter than those of `snap` and `prost`: the limit on the decoded length, which `snap` does
-/// not know, and groups within groups, of which `prost` follows 100 and the check 16.
+/// not have, and the nesting of groups, where `prost` allows 100 and the check 16.
 const fn is_our_rule(fault: Fault) -> bool {
     matches!(fault.kind, FaultKind::Snappy(SnappyError::TooLarge { .. }) | FaultKind::TooDeep)
 }
@@ -102,7 +102,7 @@ fn verdict_cut_anyhow(version: Version, level: Level, block: &[u8], seed: u8) ->
     whole
 }
 
-/// The verdict on `block`, after a second pass where the first one asks for a larger window.
+/// The verdict on `block`, after a second pass if the first one asks for a larger window.
 fn verdict(version: Version, level: Level, block: &[u8], cuts: Cuts) -> Verdict {
     let mut size = WINDOW;
     loop {

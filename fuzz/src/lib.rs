@@ -1,4 +1,4 @@
-//! What the fuzz targets share: oracles, a driver for exchanges, and the way to run without libFuzzer.
+//! Code shared by the fuzz targets: oracles, a driver for exchanges, and a way to run without libFuzzer.
 //!
 //! A target is one function that takes bytes and panics when something is wrong. Under cargo-fuzz libFuzzer calls it;
 //! everywhere else the same binary judges the files it is given, and `cargo test` judges every file of

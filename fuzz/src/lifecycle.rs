@@ -1,4 +1,4 @@
-//! A token lifecycle under typed operations, held against the rules that its module lists.
+//! A token lifecycle under typed operations, checked against the rules listed in its module.
 
 use core::time::Duration;
 
@@ -6,39 +6,39 @@ use arbitrary::Arbitrary;
 use remora_core::time::Instant;
 use remora_core::token::{Action, Event, FetchId, GrantId, Lifecycle, Policy};
 
-/// Something that happens. Times are in seconds unless they say otherwise.
+/// An operation. Times are in seconds unless stated otherwise.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Operation {
-    /// So many milliseconds pass.
+    /// This many milliseconds pass.
     Pass(u32),
-    /// Time passes until the machine asked to be woken.
+    /// Time passes until the machine's requested wake-up.
     Sleep,
-    /// Nothing but time.
+    /// The machine is woken.
     Wake,
-    /// The fetch is answered with a token.
+    /// The fetch returns a token.
     Grant {
         /// `expires_in`.
         lifetime: u32,
         /// `refresh_in`.
         refresh_in: Option<u32>,
     },
-    /// The fetch is answered without a token.
+    /// The fetch fails.
     Fail {
         /// `Retry-After`.
         retry_after: Option<u32>,
-        /// The answer was 429.
+        /// The response was 429.
         throttled: bool,
     },
-    /// An answer to the fetch before the last comes late.
+    /// A second, late token arrives for a fetch that has already ended.
     Late(u32),
-    /// The token is refused by the resource.
+    /// The resource refuses the token.
     Reject {
-        /// The token before, not the one that serves.
+        /// The previous token instead of the newest one.
         old: bool,
     },
 }
 
-/// The machine, its clock, and what is known of it from outside.
+/// The machine, its clock, and its state as known from outside.
 #[derive(Debug)]
 pub struct Model {
     token: Lifecycle,
@@ -46,12 +46,12 @@ pub struct Model {
     wake_at: Instant,
     in_flight: Option<FetchId>,
     answered: Option<FetchId>,
-    /// The newest token and when it expires, and the one before.
+    /// The newest token and when it expires; `old_grant` is the previous one.
     grant: Option<(GrantId, Instant)>,
     old_grant: Option<GrantId>,
     /// No fetch before this, as the server asked.
     asked: Instant,
-    /// The last failure, while no token came after it.
+    /// The last failure, until a token is granted.
     failed_at: Option<Instant>,
     forced_at: Option<Instant>,
 }
@@ -59,7 +59,7 @@ pub struct Model {
 const POLICY: Policy = Policy::DEFAULT;
 
 impl Model {
-    /// A machine that starts at so many milliseconds.
+    /// A machine that starts at `start` milliseconds.
     pub const fn new(seed: u32, start: u32) -> Self {
         let now = Instant::from_millis(start as u64);
         Self {
@@ -76,7 +76,7 @@ impl Model {
         }
     }
 
-    /// Lets an operation happen and judges what the machine makes of it.
+    /// Applies an operation and judges the machine's reaction.
     pub fn apply(&mut self, operation: Operation) {
         match operation {
             Operation::Pass(ms) => self.now = self.now.saturating_add(Duration::from_millis(ms.into())),
@@ -104,7 +104,7 @@ impl Model {
         self.old_grant = self.grant.map(|(id, _)| id);
         assert_ne!(self.old_grant, Some(id), "two tokens of one name");
         self.grant = Some((id, expires));
-        // The least pause, less the tenth that the jitter may take, however soon the server wants a refresh.
+        // The minimum pause, less the tenth that the jitter may take, however soon the server's `refresh_in` is.
         let least = POLICY.retry_pause.min(lifetime / 2).mul_f64(0.9).max(POLICY.first_pause);
         assert!(self.wake_at >= self.now.saturating_add(least), "a refresh {:?} after a grant", self.wake_at);
     }
@@ -118,7 +118,7 @@ impl Model {
         self.handle(Event::Failed { fetch, retry_after, throttled });
     }
 
-    /// An answer to a fetch that is no longer awaited changes nothing.
+    /// The result of a fetch that is no longer awaited changes nothing.
     fn answer_late(&mut self, lifetime: Duration) {
         let Some(fetch) = self.answered.filter(|&late| self.in_flight != Some(late)) else { return };
         let before = (self.token.usable(self.now), self.token.expires());
@@ -143,7 +143,7 @@ impl Model {
         }
     }
 
-    /// The fetch that is awaited is answered.
+    /// Ends the fetch in flight and returns its id.
     fn answer(&mut self) -> Option<FetchId> {
         let fetch = self.in_flight.take();
         self.answered = fetch.or(self.answered);
@@ -182,7 +182,7 @@ impl Model {
         }
     }
 
-    /// The newest token serves until it expires, whatever else happens.
+    /// The newest token is usable until it expires, whatever else happens.
     fn judge_token(&self) {
         let Some((id, expires)) = self.grant else { return assert_eq!(self.token.usable(self.now), None) };
         let serving = (self.now < expires).then_some(id);

@@ -1,22 +1,23 @@
-//! The plainest readings of HTTP: whole texts, cut at their line ends. Slow, short, and nothing like the code under test.
+//! The simplest readings of HTTP: whole texts, split at their line ends. Slow, short, and independent of the code under
+//! test.
 
 use remora_core::http::Framing;
 use remora_core::http::body::{MAX_EXTENSION_BYTES, MAX_TRAILER_BYTES};
 
-/// The framing of a request's head; nothing where its lines contradict each other.
+/// The framing of a request head; `None` if its lines contradict each other.
 pub fn request_framing(head: &[u8]) -> Option<Framing> {
     declared(head, Framing::Empty)
 }
 
-/// The framing of a response's head (RFC 9112 §6.3); nothing where its lines contradict each other.
+/// The framing of a response head (RFC 9112 §6.3); `None` if its lines contradict each other.
 pub fn response_framing(status: u16, head: &[u8]) -> Option<Framing> {
     let framing = declared(head, Framing::UntilClose)?;
     Some(if matches!(status, 100..=199 | 204 | 304) { Framing::Empty } else { framing })
 }
 
-/// What Content-Length and Transfer-Encoding say together; `otherwise` where neither is there.
+/// The framing that Content-Length and Transfer-Encoding declare together; `otherwise` if neither is present.
 fn declared(head: &[u8], otherwise: Framing) -> Option<Framing> {
-    // One character a byte, so that nothing is lost.
+    // One character per byte, so that nothing is lost.
     let text: String = head.iter().copied().map(char::from).collect();
     let text = text.strip_prefix("\r\n").unwrap_or(&text).strip_suffix("\r\n\r\n")?;
     let lines: Vec<_> = text.split("\r\n").skip(1).map(|line| line.split_once(':')).collect::<Option<_>>()?;
@@ -35,7 +36,7 @@ fn declared(head: &[u8], otherwise: Framing) -> Option<Framing> {
     }
 }
 
-/// The data of a chunked body and how many bytes of `input` the body has; nothing where it is cut short or faulty.
+/// The data of a chunked body and how many bytes of `input` the body has; `None` if it is truncated or faulty.
 pub fn chunked(input: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut data, mut rest, mut extensions) = (Vec::new(), input, 0);
     loop {
@@ -56,7 +57,7 @@ pub fn chunked(input: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-/// What follows the empty line behind the trailers, which are name, colon and text.
+/// The bytes after the empty line that ends the trailers, each of which is name, colon and text.
 fn after_trailers(input: &[u8]) -> Option<&[u8]> {
     let mut rest = input;
     loop {
@@ -75,13 +76,13 @@ fn after_trailers(input: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The first line and what follows its CRLF.
+/// The first line and the bytes after its CRLF.
 fn line(input: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = input.windows(2).position(|two| two == b"\r\n")?;
     Some((&input[..end], &input[end + 2..]))
 }
 
-/// Nothing, or a semicolon, a name and any text, with blanks around the semicolon.
+/// Nothing, or a semicolon, a name and any text, with whitespace allowed around the semicolon.
 fn is_extension(extension: &[u8]) -> bool {
     let text: String = extension.iter().copied().map(char::from).collect();
     let blank = [' ', '\t'];
@@ -94,7 +95,7 @@ fn is_text(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control())
 }
 
-/// At least one byte, and all of a kind.
+/// Whether `text` has at least one byte, and all are of the `kind`.
 fn is_of(text: &str, kind: fn(&u8) -> bool) -> bool {
     !text.is_empty() && text.as_bytes().iter().all(kind)
 }

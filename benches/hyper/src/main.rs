@@ -1,5 +1,5 @@
-//! A proxy as one would write it with hyper and rustls in an afternoon: one thread, bodies passed on as they come, an
-//! Authorization put on each request, pooled connections. It checks nothing and repairs nothing.
+//! A proxy as one would write it with hyper and rustls in an afternoon: one thread, bodies streamed, an Authorization
+//! header set on each request, pooled connections. No checks, and no retries of its own.
 
 use std::convert::Infallible;
 use std::error::Error;

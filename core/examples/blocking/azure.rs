@@ -1,4 +1,4 @@
-//! Azure's side: where it is, the token for it, and connections to it.
+//! Azure's side: its address, the token for it, and connections to it.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,14 +20,14 @@ pub(crate) type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 pub(crate) struct Azure {
     variables: HashMap<String, String>,
-    /// Host and port of the ingestion endpoint, and path with query.
+    /// Host and port of the ingestion endpoint; `target` is its path with query.
     authority: String,
     target: String,
     tls: Arc<ClientConfig>,
     agent: ureq::Agent,
-    /// The value of the Authorization field, once there is a token.
+    /// The value of the Authorization header, once there is a token.
     authorization: String,
-    /// A connection that may be used again.
+    /// A connection that may be reused.
     pub(crate) idle: Option<Tls>,
     started: time::Instant,
 }
@@ -86,7 +86,7 @@ impl Azure {
         Ok(())
     }
 
-    /// Opens a connection until `deadline`; the handshake comes with the first bytes.
+    /// Opens a connection before `deadline`; the handshake takes place with the first bytes.
     pub(crate) fn connect(&self, deadline: Instant) -> Result<Tls, Failure> {
         let (host, port) = self.authority.rsplit_once(':').unwrap_or((&self.authority, "443"));
         let name = ServerName::try_from(host.to_owned())?;

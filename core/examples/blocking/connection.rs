@@ -1,7 +1,7 @@
 //! One sender's connection on blocking sockets: the loop of the crate's README, one operation at a time.
 //!
-//! A blocking write cannot be left when Azure answers early: such an answer is read once the body is out, or writing
-//! fails, or the deadline comes. A driver for more than an example waits on both directions.
+//! A blocking write cannot be abandoned when Azure responds early: such a response is read once the body is sent,
+//! writing fails, or the deadline passes. A driver beyond an example would wait for both directions.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -13,7 +13,7 @@ use remora_core::time::Instant;
 
 use super::azure::{Azure, Tls};
 
-/// Bytes that are handed over at once: one TLS record.
+/// Bytes handed over at once: one TLS record.
 const RECORD: usize = 16 * 1024;
 
 pub(crate) struct Connection<'m> {
@@ -66,19 +66,19 @@ impl<'m> Connection<'m> {
             Event::Page(page) => self.write_page(page, azure.now()),
             Event::Report => self.exchange.report(azure.now(), "no token yet"),
             Event::Answered(_) => self.body.clear(),
-            // A connection that is broken already needs no shutting down.
+            // A connection that is already broken need not be shut down.
             Event::HalfClose => drop(self.sender.shutdown(Shutdown::Write)),
             Event::Close => drop(self.sender.shutdown(Shutdown::Both)),
         }
     }
 
-    /// The exchange's own counters; who has more to tell adds it here.
+    /// Writes the exchange's own counters; a driver with more to report adds it here.
     fn write_page(&mut self, page: Page, now: Instant) {
         let mut text = String::new();
         if let Page::Metrics(format) = page {
             let mut page = metrics::Page::new(format, &mut text);
             self.gateway.counters.report(&mut page);
-            // A `String` takes everything.
+            // Writing to a `String` cannot fail.
             let _ = page.finish();
         } else {
             text.push_str("{}");
@@ -121,7 +121,8 @@ impl<'m> Connection<'m> {
         }
     }
 
-    /// Does the one operation that makes progress, at most until the deadline. An error is the sender's.
+    /// Does the one operation that makes progress, at most until the deadline. Errors are those of the sender's
+    /// connection.
     fn operate(&mut self, azure: &Azure) -> io::Result<()> {
         let interest = self.exchange.interest();
         let left = self.exchange.deadline().since(azure.now()).max(core::time::Duration::from_millis(1));
@@ -164,7 +165,7 @@ impl<'m> Connection<'m> {
         Ok(())
     }
 
-    /// Sends what there is to send, and reads when there is nothing. An error is Azure's.
+    /// Sends what is pending, and reads when nothing is. Errors are those of Azure's connection.
     fn exchange_with_azure(&mut self, azure: &Azure, left: core::time::Duration) -> io::Result<()> {
         let Some(upstream) = &mut self.upstream else { return Ok(()) };
         upstream.sock.set_read_timeout(Some(left))?;

@@ -1,6 +1,6 @@
-//! What lent buffers need: a move, and places in them that outlive what is borrowed from them.
+//! Helpers for lent buffers: moving bytes within one, and positions that outlive a borrow.
 
-/// Where something stands in a buffer; nothing and nowhere are the same.
+/// A range of bytes in a buffer; an empty one stands for absence.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
     start: u32,
@@ -8,7 +8,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Where `part`, borrowed from `whole`, stands in it.
+    /// The position in `whole` of `part`, which is borrowed from it.
     pub(super) fn of(whole: &[u8], part: &[u8]) -> Self {
         let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
         match (u32::try_from(start), u32::try_from(part.len())) {
@@ -17,7 +17,7 @@ impl Place {
         }
     }
 
-    /// What stands there.
+    /// The bytes at this position; `None` if there are none or not all are in `buffer`.
     pub(super) fn within(self, buffer: &[u8]) -> Option<&[u8]> {
         let start = usize::try_from(self.start).ok()?;
         let end = start.saturating_add(usize::try_from(self.length).ok()?);
@@ -25,8 +25,8 @@ impl Place {
     }
 }
 
-/// Moves `length` bytes from `from` down to `to`, as far as both places are inside the buffer. `copy_within` would do, but
-/// brings a panic along.
+/// Moves `length` bytes from `from` down to `to`, as far as both ranges are inside the buffer. `copy_within` would do,
+/// but can panic.
 pub(super) fn move_down(buffer: &mut [u8], from: usize, length: usize, to: usize) {
     for i in 0..length {
         let Some(&byte) = buffer.get(from.saturating_add(i)) else { return };

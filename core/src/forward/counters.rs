@@ -1,5 +1,5 @@
-//! What exchanges count: the life of requests, by how it went. Each thread's [`super::Gateway`] has its own; a page shows
-//! their sum.
+//! The counters of exchanges: requests and their data, by outcome. Each thread's [`super::Gateway`] has its own; a page
+//! shows their sum.
 
 mod families;
 
@@ -31,13 +31,13 @@ pub struct Counters {
     opened: Tally<1>,
     held: Tally<1>,
     frames: Tally<{ Frame::LABELS.len() }>,
-    /// Series, samples, histograms, exemplars and metadata, each by what became of their request.
+    /// Series, samples, histograms, exemplars and metadata, each by the outcome of its request.
     data: [Tally<{ Fate::LABELS.len() }>; DATA.len()],
     too_old: Tally<1>,
 }
 
 impl Counters {
-    /// Adds what another thread counted.
+    /// Adds another thread's counts.
     #[inline]
     pub fn include(&self, other: &Self) {
         self.requests.include(&other.requests);
@@ -56,7 +56,7 @@ impl Counters {
         self.too_old.include(&other.too_old);
     }
 
-    /// Hands everything over, in the order of [`ALL`].
+    /// Reports every family, in the order of [`ALL`].
     pub fn report(&self, to: &mut dyn Sink) {
         self.requests.report(&families::REQUESTS, to);
         to.histogram(&families::DURATION, &self.durations);
@@ -75,9 +75,9 @@ impl Counters {
     }
 }
 
-/// What exchanges tell.
+/// The calls by which exchanges record.
 impl Counters {
-    /// A request is answered with `text_bytes` of text.
+    /// A request was answered with `text_bytes` bytes of body.
     pub(super) fn answered(&self, now: Instant, outcome: &Outcome, text_bytes: usize) {
         if matches!(outcome.purpose, Purpose::Write | Purpose::Stray) {
             self.requests.add(code(outcome.status), 1);
@@ -99,7 +99,7 @@ impl Counters {
         };
         let numbers = [counts.series, counts.samples, counts.histograms(), counts.exemplars, counts.metadata];
         self.data.iter().zip(numbers).for_each(|(tally, number)| tally.add(fate.place(), number.into()));
-        // What is sent again will be counted then.
+        // Deferred data is counted when it is sent again.
         if fate != Fate::Deferred {
             self.too_old.add(0, counts.too_old.into());
         }
@@ -136,7 +136,7 @@ impl Counters {
         self.upstream_errors.add(error.place(), 1);
     }
 
-    /// An Authorization field of the sender's was left out.
+    /// The sender's Authorization header was dropped.
     pub(super) fn authorization_dropped(&self) {
         self.authorization.add(0, 1);
     }
@@ -150,12 +150,12 @@ impl Counters {
         self.repairs.add(repair.place(), 1);
     }
 
-    /// A new connection to Azure is there.
+    /// A new connection to Azure was opened.
     pub(super) fn opened(&self) {
         self.opened.add(0, 1);
     }
 
-    /// A refusal of Azure's becomes a 503.
+    /// A refusal by Azure is reported as 503.
     pub(super) fn held(&self) {
         self.held.add(0, 1);
     }
@@ -171,7 +171,7 @@ impl Counters {
     }
 }
 
-/// The place of a status among the codes.
+/// The index of a status in `CODES`.
 fn code(status: u16) -> usize {
     STATUSES.iter().position(|&known| known == status).unwrap_or(STATUSES.len())
 }
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
     use crate::metrics::{Family, Value};
 
-    /// The sum of every family, in the order of the page; of a distribution, its count and its sum.
+    /// The sum of every family, in the order of the page; for a histogram, its count plus its sum.
     #[derive(Default)]
     struct Sums(heapless::Vec<u64, 32>);
 
@@ -208,7 +208,7 @@ mod tests {
         sums.0
     }
 
-    /// Every family counts something, each another number.
+    /// Every family has a count, each a different one.
     fn counted() -> Counters {
         let counters = Counters::default();
         let Counters { requests, request_bytes, response_bytes, rejected, authorization, .. } = &counters;

@@ -17,65 +17,65 @@ use crate::http::{Framing, HeadError};
 use crate::remote_write::{self, Counts, Version};
 use crate::time::Instant;
 
-/// How a request ended, as far as the sender knows.
+/// How a request ended, as the sender sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The status of the answer.
+    /// The status of the response.
     pub status: u16,
-    /// Azure's last status, where it came to an answer.
+    /// Azure's last status, if it responded.
     pub upstream_status: Option<u16>,
-    /// Why the request could not be forwarded, where that is so.
+    /// Why the request could not be forwarded, if that is the case.
     pub unavailable: Option<Unavailable>,
-    /// What was asked for.
+    /// What the request was for.
     pub purpose: Purpose,
-    /// Stored body or page in bytes.
+    /// Size of the stored body or page in bytes.
     pub body_bytes: usize,
     /// What the frame check counted.
     pub counts: Option<Counts>,
-    /// When the head was whole.
+    /// When the head was complete.
     pub began: Instant,
 }
 
 impl Outcome {
-    /// Whether the sender was told that it is done (RFC 9110 §15.3).
+    /// Whether the sender got a success status (RFC 9110 §15.3).
     pub const fn is_success(&self) -> bool {
         matches!(self.status, 200..=299)
     }
 
-    /// Whether it is a write that was not accepted.
+    /// Whether this is a write that was not accepted.
     pub fn is_failed_write(&self) -> bool {
         self.purpose == Purpose::Write && !self.is_success()
     }
 }
 
-/// Where the exchange stands. Each phase has one deadline.
+/// The state of the exchange. Each phase has one deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Between requests.
     Idle,
-    /// Part of a head is here.
+    /// Part of a head has arrived.
     Head,
-    /// The head is decoded; storage for the body is not there yet.
+    /// The head is decoded; storage for the body is not reserved yet.
     Reserve,
-    /// The body is coming.
+    /// The body is arriving.
     Body,
     /// The body is being checked.
     Check,
-    /// A token and a connection are being found.
+    /// Waiting for a token and a connection.
     Connect,
-    /// Request and response are on the upstream connection.
+    /// Request and response are being transferred upstream.
     Forward,
     /// The token is being refreshed after a 401.
     Refresh,
-    /// The driver is asked why there is no token.
+    /// Waiting for the driver to say why there is no token.
     Report,
-    /// The driver writes a page.
+    /// The driver is writing a page.
     Page,
-    /// A page is on its way.
+    /// A page is being sent.
     Send,
-    /// The answer is on its way.
+    /// The response is being sent.
     Answer,
-    /// The answer is sent; the rest of the body is read and thrown away.
+    /// The response is sent; the rest of the body is read and discarded.
     Drain,
     /// Nothing more will happen.
     Done,
@@ -87,7 +87,7 @@ struct Link<'m> {
     response: Response<'m>,
     outgoing: Outgoing,
     reused: bool,
-    /// Bytes that were handed over have not left yet.
+    /// Bytes handed to the connection have not been sent yet.
     backlog: bool,
     write_failed: bool,
 }
@@ -105,10 +105,10 @@ pub struct Exchange<'m> {
     stored: usize,
     counts: Option<Counts>,
     began: Instant,
-    /// From when on the body's time counts.
+    /// When the time limit for the body began.
     body_began: Instant,
     close_after: bool,
-    /// Bytes that the sender has of a page, which is `stored` bytes long.
+    /// Page bytes already sent; the page is `stored` bytes long.
     sent: usize,
     link: Option<Link<'m>>,
     released: Option<&'m mut [u8]>,
@@ -129,7 +129,7 @@ impl fmt::Debug for Exchange<'_> {
 }
 
 impl<'m> Exchange<'m> {
-    /// A new connection of `peer`. `inbox` bounds the head (8 KiB is ample), `outbox` the answer: 2 KiB at least.
+    /// A new connection from `peer`. `inbox` bounds the head (8 KiB is ample), `outbox` the response (at least 2 KiB).
     pub fn new(now: Instant, gateway: &'m Gateway, peer: Peer, inbox: &'m mut [u8], outbox: &'m mut [u8]) -> Self {
         Self {
             gateway,
@@ -155,7 +155,7 @@ impl<'m> Exchange<'m> {
         }
     }
 
-    /// The next thing to do, or nothing. May change after every call that takes `now`.
+    /// The next event, if any. May change after every call that takes `now`.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -176,9 +176,9 @@ impl<'m> Exchange<'m> {
         }
     }
 
-    /// Gives the buffers away between two requests, inbox first, when nothing is in them: a silent connection needs none.
-    /// Until [`Exchange::resume`] brings others, nothing may be read from the sender.
-    // Inline, as the next two: only a driver that parks carries it.
+    /// Gives up the buffers between two requests, inbox first, when they are empty: an idle connection needs none.
+    /// Nothing may be read from the sender until [`Exchange::resume`] supplies new ones.
+    // Inline, like the next two, so that only a driver that parks connections carries the code.
     #[inline]
     pub fn park(&mut self) -> Option<(&'m mut [u8], &'m mut [u8])> {
         let empty = self.inbox.is_empty() && self.outbox.pending().is_empty();
@@ -186,39 +186,39 @@ impl<'m> Exchange<'m> {
         silent.then(|| (self.inbox.lend(), core::mem::replace(&mut self.outbox, Outbox::new(&mut [])).into_buffer()))
     }
 
-    /// Whether there are no buffers: after [`Exchange::park`], and after [`Exchange::new`] with empty ones.
+    /// Whether the exchange has no buffers: after [`Exchange::park`], and after [`Exchange::new`] with empty ones.
     #[inline]
     pub const fn is_parked(&self) -> bool {
         self.inbox.is_lent()
     }
 
-    /// Buffers again, as [`Exchange::new`] takes them.
+    /// Supplies new buffers, as for [`Exchange::new`].
     #[inline]
     pub fn resume(&mut self, inbox: &'m mut [u8], outbox: &'m mut [u8]) {
         self.inbox.resume(inbox);
         self.outbox = Outbox::new(outbox);
     }
 
-    /// Gives the buffers back, inbox first, for the next connection.
+    /// Returns the buffers, inbox first, for the next connection.
     pub fn into_buffers(self) -> (&'m mut [u8], &'m mut [u8]) {
         (self.inbox.into_buffer(), self.outbox.into_buffer())
     }
 
-    /// When to call [`Exchange::wake`] at the latest. May change after every call that takes `now`.
+    /// The latest time to call [`Exchange::wake`]. May change after every call that takes `now`.
     pub const fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Until when a request may wait for its turn to be forwarded, after [`Event::Connect`]: as long as it is left time
-    /// afterwards. One that waited to the end would be told of a fault of Azure's, or of the network's.
-    // Inline: only a driver that bounds what it forwards at once carries it.
+    /// Until when a request may wait for its turn to be forwarded, after [`Event::Connect`]: half of its remaining
+    /// time. If it waited until the deadline, the failure would be blamed on Azure or the network.
+    // Inline, so that only a driver that limits concurrent forwarding carries the code.
     #[inline]
     pub const fn begin_by(&self, now: Instant) -> Instant {
         let left = self.deadline.as_millis().saturating_sub(now.as_millis());
         Instant::from_millis(now.as_millis().saturating_add(left / 2))
     }
 
-    /// Whether a request is open, from the first byte of its head to the last of its answer.
+    /// Whether a request is open, from the first byte of its head to the last of its response.
     pub fn is_open(&self) -> bool {
         !matches!(self.phase, Phase::Idle | Phase::Drain | Phase::Done)
     }
@@ -228,7 +228,7 @@ impl<'m> Exchange<'m> {
         self.phase == Phase::Done
     }
 
-    /// The body of the last answer, for a log, as far as it is text.
+    /// The body of the last response, for a log, up to the first byte that is not UTF-8.
     pub fn answer_text(&self) -> &str {
         self.outbox.text().trim_ascii_end().utf8_chunks().next().map(|chunk| chunk.valid()).unwrap_or_default()
     }
@@ -259,12 +259,12 @@ impl<'m> Exchange<'m> {
     }
 
     fn push(&mut self, event: Event) {
-        // Eight places are more than any phase fills before the driver looks again.
+        // Eight slots are more than any phase fills before the driver polls again.
         let pushed = self.events.push_back(event);
         debug_assert!(pushed.is_ok(), "{event:?} found no place");
     }
 
-    /// Ends everything. What is not with the sender yet will not get there.
+    /// Ends the exchange. Bytes not yet sent to the sender are discarded.
     fn close(&mut self) {
         self.release(false);
         self.outbox.discard();
@@ -272,7 +272,7 @@ impl<'m> Exchange<'m> {
         self.push(Event::Close);
     }
 
-    /// Answers that the request is not to be forwarded.
+    /// Answers that the request is refused here.
     fn reject(&mut self, now: Instant, why: Rejection) {
         self.gateway.counters.rejected(why);
         let (reply, line) = reply::rejected(why);
@@ -287,12 +287,12 @@ impl<'m> Exchange<'m> {
         self.answer(now, reply, line.as_bytes());
     }
 
-    /// Answers that the body finds no room.
+    /// Answers that there is no room for the body.
     fn refuse_full(&mut self, now: Instant) {
         self.refuse_now(now, Unavailable::Capacity, "the body memory is full; raise BODY_MEMORY");
     }
 
-    /// Answers that the page finds no room. Pages are not among the requests that are counted.
+    /// Answers that there is no room for the page. Requests for pages are not counted.
     fn refuse_page(&mut self, now: Instant) {
         let (reply, line) =
             reply::unavailable(Unavailable::Capacity, "too many concurrent requests for /metrics or /status");
@@ -311,9 +311,9 @@ impl<'m> Exchange<'m> {
         }
     }
 
-    /// Makes an answer one to the request that is open, and decides whether another request may follow.
+    /// Adapts the reply to the open request, and decides whether another request may follow.
     fn fit(&mut self, reply: &mut Reply<'_>) {
-        // A body that is still coming is not worth waiting for: the answer goes out at once, the rest is drained.
+        // A body that is still arriving is not worth waiting for: the response is sent at once and the rest drained.
         let whole = self.inbox.skip().unwrap_or(false);
         let stays = self.request.keep_alive && !self.gateway.sends_away(self.peer);
         self.close_after = !(whole && stays);
@@ -333,7 +333,7 @@ impl<'m> Exchange<'m> {
         }
     }
 
-    /// The protocol version of the write that is open.
+    /// The protocol version of the open write.
     const fn version(&self) -> Version {
         match self.request.route {
             Route::Write(version) => version,
@@ -342,7 +342,7 @@ impl<'m> Exchange<'m> {
     }
 }
 
-/// How long a connection may be idle. Who may not write has nothing to keep one for.
+/// How long a connection may be idle. A peer that may not write has no reason to keep one.
 const fn idle(gateway: &Gateway, peer: Peer) -> Duration {
     let timeouts = &gateway.policy.timeouts;
     if peer.may_write() { timeouts.idle } else { timeouts.head }

@@ -1,5 +1,5 @@
-//! What all exchanges of a thread share: the policy, the counters, readiness, and the hold on refusals. Where there are
-//! several threads, the driver tells each what the others learned.
+//! The state that all exchanges of a thread share: the policy, the counters, readiness, and the hold on refusals. With
+//! several threads, the driver passes on to each what the others learned.
 
 use core::cell::Cell;
 use core::time::Duration;
@@ -9,18 +9,18 @@ use super::counters::Counters;
 use super::request::Peer;
 use crate::time::Instant;
 
-/// How long the process may go without a first token before `/ready` stops holding back the pod. A sidecar's
-/// readiness is the readiness of the whole Prometheus pod.
+/// How long the process may go without a first token before `/ready` stops holding back the pod. A sidecar's readiness
+/// gates the whole Prometheus pod.
 const READY_ANYWAY: Duration = Duration::from_secs(60);
 
 /// What `/ready` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// No token yet, and the process is young: 503.
+    /// No token yet, within the first minute: 503.
     Waiting,
     /// There is a token: 200.
     Ready,
-    /// No token after a minute, or none any more: 200, with the reason.
+    /// No first token after a minute, or the last one has expired: 200, with the reason.
     Degraded,
     /// The process is stopping: 503.
     Draining,
@@ -29,13 +29,13 @@ pub enum Readiness {
 /// The state that exchanges share. One thread owns it.
 #[derive(Debug)]
 pub struct Gateway {
-    /// What every exchange keeps to.
+    /// The limits and rules that every exchange follows.
     pub policy: Policy,
-    /// What happened so far.
+    /// What has been counted so far.
     pub counters: Counters,
     started: Instant,
     last_success: Cell<Option<Instant>>,
-    /// Until when the latest token serves.
+    /// Until when the latest token is usable.
     token_until: Cell<Option<Instant>>,
     draining: Cell<bool>,
 }
@@ -53,7 +53,7 @@ impl Gateway {
         }
     }
 
-    /// There is a token, the first or another one, that serves until `until`.
+    /// A token was granted, the first or a later one, that is usable until `until`.
     pub fn token_granted(&self, until: Instant) {
         self.token_until.set(Some(until));
     }
@@ -63,7 +63,8 @@ impl Gateway {
         self.draining.set(true);
     }
 
-    /// Whether a peer is to look for another process: one in the same pod has no other, and may still hold samples.
+    /// Whether a peer's connection is closed so that it finds another process. A peer in the same pod has no other, and
+    /// may still hold samples.
     pub(super) fn sends_away(&self, peer: Peer) -> bool {
         self.draining.get() && !peer.is_near()
     }
@@ -78,14 +79,14 @@ impl Gateway {
         }
     }
 
-    /// When Azure last accepted a request. May change after every call that feeds bytes of Azure's to an exchange, and
+    /// When Azure last accepted a request. May change after every call that feeds bytes from Azure to an exchange, and
     /// after [`Gateway::learn_success`].
     pub const fn last_success(&self) -> Option<Instant> {
         self.last_success.get()
     }
 
-    /// For how long refusals of the credential are still held back; zero when they are not. A new role assignment takes
-    /// up to 30 minutes to reach the ingestion endpoint, and every sender drops samples on 403.
+    /// How much longer refusals that do not concern the data are held back; zero when they are not. A new role
+    /// assignment takes up to 30 minutes to reach the ingestion endpoint, and Prometheus drops samples on 403.
     pub fn holds_for(&self, now: Instant) -> Duration {
         let since = self.last_success.get().unwrap_or(self.started);
         since.saturating_add(self.policy.refusal_hold).since(now)
@@ -96,13 +97,13 @@ impl Gateway {
         self.last_success.set(Some(now));
     }
 
-    /// Azure accepted a request of another thread's at `at`.
+    /// Azure accepted another thread's request at `at`.
     #[inline]
     pub fn learn_success(&self, at: Instant) {
         self.last_success.set(self.last_success.get().max(Some(at)));
     }
 
-    /// Whether refusals of the credential are still held back.
+    /// Whether refusals that do not concern the data are still held back.
     pub(super) fn holds(&self, now: Instant) -> bool {
         !self.holds_for(now).is_zero()
     }

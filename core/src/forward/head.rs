@@ -1,4 +1,5 @@
-//! The head of an upstream request, put together behind what all heads with the same credential have in common.
+//! The head of an upstream request (`Via`: RFC 9110 §7.6.3): lines common to all requests with the same credential,
+//! then the request's own.
 
 use core::fmt;
 
@@ -11,7 +12,7 @@ pub struct Upstream<'a> {
     pub authority: &'a str,
     /// Path and query.
     pub target: &'a str,
-    /// The whole value of the `Authorization` field.
+    /// The whole value of the `Authorization` header.
     pub authorization: &'a [u8],
 }
 
@@ -24,8 +25,8 @@ impl fmt::Debug for Upstream<'_> {
     }
 }
 
-/// A buffer that begins with the lines that do not change while the credential does not: a token is long, and is looked
-/// through once. It serves one request after the other, as [`super::Exchange::encode_head`] completes it for each.
+/// A buffer that begins with the lines that stay the same as long as the credential does: a token is long, and is
+/// validated once. It is reused for request after request; [`super::Exchange::encode_head`] completes it for each.
 pub struct UpstreamHead<B> {
     buffer: B,
     common: usize,
@@ -38,13 +39,13 @@ impl<B> fmt::Debug for UpstreamHead<B> {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> UpstreamHead<B> {
-    /// Writes the lines in common into `buffer`, which has to hold whole heads: 4 KiB and the credential are ample.
+    /// Writes the common lines into `buffer`, which must hold a whole head: 4 KiB plus the credential is ample.
     pub fn new(mut buffer: B, to: &Upstream<'_>) -> Result<Self, EncodeError> {
         let common = common(to, buffer.as_mut())?;
         Ok(Self { buffer, common })
     }
 
-    /// The buffer: the head that was completed last, and what stands behind it, which means nothing.
+    /// The buffer: the head completed last, then bytes without meaning.
     pub fn as_bytes(&self) -> &[u8] {
         self.buffer.as_ref()
     }

@@ -1,14 +1,14 @@
-//! Bytes from a sender: the head stays where it came in, body bytes are lent piece by piece to whoever stores them.
+//! Bytes from a sender: the head stays where it was read, body bytes are lent piece by piece to be stored.
 
 use core::ops::Range;
 
 use super::buffer::move_down;
 use crate::http::{BodyDecoder, BodyError, Framing, HeadError, HeadScan, Piece};
 
-/// Real heads are shorter than this, so that a connection touches one page of its buffer.
+/// Bytes read at first for a head. Real heads are shorter, so a connection touches one page of its buffer.
 const USUAL_HEAD: usize = 2048;
 
-/// Room that a head must leave for chunks.
+/// Bytes of the buffer that a head must leave for chunks.
 const CHUNK_ROOM: usize = 512;
 
 /// The buffer of one sender connection.
@@ -17,9 +17,9 @@ pub(super) struct Inbox<'m> {
     buffer: &'m mut [u8],
     filled: usize,
     head: usize,
-    /// A head is being looked for.
+    /// The end of a head is being searched for.
     seeking: bool,
-    /// Where the body bytes begin that the decoder has not seen.
+    /// Start of the body bytes that the decoder has not seen.
     cursor: usize,
     scan: HeadScan,
     decoder: BodyDecoder,
@@ -42,7 +42,7 @@ impl<'m> Inbox<'m> {
         }
     }
 
-    /// Gives the buffer away while nothing is in it.
+    /// Gives up the buffer while it is empty.
     pub(super) fn lend(&mut self) -> &'m mut [u8] {
         core::mem::take(&mut self.buffer)
     }
@@ -52,17 +52,17 @@ impl<'m> Inbox<'m> {
         self.buffer.is_empty()
     }
 
-    /// The next buffer.
+    /// Supplies a new buffer.
     pub(super) fn resume(&mut self, buffer: &'m mut [u8]) {
         self.buffer = buffer;
     }
 
-    /// Gives the buffer back.
+    /// Returns the buffer.
     pub(super) fn into_buffer(self) -> &'m mut [u8] {
         self.buffer
     }
 
-    /// Where the next bytes go. Until a head is whole, first the usual length of one, then the rest.
+    /// Where the next bytes go. Until a head is complete, first the usual length of one, then the rest of the buffer.
     pub(super) fn space(&mut self) -> &mut [u8] {
         let usual = self.seeking && self.filled < USUAL_HEAD;
         let end = if usual { USUAL_HEAD.min(self.buffer.len()) } else { self.buffer.len() };
@@ -77,7 +77,7 @@ impl<'m> Inbox<'m> {
         self.filled == 0
     }
 
-    /// Looks for the end of the head; true when the head is whole.
+    /// Looks for the end of the head; true when the head is complete.
     pub(super) fn scan(&mut self) -> Result<bool, HeadError> {
         let bytes = self.buffer.get(..self.filled).unwrap_or_default();
         let longest = self.buffer.len().saturating_sub(CHUNK_ROOM);
@@ -93,24 +93,24 @@ impl<'m> Inbox<'m> {
         }
     }
 
-    /// The head, once it is whole.
+    /// The head, once it is complete.
     pub(super) fn head(&self) -> &[u8] {
         self.buffer.get(..self.head).unwrap_or_default()
     }
 
-    /// Begins a body behind the head.
+    /// Begins a body after the head.
     pub(super) fn begin_body(&mut self, framing: Framing) {
         self.decoder = BodyDecoder::new(framing);
         self.piece = 0..0;
         self.complete = false;
     }
 
-    /// Nobody knows where the next request would begin: all that comes counts as body.
+    /// Where the next request would begin is unknown: all further bytes count as body.
     pub(super) fn abandon(&mut self) {
         self.begin_body(Framing::UntilClose);
     }
 
-    /// Whether the body has come to its end.
+    /// Whether the body has ended.
     pub(super) const fn is_complete(&self) -> bool {
         self.complete
     }
@@ -120,12 +120,12 @@ impl<'m> Inbox<'m> {
         self.buffer.get(self.piece.clone()).unwrap_or_default()
     }
 
-    /// Takes note that the first `n` bytes of the piece are stored.
+    /// Records that the first `n` bytes of the piece are stored.
     pub(super) fn taken(&mut self, n: usize) {
         self.piece.start = self.piece.start.saturating_add(n).min(self.piece.end);
     }
 
-    /// Decodes on, unless a piece waits. The body may be complete or a piece may wait afterwards.
+    /// Continues decoding unless a piece is waiting. Afterwards the body may be complete or a piece may be waiting.
     pub(super) fn pump(&mut self) -> Result<(), BodyError> {
         while self.piece.is_empty() && !self.complete {
             let input = self.buffer.get(self.cursor..self.filled).unwrap_or_default();
@@ -144,21 +144,21 @@ impl<'m> Inbox<'m> {
         Ok(())
     }
 
-    /// Bytes that may be read from the sender straight into the store, past this buffer; only with a body of known
-    /// length.
+    /// Bytes that may be read from the sender straight into the store, bypassing this buffer; 0 unless the body's
+    /// length is known.
     pub(super) fn room(&self) -> usize {
         let direct = self.piece.is_empty() && self.cursor == self.filled;
         let left = self.decoder.remaining().filter(|_| direct).unwrap_or(0);
         usize::try_from(left).unwrap_or(usize::MAX)
     }
 
-    /// Takes note of `n` body bytes that were read past this buffer.
+    /// Records `n` body bytes that bypassed this buffer.
     pub(super) fn advance(&mut self, n: usize) -> Result<(), BodyError> {
         self.decoder.advance(n)?;
         self.pump()
     }
 
-    /// Passes over the body bytes that are here; true when that was all of the body.
+    /// Skips the body bytes in the buffer; true when the body is complete.
     pub(super) fn skip(&mut self) -> Result<bool, BodyError> {
         loop {
             self.piece.start = self.piece.end;
@@ -169,7 +169,7 @@ impl<'m> Inbox<'m> {
         }
     }
 
-    /// Forgets everything that is here.
+    /// Discards everything in the buffer.
     pub(super) fn discard(&mut self) {
         self.filled = 0;
         self.head = 0;

@@ -1,4 +1,4 @@
-//! Bytes to a sender: at most an interim `100 Continue` and one answer.
+//! Bytes to a sender: at most an interim `100 Continue` and one response.
 
 use core::ops::Range;
 
@@ -21,7 +21,7 @@ impl<'m> Outbox<'m> {
         Self { buffer, pending: 0..0, text: 0..0 }
     }
 
-    /// Gives the buffer back.
+    /// Returns the buffer.
     pub(super) fn into_buffer(self) -> &'m mut [u8] {
         self.buffer
     }
@@ -34,12 +34,12 @@ impl<'m> Outbox<'m> {
         self.pending.start = self.pending.start.saturating_add(n).min(self.pending.end);
     }
 
-    /// Forgets what is pending.
+    /// Discards the pending bytes.
     pub(super) fn discard(&mut self) {
         self.pending = 0..0;
     }
 
-    /// The body of the last answer.
+    /// The body of the last response.
     pub(super) fn text(&self) -> &[u8] {
         self.buffer.get(self.text.clone()).unwrap_or_default()
     }
@@ -51,7 +51,7 @@ impl<'m> Outbox<'m> {
         }
     }
 
-    /// Appends an answer behind what is pending.
+    /// Appends a response to the pending bytes.
     pub(super) fn answer(&mut self, reply: &Reply<'_>, text: &[u8]) -> Result<(), EncodeError> {
         let (base, room) = self.room()?;
         let (start, end) = reply.encode(text, room)?;
@@ -60,7 +60,7 @@ impl<'m> Outbox<'m> {
         Ok(())
     }
 
-    /// Appends the head of an answer whose body of `length` bytes goes another way.
+    /// Appends the head of a response whose body of `length` bytes is sent separately.
     pub(super) fn announce(&mut self, reply: &Reply<'_>, length: usize) -> Result<(), EncodeError> {
         let (base, room) = self.room()?;
         let end = base.saturating_add(reply.encode_head(length, room)?);
@@ -69,7 +69,7 @@ impl<'m> Outbox<'m> {
         Ok(())
     }
 
-    /// What is free behind what is pending, and where that begins.
+    /// The free space after the pending bytes, and its offset.
     fn room(&mut self) -> Result<(usize, &mut [u8]), EncodeError> {
         if self.pending.is_empty() {
             self.pending = 0..0;

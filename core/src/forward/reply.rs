@@ -1,8 +1,8 @@
-//! What the sender is told: every outcome, the status that stands for it, and one line that says why.
+//! The response to the sender: for every outcome a status, and one line that says why.
 //!
 //! The status decides whether samples are lost. Prometheus drops a batch on every 4xx and retries 5xx; vmagent drops on
-//! 400, 409 and 415 and retries all else for ever; OpenTelemetry gives up after about five seconds. The first 1,024
-//! bytes of the body land in the sender's log.
+//! 400, 409 and 415 and retries everything else forever; OpenTelemetry gives up after about five seconds. The first
+//! 1,024 bytes of the body appear in the sender's log.
 
 use core::fmt::{self, Write as _};
 
@@ -10,33 +10,33 @@ use super::Unavailable;
 use crate::http::{BodyError, EncodeError, HeadError, HeadWriter, digits};
 use crate::remote_write::{Fault, MediaFault};
 
-/// Longest body of an answer in bytes: as much as Prometheus logs.
+/// Maximum response body in bytes: as much as Prometheus logs.
 pub const MAX_TEXT: usize = 1024;
 
-/// Longest `Retry-After` that is sent. Prometheus keeps to any value; Azure refuses samples older than 20 minutes.
+/// Longest `Retry-After` sent, in seconds. Prometheus honours any value; Azure refuses samples older than 20 minutes.
 const LONGEST_RETRY: u64 = 60;
 
-/// A refusal that is decided here, without Azure.
+/// Why a request is refused here, without Azure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// The head is not HTTP/1.1 as we take it.
+    /// The head is not acceptable HTTP/1.1.
     Head(HeadError),
     /// The body's framing is broken.
     Body(BodyError),
-    /// No such path.
+    /// The path does not exist.
     Path,
-    /// The path has other methods.
+    /// The path does not support the method.
     Method {
         /// The value of `Allow`.
         allow: &'static str,
     },
     /// Not from this pod and not from an allowed source.
     Peer,
-    /// The port takes no writes.
+    /// The port does not accept writes.
     Port,
-    /// `/status` is not for other pods.
+    /// `/status` is not available to other pods.
     Status,
-    /// A content type or coding that receivers do not take.
+    /// The content type or coding is not one that receivers accept.
     Media(MediaFault),
     /// The body is larger than the limit.
     TooLarge {
@@ -50,7 +50,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// The status of the answer.
+    /// The status of the response.
     pub const fn status(self) -> u16 {
         match self {
             Self::Head(error) => error.status(),
@@ -92,7 +92,7 @@ impl fmt::Display for Rejection {
 }
 
 impl Unavailable {
-    /// The status of the answer.
+    /// The status of the response.
     pub const fn status(self) -> u16 {
         match self {
             Self::NoToken | Self::TokenRefused | Self::Capacity | Self::Resolve | Self::Connect | Self::Tls => 503,
@@ -115,7 +115,7 @@ impl Unavailable {
         }
     }
 
-    /// The code of the page that explains it, as `remora explain` takes it; none where nothing is wrong.
+    /// The code of the page that explains it, as accepted by `remora explain`; empty where nothing is wrong.
     pub const fn code(self) -> &'static str {
         match self {
             Self::NoToken => "REMORA-TOK-10",
@@ -139,31 +139,32 @@ impl Unavailable {
     }
 }
 
-/// What is made of Azure's answer.
+/// What the sender gets for Azure's response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relay {
-    /// Status and body as they are.
+    /// Status and body unchanged.
     AsItIs,
-    /// 503 in place of a refusal that may yet turn out well.
+    /// 503 in place of a refusal that may yet be resolved.
     Hold {
         /// Seconds.
         retry_after: u64,
     },
-    /// 502: redirects and what is not an answer to a POST.
+    /// 502 for redirects and whatever else is not a response to a POST.
     BadGateway,
 }
 
 impl Relay {
-    /// What is made of `status`. `holds`: refusals of the credential are still held back.
+    /// What the sender gets for `status`. `holds`: refusals that do not concern the data are still held back.
     pub(super) const fn of(status: u16, holds: bool, pass_rate_limit: bool) -> Self {
         match status {
-            // Verdicts on the data, which no repetition mends.
+            // Verdicts on the data, which a retry cannot change.
             400 | 409 | 413 | 415 | 422 => Self::AsItIs,
             429 if pass_rate_limit => Self::AsItIs,
             429 => Self::Hold { retry_after: 10 },
-            // The same request may be repeated as it is (RFC 9110 §15.5.9 and §15.5.20, RFC 8470 §5.2).
+            // The same request may be repeated unchanged (RFC 9110 §15.5.9 and §15.5.20, RFC 8470 §5.2).
             408 | 421 | 425 => Self::Hold { retry_after: 1 },
-            // A 401 after a forced refresh, a role or a rule that is not there yet, an address that is not Azure's.
+            // A 401 after a forced refresh, a role assignment or rule that does not exist yet, an address that is not
+            // Azure's.
             400..=499 if holds => Self::Hold { retry_after: 30 },
             200..=299 | 400..=599 => Self::AsItIs,
             _ => Self::BadGateway,
@@ -171,19 +172,19 @@ impl Relay {
     }
 }
 
-/// Whether the connection on which this status came may carry another request. Where the workspace has moved, its old
-/// address refuses for as long as it is asked: only a new connection asks for the name again (421: RFC 9110 §15.5.20).
+/// Whether the connection may carry another request after this status. If the workspace has moved, its old address keeps
+/// refusing, and only a new connection resolves the name again (421: RFC 9110 §15.5.20).
 pub(super) const fn keeps_connection(status: u16) -> bool {
     matches!(status, 200..=299 | 400 | 409 | 413 | 415 | 422 | 429 | 500..=599)
 }
 
-/// `Retry-After` as Azure sent it, in the bounds we pass on. An HTTP date, which needs a calendar, counts as half a
-/// minute (RFC 9110 §10.2.3).
+/// Azure's `Retry-After` in seconds, capped at [`LONGEST_RETRY`]. An HTTP date, which needs a calendar, counts as 30
+/// (RFC 9110 §10.2.3).
 pub(super) fn retry_after(value: &[u8]) -> u64 {
     digits::decimal(value).unwrap_or(30).min(LONGEST_RETRY)
 }
 
-/// An answer in the making: status, fields, text.
+/// The status and fields of a response.
 #[derive(Debug)]
 pub(super) struct Reply<'a> {
     pub(super) status: u16,
@@ -193,12 +194,12 @@ pub(super) struct Reply<'a> {
     pub(super) close: bool,
     /// `X-Prometheus-Remote-Write-*-Written`, samples, histograms, exemplars.
     pub(super) written: [Option<&'a [u8]>; 3],
-    /// Suppresses the body, not its length (RFC 9110 §9.3.2).
+    /// Suppresses the body, but not `Content-Length` (RFC 9110 §9.3.2).
     pub(super) head_only: bool,
 }
 
-/// The fields by which a receiver tells how much it stored (remote-write 2.0 specification, "Required Written Response
-/// Headers").
+/// The headers in which a receiver reports how much it stored (remote-write 2.0 specification, "Required Written
+/// Response Headers").
 pub(super) const WRITTEN: [&str; 3] = [
     "x-prometheus-remote-write-samples-written",
     "x-prometheus-remote-write-histograms-written",
@@ -218,7 +219,7 @@ impl Reply<'_> {
         }
     }
 
-    /// Writes the answer with `text` as its body into `out`; returns where the text stands and where the answer ends.
+    /// Writes the response with `text` as its body into `out`; returns where the body starts and where it ends.
     pub(super) fn encode(&self, text: &[u8], out: &mut [u8]) -> Result<(usize, usize), EncodeError> {
         let start = self.encode_head(text.len(), out)?;
         let body = if self.head_only || self.is_bodiless() { &[] } else { text };
@@ -227,7 +228,8 @@ impl Reply<'_> {
         Ok((start, start.saturating_add(body.len())))
     }
 
-    /// Writes the head of the answer into `out`, for a body of `length` bytes that goes another way; returns its length.
+    /// Writes the head of the response into `out`, for a body of `length` bytes that is sent separately; returns its
+    /// length.
     pub(super) fn encode_head(&self, length: usize, out: &mut [u8]) -> Result<usize, EncodeError> {
         let mut head = HeadWriter::response(out, self.status);
         if !self.is_bodiless() {
@@ -258,7 +260,7 @@ impl Reply<'_> {
     }
 }
 
-/// One line of text with the bound of [`MAX_TEXT`]; what does not fit is cut.
+/// One line of text of at most [`MAX_TEXT`] bytes; the rest is cut off.
 #[derive(Debug, Default)]
 pub(super) struct Line(heapless::Vec<u8, MAX_TEXT>);
 
@@ -267,26 +269,26 @@ impl Line {
         &self.0
     }
 
-    /// A line as it is given.
+    /// A line without a prefix.
     pub(super) fn plain(arguments: fmt::Arguments<'_>) -> Self {
         let mut line = Self::default();
-        // Writing cannot fail: what does not fit is cut.
+        // Writing cannot fail: what does not fit is cut off.
         let _ = line.write_fmt(arguments);
         line.end()
     }
 
-    /// A line that begins with our name.
+    /// A line that begins with `remora: `.
     pub(super) fn remora(arguments: fmt::Arguments<'_>) -> Self {
         Self::plain(format_args!("remora: {arguments}"))
     }
 
-    /// A line for a refusal, with the driver's own words on it.
+    /// A line for a request that cannot be forwarded now, with the driver's detail.
     pub(super) fn unavailable(why: Unavailable, detail: &str) -> Self {
         let colon = if detail.is_empty() { "" } else { ": " };
         Self::remora(format_args!("{}{}{colon}{detail}", why.words(), Code(why.code())))
     }
 
-    /// A line about Azure's answer, with the beginning of its body made printable.
+    /// A line about Azure's response, with the beginning of its body made printable.
     pub(super) fn azure(status: u16, what: &str, body: &[u8]) -> Self {
         let mut line = Self::default();
         let _ = line.write_fmt(format_args!("remora: Azure answered {status}{what}{}", Code(code(status))));
@@ -300,7 +302,7 @@ impl Line {
         line.end()
     }
 
-    /// Puts a line feed at the end, in place of the last byte where there is no room.
+    /// Ends the line with a line feed, which replaces the last byte if there is no room.
     fn end(mut self) -> Self {
         if self.0.is_full() {
             self.0.pop();
@@ -319,13 +321,13 @@ impl fmt::Write for Line {
     }
 }
 
-/// Whether a sender drops the samples of a write that is answered so. Prometheus repeats 429 and 5xx, the former where
-/// it is told to, as whoever has it passed on is expected to have done.
+/// Whether a sender drops the samples of a write with this response status. Prometheus retries 5xx, and 429 if
+/// configured to, which is expected wherever 429 is passed on.
 pub const fn drops_samples(status: u16) -> bool {
     matches!(status, 400..=428 | 430..=499)
 }
 
-/// The code of the page that explains a status of Azure's; none for verdicts on the data.
+/// The code of the page that explains a status from Azure; empty if there is none, as for verdicts on the data.
 pub const fn code(status: u16) -> &'static str {
     match status {
         401 => "REMORA-RBAC-04",
@@ -337,7 +339,7 @@ pub const fn code(status: u16) -> &'static str {
     }
 }
 
-/// A code as it stands in a line: ` [REMORA-NET-01]`, or nothing.
+/// A code as it appears in a line: ` [REMORA-NET-01]`, or nothing.
 struct Code(&'static str);
 
 impl fmt::Display for Code {
@@ -360,20 +362,20 @@ pub(super) const fn hint(status: u16) -> &'static str {
     }
 }
 
-/// The answer and its line for a refusal of ours.
+/// The reply and its line for a request that cannot be forwarded now.
 pub(super) fn unavailable(why: Unavailable, detail: &str) -> (Reply<'static>, Line) {
     let reply = Reply { retry_after: why.retry_after(), ..Reply::text(why.status()) };
     (reply, Line::unavailable(why, detail))
 }
 
-/// The answer to a connection for which there is no slot, written into `out`; returns its length.
+/// Writes the response to a connection for which there is no slot into `out`; returns its length.
 pub fn crowded(out: &mut [u8]) -> usize {
     let (reply, line) = unavailable(Unavailable::Capacity, "all connection slots are taken; raise MAX_CONNECTIONS");
     let reply = Reply { close: true, ..reply };
     reply.encode(line.as_bytes(), out).map_or(0, |(_, end)| end)
 }
 
-/// The answer and its line for a rejection.
+/// The reply and its line for a rejection.
 pub(super) fn rejected(why: Rejection) -> (Reply<'static>, Line) {
     let allow = if let Rejection::Method { allow } = why { Some(allow) } else { None };
     let retry_after = matches!(why, Rejection::SlowBody).then_some(1);

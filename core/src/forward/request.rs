@@ -1,4 +1,4 @@
-//! What an exchange keeps of a request's head: its route, and where the fields stand that go upstream.
+//! What an exchange keeps of a request head: its route, and the positions of the fields that go upstream.
 
 use super::Page;
 use super::buffer::Place;
@@ -7,14 +7,14 @@ use crate::http::{self, EncodeError, Framing, HeadError, HeadWriter, RequestHead
 use crate::metrics::Format;
 use crate::remote_write::{self, Version};
 
-/// Where a sender sits.
+/// Where a sender connects from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// In the same pod.
     Loopback,
     /// Elsewhere, and listed in `ALLOWED_SOURCES`.
     Allowed,
-    /// At a port that takes no writes.
+    /// On a port that does not accept writes.
     Watcher {
         /// In the same pod.
         near: bool,
@@ -24,7 +24,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// Whether writes are taken from there.
+    /// Whether writes are accepted from it.
     pub const fn may_write(self) -> bool {
         matches!(self, Self::Loopback | Self::Allowed)
     }
@@ -35,16 +35,18 @@ impl Peer {
     }
 }
 
-/// Longest value of the sender's that goes upstream, in bytes: Trace Context §3.3.1.5 wants 512 of `tracestate` to.
+/// Longest header value of the sender that goes upstream, in bytes: Trace Context §3.3.1.5 asks for 512 of
+/// `tracestate`.
 const LONGEST: usize = 512;
 
-/// Fields that are sent on as they came, unless they are longer than [`LONGEST`]. Everything else of the sender's head stays here, `Authorization` first of all.
+/// Fields forwarded unchanged, unless they are longer than [`LONGEST`]. Apart from `User-Agent`, nothing else of the
+/// sender's head is forwarded, above all not `Authorization`.
 const PASSED_ON: [&str; 3] = ["retry-attempt", "traceparent", "tracestate"];
 
-/// Our name in `Via` and behind the sender's `User-Agent` (RFC 9110 §7.6.3, §10.1.5).
+/// Our product name, appended to the sender's `User-Agent` (RFC 9110 §10.1.5).
 const PRODUCT: &str = concat!("remora/", env!("CARGO_PKG_VERSION"));
 
-/// What the sender asks for.
+/// What the request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     /// Forward a body of this protocol version.
@@ -55,11 +57,11 @@ pub(super) enum Route {
     Ready,
     /// `/`.
     Index,
-    /// A page of the driver's.
+    /// A page written by the driver.
     Page(Page),
     /// Refuse.
     Rejected(Rejection),
-    /// Refuse to show a page: there is none, or not for this peer.
+    /// Refuse a page: it does not exist, or is not for this peer.
     Missing(Rejection),
 }
 
@@ -74,16 +76,16 @@ impl Route {
     }
 }
 
-/// What a request is to those who count and log.
+/// How a request is counted and logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Samples.
     Write,
-    /// A question about the process; not worth a line.
+    /// A query about the process; not worth a log line.
     Probe,
-    /// A question about something that is not here. Worth a line, for a probe may have the wrong path; it loses nothing.
+    /// A query for something that is not here. Worth a log line, since a probe may use the wrong path; no samples are lost.
     Lookup,
-    /// Not a request that is served here, and perhaps samples. Worth a line: some senders repeat theirs for ever.
+    /// A request that is not served here and may hold samples. Worth a log line: some senders repeat it forever.
     Stray,
 }
 
@@ -95,9 +97,9 @@ pub(super) struct Request {
     pub(super) framing: Framing,
     pub(super) keep_alive: bool,
     pub(super) expect_continue: bool,
-    /// A HEAD request: the answer has no body.
+    /// A HEAD request: the response has no body.
     pub(super) head_only: bool,
-    /// The sender brought a credential of its own.
+    /// The sender sent a credential of its own.
     pub(super) has_authorization: bool,
     user_agent: Place,
     passed_on: [Place; PASSED_ON.len()],
@@ -128,7 +130,7 @@ impl Request {
     }
 
     fn of(head: &[u8], decoded: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Self {
-        // What Connection names is meant for us alone (RFC 9110 §7.6.1).
+        // Fields named in Connection are meant for this hop only (RFC 9110 §7.6.1).
         let passes = |name| !decoded.fields.has_token("connection", name);
         let first = |name| decoded.fields.first(name).filter(|value| value.len() <= LONGEST && passes(name));
         let place = |name| first(name).map(|value| Place::of(head, value)).unwrap_or_default();
@@ -167,7 +169,7 @@ impl Request {
     }
 }
 
-/// The order follows what senders make of a refusal: what can never work is told before what may.
+/// The order of the checks follows how senders react: a refusal that is permanent comes before one that is not.
 fn route(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Route {
     let read = matches!(head.method, "GET" | "HEAD");
     match head.path() {

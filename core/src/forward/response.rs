@@ -1,27 +1,27 @@
-//! Azure's answer, read into a lent buffer: its head, and as much of its body as a sender would log.
+//! Azure's response, read into a lent buffer: its head, and as much of its body as a sender would log.
 //!
-//! The buffer holds, in this order, the head, the part of the body that is kept, and bytes not looked at yet.
+//! The buffer holds, in this order, the head, the part of the body that is kept, and bytes not decoded yet.
 
 use super::buffer::{Place, move_down};
 use super::reply::{self, MAX_TEXT, WRITTEN};
 use crate::http::{self, BodyDecoder, BodyError, HeadError, HeadScan, Piece, ResponseHead, digits};
 
-/// Longest value of a field of Azure's that is looked at, so that every answer fits its buffer.
+/// Longest field value taken from Azure's response, in bytes, so that every response to the sender fits its buffer.
 const LONGEST_VALUE: usize = 128;
 
-/// Longest response body that is read to its end for the sake of the connection.
+/// Longest response body, in bytes, that is read to its end so that the connection can be reused.
 const MAX_BODY: usize = 64 * 1024;
 
-/// How far a response has come.
+/// How much of a response has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// More bytes are needed.
     Partial,
-    /// The response is whole.
+    /// The response is complete, or as much of it as is read.
     Complete {
         /// The status.
         status: u16,
-        /// Another request may follow on the connection, as far as the response goes.
+        /// Whether the response allows another request on the connection.
         keep_alive: bool,
     },
 }
@@ -64,22 +64,22 @@ pub(super) struct Response<'m> {
 struct Body {
     status: u16,
     keep_alive: bool,
-    /// Where the values of [`TOLD`] stand in the buffer.
+    /// The positions of the values of [`TOLD`] in the buffer.
     told: [Place; TOLD.len()],
     decoder: BodyDecoder,
 }
 
-/// Fields of a response that say something to the sender.
+/// Response fields that concern the sender.
 const TOLD: [&str; 5] = ["retry-after", "content-type", WRITTEN[0], WRITTEN[1], WRITTEN[2]];
 
-/// A whole response, as far as it concerns the sender.
+/// The parts of a complete response that concern the sender.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message<'r> {
-    /// Seconds, where there are any, in the bounds that we pass on.
+    /// Azure's `Retry-After` in seconds, if any, capped.
     pub(super) retry_after: Option<u64>,
     /// The media type, unless it is too long or looks like a token.
     pub(super) content_type: Option<&'r [u8]>,
-    /// The numbers of [`WRITTEN`].
+    /// The values of [`WRITTEN`], if they are numbers.
     pub(super) written: [Option<&'r [u8]>; WRITTEN.len()],
     /// The part of the body that is kept.
     pub(super) body: &'r [u8],
@@ -90,12 +90,12 @@ impl<'m> Response<'m> {
         Self { buffer, scan: HeadScan::default(), filled: 0, head: 0, kept: 0, seen: 0, interim: false, body: None }
     }
 
-    /// Gives the buffer back.
+    /// Returns the buffer.
     pub(super) fn into_buffer(self) -> &'m mut [u8] {
         self.buffer
     }
 
-    /// No byte of an answer has come.
+    /// Whether no byte of a response has arrived.
     pub(super) const fn is_untouched(&self) -> bool {
         self.filled == 0 && !self.interim && self.body.is_none()
     }
@@ -104,7 +104,7 @@ impl<'m> Response<'m> {
         self.buffer.get_mut(self.filled..).unwrap_or_default()
     }
 
-    /// Takes note of `n` bytes that were put into the space.
+    /// Decodes `n` bytes that were put into the space.
     pub(super) fn filled(&mut self, n: usize) -> Result<Progress, ResponseError> {
         self.filled = self.filled.saturating_add(n).min(self.buffer.len());
         while self.body.is_none() {
@@ -122,14 +122,14 @@ impl<'m> Response<'m> {
         Ok(Progress::Complete { status: body.status, keep_alive: false })
     }
 
-    /// Overwrites tokens in the kept part of the body: a service that repeats what it was sent must not carry it into
-    /// the sender's log.
+    /// Overwrites tokens in the kept part of the body: a service that echoes a request must not put its token into the
+    /// sender's log.
     pub(super) fn hide_tokens(&mut self) {
         let kept = self.head..self.head.saturating_add(self.kept);
         hide_tokens(self.buffer.get_mut(kept).unwrap_or_default());
     }
 
-    /// What the answer to the sender is made of.
+    /// The parts from which the response to the sender is made.
     pub(super) fn message(&self) -> Message<'_> {
         let head = self.buffer.get(..self.head).unwrap_or_default();
         let told = |i: usize| self.body.as_ref()?.told.get(i)?.within(head);
@@ -143,7 +143,7 @@ impl<'m> Response<'m> {
         }
     }
 
-    /// Decodes a head if one is whole. Interim responses are swallowed (RFC 9110 §15.2).
+    /// Decodes a head if it is complete. Interim responses are skipped (RFC 9110 §15.2).
     fn read_head(&mut self) -> Result<bool, ResponseError> {
         let bytes = self.buffer.get(..self.filled).unwrap_or_default();
         let Some(length) = self.scan.scan(bytes).map_err(ResponseError::Head)? else {
@@ -207,7 +207,7 @@ impl<'m> Response<'m> {
     }
 }
 
-/// Puts `*` in place of JSON web tokens, each of which begins with `{"` in base64 (RFC 7519 §3).
+/// Replaces JSON web tokens, each of which begins with `{"` in base64, by `*` (RFC 7519 §3).
 fn hide_tokens(text: &mut [u8]) {
     let mut hiding = false;
     for at in 0..text.len() {

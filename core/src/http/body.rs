@@ -1,4 +1,4 @@
-//! A body taken out of its framing, run by run, without copying.
+//! Takes a body out of its framing, run by run, without copying.
 
 use core::fmt;
 
@@ -11,18 +11,18 @@ pub use super::chunks::{MAX_EXTENSION_BYTES, MAX_TRAILER_BYTES};
 pub enum Piece<'i> {
     /// A run of body bytes, never empty, lent from the input.
     Data(&'i [u8]),
-    /// All of the input was consumed and the body goes on.
+    /// All of the input was consumed and the body continues.
     NeedMore,
     /// The body has ended. Input that was not consumed belongs to the next message.
     End,
 }
 
-/// Why a body is refused. The connection is closed after the answer: where the body ends is unknown.
+/// Why a body is refused. The connection is closed after the response: where the body ends is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyError {
-    /// A chunk-size line without a digit. Some readers take it for the last chunk.
+    /// A chunk-size line without a digit. Some parsers take it for the last chunk.
     MissingSize,
-    /// A byte that has no place after a chunk's size.
+    /// A byte that is invalid in or after a chunk's size.
     BadSize,
     /// More than 16 hexadecimal digits in a chunk's size.
     SizeOverflow,
@@ -32,23 +32,23 @@ pub enum BodyError {
     ExtensionTooLong,
     /// Chunk data that is not followed by CRLF.
     MissingChunkEnd,
-    /// A trailer line that is no field line.
+    /// A trailer line that is not a field line.
     BadTrailer,
     /// More than [`MAX_TRAILER_BYTES`] of trailer section.
     TrailerTooLong,
-    /// A line of the framing that ends in LF alone.
+    /// A framing line that ends in LF alone.
     BareLineFeed,
-    /// A CR that no LF follows, outside of chunk data.
+    /// A CR not followed by LF, outside of chunk data.
     BareCarriageReturn,
     /// The peer closed before the body's end.
     Truncated,
-    /// The caller says to have read more bytes than the body has left.
+    /// The caller reports more bytes than the body has left.
     Excess,
 }
 
-/// Decodes one body. Give it what has arrived, drop what it consumed, and go on until [`Piece::End`].
+/// Decodes one body. Give it what has arrived, drop what it consumed, and continue until [`Piece::End`].
 ///
-/// An error stays: every later call returns it again.
+/// Errors are final: every later call returns the same error.
 #[derive(Clone, Debug)]
 pub struct BodyDecoder {
     state: State,
@@ -75,8 +75,8 @@ impl BodyDecoder {
         Self { state }
     }
 
-    /// Takes the next piece from the front of `input`; the number is how many bytes of `input` are consumed by it, those
-    /// lent in [`Piece::Data`] included. After the end nothing is consumed any more.
+    /// Takes the next piece from the front of `input`; the number is how many bytes of `input` it consumes, including
+    /// those lent in [`Piece::Data`]. After the end nothing more is consumed.
     pub fn next<'i>(&mut self, input: &'i [u8]) -> Result<(usize, Piece<'i>), BodyError> {
         let step = match &mut self.state {
             State::Length(left) => Ok(take(left, input)),
@@ -95,7 +95,8 @@ impl BodyDecoder {
         step
     }
 
-    /// The peer has closed its side. `Ok` when the body is complete or ends by closing; [`BodyError::Truncated`] else.
+    /// The peer has closed its side. `Ok` when the body is complete or ends by closing; [`BodyError::Truncated`]
+    /// otherwise.
     pub fn end_of_input(&mut self) -> Result<(), BodyError> {
         match self.state {
             State::UntilClose | State::Ended => {
@@ -107,7 +108,7 @@ impl BodyDecoder {
         }
     }
 
-    /// Body bytes still to come, where that is known: with a length, and after the end.
+    /// Body bytes still to come, if known: with a length, and after the end.
     pub const fn remaining(&self) -> Option<u64> {
         match self.state {
             State::Length(left) => Some(left),
@@ -116,7 +117,7 @@ impl BodyDecoder {
         }
     }
 
-    /// Says that `n` body bytes were read past the decoder, straight to where they are kept. Only for a body whose
+    /// Records that `n` body bytes bypassed the decoder, straight to where they are stored. Only for a body whose
     /// [`BodyDecoder::remaining`] is known; more than that is [`BodyError::Excess`].
     pub fn advance(&mut self, n: usize) -> Result<(), BodyError> {
         if let State::Failed(error) = self.state {

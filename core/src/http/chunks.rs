@@ -1,27 +1,27 @@
 //! The chunked coding (RFC 9112 §7.1) as a machine that takes one byte of framing at a time.
 //!
-//! Three rules are not in the grammar and each of them was once an advisory: a size has at least one digit (an empty
-//! one is not the last chunk), extensions and trailers are bounded over the whole body (CVE-2023-39326), and every line
+//! Three rules each go back to a security advisory about a lenient parser: a size has at least one digit (an empty one
+//! is not the last chunk), extensions and trailers are bounded over the whole body (CVE-2023-39326), and every line
 //! ends in CRLF (CVE-2025-22871).
 
 use super::body::{BodyError, Piece, take};
 use super::digits::hex_digit;
 use super::fields::is_token_byte;
 
-/// Bytes of chunk extensions, whitespace and semicolons counted, that one body may carry. They are skipped.
+/// Maximum bytes of chunk extensions in one body, including whitespace and semicolons. They are skipped.
 pub const MAX_EXTENSION_BYTES: u16 = 1024;
 
-/// Bytes that the trailer section of one body may have, line ends counted. It is skipped: nothing in a trailer may
-/// change what the head said.
+/// Maximum bytes of one body's trailer section, including line ends. It is skipped: nothing in a trailer may change
+/// what the head said.
 pub const MAX_TRAILER_BYTES: u16 = 1024;
 
-/// Digits of the largest chunk size that fits a `u64`, and of the longest taken, leading zeros counted.
+/// Maximum hexadecimal digits of a chunk size, including leading zeros: as many as fit a `u64`.
 const MAX_SIZE_DIGITS: u8 = 16;
 
 #[derive(Clone, Debug)]
 pub(super) struct Chunks {
     at: At,
-    /// While in the size line its value so far, then the bytes of the chunk still to come.
+    /// In the size line, the value so far; afterwards, the bytes of the chunk still to come.
     left: u64,
     digits: u8,
     extension_room: u16,
@@ -35,7 +35,7 @@ enum At {
     Size,
     /// chunk-size, after a digit.
     SizeDigits,
-    /// Whitespace after the size, which is there only before an extension.
+    /// Whitespace after the size, which is allowed only before an extension.
     BeforeExtension,
     /// After the semicolon of an extension, before its name.
     ExtensionName,
@@ -100,7 +100,7 @@ impl Chunks {
             At::TrailerStart | At::TrailerName | At::TrailerValue | At::TrailerEnd | At::LastLineFeed => {
                 self.within_trailer(byte)
             }
-            // `next` sends no framing byte here.
+            // `next` never calls this in these states.
             At::Data | At::End => Ok(self.at),
         }
     }
@@ -138,8 +138,8 @@ impl Chunks {
         Ok(At::SizeDigits)
     }
 
-    /// chunk-ext = *( BWS ";" BWS chunk-ext-name … ). The name's first byte is checked, since "5;" alone divides readers;
-    /// what follows is opaque.
+    /// chunk-ext = *( BWS ";" BWS chunk-ext-name … ). The name's first byte is checked, since parsers disagree on "5;"
+    /// alone; the rest is opaque.
     fn within_extension(&mut self, byte: u8) -> Result<At, BodyError> {
         if byte != b'\r' {
             self.extension_room = self.extension_room.checked_sub(1).ok_or(BodyError::ExtensionTooLong)?;
@@ -172,7 +172,7 @@ impl Chunks {
     }
 }
 
-/// `next`, if `byte` is the LF that a CR asks for.
+/// `next`, if `byte` is the LF that must follow a CR.
 const fn line_feed(byte: u8, next: At) -> Result<At, BodyError> {
     if byte == b'\n' { Ok(next) } else { Err(BodyError::BareCarriageReturn) }
 }
@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    /// Whether a body of these bytes is complete with the last of them.
+    /// Whether these bytes are exactly one complete body.
     fn is_whole(body: &[u8]) -> bool {
         let (mut chunks, mut rest) = (Chunks::new(), body);
         while let Ok((used, piece)) = chunks.next(rest) {
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(fault_of(&body(room)), BodyError::ExtensionTooLong);
     }
 
-    /// One bound for the body and not one for each chunk: many small chunks cost as much to read as a long line.
+    /// The bound is for the body, not for each chunk: many small chunks cost as much to read as a long line.
     #[test]
     fn extension_too_long_over_many_chunks() {
         let chunk = b"1;aaaaaaa\r\nx\r\n";

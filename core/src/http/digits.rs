@@ -1,4 +1,4 @@
-//! Digits of the wire, read and written here and nowhere else.
+//! Numbers on the wire, read and written here and nowhere else.
 //!
 //! `str::parse` takes a leading `+`, which made `Content-Length: +5` two different lengths on two hops
 //! (RUSTSEC-2021-0078). The grammar of every number in HTTP is 1*DIGIT or 1*HEXDIG, and so is this reader's.

@@ -1,7 +1,7 @@
-//! Heads written into a buffer of the caller's.
+//! Writes heads into the caller's buffer.
 //!
-//! A value that could end its line early would let whoever chose it write the lines after it (RUSTSEC-2024-0008), so
-//! every name and value is checked on its way out, wherever it came from.
+//! A value that could end its line early would let its author inject further lines (RUSTSEC-2024-0008), so every name
+//! and value is checked when written, wherever it came from.
 
 use core::fmt;
 
@@ -15,11 +15,12 @@ pub enum EncodeError {
     /// The buffer is too small.
     NoRoom,
     /// A target, status, field name or field value that would break its line: control characters (CR, LF and NUL among
-    /// them), whitespace in a target, a name that is no token, a status that has not three digits.
+    /// them), whitespace in a target, a name that is not a token, a status that does not have three digits.
     IllegalValue,
 }
 
-/// Writes one head, line by line. The first error stays and is told by [`HeadWriter::finish`], so calls can be chained.
+/// Writes one head, line by line. The first error is kept and returned by [`HeadWriter::finish`], so calls can be
+/// chained.
 ///
 /// ```
 /// # use remora_core::http::HeadWriter;
@@ -54,7 +55,7 @@ impl<'a> HeadWriter<'a> {
         head
     }
 
-    /// Goes on behind the first `len` bytes, which [`HeadWriter::pause`] told of.
+    /// Continues after the first `len` bytes, the length that [`HeadWriter::pause`] returned.
     pub(crate) const fn resume(buf: &'a mut [u8], len: usize) -> Self {
         Self { buf, len, error: None }
     }
@@ -72,7 +73,7 @@ impl<'a> HeadWriter<'a> {
         self.field_parts(name, &[value])
     }
 
-    /// Adds one field line whose value is the `parts` one after the other.
+    /// Adds one field line whose value is the concatenation of `parts`.
     pub fn field_parts(&mut self, name: &str, parts: &[&[u8]]) -> &mut Self {
         let legal = is_token(name.as_bytes()) && parts.iter().all(|part| is_text(part));
         self.check(legal).put(name.as_bytes()).put(b": ");
@@ -87,13 +88,13 @@ impl<'a> HeadWriter<'a> {
         self.field(name, Decimal::new(value).as_bytes())
     }
 
-    /// Ends the work on a head that is not complete yet. The number is as that of [`HeadWriter::finish`].
+    /// Suspends a head that is not complete yet. Returns the length so far.
     pub(crate) fn pause(self) -> Result<usize, EncodeError> {
         self.error.map_or(Ok(self.len), Err)
     }
 
-    /// Ends the head with its empty line. The number is how many bytes of the buffer the head has; after an error what is
-    /// in the buffer means nothing.
+    /// Ends the head with its empty line. Returns the head's length; after an error the contents of the buffer mean
+    /// nothing.
     pub fn finish(mut self) -> Result<usize, EncodeError> {
         self.put(b"\r\n");
         self.pause()
@@ -147,7 +148,7 @@ const fn reason(status: u16) -> &'static str {
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
-        // Upstream may answer with any other code; its phrase says no more than its class.
+        // Upstream may send any other code; for those the phrase says no more than the class.
         _ => match status / 100 {
             2 => "Success",
             4 => "Client Error",

@@ -2,44 +2,44 @@
 
 use core::fmt;
 
-/// Why a head is refused. Whatever the variant, the connection is closed after the answer: where the next message would
-/// begin is unknown or in dispute.
+/// Why a head is refused. Whatever the variant, the connection is closed after the response: where the next message
+/// would begin is unknown or in dispute.
 ///
 /// In a response from upstream each of these makes the response unusable; [`HeadError::status`] is for requests only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadError {
-    /// The caller's buffer is full and the head has not ended. Raised by the caller: [`HeadScan`](super::HeadScan) knows
+    /// The caller's buffer is full and the head has not ended. Raised by the caller: [`HeadScan`](super::HeadScan) has
     /// no limit.
     TooLarge,
     /// More field lines than slots.
     TooManyFields,
     /// A line that ends in LF alone.
     BareLineFeed,
-    /// A CR that no LF follows.
+    /// A CR not followed by LF.
     BareCarriageReturn,
-    /// A control character other than CRLF and the tab of a field value, NUL among them (RFC 9110 §5.5).
+    /// A control character, including NUL, other than CRLF and a tab in a field value (RFC 9110 §5.5).
     ControlCharacter,
-    /// It begins as a TLS record does (RFC 8446 §5.1), on a port for plain HTTP.
+    /// The head begins like a TLS record (RFC 8446 §5.1), on a port for plain HTTP.
     Tls,
     /// A field line that starts with a space or tab: obsolete folding, or whitespace before the first field.
     Folded,
     /// Whitespace between a field's name and its colon (RFC 9112 §5.1).
     SpaceBeforeColon,
-    /// A field name that is empty or no token, or a field line without a colon.
+    /// A field name that is empty or not a token, or a field line without a colon.
     FieldName,
-    /// A field that may stand once stands twice or more.
+    /// A field that may appear only once appears more than once.
     RepeatedField,
-    /// More than one Content-Length, equal or not (RFC 9112 §6.3 allows to refuse both).
+    /// More than one Content-Length, equal or not (RFC 9112 §6.3 allows refusing both).
     ConflictingLength,
     /// A Content-Length that is not 1*DIGIT, or above `u64::MAX`.
     BadLength,
     /// Content-Length and Transfer-Encoding in one head.
     LengthWithTransferEncoding,
-    /// A Transfer-Encoding that is not `chunked` and nothing else, or more than one.
+    /// A Transfer-Encoding other than exactly `chunked`, or more than one.
     TransferEncoding,
-    /// Codings that Remora does not know, with `chunked` as the last of the list.
+    /// Codings unknown to Remora, followed by `chunked` at the end of the list.
     UnknownCoding,
-    /// Transfer-Encoding in an HTTP/1.0 message (RFC 9112 §6.1: framing faulty).
+    /// Transfer-Encoding in an HTTP/1.0 message (RFC 9112 §6.1: the framing is faulty).
     TransferEncodingInHttp10,
     /// An HTTP/1.1 request without Host.
     MissingHost,
@@ -47,7 +47,8 @@ pub enum HeadError {
     RepeatedHost,
     /// A Host that is not a name or address with an optional port.
     BadHost,
-    /// A target that is neither a path nor an absolute http URI (`*` for OPTIONS and an authority for CONNECT apart).
+    /// A target that is neither a path nor an absolute http or https URI (except `*` for OPTIONS and an authority for
+    /// CONNECT).
     Target,
     /// An HTTP version other than 1.0 and 1.1.
     Version,
@@ -57,13 +58,13 @@ pub enum HeadError {
     StatusCode,
     /// 101 from upstream: Remora never asks to switch protocols.
     SwitchingProtocols,
-    /// A start line, or a run of empty lines before it, that has no reading.
+    /// A start line that cannot be parsed, too many empty lines before it, or bytes that are not exactly one head.
     Malformed,
 }
 
 impl HeadError {
-    /// The status that the sender of such a request gets. None of them is worth a retry of the same bytes, but the
-    /// meaning of the code is the RFC's, and no sender in use makes heads like these.
+    /// The response status for such a request. Retrying the same bytes never helps, yet the code is the one that the
+    /// RFC names, even if 5xx: no sender in use produces such heads.
     pub const fn status(self) -> u16 {
         match self {
             // RFC 6585 §5.

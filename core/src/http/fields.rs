@@ -6,10 +6,11 @@ use httparse::Header;
 
 use super::HeadError;
 
-/// Field lines that a head may have. Real senders use about ten.
+/// Maximum field lines in a head. Real senders use about ten.
 pub const MAX_FIELDS: usize = 64;
 
-/// Room for the decoded field lines of one head; borrows from the head, costs the caller two pointers and two lengths a line.
+/// Room for the decoded field lines of one head; borrows from the head and costs the caller two pointers and two
+/// lengths per line.
 pub type FieldSlots<'b> = [MaybeUninit<Header<'b>>; MAX_FIELDS];
 
 /// Empty slots to decode into.
@@ -17,8 +18,8 @@ pub const fn field_slots<'b>() -> FieldSlots<'b> {
     [const { MaybeUninit::uninit() }; MAX_FIELDS]
 }
 
-/// The field lines of a head in the order of the wire. Names compare without case; values carry no whitespace at
-/// either end and may hold bytes above 0x7f.
+/// The field lines of a head in wire order. Names are case-insensitive; values have no whitespace at either end and may
+/// contain bytes above 0x7f.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'h, 'b> {
     lines: &'h [Header<'b>],
@@ -51,21 +52,21 @@ impl<'h, 'b> Fields<'h, 'b> {
         if values.next().is_some() { Err(HeadError::RepeatedField) } else { Ok(value) }
     }
 
-    /// The members of the comma-separated lists named `name` (RFC 9110 §5.6.1), over all lines, empty members left out.
-    /// Knows no quoted strings: for fields whose members are tokens.
+    /// The members of the comma-separated lists named `name` (RFC 9110 §5.6.1), over all lines, without empty members.
+    /// Quoted strings are not supported: only for fields whose members are tokens.
     pub fn tokens<'n>(&self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b, 'n> {
         self.all(name).flat_map(list_members).filter(|member| !member.is_empty())
     }
 
-    /// Whether the list named `name` has `token` as a member, compared without case.
+    /// Whether the list named `name` has `token` as a member, ignoring case.
     pub fn has_token(&self, name: &str, token: &str) -> bool {
         self.tokens(name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
     }
 }
 
-/// The members of one comma-separated value without the whitespace around them; empty ones included.
+/// The members of one comma-separated value without the whitespace around them; including empty ones.
 pub(super) fn list_members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    // A decoded value holds no whitespace but space and tab, so trimming the ASCII set trims exactly OWS.
+    // The only whitespace in a decoded value is space and tab, so trimming the ASCII set trims exactly OWS.
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }
 
@@ -74,14 +75,14 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().copied().all(is_token_byte)
 }
 
-/// tchar of RFC 9110 §5.6.2, a bit for each ASCII character: 32 to a word, from the lowest.
+/// tchar of RFC 9110 §5.6.2, one bit per ASCII character, 32 per word, lowest bit first.
 const TCHARS: [u32; 4] = [
     0,
     // !#$%&'*+-. and digits.
     0x03ff_6cfa,
-    // ^_ and capitals.
+    // ^_ and upper-case letters.
     0xc7ff_fffe,
-    // `|~ and small letters.
+    // `|~ and lower-case letters.
     0x57ff_ffff,
 ];
 

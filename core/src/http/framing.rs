@@ -3,12 +3,12 @@
 use super::HeadError;
 use super::fields::{Fields, is_token, list_members};
 
-/// How long a body is, as its head says.
+/// The length of a body, as its head declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// There is no body.
     Empty,
-    /// This many bytes. Chosen by the peer: nothing may be allocated on its word.
+    /// This many bytes. The peer chooses the number, so it must not size an allocation by itself.
     Length(u64),
     /// Chunks until the last one.
     Chunked,
@@ -16,7 +16,7 @@ pub enum Framing {
     UntilClose,
 }
 
-/// The framing that Content-Length and Transfer-Encoding ask for; `None` when neither is there.
+/// The framing that Content-Length and Transfer-Encoding declare; `None` when neither is present.
 pub(super) fn declared(fields: &Fields<'_, '_>, minor_version: u8) -> Result<Option<Framing>, HeadError> {
     let length = content_length(fields);
     let mut codings = fields.all("transfer-encoding");
@@ -44,8 +44,9 @@ fn content_length(fields: &Fields<'_, '_>) -> Result<Option<u64>, HeadError> {
     }
 }
 
-/// `chunked` alone is the one coding there is. A list of other codings that ends in `chunked` is well formed and merely
-/// not ours (501); without `chunked` at its end a body has no end, which is the sender's fault (RFC 9112 §6.1, §6.3).
+/// `chunked` alone is the only supported coding. A list of other codings that ends in `chunked` is well formed but not
+/// supported (501); without `chunked` at the end of the list a body has no end, which is the sender's fault (RFC 9112
+/// §6.1, §6.3).
 fn transfer_coding(value: &[u8]) -> Result<Framing, HeadError> {
     if is_chunked(value) {
         return Ok(Framing::Chunked);

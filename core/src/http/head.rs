@@ -16,7 +16,7 @@ use super::target;
 pub struct RequestHead<'h, 'b> {
     /// Case matters: `post` is not `POST`.
     pub method: &'b str,
-    /// As sent, query included. For routing see [`RequestHead::path`].
+    /// As sent, including the query. For routing see [`RequestHead::path`].
     pub target: &'b str,
     /// 0 for HTTP/1.0, 1 for HTTP/1.1.
     pub minor_version: u8,
@@ -37,7 +37,7 @@ impl<'b> RequestHead<'_, 'b> {
     }
 }
 
-/// The head of a response to a POST, as RFC 9112 §4 names its parts. The reason phrase is left out: it means nothing.
+/// The head of a response to a POST, as RFC 9112 §4 names its parts. The reason phrase is left out: it has no meaning.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead<'h, 'b> {
     /// 100 to 599, never 101.
@@ -48,14 +48,15 @@ pub struct ResponseHead<'h, 'b> {
     pub fields: Fields<'h, 'b>,
     /// Where the body ends.
     pub framing: Framing,
-    /// Whether the connection can carry another request once the body was read to its end.
+    /// Whether the connection can carry another request once the body has been read to its end.
     pub keep_alive: bool,
 }
 
-/// Decodes `head`, the bytes that [`HeadScan::scan`] delimited. Fields are put into `slots`; more of them than that are
+/// Decodes `head`, the bytes that [`HeadScan::scan`] delimited. Fields are put into `slots`; more fields than slots are
 /// [`HeadError::TooManyFields`].
 ///
-/// The rules of [`HeadScan`] are checked again here: what this function accepts does not depend on who found the end.
+/// The rules of [`HeadScan`] are checked again here: what this function accepts does not depend on how the end was
+/// found.
 pub fn decode_request<'h, 'b>(
     head: &'b [u8],
     slots: &'h mut [MaybeUninit<Header<'b>>],
@@ -85,14 +86,14 @@ pub fn decode_request<'h, 'b>(
 /// Decodes `head`, the bytes that [`HeadScan::scan`] delimited, as the response to a POST. `slots` as in
 /// [`decode_request`].
 ///
-/// A 1xx, 204 or 304 has no body whatever its fields say (RFC 9112 §6.3); where they say otherwise the connection is not
-/// to be used again.
+/// A 1xx, 204 or 304 has no body whatever its fields say (RFC 9112 §6.3); if they say otherwise, the connection must
+/// not be reused.
 pub fn decode_response<'h, 'b>(
     head: &'b [u8],
     slots: &'h mut [MaybeUninit<Header<'b>>],
 ) -> Result<ResponseHead<'h, 'b>, HeadError> {
     check_lines(head)?;
-    // Only a server is told to skip an empty line (RFC 9112 §2.2). Here it would be a leftover of the response before.
+    // Only a server should skip an empty line (RFC 9112 §2.2). Here it would be left over from the previous response.
     if head.starts_with(b"\r\n") {
         return Err(HeadError::Malformed);
     }
@@ -115,7 +116,7 @@ pub fn decode_response<'h, 'b>(
     Ok(ResponseHead { status, minor_version, fields, framing, keep_alive })
 }
 
-/// `head` is one head and nothing else, with lines that are lines.
+/// Checks that `head` is one head and nothing else, with well-formed lines.
 fn check_lines(head: &[u8]) -> Result<(), HeadError> {
     match HeadScan::default().scan(head)? {
         Some(len) if len == head.len() => Ok(()),
@@ -139,7 +140,7 @@ fn check_parsed(parsed: httparse::Result<usize>, head: &[u8]) -> Result<(), Head
     })
 }
 
-/// What is wrong with the first field name that is no token.
+/// What is wrong with the first field name that is not a token.
 fn field_name_fault(head: &[u8]) -> HeadError {
     match lines(head).skip(1).filter_map(name_of).find(|name| !is_token(name)) {
         Some(name) if is_token(name.trim_ascii_end()) => HeadError::SpaceBeforeColon,
@@ -147,13 +148,13 @@ fn field_name_fault(head: &[u8]) -> HeadError {
     }
 }
 
-/// What stands before the first colon of a line.
+/// The part of a line before its first colon.
 fn name_of(line: &[u8]) -> Option<&[u8]> {
     let colon = line.iter().position(|&byte| byte == b':')?;
     line.get(..colon)
 }
 
-/// Whether the start line names an HTTP version that is well formed (RFC 9112 §2.3) and not ours.
+/// Whether the start line names an HTTP version that is well formed (RFC 9112 §2.3) but not supported.
 fn names_other_version(head: &[u8]) -> bool {
     let mut words = lines(head).take(1).flat_map(|start_line| start_line.split(|&byte| byte == b' '));
     words.any(|word| match word.strip_prefix(b"HTTP/") {
@@ -168,7 +169,7 @@ fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-/// RFC 9112 §3.2: exactly one Host in HTTP/1.1, at most one in HTTP/1.0, where it came later.
+/// RFC 9112 §3.2: exactly one Host in HTTP/1.1, at most one in HTTP/1.0, which predates it.
 fn check_host(fields: &Fields<'_, '_>, minor_version: u8) -> Result<(), HeadError> {
     match fields.only("host") {
         Ok(Some(host)) if target::is_host(host) => Ok(()),
@@ -223,7 +224,7 @@ mod tests {
 
     use super::*;
 
-    /// The fault of an HTTP/1.1 request with a good Host and these lines.
+    /// The fault of an HTTP/1.1 request with a valid Host and these lines.
     fn fault_of(lines: &str) -> HeadError {
         fault_of_head(&format!("POST /api/v1/write HTTP/1.1\r\nHost: h\r\n{lines}\r\n"))
     }
@@ -232,7 +233,7 @@ mod tests {
         decode_request(head.as_bytes(), &mut field_slots()).expect_err("must be refused")
     }
 
-    /// The fault of a response with this status line and these lines.
+    /// The fault of a response with this head.
     fn fault_of_response(head: &str) -> HeadError {
         decode_response(head.as_bytes(), &mut field_slots()).expect_err("must be refused")
     }

@@ -1,18 +1,18 @@
-//! Where a head ends, and whether its lines are lines.
+//! Finds where a head ends, and checks that its lines are well formed.
 
 use super::HeadError;
 use super::text::plain_prefix;
 
 /// Looks for the empty line that ends a head while the head arrives piece by piece.
 ///
-/// Every byte is looked at once, however small the pieces, so a slow sender costs no more than a fast one. The size of a
-/// head is bounded by the caller's buffer: when that is full and [`HeadScan::scan`] still says `None`, the head is
+/// Every byte is examined once, however small the pieces, so a slow sender costs no more than a fast one. The size of a
+/// head is bounded by the caller's buffer: when that is full and [`HeadScan::scan`] still returns `None`, the head is
 /// [`HeadError::TooLarge`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HeadScan {
     scanned: usize,
     at: At,
-    /// A line with something on it was seen: the start line.
+    /// A non-empty line was seen: the start line.
     started: bool,
     /// The one empty line that may come before the start line was seen (RFC 9112 §2.2).
     skipped: bool,
@@ -23,7 +23,7 @@ enum At {
     #[default]
     LineStart,
     Line,
-    /// After the CR of a line with something on it.
+    /// After the CR of a non-empty line.
     LineEnd,
     /// After a CR at the start of a line.
     EmptyLineEnd,
@@ -31,17 +31,18 @@ enum At {
 }
 
 impl HeadScan {
-    /// Goes on where the last call stopped; `filled` is all that has arrived so far, from the first byte of the head on.
+    /// Continues where the last call stopped; `filled` is everything that has arrived so far, from the first byte of
+    /// the head.
     ///
-    /// `Some(len)` is the length of the head with its last empty line, and with one empty line before it where there was
-    /// one. Bytes after it are the body's. The answer, an error too, stays the same when asked again.
+    /// `Some(len)` is the length of the head including its final empty line, and the empty line before it if there was
+    /// one. The bytes after it belong to the body. Later calls return the same result, also after an error.
     pub fn scan(&mut self, filled: &[u8]) -> Result<Option<usize>, HeadError> {
         while self.at != At::HeadEnd {
             if self.at == At::Line {
                 let rest = filled.get(self.scanned..).unwrap_or_default();
                 let plain = plain_prefix(rest);
                 self.scanned = self.scanned.saturating_add(plain);
-                // What follows a line as a rule, the next one, without a step for each byte.
+                // Usually the next line follows: take its first byte along, without a step for each byte.
                 if let Some([b'\r', b'\n', b'!'..=b'~', ..]) = rest.get(plain..) {
                     self.scanned = self.scanned.saturating_add(3);
                     continue;
@@ -64,7 +65,7 @@ impl HeadScan {
             (_, b'\n') => Err(HeadError::BareLineFeed),
             (At::LineStart, b' ' | b'\t') if self.started => Err(HeadError::Folded),
             (_, b'\t') => Ok(self.within_line()),
-            // At once, not at the deadline.
+            // Refused at once, not at the deadline.
             (At::LineStart, 0x14..=0x17) if !self.started => Err(HeadError::Tls),
             (_, byte) if byte.is_ascii_control() => Err(HeadError::ControlCharacter),
             _ => Ok(self.within_line()),
@@ -124,7 +125,7 @@ mod tests {
     fn every_byte_is_looked_at_once() {
         let mut scan = HeadScan::default();
         assert_eq!(scan.scan(b"A\r\nB"), Ok(None));
-        // What was looked at may have changed since; the result must not depend on it.
+        // Bytes examined before may have changed since; the result must not depend on it.
         assert_eq!(scan.scan(b"\n\n\n\n\r\n\r\n"), Ok(Some(8)));
     }
 

@@ -1,10 +1,10 @@
-//! What a request is for: its target and its Host (RFC 9112 §3.2).
+//! A request's target and its Host (RFC 9112 §3.2).
 
 use super::HeadError;
 
 /// Refuses a target that has none of the four forms, or the wrong one for `method`.
 pub(super) fn check_target(method: &str, target: &str) -> Result<(), HeadError> {
-    // A fragment never belongs on the wire, and bytes above 0x7f are no URI characters.
+    // A fragment never belongs on the wire, and bytes above 0x7f are not URI characters.
     if !target.is_ascii() || target.contains('#') {
         return Err(HeadError::Target);
     }
@@ -38,8 +38,8 @@ fn absolute(target: &str) -> Option<(&str, &str)> {
 
 /// Whether `value` is a host with an optional port: a name, an IPv4 address, or an IPv6 address in brackets.
 ///
-/// Narrower than RFC 3986 §3.2.2 by the sub-delimiters: no name in use has them, and a comma would let one line pass
-/// for two.
+/// Narrower than RFC 3986 §3.2.2, which also allows sub-delimiters: no name in use has them, and a comma would let one
+/// line pass for two.
 pub(super) fn is_host(value: &[u8]) -> bool {
     let (host, port) = match value.iter().rposition(|&byte| byte == b':' || byte == b']') {
         Some(at) if value.get(at) == Some(&b':') => value.split_at_checked(at).unwrap_or((value, &[])),

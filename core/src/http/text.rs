@@ -1,4 +1,4 @@
-//! Runs of bytes that a line may hold, a word at a time.
+//! Finds runs of bytes that are allowed in a line, a word at a time.
 
 /// One in each byte of a word.
 const ONES: usize = usize::MAX / 0xff;
@@ -6,7 +6,7 @@ const ONES: usize = usize::MAX / 0xff;
 const HIGH: usize = ONES * 0x80;
 const WORD: usize = size_of::<usize>();
 
-/// How many bytes at the start of `bytes` are no control characters.
+/// How many bytes at the start of `bytes` are not control characters.
 pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<WORD>();
     let mut plain = 0_usize;
@@ -20,14 +20,14 @@ pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
     plain.saturating_add(rest.iter().take_while(|byte| !byte.is_ascii_control()).count())
 }
 
-/// Whether a line may hold all of `bytes`: the one control character that may stand there is the tab (RFC 9110 §5.5).
+/// Whether all of `bytes` is allowed in a line: the only control character allowed is the tab (RFC 9110 §5.5).
 pub(super) fn is_text(bytes: &[u8]) -> bool {
     let rest = bytes.get(plain_prefix(bytes)..).unwrap_or_default();
     rest.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control())
 }
 
-/// The high bits of the bytes in `word` that are below 0x20 or equal to 0x7f. A borrow may spill over from such a byte to
-/// higher ones, so only the lowest of them counts, and that there is none.
+/// The high bits of the bytes in `word` that are below 0x20 or equal to 0x7f. A borrow may propagate from such a byte
+/// to higher ones, so only the lowest of these bits, or that there is none, is reliable.
 const fn controls(word: usize) -> usize {
     let below_space = word.wrapping_sub(ONES * 0x20) & !word;
     let delete = word ^ (ONES * 0x7f);

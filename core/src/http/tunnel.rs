@@ -1,7 +1,7 @@
-//! A tunnel through an HTTP proxy: the request for it and what the proxy answers (RFC 9110 §9.3.6).
+//! A tunnel through an HTTP proxy: the request for it and the proxy's response (RFC 9110 §9.3.6).
 //!
-//! What goes through an open tunnel is none of HTTP's business. A TLS client speaks first, so a proxy that sends anything
-//! behind its answer has mixed up its connections.
+//! Traffic in an open tunnel is not HTTP. A TLS client speaks first, so a proxy that sends anything after its response
+//! has mixed up its connections.
 
 use core::fmt;
 
@@ -21,16 +21,16 @@ pub fn encode_connect(authority: &str, credentials: Option<&[u8]>, out: &mut [u8
 /// Why there is no tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TunnelError {
-    /// The answer is no HTTP response.
+    /// The response is not valid HTTP.
     Head(HeadError),
-    /// The proxy opens no tunnel.
+    /// The proxy refused to open the tunnel.
     Refused {
-        /// The status of its answer.
+        /// The status of its response.
         status: u16,
     },
-    /// Bytes follow the answer that nobody asked for.
+    /// Unexpected bytes follow the response.
     Excess,
-    /// The proxy closed before its answer was whole.
+    /// The proxy closed before its response was complete.
     Closed,
 }
 
@@ -48,16 +48,18 @@ impl fmt::Display for TunnelError {
 
 impl core::error::Error for TunnelError {}
 
-/// Reads the proxy's answer as it arrives.
+/// Reads the proxy's response as it arrives.
 #[derive(Debug, Default)]
 pub struct TunnelAnswer {
     scan: HeadScan,
 }
 
 impl TunnelAnswer {
-    /// Goes on where the last call stopped; `filled` is all that has arrived so far. True once the tunnel is open.
+    /// Continues where the last call stopped; `filled` is everything that has arrived so far. True once the tunnel is
+    /// open.
     ///
-    /// The size of an answer is bounded by the caller's buffer: full, without `true`, it is [`HeadError::TooLarge`].
+    /// The size of a response is bounded by the caller's buffer: if that is full before `true`, it is
+    /// [`HeadError::TooLarge`].
     pub fn read(&mut self, filled: &[u8]) -> Result<bool, TunnelError> {
         let Some(length) = self.scan.scan(filled).map_err(TunnelError::Head)? else { return Ok(false) };
         let head = filled.get(..length).unwrap_or_default();

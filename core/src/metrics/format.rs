@@ -1,4 +1,4 @@
-//! Which of the two text formats a scraper wants, as it says in `Accept` (RFC 9110 §12.5.1).
+//! Which of the two text formats a scraper gets, negotiated from `Accept` (RFC 9110 §12.5.1).
 
 use crate::http::digits;
 
@@ -20,7 +20,7 @@ struct Range<'a> {
 }
 
 impl Format {
-    /// The value of `Content-Type`. Prometheus 3 refuses a page without a type that it knows.
+    /// The value of `Content-Type`. Prometheus 3 refuses a page whose type it does not know.
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
@@ -28,7 +28,8 @@ impl Format {
         }
     }
 
-    /// The format for a scraper that accepts these members. `OpenMetrics` has to be named, and no less wanted than text.
+    /// The format for a scraper that accepts these members. `OpenMetrics` must be named, with a quality no lower than
+    /// that of text.
     pub fn negotiate(accept: impl Iterator<Item: AsRef<[u8]>>) -> Self {
         let (mut text, mut open) = (0, 0);
         for member in accept {
@@ -62,7 +63,7 @@ impl<'a> Range<'a> {
     }
 }
 
-/// What follows `name`, which compares without case.
+/// The part after `name`, which is case-insensitive.
 fn value<'a>(parameter: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (head, value) = parameter.split_at_checked(name.len())?;
     head.eq_ignore_ascii_case(name).then_some(value)

@@ -1,4 +1,4 @@
-//! Durations by how long they took.
+//! A histogram of durations.
 
 use core::cell::Cell;
 use core::slice::from_ref;
@@ -20,21 +20,21 @@ pub const BOUNDS: [(u64, &str); 12] = [
     (30_000, "30.0"),
 ];
 
-/// How many durations fell between which bounds. One thread owns it.
+/// How many durations fell into each bucket. One thread owns it.
 #[derive(Clone, Debug, Default)]
 pub struct Histogram {
-    /// Each without the buckets below it; the last one has no bound.
+    /// Not cumulative; the last one has no upper bound.
     buckets: [Cell<u64>; BOUNDS.len() + 1],
     sum_ms: Cell<u64>,
 }
 
 impl Histogram {
-    /// Without a duration.
+    /// An empty histogram.
     pub const fn new() -> Self {
         Self { buckets: [const { Cell::new(0) }; BOUNDS.len() + 1], sum_ms: Cell::new(0) }
     }
 
-    /// Counts one.
+    /// Counts one duration.
     pub fn observe(&self, duration: Duration) {
         let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let place = BOUNDS.iter().take_while(|(bound, _)| ms > *bound).count();
@@ -44,24 +44,25 @@ impl Histogram {
         self.sum_ms.set(self.sum_ms.get().wrapping_add(ms));
     }
 
-    /// Adds those that another thread counted.
+    /// Adds another thread's counts.
     #[inline]
     pub fn include(&self, other: &Self) {
         super::include(&self.buckets, &other.buckets);
         super::include(from_ref(&self.sum_ms), from_ref(&other.sum_ms));
     }
 
-    /// How many there were.
+    /// The number of durations.
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(Cell::get).fold(0, u64::wrapping_add)
     }
 
-    /// What they add up to, in milliseconds.
+    /// The sum of the durations, in milliseconds.
     pub const fn sum_ms(&self) -> u64 {
         self.sum_ms.get()
     }
 
-    /// Each bound as it is written, with how many were not longer. `+Inf`, which is [`Histogram::count`], is left out.
+    /// Each bound as it is written, with the number of durations up to it. `+Inf`, which equals [`Histogram::count`],
+    /// is left out.
     pub fn cumulative(&self) -> impl Iterator<Item = (&'static str, u64)> {
         BOUNDS.iter().zip(&self.buckets).scan(0_u64, |below, ((_, bound), bucket)| {
             *below = below.wrapping_add(bucket.get());

@@ -1,13 +1,13 @@
-//! A page of metrics as text, in either format, written piece by piece to whatever takes text.
+//! A page of metrics as text, in either format, written piece by piece to any [`Write`].
 
 use core::fmt::{self, Write};
 
 use super::{Family, Format, Histogram, Kind, Sink, Value};
 
-/// A page in the making. The first error of what it is written to stays and is told by [`Page::finish`].
+/// A page being written. The first write error is kept and returned by [`Page::finish`].
 ///
-/// `_created` series, which `OpenMetrics` leaves to the exposer, would double the page; every counter begins when the
-/// process does.
+/// `_created` series, which are optional in `OpenMetrics`, would double the page and are left out: every counter begins
+/// with the process.
 #[derive(Debug)]
 pub struct Page<W> {
     out: W,
@@ -35,7 +35,7 @@ impl<W: Write> Page<W> {
         }
     }
 
-    /// The lines above the first sample. `OpenMetrics` names the family without its sample's suffix.
+    /// The lines above the first sample. `OpenMetrics` names the family without the suffix of its samples.
     fn describe(&mut self, family: &Family) {
         let Family { name, kind, help, .. } = *family;
         match self.format {
@@ -99,7 +99,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// The value of a label as both formats write it.
+/// A label value, escaped as both formats require.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {

@@ -1,4 +1,4 @@
-//! One pass over a stored body: snappy behind it protobuf, verdict at the end.
+//! One pass over a stored body: snappy, protobuf within it, and a verdict at the end.
 
 use super::fault::{Fault, FaultKind};
 use super::tally::Counts;
@@ -11,7 +11,7 @@ use crate::snappy::{Decoder, SnappyError};
 pub enum Verdict {
     /// A receiver can decode the body.
     Good(Counts),
-    /// No receiver should be asked to: the sender is answered 400 and the body goes nowhere.
+    /// A receiver cannot be relied on to decode it: the sender gets 400 and the body is not forwarded.
     Corrupt(Fault),
     /// The check could not reach a verdict.
     Unchecked(Why),
@@ -36,10 +36,10 @@ enum Stop {
     Unchecked(Why),
 }
 
-/// Checks one compressed body that comes in pieces of any size.
+/// Checks one compressed body that arrives in pieces of any size.
 ///
-/// The pieces go to [`feed`](Self::feed) in order; [`finish`](Self::finish) gives the verdict. Where the pieces are cut
-/// makes no difference to it.
+/// The pieces go to [`feed`](Self::feed) in order; [`finish`](Self::finish) returns the verdict. It does not depend on
+/// where the pieces are cut.
 #[derive(Debug)]
 pub struct Check<'w> {
     decoder: Result<Decoder<'w>, Stop>,
@@ -58,8 +58,8 @@ impl<'w> Check<'w> {
         }
     }
 
-    /// Counts as [`Counts::too_old`] what is older than [`MAX_AGE`] at `unix_ms`, milliseconds since 1970. Before the first
-    /// byte.
+    /// Counts data older than [`MAX_AGE`] at `unix_ms`, milliseconds since 1970, as [`Counts::too_old`]. To be called
+    /// before the first byte.
     #[must_use]
     pub fn at(mut self, unix_ms: i64) -> Self {
         let age = i64::try_from(MAX_AGE.as_millis()).unwrap_or(i64::MAX);
@@ -67,7 +67,7 @@ impl<'w> Check<'w> {
         self
     }
 
-    /// Checks the next bytes of the body. After a fault there is nothing more to learn, and they are ignored.
+    /// Checks the next bytes of the body. After a fault they are ignored.
     pub fn feed(&mut self, compressed: &[u8]) {
         let Ok(decoder) = &mut self.decoder else { return };
         let outcome = advance(decoder, &mut self.walker, compressed);
@@ -77,8 +77,8 @@ impl<'w> Check<'w> {
         }
     }
 
-    /// Bytes of the window with which a second pass reaches a verdict, when a copy reached back further than this one's
-    /// does. May change with every [`feed`](Self::feed).
+    /// The window size, in bytes, with which a second pass reaches a verdict, when a copy reached back further than
+    /// this window. May change with every [`feed`](Self::feed).
     pub fn larger_window(&self) -> Option<usize> {
         let Err(Stop::Unchecked(Why::OffsetBeyondWindow { .. })) = self.decoder else { return None };
         let decoded = usize::try_from(self.decoded_len?).ok()?;

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::snappy::SnappyError;
 
-/// Why a body is refused, and the place. The sender built it wrong; sending it again does not help.
+/// Why a body is refused, and where. The sender built it wrong; sending it again does not help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// What is wrong.
@@ -26,7 +26,7 @@ impl core::error::Error for Fault {}
 /// are those of the protobuf encoding guide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// The body is no snappy block.
+    /// The body is not a valid snappy block.
     Snappy(SnappyError),
     /// A number takes more than 10 bytes or 64 bits ("Base 128 Varints").
     Varint,
@@ -37,7 +37,7 @@ pub enum FaultKind {
         /// The length in bytes.
         length: u64,
     },
-    /// A field key that does not fit 32 bits. Decoders that cut it down would read another field.
+    /// A field key that does not fit 32 bits. Decoders that truncate it would read another field.
     Key {
         /// The key.
         key: u64,
@@ -56,7 +56,7 @@ pub enum FaultKind {
         /// The wire type found.
         wire: u8,
     },
-    /// The end of a group that was not opened, or of another one than the last opened.
+    /// The end of a group that is not open, or is not the innermost open one.
     GroupEnd {
         /// The field number of the end.
         field: u32,
@@ -68,7 +68,7 @@ pub enum FaultKind {
     },
     /// Groups nested deeper than 16, which no sender uses.
     TooDeep,
-    /// A packed run of 8-byte numbers whose length is no multiple of 8.
+    /// A packed run of 8-byte numbers whose length is not a multiple of 8.
     PackedLength {
         /// The length in bytes.
         length: u64,

@@ -7,15 +7,15 @@ use core::fmt;
 use super::Version;
 use crate::http::is_token_byte;
 
-/// Why a request's media type is refused. The sender is answered 415; vmagent then packs with snappy again, and 2.0
-/// senders may go back to version 1.
+/// Why a request's media type is refused. The sender gets 415; vmagent then falls back to snappy, and 2.0 senders may
+/// fall back to version 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaFault {
     /// The Content-Encoding is not `snappy`.
     Encoding,
     /// The Content-Type is not `application/x-protobuf`.
     Type,
-    /// The Content-Type's parameters do not follow the grammar, or `proto` stands there twice.
+    /// The Content-Type's parameters do not follow the grammar, or `proto` appears twice.
     Parameter,
     /// The `proto` parameter names a message that is not one of remote-write.
     Message,
@@ -36,10 +36,10 @@ impl fmt::Display for MediaFault {
 
 impl core::error::Error for MediaFault {}
 
-/// Reads the values of Content-Type and Content-Encoding; `None` is a header that the request does not have.
+/// Reads the values of Content-Type and Content-Encoding; `None` means that the header is missing.
 ///
-/// As Prometheus' own receiver does, it takes a missing Content-Type for version 1 and a missing or empty
-/// Content-Encoding for snappy. Case, white space around parameters and quotes make no difference; what goes upstream is
+/// Like Prometheus' own receiver, it takes a missing Content-Type as version 1 and a missing or empty Content-Encoding
+/// as snappy. Case, whitespace around parameters and quotes make no difference; what goes upstream is
 /// [`Version::content_type`], since that receiver would misread some of these forms.
 pub fn negotiate(content_type: Option<&[u8]>, content_encoding: Option<&[u8]>) -> Result<Version, MediaFault> {
     let encoding = content_encoding.unwrap_or_default().trim_ascii();
@@ -104,7 +104,7 @@ fn token(bytes: &[u8]) -> Result<(&[u8], &[u8]), MediaFault> {
     }
 }
 
-/// What stands before the closing quote, and what follows it. Escapes stay as they are: no message name needs one.
+/// The text before the closing quote, and the rest after it. Escapes stay as they are: no message name needs one.
 fn quoted_string(bytes: &[u8]) -> Result<(&[u8], &[u8]), MediaFault> {
     let mut escaped = false;
     let end = bytes.iter().position(|&byte| {

@@ -22,7 +22,7 @@ pub(super) enum Message {
     Span,
 }
 
-/// What a number is to the walker.
+/// What a number means to the walker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// Checked for its form only.
@@ -31,9 +31,9 @@ pub(super) enum Meaning {
     Timestamp,
     /// A reference to a symbol, one half of a label.
     Reference,
-    /// The count that makes a histogram one of integers.
+    /// The count of an integer histogram.
     IntegerCount,
-    /// The count that makes a histogram one of floats.
+    /// The count of a float histogram.
     FloatCount,
     /// Metadata of a 2.0 series: metric type, help and unit.
     MetricType,
@@ -46,15 +46,15 @@ pub(super) enum Meaning {
 pub(super) enum Field {
     /// One varint.
     Number(Meaning),
-    /// Varints, packed or one a field.
+    /// Varints, packed or one per field.
     Numbers(Meaning),
     /// One 8-byte number.
     Double(Meaning),
-    /// 8-byte numbers, packed or one a field.
+    /// 8-byte numbers, packed or one per field.
     Doubles,
     /// A string.
     Text,
-    /// A string that references count.
+    /// An entry of the symbol table, which references index.
     Symbol,
     /// A message.
     Nested(Message),

@@ -1,6 +1,6 @@
-//! The shapes that make up nearly all of a real body, recognised at once when they lie whole in front. Each function
-//! either describes exactly what the walker would find byte by byte, or gives `None` and leaves it to the walker; none
-//! of them finds a fault.
+//! The shapes that make up nearly all of a real body, recognised in one step when the input starts with a complete one.
+//! Each function either describes exactly what the walker would find byte by byte, or returns `None` and leaves it to
+//! the walker; none of them reports a fault.
 
 use super::schema::Message;
 use super::varint;
@@ -9,7 +9,7 @@ use super::{Level, text};
 /// The beginning of a series, which is a field of a request: `0a length` in version 1, `2a length` in version 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Series {
-    /// The message that it is.
+    /// Which message it is.
     pub(super) message: Message,
     /// Key and length, in bytes.
     pub(super) header: usize,
@@ -32,7 +32,7 @@ pub(super) fn series(request: Message, bytes: &[u8]) -> Option<Series> {
     (length <= bytes.len()).then_some(Series { message, header, length })
 }
 
-/// The labels of version 1 in front, one at least. Gives their length.
+/// The labels of version 1 at the front, at least one. Returns their length.
 #[inline]
 pub(super) fn labels(bytes: &[u8], level: Level) -> Option<usize> {
     let mut rest = bytes;
@@ -43,8 +43,8 @@ pub(super) fn labels(bytes: &[u8], level: Level) -> Option<usize> {
     (passed > 0).then_some(passed)
 }
 
-/// A label of version 1 as every encoder writes it, name then value, each under 128 bytes:
-/// `0a len | 0a len name | 12 len value`. Gives its length, key included.
+/// A label of version 1 as every encoder writes it, name then value, each under 128 bytes: `0a len | 0a len name | 12
+/// len value`. Returns its length, including the key.
 #[inline]
 fn label(bytes: &[u8], level: Level) -> Option<usize> {
     let &[0x0a, length @ ..0x80, 0x0a, name_length] = bytes.first_chunk::<4>()? else { return None };
@@ -58,8 +58,8 @@ fn label(bytes: &[u8], level: Level) -> Option<usize> {
     (whole && (level == Level::Wire || text::is_ascii(texts))).then_some(length)
 }
 
-/// A sample of either version, value then timestamp, either of which is left out when 0:
-/// `12 len | 09 8 bytes | 10 varint`. Gives its length, key included, and the timestamp in milliseconds.
+/// A sample of either version, value then timestamp, either of which is omitted when 0: `12 len | 09 8 bytes | 10
+/// varint`. Returns its length, including the key, and the timestamp in milliseconds.
 #[inline]
 pub(super) fn sample(bytes: &[u8]) -> Option<(usize, i64)> {
     let (body, length) = short_field(bytes, 0x12)?;
@@ -69,23 +69,24 @@ pub(super) fn sample(bytes: &[u8]) -> Option<(usize, i64)> {
     (key == 0x10).then_some((length, timestamp.cast_signed()))
 }
 
-/// A symbol of version 2 under 128 bytes: `22 len text`. Gives its length, key included.
+/// A symbol of version 2 under 128 bytes: `22 len text`. Returns its length, including the key.
 #[inline]
 pub(super) fn symbol(bytes: &[u8], level: Level) -> Option<usize> {
     let (body, length) = short_field(bytes, 0x22)?;
     (level == Level::Wire || text::is_ascii(body)).then_some(length)
 }
 
-/// What a packed run of label references holds.
+/// The contents of a packed run of label references.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct References {
-    /// Whether they are odd in number.
+    /// Whether their number is odd.
     pub(super) odd: bool,
-    /// The highest one, and its place from the field's key on; the first place if there are several.
+    /// The highest one and its offset from the field's key; the first offset if there are several.
     pub(super) highest: Option<(u32, usize)>,
 }
 
-/// Label references of version 2, packed into under 128 bytes: `0a len varints`. Gives the field's length, key included.
+/// Label references of version 2, packed into under 128 bytes: `0a len varints`. Returns the field's length, including
+/// the key.
 #[inline]
 pub(super) fn references(bytes: &[u8]) -> Option<(usize, References)> {
     let (body, length) = short_field(bytes, 0x0a)?;

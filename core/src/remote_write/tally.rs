@@ -1,9 +1,9 @@
-//! What a request holds, counted while it is walked.
+//! Counts the contents of a request while it is walked.
 
 use super::schema::{Meaning, Message};
 use super::varint::low_half;
 
-/// What a good request holds. Counters stop at their highest value.
+/// The contents of a good request. Counters saturate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Time series.
@@ -34,26 +34,26 @@ impl Counts {
     }
 }
 
-/// Adds one, stopping at the highest value.
+/// Adds one, saturating.
 #[inline]
 fn count(counter: &mut u32) {
     *counter = counter.saturating_add(1);
 }
 
-/// Counts in the making: what is complete, and what is known of the message that is open.
+/// Running counts: what is complete, and what is known of the open message.
 #[derive(Debug)]
 pub(super) struct Tally {
     counts: Counts,
     /// Timestamps before this one are too old.
     too_old_before: i64,
-    /// Timestamp of the open sample or histogram; 0 when it is left out, as in every proto3 field.
+    /// Timestamp of the open sample or histogram; 0 when omitted, as for every proto3 field.
     timestamp: i64,
     /// Whether the last count of the open histogram was a float.
     is_float: bool,
     /// Type, help and unit of the open version 2 series.
     metadata: [u32; 3],
-    /// The highest reference to a symbol, and where it stands. Symbols may follow the series that refer to them, so it
-    /// is judged at the end.
+    /// The highest reference to a symbol, and its position. Symbols may follow the series that refer to them, so it is
+    /// checked at the end.
     highest: Option<(u32, usize)>,
 }
 
@@ -81,7 +81,7 @@ impl Tally {
         }
     }
 
-    /// A number of the open message; the last one of several stands, as protobuf merges them.
+    /// A number of the open message; the last of several wins, as in protobuf.
     #[inline]
     pub(super) fn number(&mut self, meaning: Meaning, value: u64, at: usize) {
         let [kind, help, unit] = &mut self.metadata;
@@ -103,7 +103,7 @@ impl Tally {
         count(&mut self.counts.symbols);
     }
 
-    /// A whole sample.
+    /// A complete sample.
     #[inline]
     pub(super) fn sample(&mut self, timestamp: i64) {
         count(&mut self.counts.samples);
@@ -124,7 +124,7 @@ impl Tally {
         }
     }
 
-    /// The counts of the whole request, or the reference that no symbol answers and where it stands.
+    /// The counts of the whole request, or a reference without a symbol, and its position.
     pub(super) fn finish(&self) -> Result<Counts, (u32, usize)> {
         match self.highest {
             Some((reference, at)) if reference >= self.counts.symbols => Err((reference, at)),
@@ -132,7 +132,7 @@ impl Tally {
         }
     }
 
-    /// How many symbols have come.
+    /// How many symbols have been read.
     pub(super) const fn symbols(&self) -> u32 {
         self.counts.symbols
     }
@@ -143,7 +143,7 @@ impl Tally {
         if kind > 0 || help > 0 || unit > 0 {
             count(&mut self.counts.metadata);
         }
-        // 0 is how help and unit are left out, and no reference then.
+        // 0 means that help or unit is omitted, and is not a reference.
         let highest = help.max(unit);
         if highest > 0 {
             self.reference(highest, at);
@@ -155,7 +155,7 @@ impl Tally {
         self.timestamp(self.timestamp);
     }
 
-    /// Takes note of how old the data is.
+    /// Records the age of the data.
     #[inline]
     fn timestamp(&mut self, at: i64) {
         let Counts { oldest, too_old, .. } = &mut self.counts;

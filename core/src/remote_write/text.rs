@@ -1,12 +1,12 @@
-//! UTF-8 of text that comes in pieces cut anywhere. ASCII goes by a word at a time; the rest steps through the table of
-//! well-formed sequences (Unicode 3.9, table 3-7).
+//! Checks text that arrives in pieces, cut anywhere, for UTF-8. ASCII is checked a word at a time; the rest steps
+//! through the table of well-formed sequences (Unicode 3.9, table 3-7).
 
-/// How far into a sequence the text before stopped.
+/// How far into a sequence the preceding text ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Utf8 {
     /// Bytes missing from the current sequence.
     missing: u8,
-    /// What the next of them may be.
+    /// The range of the next of them.
     low: u8,
     high: u8,
 }
@@ -17,7 +17,7 @@ impl Utf8 {
         Self { missing: 0, low: 0x80, high: 0xbf }
     }
 
-    /// Takes the next piece of the text; `Err` is the index of the first byte that cannot stand where it does.
+    /// Takes the next piece of the text; `Err` is the index of the first byte that is invalid there.
     pub(super) fn feed(&mut self, piece: &[u8]) -> Result<(), usize> {
         let mut rest = piece;
         loop {
@@ -68,11 +68,11 @@ fn ascii_words(bytes: &[u8]) -> usize {
     words.iter().take_while(|word| u64::from_ne_bytes(**word) & HIGH_BITS == 0).count().saturating_mul(8)
 }
 
-/// Whether all of `bytes` is ASCII. For short texts that are whole.
+/// Whether all of `bytes` is ASCII. For short texts in one piece.
 #[inline]
 pub(super) fn is_ascii(bytes: &[u8]) -> bool {
     let Some(last) = bytes.last_chunk::<8>() else { return bytes.iter().all(u8::is_ascii) };
-    // The last word overlaps the one before where the length is no multiple of 8.
+    // The last word overlaps the one before if the length is not a multiple of 8.
     let (words, _) = bytes.as_chunks::<8>();
     let seen = words.iter().fold(u64::from_ne_bytes(*last), |seen, word| seen | u64::from_ne_bytes(*word));
     seen & HIGH_BITS == 0
@@ -92,7 +92,7 @@ mod tests {
     fn agrees_with_core_wherever_it_is_cut() {
         const EDGES: [u8; 9] = [0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0];
         const LEADS: [u8; 9] = [0x41, 0xc1, 0xc2, 0xdf, 0xe0, 0xed, 0xf0, 0xf4, 0xf5];
-        // Under an interpreter the edges only: all of them would take an hour.
+        // Under Miri only the edges: all pairs would take an hour.
         let thin = |byte: &u8| !cfg!(miri) || LEADS.contains(byte) || EDGES.contains(byte);
         let tails = EDGES.get(if cfg!(miri) { 1..3 } else { 0..9 }).unwrap();
         for (first, second) in (0..=255).filter(thin).flat_map(|first| (0..=255).map(move |second| (first, second))) {

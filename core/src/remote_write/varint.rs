@@ -1,11 +1,11 @@
-//! Base-128 varints, at once or a byte at a time. Longer forms than needed are fine, as in every protobuf decoder; more
-//! than 10 bytes or 64 bits are not.
+//! Base-128 varints, decoded in one step or a byte at a time. Overlong forms are accepted, as in every protobuf
+//! decoder; more than 10 bytes or 64 bits are not.
 
 /// A varint that does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
-/// A varint of which some bytes have come.
+/// A varint of which some bytes have been read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Varint {
     value: u64,
@@ -13,14 +13,14 @@ pub(super) struct Varint {
 }
 
 impl Varint {
-    /// Whether no byte of it has come.
+    /// Whether no byte of it has been read.
     pub(super) const fn is_fresh(self) -> bool {
         self.read == 0
     }
 
-    /// Takes the next byte; gives the value with the last one and is then ready for another.
+    /// Takes the next byte; returns the value with the last one and is then ready for another.
     pub(super) fn push(&mut self, byte: u8) -> Result<Option<u64>, TooLong> {
-        // The tenth byte holds bit 63 alone and cannot go on.
+        // The tenth byte holds only bit 63 and must be the last.
         if self.read == 9 && byte > 1 {
             return Err(TooLong);
         }
@@ -34,7 +34,7 @@ impl Varint {
     }
 }
 
-/// The varint at the front of `bytes` and what follows it; `None` when it is not whole or too long.
+/// The varint at the front of `bytes` and what follows it; `None` when it is incomplete or too long.
 #[inline]
 pub(super) fn decode(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
@@ -54,7 +54,7 @@ fn decode_word(bytes: [u8; 8]) -> Option<(u64, usize)> {
     // The last byte is the first one whose high bit is clear.
     let ends = !word & 0x8080_8080_8080_8080;
     let through_end = ends ^ ends.wrapping_sub(1);
-    // Of each byte 7 bits count; neighbours join to 14, 28, 56.
+    // 7 bits of each byte count; neighbours are joined to 14, 28, 56.
     let by_7 = word & through_end & 0x7f7f_7f7f_7f7f_7f7f;
     let by_14 = (by_7 & 0x007f_007f_007f_007f) | ((by_7 & 0x7f00_7f00_7f00_7f00) >> 1);
     let by_28 = (by_14 & 0x0000_3fff_0000_3fff) | ((by_14 & 0x3fff_0000_3fff_0000) >> 2);
@@ -63,14 +63,13 @@ fn decode_word(bytes: [u8; 8]) -> Option<(u64, usize)> {
     (ends != 0).then_some((by_56, length))
 }
 
-/// The varint that the last `length` bytes of `bytes` are. `None` when they are none, when they are more than 8, and when
-/// `bytes` itself is shorter than 8 bytes: one word is read, whatever `length` is.
+/// The varint that makes up the last `length` bytes of `bytes`. `None` when they are not one varint, are more than 8,
+/// or `bytes` itself is shorter than 8 bytes: one word is read, whatever `length` is.
 #[inline]
 pub(super) fn decode_last(bytes: &[u8], length: usize) -> Option<u64> {
     let word = u64::from_le_bytes(*bytes.last_chunk::<8>()?);
     let before = u32::try_from(8_usize.checked_sub(length)?).ok()?;
-    // What stands before the varint is shifted out; the zeros that come in end a varint that does not end by itself, one
-    // byte too late.
+    // The bytes before the varint are shifted out; the zeros shifted in end an unterminated varint one byte too late.
     let shifted = word.checked_shr(before.saturating_mul(8))?;
     let (value, found) = decode_word(shifted.to_le_bytes())?;
     (found == length).then_some(value)
@@ -88,7 +87,7 @@ fn decode_long(bytes: &[u8]) -> Option<(u64, &[u8])> {
     }
 }
 
-/// What a 32-bit field keeps of a longer number (protobuf encoding guide, "Base 128 Varints"; every decoder cuts).
+/// What a 32-bit field keeps of a longer number (protobuf encoding guide, "Base 128 Varints"; every decoder truncates).
 #[inline]
 pub(super) fn low_half(value: u64) -> u32 {
     u32::try_from(value & u64::from(u32::MAX)).unwrap_or(u32::MAX)

@@ -1,5 +1,5 @@
-//! A walk over the wire format of one request, resumable at any byte. It keeps the open messages and what it is in the
-//! middle of, and no byte of the request.
+//! A walk over the wire format of one request, resumable at any byte. It keeps the open messages and its own state, but
+//! no byte of the request.
 
 use heapless::Vec;
 
@@ -14,16 +14,16 @@ use super::{Level, Version, shape};
 /// packed run.
 const OPEN_MESSAGES: usize = 3;
 
-/// Groups of unknown fields that can be open within one another.
+/// How deep groups of unknown fields may be nested.
 const OPEN_GROUPS: usize = 16;
 
-/// A length-delimited stretch that is being walked.
+/// A length-delimited range that is being walked.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     content: Content,
     /// Where it ends, in decoded bytes from the start of the request.
     end: usize,
-    /// Whether the label references in it are odd in number so far.
+    /// Whether the number of label references in it so far is odd.
     odd: bool,
 }
 
@@ -45,7 +45,7 @@ enum State {
     Number(Meaning),
     /// The length of a field.
     Length(Field),
-    /// Content that is not looked into, of which `left` bytes are missing.
+    /// Content that is not examined, of which `left` bytes are missing.
     Skip { left: usize },
     /// Text of which `left` bytes are missing.
     Text { left: usize },
@@ -55,7 +55,7 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Walker {
     level: Level,
-    /// Decoded bytes behind us.
+    /// Decoded bytes walked so far.
     at: usize,
     /// Where the current field or element starts.
     field_at: usize,
@@ -71,7 +71,7 @@ pub(super) struct Walker {
 }
 
 impl Walker {
-    /// A walker before the first byte of a request, for which nothing is too old.
+    /// A walker before the first byte of a request; no timestamp counts as too old.
     pub(super) fn new(version: Version, level: Level) -> Self {
         let request = match version {
             Version::V1 => Message::RequestV1,
@@ -91,12 +91,12 @@ impl Walker {
         }
     }
 
-    /// Counts timestamps before `limit`, in milliseconds since 1970, as too old. Before the first byte.
+    /// Counts timestamps before `limit`, in milliseconds since 1970, as too old. To be called before the first byte.
     pub(super) fn too_old_before(&mut self, limit: i64) {
         self.tally = Tally::new(limit);
     }
 
-    /// Walks the next run of a request that is `total` bytes long as a whole.
+    /// Walks the next run of a request of `total` bytes.
     pub(super) fn feed(&mut self, run: &[u8], total: u32) -> Result<(), Fault> {
         if self.at == 0 && self.outer.is_empty() {
             self.frame.end = total as usize;
@@ -139,7 +139,7 @@ impl Walker {
         Ok(())
     }
 
-    /// Takes bytes from the front of `rest` and gives what it leaves.
+    /// Takes bytes from the front of `rest` and returns what is left.
     fn advance<'r>(&mut self, rest: &'r [u8]) -> Result<&'r [u8], Fault> {
         match self.state {
             State::Next => Ok(self.begin(rest)),
@@ -155,7 +155,7 @@ impl Walker {
         }
     }
 
-    /// Begins the next field or element, behind all those in front that have a known shape.
+    /// Skips all fields or elements of known shape at the front or, if there are none, begins the next one.
     fn begin<'r>(&mut self, rest: &'r [u8]) -> &'r [u8] {
         let left = self.pass_whole(rest);
         if left.len() < rest.len() {
@@ -169,8 +169,8 @@ impl Walker {
         rest
     }
 
-    /// Passes by what lies whole in `rest` and needs no resuming: the numbers of a packed run, and fields of the shapes
-    /// of [`shape`].
+    /// Passes over what is complete in `rest` and needs no resuming: the numbers of a packed run, and fields of the
+    /// shapes of [`shape`].
     fn pass_whole<'r>(&mut self, rest: &'r [u8]) -> &'r [u8] {
         match self.frame.content {
             Content::Numbers(meaning) => self.pass_numbers(meaning, rest),
@@ -188,7 +188,7 @@ impl Walker {
         }
     }
 
-    /// Passes by fields of `message`, or of the series that begins in front.
+    /// Passes over fields of `message`, or of the series that begins at the front.
     fn pass_fields<'r>(&mut self, message: Message, rest: &'r [u8]) -> &'r [u8] {
         match self.enter_series(message, rest) {
             Some((series, content)) => self.pass_shapes(series, content),
@@ -196,7 +196,7 @@ impl Walker {
         }
     }
 
-    /// Opens the series in front of a request; gives what it is and what follows its header.
+    /// Opens the series at the front of a request; returns its message and the bytes after its header.
     #[inline]
     fn enter_series<'r>(&mut self, request: Message, rest: &'r [u8]) -> Option<(Message, &'r [u8])> {
         let series = shape::series(request, self.front(rest))?;
@@ -205,7 +205,7 @@ impl Walker {
         Some((series.message, self.pass(rest, series.header)))
     }
 
-    /// Passes by the fields of `message` in front that have a known shape.
+    /// Passes over the fields of `message` at the front that have a known shape.
     fn pass_shapes<'r>(&mut self, message: Message, rest: &'r [u8]) -> &'r [u8] {
         let front = self.front(rest);
         let mut left = front;
@@ -216,7 +216,7 @@ impl Walker {
         rest.get(passed..).unwrap_or_default()
     }
 
-    /// Takes note of the field in front, or of the labels, if they have a known shape; gives their length.
+    /// Records the field at the front, or the labels, if they have a known shape; returns their length.
     #[inline]
     fn known_shape(&mut self, message: Message, front: &[u8]) -> Option<usize> {
         match (message, front.first()?) {
@@ -244,7 +244,8 @@ impl Walker {
         }
     }
 
-    /// Reads on in the number in front, no further than the message goes; `None` while bytes of it are missing.
+    /// Continues reading the number at the front, no further than the message goes; `None` while bytes of it are
+    /// missing.
     fn varint<'r>(&mut self, rest: &'r [u8]) -> Result<(Option<u64>, &'r [u8]), Fault> {
         let front = self.front(rest);
         if self.varint.is_fresh()
@@ -260,7 +261,7 @@ impl Walker {
         Ok((None, self.pass(rest, front.len())))
     }
 
-    /// A number is whole: what follows it.
+    /// A number is complete: the state that follows it.
     fn value(&mut self, value: u64) -> Result<State, FaultKind> {
         match self.state {
             State::Key => self.key(value),
@@ -311,7 +312,7 @@ impl Walker {
         }
     }
 
-    /// What field `number` of the innermost message holds; in a group nothing is known.
+    /// What field `number` of the innermost message holds; in a group every field is unknown.
     fn field(&self, number: u32) -> Field {
         match self.frame.content {
             Content::Fields(message) if self.groups.is_empty() => message.field(number),
@@ -319,7 +320,7 @@ impl Walker {
         }
     }
 
-    /// The length of `field` is known: sets out to walk or skip that much.
+    /// The length of `field` is known: begins to walk or skip that much.
     fn length(&mut self, field: Field, length: u64) -> Result<State, FaultKind> {
         let left = usize::try_from(length).ok().filter(|&length| length <= self.room());
         let left = left.ok_or(FaultKind::Length { length })?;

@@ -1,6 +1,6 @@
-//! Elements: what a tag and its operand ask for (`google/snappy format_description.txt` §2).
+//! Elements: the meaning of a tag and its operand (`google/snappy format_description.txt` §2).
 
-/// A tag and the widest operand, in bytes.
+/// Length of a tag and the widest operand, in bytes.
 pub(super) const LONGEST_HEADER: usize = 5;
 
 /// Tags of literals from this one on (low bits 00) carry their length in the bytes that follow.
@@ -9,7 +9,7 @@ const LONG_LITERAL: u8 = 60 << 2;
 /// One element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Element {
-    /// The index of the last byte it produces: the length less one, as every tag has it, which always fits.
+    /// The index of the last byte it produces: the length less one, as tags encode it, which always fits.
     pub(super) last: usize,
     /// How far back a copy reaches, in bytes; `None` for a literal.
     pub(super) offset: Option<u32>,
@@ -21,8 +21,8 @@ impl Element {
         Form::of(tag).element(operand)
     }
 
-    /// The element at the front of `bytes` and the bytes its header takes; `None` when fewer bytes are there than the
-    /// longest header has.
+    /// The element at the front of `bytes` and the bytes its header takes; `None` when `bytes` is shorter than the
+    /// longest header.
     #[inline]
     pub(super) fn decode_front(bytes: &[u8]) -> Option<(Self, usize)> {
         let &[tag, a, b, c, d] = bytes.first_chunk::<LONGEST_HEADER>()?;
@@ -45,11 +45,11 @@ pub(super) const fn operand_width(tag: u8) -> u8 {
 /// What a tag says before its operand is known.
 #[derive(Clone, Copy)]
 struct Form {
-    /// The bits of the operand in a word that begins behind the tag.
+    /// The bits of the operand in a word that begins after the tag.
     mask: u32,
     /// The upper bits of a copy's offset, in their place; `None` for a literal.
     high: Option<u16>,
-    /// [`Element::last`], or 0 where a literal's operand says it.
+    /// [`Element::last`], or 0 where a literal's operand has it.
     last: u8,
     /// [`operand_width`].
     width: u8,
@@ -87,7 +87,8 @@ impl Form {
     }
 }
 
-/// The form of every tag: a look-up costs the same for all of them, where branches are as hard to foretell as the data.
+/// The form of every tag: a lookup costs the same for all of them, whereas branches would be as hard to predict as the
+/// data.
 static FORMS: [Form; 256] = forms();
 
 const fn forms() -> [Form; 256] {

@@ -3,8 +3,8 @@
 use core::fmt;
 
 /// Why a body is not a snappy block. Each is the sender's fault and final, except
-/// [`OffsetBeyondWindow`](Self::OffsetBeyondWindow), which a larger window mends, and
-/// [`WindowNotPowerOfTwo`](Self::WindowNotPowerOfTwo), which is the caller's.
+/// [`OffsetBeyondWindow`](Self::OffsetBeyondWindow), which a larger window resolves, and
+/// [`WindowNotPowerOfTwo`](Self::WindowNotPowerOfTwo), which is the caller's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnappyError {
     /// The lent window's length is not a power of two of at least 16 bytes that fits 32 bits.
@@ -22,12 +22,12 @@ pub enum SnappyError {
     },
     /// A copy with offset 0 (§2.2).
     ZeroOffset,
-    /// A copy that reaches back over the start of the output.
+    /// A copy that reaches back beyond the start of the output.
     OffsetBeforeStart {
         /// How far back it reaches, in bytes.
         offset: u32,
     },
-    /// A copy that reaches further back than the window remembers. The body may still be a good one.
+    /// A copy that reaches further back than the window remembers. The body may still be valid.
     OffsetBeyondWindow {
         /// How far back it reaches, in bytes.
         offset: u32,

@@ -1,10 +1,10 @@
-//! The lent window: the latest part of the output, in which copies find their bytes.
+//! The lent window: the latest part of the output, from which copies take their bytes.
 
 /// A ring of the last bytes decoded. Its length is a power of two.
 #[derive(Debug)]
 pub(super) struct Window<'w> {
     bytes: &'w mut [u8],
-    /// Where the next byte goes; the length when the next one has to wrap.
+    /// Where the next byte goes; the window's length when the next one has to wrap.
     at: usize,
 }
 
@@ -21,7 +21,7 @@ impl<'w> Window<'w> {
         self.at
     }
 
-    /// Goes on at the front when the end is reached. What was lent before is overwritten from here on.
+    /// Continues at the front when the end is reached. From here on, bytes lent before are overwritten.
     pub(super) const fn wrap(&mut self) {
         if self.at == self.bytes.len() {
             self.at = 0;
@@ -33,7 +33,7 @@ impl<'w> Window<'w> {
         self.bytes.get(from..self.at).unwrap_or_default()
     }
 
-    /// Appends as many of `bytes` as fit before the end, and says how many.
+    /// Appends as many of `bytes` as fit before the end, and returns how many.
     pub(super) fn append(&mut self, bytes: &[u8]) -> usize {
         let space = self.bytes.get_mut(self.at..).unwrap_or_default();
         let count = bytes.len().min(space.len());
@@ -44,17 +44,17 @@ impl<'w> Window<'w> {
         count
     }
 
-    /// Appends the bytes from `offset` back on, up to `length` and as far as both ends of the copy stay before the
-    /// window's end, and says how many: one at least. `offset` is from 1 to the window's length.
+    /// Appends up to `length` bytes, starting `offset` bytes back, as far as source and target stay before the window's
+    /// end, and returns how many; 0 when the window is full. `offset` is from 1 to the window's length.
     pub(super) fn copy(&mut self, offset: usize, length: usize) -> usize {
-        // The length of the window is a power of two: the mask wraps what reaches back over the front.
+        // The length of the window is a power of two: the mask wraps an offset that reaches back over the front.
         let from = self.at.wrapping_sub(offset) & self.len().wrapping_sub(1);
         let count = length.min(self.len().saturating_sub(from.max(self.at)));
         let next = self.at.saturating_add(count);
         if from < self.at {
             repeat(self.bytes.get_mut(from..next).unwrap_or_default(), offset);
         } else {
-            // The source lies ahead, in the oldest bytes: none is overwritten before it is read.
+            // The source lies ahead, in the oldest bytes; none is overwritten before it is read.
             let span = self.bytes.get_mut(self.at..from.saturating_add(count)).unwrap_or_default();
             span.copy_within(span.len().saturating_sub(count).., 0);
         }
@@ -62,7 +62,7 @@ impl<'w> Window<'w> {
         count
     }
 
-    /// Appends all of `bytes`; `false`, and nothing done, when they would cross the window's end.
+    /// Appends all of `bytes`; `false`, with nothing done, when they would cross the window's end.
     #[inline]
     pub(super) fn append_whole(&mut self, bytes: &[u8]) -> bool {
         let next = self.at.saturating_add(bytes.len());
@@ -72,8 +72,8 @@ impl<'w> Window<'w> {
         true
     }
 
-    /// Appends all `length` bytes from `offset` back on; `false`, and nothing done, when either end of the copy would
-    /// cross an end of the window, or `offset` is 0.
+    /// Appends all `length` bytes, starting `offset` bytes back; `false`, with nothing done, when source or target
+    /// would cross an end of the window, or `offset` is 0.
     #[inline]
     pub(super) fn copy_whole(&mut self, offset: usize, length: usize) -> bool {
         let next = self.at.saturating_add(length);
@@ -89,7 +89,7 @@ impl<'w> Window<'w> {
         true
     }
 
-    /// The same window under another name, up to `end`. With [`resume`](Self::resume) it lets a loop keep it in
+    /// The same window as another value, up to `end`. With [`resume`](Self::resume) it lets a loop keep it in
     /// registers.
     #[inline]
     pub(super) fn lend(&mut self, end: usize) -> Window<'_> {
@@ -97,15 +97,15 @@ impl<'w> Window<'w> {
         Window { bytes: self.bytes.get_mut(..end).unwrap_or_default(), at: self.at }
     }
 
-    /// Goes on where the lent window stopped.
+    /// Continues where the lent window stopped.
     #[inline]
     pub(super) const fn resume(&mut self, at: usize) {
         self.at = at;
     }
 }
 
-/// Copies between slices of one length. Most elements are shorter than a cache line, where two chunks from both ends,
-/// which may overlap, cost less than a call.
+/// Copies between slices of equal length. Most elements are shorter than a cache line, for which two chunks, one from
+/// each end and possibly overlapping, cost less than a call.
 #[inline]
 fn transfer(to: &mut [u8], from: &[u8]) {
     let done = match from.len() {
@@ -139,7 +139,7 @@ fn transfer_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Fills `span` behind its first `period` bytes with repetitions of them, each pass doubling what is there.
+/// Fills `span` after its first `period` bytes with repetitions of them, each pass doubling what is there.
 #[inline]
 fn repeat(span: &mut [u8], period: usize) {
     let mut filled = period;

@@ -1,4 +1,4 @@
-//! One test for each sentence of the policy, under a clock that only moves when told.
+//! One test for each rule of the policy, under a clock that moves only when a test advances it.
 
 use heapless::Vec;
 
@@ -46,7 +46,7 @@ impl Bench {
         self.token.usable(self.now).expect("a token that was just granted serves")
     }
 
-    /// Lets an hour pass, wakes whenever that is due, and fails every fetch. Returns the times of the fetches.
+    /// Lets an hour pass, wakes whenever due, and fails every fetch. Returns the times of the fetches.
     fn outage(&mut self, throttled: bool) -> Vec<Instant, 256> {
         let (end, mut fetches) = (self.now.saturating_add(HOUR), Vec::new());
         while self.now < end {
@@ -343,7 +343,7 @@ fn every_event_has_one_action_and_time_may_stand_still() {
     let mut bench = Bench::new();
     let fetch = bench.fetch();
     for _ in 0..2 {
-        // The second answer to the same fetch finds nobody waiting.
+        // The second result of the same fetch is ignored.
         let _ = bench.handle(Event::Granted { fetch, lifetime: HOUR, refresh_in: None });
     }
     assert_eq!(bench.token.expires(), Some(Instant::ZERO.saturating_add(HOUR)));

@@ -1,4 +1,4 @@
-//! One exchange on the bench: the test is its sender, its Azure and its clock.
+//! One exchange on the bench: the test acts as its sender, its Azure and its clock.
 
 use core::time::Duration;
 
@@ -10,7 +10,7 @@ use remora_core::time::Instant;
 
 use crate::message::{Message, message, messages};
 
-/// Distinct, so that a deadline tells which phase set it.
+/// All different, so that a deadline shows which phase set it.
 pub(crate) const TIMEOUTS: Timeouts = Timeouts {
     idle: Duration::from_secs(360),
     head: Duration::from_secs(11),
@@ -31,20 +31,20 @@ pub(crate) const POLICY: Policy = Policy {
     timeouts: TIMEOUTS,
 };
 
-/// The value of Authorization before the token is refreshed, and after.
+/// The value of Authorization before and after the token is refreshed.
 pub(crate) const TOKENS: [&str; 2] = ["Bearer secret-one", "Bearer secret-two"];
 
 pub(crate) struct Bench {
     pub(crate) now: Instant,
     pub(crate) gateway: &'static Gateway,
     pub(crate) exchange: Exchange<'static>,
-    /// Events that were polled and not yet expected.
+    /// Events that were polled but not yet checked.
     pub(crate) events: Vec<Event>,
-    /// What the driver stored of the body.
+    /// The part of the body, or the page, that the driver has stored.
     pub(crate) stored: Vec<u8>,
-    /// What the sender received and has not looked at.
+    /// What the sender received but has not read.
     pub(crate) received: Vec<u8>,
-    /// Times the token was refreshed.
+    /// How often the token was refreshed.
     pub(crate) refreshes: usize,
     /// The wall clock.
     pub(crate) unix_ms: i64,
@@ -90,7 +90,7 @@ impl Bench {
         self.pass(self.exchange.deadline().since(self.now));
     }
 
-    /// Hands over bytes of the sender as far as they are wanted; returns the rest.
+    /// Hands over bytes of the sender as long as the exchange reads; returns the rest.
     pub(crate) fn offer<'b>(&mut self, mut bytes: &'b [u8]) -> &'b [u8] {
         while !bytes.is_empty() && self.exchange.interest().client_read {
             let room = self.exchange.body_room();
@@ -115,13 +115,13 @@ impl Bench {
         bytes
     }
 
-    /// Hands over bytes of the sender, all of which must be wanted.
+    /// Hands over bytes of the sender, all of which the exchange must read.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         let rest = self.offer(bytes).len();
         assert_eq!(rest, 0, "bytes that the exchange did not want; {:?}", self.exchange);
     }
 
-    /// Does what a driver does without being asked twice: room for bodies, checks, answers on their way.
+    /// Does a driver's routine work: reserves room for bodies, checks them, stores pieces, sends responses.
     pub(crate) fn settle(&mut self) {
         loop {
             self.poll();
@@ -165,19 +165,19 @@ impl Bench {
         self.exchange.checked(self.now, verdict);
     }
 
-    /// Sends a whole write and returns when a connection is asked for.
+    /// Sends a whole write and returns when a connection is requested.
     pub(crate) fn submit(&mut self, request: &[u8]) {
         self.send(request);
         assert_eq!(self.events.last(), Some(&Event::Connect { fresh: false }), "{:?}", self.received);
     }
 
-    /// Lends a connection.
+    /// Attaches a connection.
     pub(crate) fn attach(&mut self, reused: bool) {
         self.exchange.attach(self.now, buffer(8192), reused);
         self.settle();
     }
 
-    /// Takes all that is to be sent to Azure, as bytes.
+    /// Takes everything to be sent to Azure, as bytes.
     pub(crate) fn request_bytes(&mut self) -> Vec<u8> {
         let mut bytes = self.request_head();
         if let Outgoing::Body { from } = self.exchange.outgoing() {
@@ -188,7 +188,7 @@ impl Bench {
         bytes
     }
 
-    /// Takes the head that is to be sent to Azure.
+    /// Takes the head to be sent to Azure.
     pub(crate) fn request_head(&mut self) -> Vec<u8> {
         assert_eq!(self.exchange.outgoing(), Outgoing::Head);
         let to = Upstream {
@@ -202,12 +202,12 @@ impl Bench {
         head.as_bytes()[..length].to_vec()
     }
 
-    /// Takes the request that is to be sent to Azure.
+    /// Takes the request to be sent to Azure.
     pub(crate) fn request(&mut self) -> Message {
         message(&self.request_bytes())
     }
 
-    /// Lends a new connection, takes the request, and hands over Azure's answer.
+    /// Attaches a new connection, takes the request, and hands over Azure's response.
     pub(crate) fn forward(&mut self, answer: &[u8]) -> Message {
         self.attach(false);
         let request = self.request();
@@ -215,7 +215,7 @@ impl Bench {
         request
     }
 
-    /// Hands over bytes of Azure's; returns how many there was a place for.
+    /// Hands over bytes from Azure; returns how many there was room for.
     pub(crate) fn azure(&mut self, bytes: &[u8]) -> usize {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -238,7 +238,7 @@ impl Bench {
         self.settle();
     }
 
-    /// Writes the page that is asked for.
+    /// Writes the requested page.
     pub(crate) fn deliver(&mut self, page: &[u8]) {
         assert!(matches!(self.events.last(), Some(Event::Page(_))), "{:?}", self.events);
         self.stored.extend_from_slice(page);
@@ -246,7 +246,7 @@ impl Bench {
         self.settle();
     }
 
-    /// Says that the token was refreshed.
+    /// Reports that the token was refreshed.
     pub(crate) fn refresh(&mut self) {
         assert_eq!(self.events.last(), Some(&Event::Refresh));
         self.refreshes += 1;
@@ -265,17 +265,17 @@ impl Bench {
         self.events.iter().filter_map(outcome).collect()
     }
 
-    /// The answers that the sender received since the last call.
+    /// The responses that the sender received since the last call.
     pub(crate) fn answers(&mut self) -> Vec<Message> {
         messages(&core::mem::take(&mut self.received))
     }
 
-    /// The one answer that the sender received since the last call.
+    /// The one response that the sender received since the last call.
     pub(crate) fn answer(&mut self) -> Message {
         message(&core::mem::take(&mut self.received))
     }
 
-    /// The connection takes another request.
+    /// Whether the connection accepts another request.
     pub(crate) fn is_kept_alive(&self) -> bool {
         !self.exchange.is_open() && !self.events.contains(&Event::HalfClose) && !self.exchange.is_done()
     }

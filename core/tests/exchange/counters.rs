@@ -1,4 +1,4 @@
-//! What is counted, as it stands on a page.
+//! What is counted, as it appears on a page.
 
 use remora_core::forward::{Peer, Policy, Unavailable, counters};
 use remora_core::metrics::{Format, Page};
@@ -14,7 +14,7 @@ fn page(bench: &Bench) -> String {
     text
 }
 
-/// The series of the page that are not 0, histograms left out.
+/// The series of the page that are not 0, without histograms.
 fn counted(bench: &Bench) -> Vec<String> {
     let all = page(bench);
     let series = all.lines().filter(|line| !line.starts_with('#') && !line.starts_with("remora_request_duration"));
@@ -56,7 +56,7 @@ fn data_is_told_apart_by_what_became_of_it() {
         bench.forward(&answer(status, "", ""));
         let samples: Vec<_> = counted(&bench).into_iter().filter(|line| line.starts_with("samples_")).collect();
         let mut expected = vec![format!("samples_total{{outcome=\"{outcome}\"}} 500")];
-        // Once, whatever the number of tries.
+        // Counted once, however often the data is sent.
         if outcome != "deferred" {
             expected.push("samples_too_old_total 500".to_owned());
         }
@@ -118,14 +118,14 @@ fn refusals_of_ours_by_reason() {
 fn a_body_that_comes_too_slowly() {
     let mut bench = Bench::new();
     bench.send(&write(BODY)[..200]);
-    // What came of it earned it a little more.
+    // The bytes received extended the limit a little.
     (0..2).for_each(|_| bench.pass_deadline());
     let expected = ["requests_total{code=\"503\"} 1", "requests_rejected_total{reason=\"slow_body\"} 1"];
     let seen = counted(&bench);
     assert!(expected.iter().all(|line| seen.iter().any(|seen| seen == line)), "{seen:?}");
 }
 
-/// Who has 429 passed on sends the data again.
+/// A sender that has 429 passed on sends the data again.
 #[test]
 fn data_that_was_throttled_is_deferred_however_it_is_told() {
     let mut bench = Bench::with(Policy { pass_rate_limit: true, ..POLICY }, Peer::Loopback);

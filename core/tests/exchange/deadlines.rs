@@ -1,4 +1,4 @@
-//! Each phase has its time, and the clock decides that it is over.
+//! Each phase has its time limit, and the clock decides when it is over.
 
 use core::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::message::{BODY, SMALL_BODY, answer, write};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// The present phase ends `after` from now, not earlier and not later.
+/// The current phase ends `after` from now, neither earlier nor later.
 fn expect_deadline(bench: &mut Bench, after: Duration) {
     assert_eq!(bench.exchange.deadline(), bench.now.saturating_add(after));
     bench.take_events();
@@ -74,7 +74,7 @@ fn a_body_has_its_time() {
     assert_eq!(bench.take_events(), [Event::Close]);
 }
 
-/// When a body is given up that comes at so many bytes a second and has no end.
+/// How long an endless body that arrives at `pace` bytes per second is accepted.
 fn time_at(pace: usize) -> Duration {
     let mut bench = Bench::with(Policy { max_body_bytes: usize::MAX, ..POLICY }, Peer::Loopback);
     let head = String::from_utf8(write(b"")).unwrap();
@@ -92,7 +92,7 @@ fn time_at(pace: usize) -> Duration {
 #[test]
 fn a_body_that_comes_faster_has_more_time() {
     assert_eq!(time_at(0), TIMEOUTS.body_start);
-    // Half the pace earns half a second each second.
+    // At half the pace, each second extends the limit by half a second.
     let half = time_at(PACE * 1000 / 2);
     let nearly = (TIMEOUTS.body_start * 2).saturating_sub(Duration::from_millis(200));
     assert!((nearly..=TIMEOUTS.body_start * 2).contains(&half), "{half:?}");

@@ -1,5 +1,5 @@
-//! Answers that come before all is said: to a sender whose body is still coming, and from Azure while it is still
-//! being sent; pipelining, `Expect`, HTTP/1.0, HEAD.
+//! Early responses: to a sender whose body is still arriving, and from Azure while the body is still being sent;
+//! pipelining, `Expect`, HTTP/1.0, HEAD.
 
 use remora_core::forward::{Event, Interest, Outgoing, Peer, Policy, Readiness};
 
@@ -18,7 +18,7 @@ fn an_early_refusal_announces_the_end_half_closes_and_drains() {
     assert_eq!((told.status(), told.field("connection")), (403, Some("close")));
     assert_eq!(bench.take_events().last(), Some(&Event::HalfClose));
     assert_eq!(bench.exchange.interest(), READ_ONLY);
-    // What comes now is read, never answered, and never taken for a request.
+    // What arrives now is read, never answered, and never taken for a request.
     bench.send(&request[1000..]);
     bench.send(&write(SMALL_BODY));
     assert!(bench.received.is_empty() && bench.events.is_empty());
@@ -153,7 +153,7 @@ fn an_answer_waits_for_the_invitation_that_is_still_leaving() {
     assert_eq!(bench.answers().iter().map(Message::status).collect::<Vec<_>>(), [100, 503]);
 }
 
-/// GO-2024-2963: the sender decides whether it sends the body after a final answer, so nobody knows what comes next.
+/// GO-2024-2963: the sender decides whether it sends the body after a final response, so it is unknown what comes next.
 #[test]
 fn expect_with_a_refusal_ends_the_connection() {
     let head = "POST /api/v1/write HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Encoding: zstd\r\n\
@@ -233,7 +233,7 @@ fn ready_tells_what_is_missing() {
     assert_eq!(bench.gateway.readiness(bench.now), Readiness::Draining);
 }
 
-/// A Service leads senders of other pods to another process, once they connect again.
+/// A Service routes senders in other pods to another process once they reconnect.
 #[test]
 fn while_the_process_stops_only_the_pod_itself_is_kept() {
     for (peer, kept) in
@@ -277,7 +277,7 @@ fn an_answer_is_read_although_the_body_cannot_be_sent() {
     assert!(bench.events.contains(&Event::Release { reusable: false }));
 }
 
-/// Azure cannot have stored what it has not got.
+/// Azure cannot have stored what it has not received.
 #[test]
 fn a_success_before_the_body_is_out_acknowledges_nothing() {
     for sent in [0, 1, BODY.len() - 1] {

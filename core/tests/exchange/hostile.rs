@@ -1,5 +1,5 @@
-//! Hostile requests on a connection that carries another request behind them: what goes to Azure is never more than what
-//! came in, and nothing of one request ends up in the next.
+//! Hostile requests on a connection, each followed by another request: never more requests go to Azure than came in,
+//! and nothing of one request ends up in the next.
 
 use remora_core::forward::Event;
 use remora_core::http::{BodyError, Framing, HeadError};
@@ -8,14 +8,14 @@ use crate::bench::Bench;
 use crate::message::{Message, SMALL_BODY, answer, messages, write};
 use crate::{chunks, heads};
 
-/// The final answers to a sender's two requests, and what Azure was sent.
+/// The final responses to a sender's two requests, and what was sent to Azure.
 struct Account {
     answers: Vec<Message>,
     sent: Vec<Message>,
     kept: bool,
 }
 
-/// Sends `bytes` in pieces of `size` to an exchange whose Azure takes everything.
+/// Sends `bytes` in pieces of `size` to an exchange whose Azure accepts everything.
 fn account(bytes: &[u8], size: usize) -> Account {
     let mut bench = Bench::new();
     let mut sent = Vec::new();
@@ -30,12 +30,12 @@ fn account(bytes: &[u8], size: usize) -> Account {
             }
         }
     }
-    // Whether a sender that waits for it is invited to go on depends on what has come already.
+    // Interim responses are left out: whether `100 Continue` is sent depends on what has already arrived.
     let answers = messages(&bench.received).into_iter().filter(|answer| answer.status() >= 200).collect();
     Account { kept: bench.is_kept_alive(), answers, sent }
 }
 
-/// Whole, and byte by byte: the same answers and the same requests.
+/// Sent whole and byte by byte: the responses and the forwarded requests must be the same.
 fn account_cut_anyhow(label: &str, bytes: &[u8]) -> Account {
     let (whole, single) = (account(bytes, bytes.len()), account(bytes, 1));
     let statuses = |account: &Account| account.answers.iter().map(Message::status).collect::<Vec<_>>();
@@ -44,13 +44,13 @@ fn account_cut_anyhow(label: &str, bytes: &[u8]) -> Account {
     whole
 }
 
-/// A good frame of exactly `length` bytes, 4 to 62: a field that no schema knows.
+/// A good frame of exactly `length` bytes, 4 to 62: an unknown field.
 fn frame(length: u8) -> Vec<u8> {
     let start = [length - 2, (length - 3) << 2, 0x7a, length - 4];
     [&start[..], &vec![0; usize::from(length - 4)]].concat()
 }
 
-/// The bytes behind a head of this framing: a good frame where there is room for one.
+/// The bytes after a head of this framing: a good frame if there is room for one.
 fn body(framing: Result<Framing, HeadError>) -> Vec<u8> {
     match framing {
         Ok(Framing::Length(length)) if length < 62 => {
@@ -81,7 +81,7 @@ fn one_request_in_is_at_most_one_request_out() {
                 assert_eq!(account.answers[0].text(), format!("remora: {error}\n"), "{label}");
                 assert!(account.sent.is_empty() && !account.kept, "{label}: the second request was read");
             }
-            // The second request is part of this body, which is too long to be taken.
+            // The second request is part of this body, which is too long to be accepted.
             Ok(Framing::Length(length)) if length > 62 => assert_eq!(statuses, [400], "{label}"),
             Ok(_) if statuses.len() == 2 => assert!(account.kept && is_second(account.sent.last().unwrap()), "{label}"),
             Ok(_) => assert!(statuses.len() == 1 && !account.kept && !account.sent.iter().any(is_second), "{label}"),
@@ -98,7 +98,7 @@ fn nothing_behind_a_faulty_chunk_is_a_request() {
         let account = account_cut_anyhow(label, &[&head[..], chunks, &write(SMALL_BODY)].concat());
         let statuses: Vec<_> = account.answers.iter().map(Message::status).collect();
         assert!(account.sent.is_empty(), "{label}: a request went out");
-        // Bodies that are cut short find their missing bytes in what follows, or go on waiting for them.
+        // Truncated bodies take their missing bytes from what follows, or keep waiting for them.
         let open = matches!(error, BodyError::Truncated);
         assert!(statuses == [400] || (open && statuses.is_empty()), "{label}: {statuses:?}");
         if !open {
@@ -117,7 +117,7 @@ fn a_refused_request_with_a_whole_body_leaves_the_connection_to_the_next() {
         ("POST /api/v1/write HTTP/1.1", "Content-Type: text/plain\r\n", 415),
         ("POST /api/v1/write HTTP/1.1", "Content-Encoding: gzip\r\nExpect: 100-continue\r\n", 415),
     ] {
-        // The body is a request itself, which must not be read as one.
+        // The body is itself a request, which must not be read as one.
         let inner = write(b"\x03\x04\x0a\x00");
         let head = format!("{start}\r\nHost: h\r\n{fields}Content-Length: {}\r\n\r\n", inner.len());
         let account = account(&[head.as_bytes(), &inner, &write(SMALL_BODY)].concat(), usize::MAX);

@@ -1,7 +1,7 @@
-//! The life of a request, step by step, against the table in `DESIGN`'s words: what each outcome means to the sender.
+//! The life of a request, step by step, and what each outcome means to the sender.
 //!
-//! Every test drives one `forward::Exchange` by hand: bytes in, time in, events out. What comes out is read as a
-//! sender and as Azure would read it.
+//! Every test drives one `forward::Exchange` by hand: bytes in, time in, events out. The output is read as a sender and
+//! as Azure would read it.
 
 #![expect(
     clippy::arithmetic_side_effects,

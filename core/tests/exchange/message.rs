@@ -1,9 +1,9 @@
-//! Messages as tests write and read them, apart from the code under test.
+//! Messages as tests write and read them, independent of the code under test.
 
-/// The body of a real Prometheus' request: 500 samples, remote-write 1.0.
+/// The body of a request from a real Prometheus: 500 samples, remote-write 1.0.
 pub(crate) const BODY: &[u8] = include_bytes!("../vectors/prometheus-2.42-500-samples.snappy");
 
-/// A good frame of a few bytes: one series without labels and samples.
+/// A good frame of a few bytes: one series without labels or samples.
 pub(crate) const SMALL_BODY: &[u8] = b"\x02\x04\x0a\x00";
 
 /// A write of `body` with its length, and with `fields` between Host and the media type.
@@ -16,7 +16,7 @@ pub(crate) fn write_with(fields: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// A write of `body` as a sender makes it.
+/// A write of `body` as a sender would make it.
 pub(crate) fn write(body: &[u8]) -> Vec<u8> {
     write_with("", body)
 }
@@ -33,7 +33,7 @@ pub(crate) fn chunked_write(body: &[u8], size: usize) -> Vec<u8> {
     request
 }
 
-/// Azure's answer with a length.
+/// A response from Azure with `Content-Length`.
 pub(crate) fn answer(status: u16, fields: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status} Reason\r\n{fields}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
@@ -47,7 +47,7 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// The status of an answer.
+    /// The status of a response.
     pub(crate) fn status(&self) -> u16 {
         self.start.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status line")
     }
@@ -65,8 +65,8 @@ impl Message {
     }
 }
 
-/// The messages that `bytes` hold, one after the other; none of them may be cut short. Bodies have a length or, with
-/// 204 and 1xx, none.
+/// The messages in `bytes`, one after the other; none of them may be truncated. Bodies have a `Content-Length`; without
+/// one, as for 204 and 1xx, they are empty.
 pub(crate) fn messages(mut bytes: &[u8]) -> Vec<Message> {
     let mut all = Vec::new();
     while !bytes.is_empty() {
@@ -77,7 +77,7 @@ pub(crate) fn messages(mut bytes: &[u8]) -> Vec<Message> {
     all
 }
 
-/// The one message that `bytes` hold.
+/// The one message in `bytes`.
 pub(crate) fn message(bytes: &[u8]) -> Message {
     let (message, rest) = first(bytes);
     assert!(rest.is_empty(), "{} bytes follow {message:?}", rest.len());

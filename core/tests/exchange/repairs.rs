@@ -1,4 +1,4 @@
-//! What is repaired without the sender's help: a stale connection, and a token that Azure no longer takes.
+//! Retries without the sender's help: after a stale connection, and after a token that Azure no longer accepts.
 
 use core::time::Duration;
 
@@ -77,7 +77,7 @@ fn a_connection_on_which_something_came_is_not_stale() {
     }
 }
 
-/// A server that tires of an idle connection may say so, and that is no answer to the request that comes next.
+/// A server may announce that it closes an idle connection; that is not a response to the next request.
 #[test]
 fn what_azure_says_unasked_is_no_answer() {
     for unasked in [answer(408, "Connection: close\r\n", ""), answer(400, "", ""), b"x".to_vec()] {
@@ -189,7 +189,7 @@ fn interim_responses_are_swallowed() {
 fn the_hold_begins_anew_with_every_success_and_ends() {
     let refusal_hold = Duration::from_secs(600);
     let mut bench = Bench::with(Policy { refusal_hold, ..POLICY }, Peer::Loopback);
-    // Seconds since the last request, what Azure answers, what the sender is told.
+    // Seconds since the last request, the status from Azure, the status to the sender.
     for (after, status, told) in [
         (300, 403, 503),
         (200, 204, 204),

@@ -1,4 +1,4 @@
-//! Tokens do not show up where people look.
+//! Tokens do not appear in debug output or responses.
 
 use remora_core::forward::Upstream;
 

@@ -1,18 +1,18 @@
-//! Where the bytes are cut makes no difference.
+//! It makes no difference where the bytes are cut.
 
 use remora_core::forward::{Outgoing, Peer, Policy};
 
 use crate::bench::{Bench, POLICY};
 use crate::message::{Message, SMALL_BODY, answer, chunked_write, write, write_with};
 
-/// What two requests on one connection came to: what the sender received, and what Azure was sent.
+/// The outcome of the requests on one connection: what the sender received, and what was sent to Azure.
 #[derive(Debug, PartialEq, Eq)]
 struct Account {
     received: Vec<u8>,
     sent: Vec<Message>,
 }
 
-/// Runs `conversation` with the sender's bytes cut into `pieces`.
+/// Sends the sender's bytes in `pieces`; `azure` is the response to each forwarded request.
 fn account(pieces: &[&[u8]], azure: &[u8], peer: Peer) -> Account {
     let mut bench = Bench::with(Policy { max_body_bytes: 600, ..POLICY }, peer);
     let mut sent = Vec::new();
@@ -32,7 +32,7 @@ fn account(pieces: &[&[u8]], azure: &[u8], peer: Peer) -> Account {
     Account { received, sent }
 }
 
-/// The account of `request`, which must be the same however it is cut in two, and byte by byte.
+/// The account of `request`, which must be the same wherever it is cut in two, and byte by byte.
 fn account_cut_anyhow(request: &[u8], azure: &[u8], peer: Peer) -> Account {
     let whole = account(&[request], azure, peer);
     for at in 1..request.len() {
@@ -96,7 +96,7 @@ enum Ends {
     Closed,
 }
 
-/// The answer that the sender gets for Azure's `bytes`, which come in pieces that end at the places in `cuts`.
+/// The response that the sender gets for Azure's `bytes`, which arrive in pieces that end at `cuts`.
 fn told(bytes: &[u8], cuts: &[usize], ends: Ends) -> Vec<u8> {
     let mut bench = Bench::new();
     bench.submit(&write(SMALL_BODY));
@@ -135,7 +135,7 @@ fn a_response_is_the_same_however_it_is_cut() {
     }
 }
 
-/// Whether a head is too long does not depend on how it comes, and no length of it leaves the sender waiting.
+/// Whether a head is too long does not depend on how it arrives, and a head of any length gets the sender a response.
 #[test]
 fn a_response_head_of_any_length_is_either_taken_or_refused() {
     for length in (6900..7400).step_by(7).chain(8000..8192) {

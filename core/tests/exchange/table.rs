@@ -1,4 +1,4 @@
-//! What the sender is told: one row for each outcome.
+//! The response to the sender: one row for each outcome.
 
 use remora_core::forward::{Event, Peer, Policy, Unavailable};
 
@@ -6,32 +6,32 @@ use crate::bench::{Bench, POLICY};
 use crate::message::{SMALL_BODY, answer, write, write_with};
 use Fate::{Drained, KeptAlive};
 
-/// What becomes of the sender's connection.
+/// The fate of the sender's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// Another request may follow.
     KeptAlive,
-    /// Closing was announced; the rest of the body is read until the sender has seen the answer.
+    /// Closing was announced; the rest of the body is read until the sender has seen the response.
     Drained,
 }
 
-/// What happens on Azure's side after the body was found good.
+/// What happens on Azure's side after the body passed the check.
 enum Azure {
-    /// It is never asked.
+    /// It gets no request.
     Unasked,
     /// There is no connection.
     Unreachable(Unavailable, &'static str),
-    /// It answers with status, fields and text.
+    /// It responds with status, fields and text.
     Answers(u16, &'static str, &'static str),
-    /// It answers 401 before, and the token is refreshed.
+    /// It responds 401, the token is refreshed, and it responds with status, fields and text.
     AnswersAfterRefresh(u16, &'static str, &'static str),
-    /// It answers 401, and the token is not refreshed.
+    /// It responds 401, and the token is not refreshed.
     Unrefreshed(&'static str),
     /// It sends these bytes.
     Sends(&'static [u8]),
     /// It sends these bytes and closes.
     Closes(&'static [u8]),
-    /// It says nothing until the deadline.
+    /// It sends nothing until the deadline.
     Silent,
 }
 
@@ -45,7 +45,7 @@ struct Row {
     text: &'static str,
 }
 
-/// A row about Azure's answer to a good write, after which the connection goes on.
+/// A row about Azure's response to a good write, after which the sender's connection is kept alive.
 fn relayed(
     outcome: &'static str,
     azure: Azure,

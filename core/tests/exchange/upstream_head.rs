@@ -1,11 +1,11 @@
-//! The head that goes to Azure, to the byte.
+//! The head that goes to Azure, byte for byte.
 
 use remora_core::forward::{Outgoing, Upstream, UpstreamHead};
 
 use crate::bench::Bench;
 use crate::message::{BODY, SMALL_BODY, answer, chunked_write, write, write_with};
 
-/// What stands before and behind the fields that a sender has a say in.
+/// The whole head, with the parts that a sender can influence.
 fn expected(user_agent: &str, length: usize, passed_on: &str) -> String {
     format!(
         "POST /dataCollectionRules/dcr-0?api-version=1 HTTP/1.1\r\nHost: x.example\r\nContent-Encoding: snappy\r\nVia: 1.1 \
@@ -16,7 +16,7 @@ fn expected(user_agent: &str, length: usize, passed_on: &str) -> String {
     )
 }
 
-/// The bytes that go to Azure for `request`, as text up to the body.
+/// The head that goes to Azure for `request`.
 fn head_for(request: &[u8]) -> String {
     let mut bench = Bench::new();
     bench.submit(request);

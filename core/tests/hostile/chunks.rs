@@ -1,4 +1,4 @@
-//! Chunked bodies in which two readers have been known to see two ends.
+//! Chunked bodies for which parsers are known to disagree on where they end.
 
 use remora_core::http::BodyError as E;
 

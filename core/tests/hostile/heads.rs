@@ -1,13 +1,13 @@
-//! Heads in which two readers have been known to read two things, and what each is taken for.
+//! Heads that parsers are known to read differently, and the expected reading of each.
 //!
-//! The label of a row names where it comes from: the advisory, the section of RFC 9110 or 9112, or the probing suites that
-//! have such a case (`Http11Probe`, http-garden, gunicorn's invalid requests). Expected values are this project's own.
+//! The label of a row names its source: the advisory, the section of RFC 9110 or 9112, or the probing suites that have
+//! such a case (`Http11Probe`, http-garden, gunicorn's invalid requests). Expected values are this project's own.
 
 use remora_core::http::{Framing as F, HeadError as E};
 
 pub(crate) type Row = (&'static str, &'static [u8], Result<F, E>);
 
-/// Start lines, put before a good Host.
+/// Start lines, put before a valid Host.
 const START_LINES: &[Row] = &[
     ("9112 3.1 POST", b"POST /api/v1/write HTTP/1.1", Ok(F::Empty)),
     ("9112 3.1 GET", b"GET /metrics HTTP/1.1", Ok(F::Empty)),
@@ -76,7 +76,7 @@ const START_LINES: &[Row] = &[
     ("9112 2.2 whitespace before the first field", b"POST / HTTP/1.1\r\n X: y", Err(E::Folded)),
 ];
 
-/// Field lines, put after an HTTP/1.1 start line and a good Host.
+/// Field lines, put after an HTTP/1.1 start line and a valid Host.
 const FIELD_LINES: &[Row] = &[
     ("9112 6.3 no body", b"", Ok(F::Empty)),
     ("9112 6.2 length", b"Content-Length: 42\r\n", Ok(F::Length(42))),
@@ -277,7 +277,7 @@ const HTTP_10_LINES: &[Row] = &[
     ("bad Host", b"Host: a b\r\n", Err(E::BadHost)),
 ];
 
-/// Heads that are not put together from the parts above.
+/// Heads that are not assembled from the parts above.
 const WHOLE_HEADS: &[Row] = &[
     ("9112 2.2 an empty line first", b"\r\nPOST / HTTP/1.1\r\nHost: h\r\n\r\n", Ok(F::Empty)),
     ("two empty lines first", b"\r\n\r\nPOST / HTTP/1.1\r\nHost: h\r\n\r\n", Err(E::Malformed)),

@@ -1,5 +1,4 @@
-//! Azure as it may be: it answers late, early, at length, with nonsense, or not at all, and keeps a ledger of what it
-//! got.
+//! A simulated Azure: it responds late, early, at length, with garbage, or not at all, and records what it received.
 
 use std::collections::VecDeque;
 
@@ -18,22 +17,22 @@ pub(crate) enum Ending {
 
 const GARBAGE: &[&[u8]] = &[b"SSH-2.0\r\n", b"\0", b"HTTP/1.1 101 x\r\n\r\n", b"HTTP/1.1 2"];
 
-/// How one request is met.
+/// How Azure reacts to one request.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) status: u16,
     pub(crate) ending: Ending,
     pub(crate) text: String,
     pub(crate) interim: usize,
-    /// Answers when this many bytes of the body are here, instead of all.
+    /// Responds when this many bytes of the body have arrived, instead of all.
     pub(crate) early: Option<usize>,
     pub(crate) delay: u64,
     pub(crate) announces_close: bool,
-    /// Closes the connection so many milliseconds after the answer, without having said so.
+    /// Closes the connection this many milliseconds after the response, without having announced it.
     pub(crate) closes_idle: Option<u64>,
-    /// Sends these bytes instead of an answer.
+    /// Sends these bytes instead of a response.
     pub(crate) garbage: Option<&'static [u8]>,
-    /// Sends another answer right behind its answer.
+    /// Sends another response directly after its response.
     pub(crate) excess: bool,
     pub(crate) request_lost: Option<(usize, Loss)>,
     pub(crate) response_lost: Option<(usize, Loss)>,
@@ -83,7 +82,7 @@ impl Plan {
             _ => {}
         }
         if self.early.is_some() && self.is_success() {
-            // It goes on reading: whether it has got the body is then a matter of who sent it.
+            // It keeps reading: whether it received the body then depends only on the exchange.
             (self.announces_close, self.closes_idle) = (false, None);
             self.ending = if self.ending == Ending::Closing { Ending::Length } else { self.ending };
         }
@@ -93,7 +92,7 @@ impl Plan {
         (200..300).contains(&self.status)
     }
 
-    /// The bytes of the answer.
+    /// The bytes of the response.
     pub(crate) fn response(&self) -> Vec<u8> {
         if let Some(garbage) = self.garbage {
             return garbage.to_vec();
@@ -115,7 +114,7 @@ impl Plan {
     }
 }
 
-/// One request as Azure got it.
+/// One request as Azure received it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Attempt {
     pub(crate) head: String,
@@ -124,7 +123,7 @@ pub(crate) struct Attempt {
     pub(crate) length: usize,
     /// All bytes of the request that arrived.
     pub(crate) bytes: usize,
-    /// The status of the answer, if one was begun.
+    /// The status of the response, if one was begun.
     pub(crate) answered: Option<u16>,
 }
 
@@ -133,7 +132,7 @@ impl Attempt {
         !self.head.is_empty() && self.body.len() == self.length
     }
 
-    /// Takes note of all bytes that were received so far.
+    /// Records all bytes received so far.
     fn read(&mut self, received: &[u8]) {
         self.bytes = received.len();
         if self.head.is_empty() {
@@ -156,7 +155,7 @@ pub(crate) struct Connection {
     /// From Azure.
     pub(crate) down: Link,
     received: Vec<u8>,
-    /// The plan for the present request, and its attempt's number.
+    /// The plan for the current request, and its attempt's number.
     current: Option<(Plan, usize)>,
     gone: bool,
 }
@@ -185,7 +184,7 @@ impl Azure {
         self.connections.len() - 1
     }
 
-    /// Reads and answers; true when something was read.
+    /// Reads and responds; true when something was read.
     pub(crate) fn turn(&mut self, now: u64) -> bool {
         let mut progress = false;
         for connection in self.connections.iter_mut().filter(|connection| !connection.gone) {
@@ -208,7 +207,7 @@ impl Azure {
 }
 
 impl Connection {
-    /// Takes what has arrived; true when that was a whole request.
+    /// Takes what has arrived; true when that completed a request.
     fn serve(&mut self, now: u64, plans: &mut VecDeque<Plan>, attempts: &mut Vec<Attempt>) -> bool {
         if self.received.is_empty() {
             return false;
@@ -226,7 +225,7 @@ impl Connection {
             self.lose(now, loss);
             return false;
         }
-        // An early answer leaves the rest of the body on its way, and the next request may follow it.
+        // After an early response the rest of the body is still arriving, and the next request may follow it.
         let answered_early = attempt.answered.is_some();
         attempt.read(&self.received);
         let enough = attempt.is_whole() || plan.early.is_some_and(|early| early <= attempt.body.len());

@@ -1,4 +1,4 @@
-//! One conversation from beginning to end: what is planned, how it runs, and what came of it.
+//! One conversation from beginning to end: its plan, its run, and its outcome.
 
 use core::time::Duration;
 
@@ -36,10 +36,10 @@ const INBOX: usize = 4096;
 const OUTBOX: usize = 2048;
 const RESPONSE: usize = 4096;
 
-/// Turns after which a conversation goes round in circles.
+/// Turns after which a conversation is considered to be looping.
 const MOST_TURNS: usize = 200_000;
 
-/// What is planned.
+/// The plan of a conversation.
 #[derive(Clone, Debug)]
 pub(crate) struct Conversation {
     pub(crate) script: Script,
@@ -52,7 +52,7 @@ pub(crate) struct Conversation {
     seed: u64,
 }
 
-/// What came of it.
+/// The outcome of a conversation.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) answers: Vec<Answer>,
@@ -83,7 +83,7 @@ impl Conversation {
         }
     }
 
-    /// Two writes at once and then one in chunks, in fair weather.
+    /// Two writes with a length, then one in chunks, on fast and reliable links.
     pub(crate) fn plain(random: &mut Random) -> Self {
         let weather = Weather { piece: 300, delay: 1, capacity: 16 * 1024 };
         let mut requests = Vec::new();
@@ -151,7 +151,7 @@ fn run_to_end(driver: &mut Driver<'_>, sender: &mut Sender, azure: &mut Azure) -
     panic!("no end after {MOST_TURNS} turns: {:?}", driver.exchange);
 }
 
-/// Lets arrive what is on its way when the exchange is over.
+/// Delivers what is still in transit when the exchange is over.
 fn settle(mut now: u64, sender: &mut Sender, azure: &mut Azure) {
     while sender.turn(now) | azure.turn(now) {}
     while let Some(next) = [sender.next(now), azure.next(now)].into_iter().flatten().min() {

@@ -10,24 +10,24 @@ use crate::link::{End, Read};
 use crate::random::Random;
 use crate::sender::Sender;
 
-/// What the driver says about the process: more than an answer of the exchange's may hold.
+/// The driver's page: longer than the exchange's own responses may be.
 pub(crate) const PAGE: &[u8] = &[b'p'; 5000];
 
-/// Something that takes time, and during which the driver does nothing else.
+/// A job that takes time, during which the driver does nothing else.
 #[derive(Clone, Copy, Debug)]
 struct Job {
     due: u64,
     event: Event,
 }
 
-/// How a driver goes about its work. Every way must do.
+/// How a driver goes about its work. The exchange must cope with every variant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
-    /// Takes events after each operation, not after all of them.
+    /// Handles events after each operation, not only after all of them.
     pub(crate) eager: bool,
     /// Tries the operations in any order.
     pub(crate) shuffles: bool,
-    /// Comes with the result of a job although the deadline was first.
+    /// Reports the result of a job even after the deadline has passed.
     pub(crate) stubborn: bool,
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum Luck {
     Good,
     /// Links and Azure.
     Mixed,
-    /// The driver's part too: tokens, names, connections and room may be missing.
+    /// Also the driver's part: tokens, names, connections and room may be missing.
     Bad,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Log {
 pub(crate) struct Driver<'m> {
     pub(crate) exchange: Exchange<'m>,
     pub(crate) log: Log,
-    /// Response buffers that are not lent.
+    /// Response buffers that are not in use.
     pub(crate) spare: Vec<&'m mut [u8]>,
     manner: Manner,
     luck: Luck,
@@ -133,12 +133,12 @@ impl<'m> Driver<'m> {
         moved | self.handle_events(now, sender, azure)
     }
 
-    /// When the present job is done.
+    /// When the current job is done.
     pub(crate) fn next(&self, now: u64) -> Option<u64> {
         self.job.map(|job| job.due).filter(|due| *due > now && *due < u64::MAX)
     }
 
-    /// The exchange is over: takes the last events.
+    /// The exchange is over: handles the last events.
     pub(crate) fn conclude(&mut self, now: u64, sender: &mut Sender, azure: &mut Azure) {
         self.handle_events(now, sender, azure);
     }
@@ -285,7 +285,7 @@ impl<'m> Driver<'m> {
         let whole = self.exchange.body_room();
         let room = whole.min(4096);
         let read = if room > 0 {
-            // A read may go beyond the body, once all of the body's room is offered.
+            // A read may go beyond the body if all of the body's room is offered.
             let beyond = if room == whole && self.random.chance(2) { self.exchange.client_space().len() } else { 0 };
             let mut buffer = vec![0; room + beyond];
             let read = sender.up.read(now, &mut buffer);

@@ -1,5 +1,5 @@
-//! Frames that tell which one they are, made without the code under test: a snappy block of literals, and in it one
-//! series whose label value is the frame's number.
+//! Identifiable frames, made without the code under test: a snappy block of literals, and in it one series whose label
+//! value is the frame's number.
 
 use crate::random::Random;
 
@@ -42,7 +42,7 @@ fn v2(name: &[u8]) -> Vec<u8> {
     message
 }
 
-/// A snappy block of nothing but literals (`format_description.txt` §2.1).
+/// A snappy block of literals only (`format_description.txt` §2.1).
 fn pack(message: &[u8]) -> Vec<u8> {
     let mut block = Vec::new();
     varint(&mut block, message.len());
@@ -54,7 +54,7 @@ fn pack(message: &[u8]) -> Vec<u8> {
     block
 }
 
-/// A good frame of about `size` bytes, unlike any of another number.
+/// A good frame of about `size` bytes, different for each number.
 pub(crate) fn good(number: usize, size: usize, second_version: bool) -> Vec<u8> {
     let name = format!("frame_{number}_{}", "x".repeat(size));
     pack(&if second_version { v2(name.as_bytes()) } else { v1(name.as_bytes()) })
@@ -67,7 +67,7 @@ pub(crate) fn corrupt(number: usize, size: usize, random: &mut Random) -> Vec<u8
         0 => frame.truncate(random.range(0, frame.len() - 1)),
         1 => frame.push(0),
         2 => frame[0] ^= 1,
-        // The label's name is 0xff now, which is no UTF-8.
+        // The label's name is 0xff now, which is not UTF-8.
         _ => {
             let name = frame.windows(6).position(|six| six == b"frame_").expect("the number");
             frame[name] = 0xff;

@@ -6,10 +6,10 @@ use crate::driver::{Luck, PAGE};
 use crate::script::{Kind, Request};
 use crate::sender::Answer;
 
-/// Places for events in an exchange. With all of them taken, one more would be lost.
+/// Slots for events in an exchange. Once all are taken, another event would be lost.
 const EVENT_PLACES: usize = 8;
 
-/// Times that one request may go to Azure: once, again for a stale connection, again for a 401.
+/// How often one request may go to Azure: once, again after a stale connection, again after a 401.
 const MOST_ATTEMPTS: usize = 3;
 
 /// Panics when `account` breaks a guarantee.
@@ -28,7 +28,7 @@ pub(crate) fn judge(conversation: &Conversation, account: &Account) {
     }
 }
 
-/// Each phase of each request within its time.
+/// Each phase of each request stays within its time limit.
 fn judge_time(account: &Account, requests: usize) {
     let of = POLICY.timeouts;
     let each = of.idle + of.head + of.admission + of.body + of.upstream + of.answer;
@@ -40,7 +40,7 @@ fn frame(request: &Request) -> Option<&[u8]> {
     if let Kind::Good { frame } = &request.kind { Some(frame) } else { None }
 }
 
-/// Azure gets good frames only, each bit for bit, in order, and no more often than repairs allow.
+/// Azure gets only good frames, unchanged, in order, and no more often than retries allow.
 fn judge_attempts(requests: &[Request], attempts: &[Attempt]) {
     let mut latest = 0;
     let mut times = 0;
@@ -53,7 +53,7 @@ fn judge_attempts(requests: &[Request], attempts: &[Attempt]) {
         let number = number.unwrap_or_else(|| panic!("Azure got what nobody sent, or too late: {attempt:?}"));
         times = if number == latest { times + 1 } else { 1 };
         latest = number;
-        // Cut short, two frames may look alike.
+        // Two truncated frames may look alike.
         assert!(times <= MOST_ATTEMPTS * requests.len(), "request {number} went out {times} times");
     }
     for frame in requests.iter().filter_map(frame) {
@@ -69,7 +69,7 @@ fn judge_head(head: &str) {
     assert!(!head.contains("of-the-sender") && head.contains("Authorization: Bearer secret-"), "{head}");
 }
 
-/// No answer says more than Azure did.
+/// A response never claims more than Azure did.
 fn judge_answers(requests: &[Request], account: &Account) {
     for (number, (request, answer)) in requests.iter().zip(&account.answers).enumerate() {
         let Answer { status, head, body, .. } = answer;
@@ -99,7 +99,7 @@ fn judge_answers(requests: &[Request], account: &Account) {
     assert!(told.starts_with(&received), "the sender was told {received:?} and the log {told:?}");
 }
 
-/// A sender that stays gets an answer to each request, up to the one that announces the end.
+/// A sender that stays gets a response to each request, up to the one that announces the end of the connection.
 fn judge_completeness(requests: &[Request], answers: &[Answer]) {
     let end = answers.iter().position(|answer| answer.closes).map(|at| at + 1);
     assert!(end.is_none_or(|end| end == answers.len()), "answers after the end was announced");
@@ -109,7 +109,7 @@ fn judge_completeness(requests: &[Request], answers: &[Answer]) {
     }
 }
 
-/// When nothing goes wrong, the sender is told what Azure said, or what it did wrong itself.
+/// When nothing goes wrong, the sender gets Azure's verdict, or that on its own fault.
 fn judge_calm(requests: &[Request], account: &Account) {
     for (request, answer) in requests.iter().zip(&account.answers) {
         match &request.kind {
@@ -123,7 +123,7 @@ fn judge_calm(requests: &[Request], account: &Account) {
                     307 => 502,
                     _ => said,
                 };
-                // A connection that Azure closes while it is idle may break twice: 502, and the sender comes again.
+                // A connection that Azure closes while it is idle may break twice: 502, and the sender retries.
                 let broke = answer.status == 502 && account.attempts.iter().any(|attempt| attempt.answered.is_none());
                 assert!(answer.status == told || broke, "Azure said {said}, the sender was told {}", answer.status);
             }

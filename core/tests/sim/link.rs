@@ -16,7 +16,7 @@ pub(crate) struct Weather {
 }
 
 impl Weather {
-    /// Weather for a conversation of about so many bytes: in pieces of one byte, only short ones end in time.
+    /// Weather for a conversation of about `bytes` bytes: in pieces of one byte, only short ones end in time.
     pub(crate) fn random(random: &mut Random, bytes: usize) -> Self {
         let smallest = bytes.div_ceil(50);
         Self {
@@ -27,7 +27,7 @@ impl Weather {
     }
 }
 
-/// What reading came to.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     Blocked,
@@ -43,7 +43,7 @@ pub(crate) enum End {
     Reset,
 }
 
-/// Bytes on their way.
+/// Bytes in transit.
 #[derive(Debug)]
 struct Piece {
     due: u64,
@@ -81,21 +81,21 @@ impl Link {
         Some(n)
     }
 
-    /// Writes all of `bytes` whatever room there is.
+    /// Writes all of `bytes`, regardless of capacity.
     pub(crate) fn write_all(&mut self, now: u64, bytes: &[u8]) {
         for piece in bytes.chunks(self.weather.piece.max(1)) {
             self.put(now, piece);
         }
     }
 
-    /// Puts bytes right behind those that were written last.
+    /// Appends bytes to the piece that was written last.
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         let piece = self.pieces.back_mut().expect("something before");
         piece.bytes.extend_from_slice(bytes);
         self.held += bytes.len();
     }
 
-    /// Whether nothing has arrived that is not read.
+    /// Whether there is nothing unread.
     pub(crate) fn is_quiet(&self, now: u64) -> bool {
         let first = self.pieces.front().map(|piece| piece.due).or(self.end.map(|(due, _)| due));
         first.is_none_or(|due| due > now)
@@ -113,7 +113,7 @@ impl Link {
         self.latest
     }
 
-    /// Nothing more will be written. A reset also takes back what has not arrived.
+    /// Nothing more will be written. A reset also discards what has not arrived yet.
     pub(crate) fn end(&mut self, now: u64, end: End) {
         if self.end.is_none() {
             if end == End::Reset {
@@ -169,7 +169,7 @@ impl Link {
         }
     }
 
-    /// When something arrives that has not yet.
+    /// When the next piece, or the end, arrives.
     pub(crate) fn next(&self, now: u64) -> Option<u64> {
         let next = self.pieces.front().map(|piece| piece.due).or(self.end.map(|(due, _)| due));
         next.filter(|due| *due > now)

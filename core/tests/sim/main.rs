@@ -1,7 +1,7 @@
 //! The simulator: an exchange between a scripted sender and a scripted Azure, under a virtual clock, on links that cut,
 //! delay, reset and fall silent. Every conversation comes from one seed and can be run again from it.
 //!
-//! `REMORA_SIM_RUNS` says how many conversations the random test runs, `REMORA_SIM_SEED` runs one and tells it.
+//! `REMORA_SIM_RUNS` sets how many conversations the random test runs, `REMORA_SIM_SEED` runs and prints one.
 
 #![expect(
     clippy::arithmetic_side_effects,
@@ -30,16 +30,16 @@ use conversation::{Account, Conversation};
 use random::Random;
 use script::Loss;
 
-/// Conversations of the random test unless the environment says otherwise.
+/// Conversations of the random test unless the environment overrides it.
 const RUNS: u64 = 20_000;
 
 /// Threads of the random test.
 const THREADS: u64 = 4;
 
-/// Statuses that senders are told in so many conversations at the latest.
+/// Statuses that senders must have received after this many conversations.
 const USUAL: (u64, [u16; 14]) = (2000, [200, 204, 400, 404, 405, 409, 415, 417, 500, 501, 502, 503, 504, 505]);
 
-/// Runs one conversation and judges it; `name` is how to run it again.
+/// Runs one conversation and judges it; `name` says how to reproduce it.
 fn check(name: &str, conversation: &Conversation) -> Account {
     let checked = std::panic::catch_unwind(|| {
         let account = conversation::run(conversation);
@@ -53,7 +53,7 @@ fn number(name: &str) -> Option<u64> {
     env::var(name).ok().map(|value| value.parse().expect(name))
 }
 
-/// Runs every fourth conversation from `first` on; returns the statuses that senders were told.
+/// Runs every fourth conversation from `first` on; returns the statuses that senders received.
 fn check_share(first: u64, runs: u64) -> BTreeSet<u16> {
     let seeds = (first..runs).step_by(THREADS as usize);
     let accounts = seeds.map(|seed| check(&format!("REMORA_SIM_SEED={seed}"), &Conversation::random(seed)));
@@ -77,7 +77,7 @@ fn random_conversations_keep_the_guarantees() {
     assert!(runs < enough || usual.iter().all(|status| told.contains(status)), "only {told:?} ever came about");
 }
 
-/// The conversation that is cut at every byte: two writes at once, then one in chunks.
+/// The conversation that is cut at every byte: two writes with a length, then one in chunks.
 fn plain(seed: u64) -> Conversation {
     Conversation::plain(&mut Random::new(seed))
 }

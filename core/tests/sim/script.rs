@@ -1,4 +1,4 @@
-//! What a sender says, and what it must be told.
+//! What a sender sends, and how it must be answered.
 
 use crate::frame;
 use crate::random::Random;
@@ -31,9 +31,9 @@ pub(crate) enum Kind {
 pub(crate) enum Gate {
     /// At once.
     Open,
-    /// When this many answers are here.
+    /// When this many responses have arrived.
     Answers(usize),
-    /// When `100 Continue` is here, an answer is, or two hundred milliseconds have passed.
+    /// When `100 Continue` or a response has arrived, or 200 milliseconds have passed.
     Invitation,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Request {
     pub(crate) head_gate: Gate,
     pub(crate) body: Vec<u8>,
     pub(crate) body_gate: Gate,
-    /// The sender asked for the end of the connection, or nobody can tell where the next request begins.
+    /// The sender asked to close the connection, or it is unknown where the next request begins.
     pub(crate) last: bool,
     pub(crate) is_head: bool,
 }
@@ -54,7 +54,7 @@ pub(crate) struct Request {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Script {
     pub(crate) requests: Vec<Request>,
-    /// The sender is lost after so many bytes.
+    /// The sender is lost after this many bytes.
     pub(crate) lost: Option<(usize, Loss)>,
 }
 
@@ -85,7 +85,7 @@ impl Script {
     }
 }
 
-/// Fields that no receiver may see.
+/// Fields that must not reach a receiver.
 const PRIVATE: &str = "Authorization: Bearer of-the-sender\r\nCookie: of-the-sender\r\n";
 
 impl Request {
@@ -100,7 +100,7 @@ impl Request {
                 Self::write(random, frame, "", Some(&[400]))
             }
             3 if random.chance(20) => {
-                // Over the limit by one byte or by far.
+                // Over the limit by one byte or by many.
                 let over = vec![0; max_body + random.pick(&[1, 3000])];
                 Self::write(random, over, "", Some(&[400]))
             }
@@ -118,7 +118,7 @@ impl Request {
         }
     }
 
-    /// A write in a shape that the dice choose.
+    /// A write in a random shape.
     pub(crate) fn write(random: &mut Random, frame: Vec<u8>, media: &str, statuses: Option<&'static [u16]>) -> Self {
         let minor = u8::from(!random.chance(8));
         let close = random.chance(8);
@@ -169,7 +169,7 @@ impl Request {
         }
     }
 
-    /// A request for something longer than an answer of the exchange's.
+    /// A request for a page longer than the exchange's own responses.
     fn page(random: &mut Random) -> Self {
         let line = random.pick(&["GET /metrics", "HEAD /metrics", "GET /status"]);
         let head = format!("{line} HTTP/1.1\r\nHost: h\r\nAccept: */*\r\n\r\n");
@@ -195,7 +195,7 @@ impl Request {
         Self::of(head, body, statuses, false)
     }
 
-    /// A request after which nobody knows where the next one begins.
+    /// A request after which it is unknown where the next one begins.
     fn broken(random: &mut Random) -> Self {
         let (line, fields, body, statuses): (_, _, &[u8], &'static [u16]) = random.pick(&[
             ("\x16\x03\x01", "", b"", &[400]),

@@ -1,4 +1,4 @@
-//! The sender: says its script, and reads what it is told.
+//! The sender: follows its script, and reads the responses.
 
 use crate::link::{End, Link, Read, Weather};
 use crate::random::Random;
@@ -7,7 +7,7 @@ use crate::script::{Gate, Loss, Script};
 /// How long a sender waits for `100 Continue`, in milliseconds.
 const PATIENCE: u64 = 200;
 
-/// One final answer.
+/// One final response.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -33,7 +33,7 @@ pub(crate) struct Sender {
     received: Vec<u8>,
     pub(crate) answers: Vec<Answer>,
     silent: bool,
-    /// Leaves when it has all its answers; otherwise the exchange has to end it.
+    /// Leaves when it has all its responses; otherwise the exchange has to close the connection.
     leaves: bool,
     pub(crate) ended: bool,
 }
@@ -138,7 +138,7 @@ impl Sender {
         }
     }
 
-    /// Takes one whole answer off what was received.
+    /// Takes one complete response off what was received.
     fn take_answer(&mut self) -> bool {
         let Some(end) = self.received.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
         let head = String::from_utf8(self.received[..end + 4].to_vec()).expect("a head of text");

@@ -1,4 +1,4 @@
-//! Bodies as senders write them: of a real Prometheus, and small ones that are easy to refuse by mistake.
+//! Bodies as senders write them: those of a real Prometheus, and small ones that are easily refused by mistake.
 
 use fastrand::Rng;
 use remora_core::remote_write::{Check, Counts, Level, Verdict, Version, Why};
@@ -22,7 +22,7 @@ fn label(name: &str, value: &str) -> Vec<u8> {
     field(1, &[field(1, name.as_bytes()), field(2, value.as_bytes())].concat())
 }
 
-/// A sample in field 2 of a series, its value given as bits.
+/// A sample in field 2 of a series; `bits` is its value.
 fn sample(bits: u64) -> Vec<u8> {
     field(2, &[b"\x09", bits.to_le_bytes().as_slice(), b"\x10", &varint(TIMESTAMP.cast_unsigned())].concat())
 }

@@ -1,5 +1,5 @@
-//! One test for each fault of a message, named after its variant: the bytes, the place, and the line that the sender
-//! reads.
+//! One test for each fault of a message, named after its variant: the bytes, the position, and the line that the sender
+//! gets.
 
 use fastrand::Rng;
 use remora_core::remote_write::{Fault, FaultKind, Level, Verdict, Version};
@@ -7,7 +7,7 @@ use remora_core::snappy::SnappyError;
 
 use crate::{check, check_cut_anyhow};
 
-/// Requires `message` to be refused for `kind` at byte `at`, however it is cut, and the line to be `line`.
+/// Requires `message` to be refused for `kind` at byte `at`, however it is cut, with the text `line`.
 fn assert_fault(version: Version, message: &[u8], kind: FaultKind, at: u64, line: &str) {
     let mut rng = Rng::with_seed(0x5eed_0031);
     let verdict = check_cut_anyhow(version, Level::Full, message, &mut rng);
@@ -25,7 +25,7 @@ fn snappy() {
     assert_eq!(fault.to_string(), "snappy: copy offset 0 at byte 6");
 }
 
-/// What comes first in the message is told, also where a piece holds a later fault of the block.
+/// The first fault of the message is reported, even if the same piece holds a later fault of the block.
 #[test]
 fn the_first_fault_is_told() {
     let body = b"\x08\x04\x02\x00\x01\x00";
@@ -71,7 +71,7 @@ fn length() {
     assert_fault(Version::V1, huge, FaultKind::Length { length: u64::MAX }, 0, line);
 }
 
-/// `8a 80 80 80 10` is 2^32 + 10: cut to 32 bits it would be the key of field 1.
+/// `8a 80 80 80 10` is 2^32 + 10: truncated to 32 bits it would be the key of field 1.
 #[test]
 fn key() {
     let line = "protobuf: field key 4294967306 exceeds 32 bits at byte 0";

@@ -88,14 +88,14 @@ pub(crate) fn request(version: Version, rng: &mut Rng) -> Vec<u8> {
     };
     write_fields(&mut message, fields, rng);
     if version == Version::V2 {
-        // As many symbols as references can be high, most of the time.
+        // Usually enough symbols for the highest possible reference.
         let symbols = if rng.u8(0..8) == 0 { rng.u32(0..HIGHEST_REFERENCE) } else { HIGHEST_REFERENCE };
         (0..symbols).for_each(|_| write_length_delimited(&mut message, 4, b"symbol", rng));
     }
     message
 }
 
-/// References are below this.
+/// All references are below this number.
 const HIGHEST_REFERENCE: u32 = 6;
 
 fn write_fields(message: &mut Vec<u8>, fields: &[(u32, Kind)], rng: &mut Rng) {
@@ -140,7 +140,7 @@ fn write_field(message: &mut Vec<u8>, number: u32, kind: Kind, rng: &mut Rng) {
     }
 }
 
-/// Repeated numbers, packed or one a field.
+/// Repeated numbers, packed or one per field.
 fn write_numbers(message: &mut Vec<u8>, number: u32, values: &[u64], rng: &mut Rng) {
     if rng.u8(0..4) == 0 {
         for &value in values {
@@ -163,7 +163,7 @@ fn write_number(message: &mut Vec<u8>, number: u32, value: u64, rng: &mut Rng) {
 
 fn write_double(message: &mut Vec<u8>, number: u32, rng: &mut Rng) {
     write_key(message, number, 1, rng);
-    // A stale marker is a NaN whose payload says so.
+    // A stale marker is a NaN with a special payload.
     let bits = if rng.u8(0..4) == 0 { 0x7ff0_0000_0000_0002 } else { rng.u64(..) };
     message.extend_from_slice(&bits.to_le_bytes());
 }
@@ -174,7 +174,7 @@ fn write_length_delimited(message: &mut Vec<u8>, number: u32, content: &[u8], rn
     message.extend_from_slice(content);
 }
 
-/// A field that no message has, of any wire type.
+/// An unknown field of any wire type.
 fn write_unknown(message: &mut Vec<u8>, rng: &mut Rng, depth: u32) {
     let number = rng.u32(100..1 << 20);
     match rng.u8(0..5) {
@@ -193,7 +193,7 @@ fn write_unknown(message: &mut Vec<u8>, rng: &mut Rng, depth: u32) {
     }
 }
 
-/// `value`, now and then longer than needed.
+/// `value`, now and then in an overlong form.
 fn any_varint(value: u64, rng: &mut Rng) -> Vec<u8> {
     let mut bytes = varint(value);
     if rng.u8(0..30) == 0 && bytes.len() < 9 {

@@ -1,4 +1,4 @@
-//! The check of whole bodies: against an independent decoder, fault by fault, and on bodies of a real sender.
+//! The check of whole bodies: against an independent decoder, fault by fault, and on bodies from a real sender.
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
@@ -33,7 +33,7 @@ fn check(version: Version, level: Level, body: &[u8], mut next_piece: impl FnMut
     check.finish()
 }
 
-/// `message` as a snappy body of literals alone. Fed byte by byte, it reaches the walker byte by byte.
+/// `message` as a snappy body of literals only. Fed byte by byte, it reaches the walker byte by byte.
 fn in_literals(message: &[u8]) -> Vec<u8> {
     let mut body = varint(message.len() as u64);
     for literal in message.chunks(60) {

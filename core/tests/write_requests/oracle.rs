@@ -1,16 +1,16 @@
-//! The check against `prost`, which decodes the same message whole: both accept it, with equal counts, or both refuse.
+//! The check against `prost`, which decodes the whole message: both accept it, with equal counts, or both refuse it.
 
 use fastrand::Rng;
 use remora_core::remote_write::{Counts, FaultKind, Level, Verdict, Version};
 
 use crate::{LIMIT, check, check_cut_anyhow, generate, schema, varint};
 
-/// Requests of each kind. `REMORA_ORACLE_RUNS` asks for another number.
+/// How many requests of each kind are tried; `REMORA_ORACLE_RUNS` overrides it.
 fn runs(usual: usize) -> usize {
     std::env::var("REMORA_ORACLE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(usual)
 }
 
-/// Holds the verdict on `message` against that of `prost`.
+/// Compares the verdict on `message` with that of `prost`.
 fn compare(version: Version, message: &[u8], rng: &mut Rng) -> Option<Counts> {
     let verdict = check_cut_anyhow(version, Level::Full, message, rng);
     let wire = check_cut_anyhow(version, Level::Wire, message, rng);
@@ -84,7 +84,7 @@ fn mutations_are_judged_alike(version: Version, seed: u64) {
     assert!(accepted > 200 && refused > 200, "one-sided: {accepted} accepted, {refused} refused");
 }
 
-/// Up to four bytes of a packed body are changed: `snap` decides whether it is a block, `prost` what is in it.
+/// Up to four bytes of a packed body are changed: `snap` decides whether it is a valid block, `prost` what is in it.
 fn mutated_bodies_are_judged_alike(version: Version, seed: u64) {
     let mut rng = Rng::with_seed(seed);
     let (mut accepted, mut refused) = (0, 0);
@@ -108,7 +108,7 @@ fn mutated_bodies_are_judged_alike(version: Version, seed: u64) {
     assert!(accepted > 100 && refused > 200, "one-sided: {accepted} accepted, {refused} refused");
 }
 
-/// What `snap` makes of a block that announces no more than [`LIMIT`].
+/// `body` decoded by `snap`, if it announces no more than [`LIMIT`] bytes.
 fn unpacked(body: &[u8]) -> Option<Vec<u8>> {
     let length = snap::raw::decompress_len(body).ok()?;
     (length <= LIMIT as usize).then(|| snap::raw::Decoder::new().decompress_vec(body).ok())?
@@ -144,13 +144,13 @@ fn mutated_version_2_bodies_are_judged_alike() {
     mutated_bodies_are_judged_alike(Version::V2, 0x5eed_0017);
 }
 
-/// The way from the request to each of its messages, as field numbers.
+/// The path from the request to each of its messages, as field numbers.
 const MESSAGES: [(Version, &[&[u8]]); 2] = [
     (Version::V1, &[&[], &[1], &[1, 1], &[1, 2], &[1, 3], &[1, 3, 1], &[1, 4], &[1, 4, 8], &[1, 4, 11], &[3]]),
     (Version::V2, &[&[], &[5], &[5, 2], &[5, 3], &[5, 3, 8], &[5, 3, 11], &[5, 4], &[5, 5]]),
 ];
 
-/// Content for a field of each wire type: good and bad numbers, packed runs, texts and messages among it.
+/// Content for a field of each wire type: among them good and bad numbers, packed runs, texts and messages.
 const CONTENTS: [(u8, &[u8]); 8] = [
     (0, b"\x01"),
     (1, b"\0\0\0\0\0\0\0\0"),
@@ -162,7 +162,7 @@ const CONTENTS: [(u8, &[u8]); 8] = [
     (5, b"\0\0\0\0"),
 ];
 
-/// Each field of each message, and the numbers around them, with content of each kind.
+/// Each field of each message, and the unused field numbers around them, with content of each kind.
 #[test]
 fn every_field_takes_what_its_type_can_have() {
     let mut rng = Rng::with_seed(0x5eed_0015);

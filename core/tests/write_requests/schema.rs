@@ -1,4 +1,4 @@
-//! The published schemas for `prost`, and what a request counts once it is decoded whole.
+//! The published schemas for `prost`, and the counts of a fully decoded request.
 
 use prost::{Message, Oneof};
 use remora_core::remote_write::{Counts, Version};
@@ -137,7 +137,7 @@ struct BucketSpan {
     length: u32,
 }
 
-/// Both histograms are the same but for fields at the end.
+/// Both histograms are the same except for fields at the end.
 macro_rules! histogram {
     ($name:ident { $($extra:tt)* }) => {
         #[derive(Clone, PartialEq, Message)]
@@ -191,7 +191,7 @@ histogram!(HistogramV2 {
     start_timestamp: i64,
 });
 
-/// What `message` counts, or `None` where it has to be refused.
+/// The counts of `message`, or `None` if it has to be refused.
 pub(crate) fn counts(version: Version, message: &[u8]) -> Option<Counts> {
     match version {
         Version::V1 => WriteRequest::decode(message).ok().map(|request| counts_v1(&request)),
@@ -237,7 +237,8 @@ fn are_labels(references: &[u32], symbols: u32) -> bool {
     references.len().is_multiple_of(2) && references.iter().all(|&reference| reference < symbols)
 }
 
-/// The time at which the tests check, milliseconds since 1970, and the oldest timestamp that is not too old then.
+/// The time at which the tests check, milliseconds since 1970; [`OLDEST_FRESH`] is the oldest timestamp not too old
+/// then.
 pub(crate) const NOW: i64 = 1_700_000_000_000;
 pub(crate) const OLDEST_FRESH: i64 = NOW - 20 * 60 * 1000;
 

@@ -4,10 +4,10 @@ use httparse::{EMPTY_HEADER, Response, Status};
 
 use super::operation::Answer;
 
-/// Statuses that Azure answers with.
+/// Statuses of Azure's responses.
 const STATUSES: [u16; 16] = [200, 204, 202, 204, 400, 401, 403, 404, 409, 413, 415, 429, 500, 503, 307, 100];
 
-/// Appends what Azure says.
+/// Appends what Azure sends.
 pub(super) fn write(bytes: &mut Vec<u8>, answer: &Answer) {
     match answer {
         Answer::Raw(raw) => bytes.extend_from_slice(raw),
@@ -43,7 +43,7 @@ pub(super) fn final_status(bytes: &[u8]) -> Option<u16> {
     }
 }
 
-/// Status and head of the whole responses in `bytes`, interim ones left out. `is_bodiless` knows of each whether its
+/// Status and head of the complete responses in `bytes`, without interim ones. `is_bodiless` says for each whether its
 /// request was a HEAD.
 pub(super) fn responses(bytes: &[u8], is_bodiless: impl Fn(usize) -> bool) -> Vec<(u16, &[u8])> {
     let (mut rest, mut responses) = (bytes, Vec::new());
@@ -60,7 +60,7 @@ pub(super) fn responses(bytes: &[u8], is_bodiless: impl Fn(usize) -> bool) -> Ve
     responses
 }
 
-/// Status and Content-Length of the head in front, and what follows it.
+/// Status and Content-Length of the head at the front, and the bytes after it.
 fn head(bytes: &[u8]) -> Option<(u16, usize, &[u8])> {
     let mut lines = [EMPTY_HEADER; 64];
     let mut response = Response::new(&mut lines);

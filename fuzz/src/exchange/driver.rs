@@ -11,22 +11,22 @@ use super::judge::Attempt;
 use super::operation::{Conversation, Misuse, Operation, Peer, Settings};
 use super::request::{self, Kind};
 
-/// Room for events in an exchange. With all of it taken, one more would be lost.
+/// Slots for events in an exchange. Once all are taken, another event would be lost.
 const EVENT_ROOM: usize = 8;
 
-/// Connections that one request may need: one, another in place of a stale one, and another after a 401.
+/// Maximum connections per request: one, another in place of a stale one, and another after a 401.
 const MOST_CONNECTIONS: usize = 3;
 
-/// Longest piece of a body that is handed to the connection at once. What the connection does not take of it waits there.
+/// Longest piece of a body that is handed to the connection at once. Bytes of it that are not sent yet wait there.
 const PIECE: usize = 100;
 
-/// Bytes of the driver's pages: more than the exchange itself may answer.
+/// Bytes of the driver's pages: more than the exchange's own responses may have.
 const PAGE: usize = 3000;
 
-/// How long a token serves, in time that passes by operations alone.
+/// How long a token is usable, in time that only operations advance.
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
 
-/// Turns after which a run goes round in circles.
+/// Turns after which a run is considered to be looping.
 const MOST_TURNS: usize = 20_000;
 
 /// The sender, the driver and Azure.
@@ -37,27 +37,27 @@ pub(super) struct Driver<'m> {
     pub(super) settings: Settings,
     pub(super) peer: Peer,
     now: Instant,
-    /// The driver kept to its contract so far.
+    /// The driver has kept its contract so far.
     pub(super) is_lawful: bool,
-    /// The sender's bytes, how many of them were said, and what the requests in them are.
+    /// The sender's bytes, how many of them were sent, and the kinds of the requests in them.
     script: Vec<u8>,
     said: usize,
     pub(super) kinds: Vec<Kind>,
     /// What the sender received.
     pub(super) received: Vec<u8>,
-    /// What is being looked for.
+    /// The event that the driver is working on.
     job: Option<Event>,
     stored: Vec<u8>,
     reserved: usize,
-    /// The buffers of the connection, while nothing happens on it.
+    /// The buffers of the connection while it is parked.
     parked: Option<(&'m mut [u8], &'m mut [u8])>,
-    /// The response buffer while it is not lent.
+    /// The response buffer while it is not in use.
     pub(super) buffer: Option<&'m mut [u8]>,
     /// The connection to Azure.
     pub(super) attempt: Option<Attempt>,
-    /// What Azure said on the connection that was the last one of the open request.
+    /// Azure's final status on the last released connection of the open request.
     pub(super) last_said: Option<u16>,
-    /// Connections that the open request had so far.
+    /// Connections of the open request so far.
     connections: usize,
     pub(super) outcomes: Vec<Outcome>,
 }
@@ -97,7 +97,7 @@ impl<'m> Driver<'m> {
         self.exchange.is_done()
     }
 
-    /// Lets an operation happen where it can, and does what the exchange asks for then.
+    /// Applies an operation if it is possible, then handles the events that follow.
     pub(super) fn apply(&mut self, operation: &Operation) {
         let now = self.now;
         match operation {
@@ -128,13 +128,13 @@ impl<'m> Driver<'m> {
             Operation::TokenGranted => self.gateway.token_granted(now.saturating_add(TOKEN_LIFE)),
             Operation::Drain => self.gateway.drain(),
             Operation::Misuse(misuse) => self.misuse(*misuse),
-            // Not now: nobody reads there, or nothing waits.
+            // Not possible now: the exchange does not read there, or no piece is waiting.
             Operation::SenderEnds | Operation::AzureEnds | Operation::Exhaust => {}
         }
         self.handle_events();
     }
 
-    /// Lets time pass to `then`, where there is such a time. Others may have the buffers meanwhile.
+    /// Lets time pass to `then`, unless that is never. Meanwhile, others may use the buffers.
     fn pass(&mut self, then: Instant) {
         if then < Instant::NEVER {
             self.parked = self.exchange.park().or(self.parked.take());
@@ -143,7 +143,7 @@ impl<'m> Driver<'m> {
         }
     }
 
-    /// The buffers as others leave them.
+    /// Gives the buffers back, overwritten as by others.
     fn resume(&mut self) {
         if let Some((inbox, outbox)) = self.parked.take() {
             inbox.fill(b'i');
@@ -175,7 +175,7 @@ impl<'m> Driver<'m> {
         self.resume();
         let rest = &self.script[self.said..];
         let room = self.exchange.body_room();
-        // An even number of bytes may go beyond the body, an odd one not.
+        // An even `most` allows bytes beyond the body, an odd one does not.
         let beyond = if room > 0 && most % 2 == 1 { 0 } else { self.exchange.client_space().len() };
         let n = rest.len().min(room.saturating_add(beyond)).min(most);
         let bytes = &rest[..n];
@@ -296,7 +296,7 @@ impl<'m> Driver<'m> {
         n > 0
     }
 
-    /// Does what the exchange asks for, until it asks for nothing.
+    /// Handles events until there are none.
     fn handle_events(&mut self) {
         let mut waiting = 0;
         while let Some(event) = self.exchange.poll_event() {

@@ -13,19 +13,19 @@ use crate::frame;
 /// One connection to Azure, and what went over it.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    /// The request it is for, counted from 0.
+    /// The number of its request, counted from 0.
     number: usize,
-    /// Handed over by the exchange and still on its way.
+    /// Handed over by the exchange and not sent yet.
     pub(super) unsent: Vec<u8>,
-    /// What Azure got.
+    /// What Azure received.
     pub(super) sent: Vec<u8>,
-    /// What Azure says and the exchange has not got yet.
+    /// What Azure has sent and the exchange has not received yet.
     pub(super) saying: Vec<u8>,
-    /// What the exchange got.
+    /// What the exchange received.
     pub(super) said: Vec<u8>,
 }
 
-/// A request as Azure got it.
+/// A request as Azure received it.
 #[derive(Debug)]
 struct Sent<'a> {
     version: Version,
@@ -38,7 +38,8 @@ impl Attempt {
         Self { number, unsent: Vec::new(), sent: Vec::new(), saying: Vec::new(), said: Vec::new() }
     }
 
-    /// The request that Azure got, once its head is whole. The head carries our credential and nothing of the sender's.
+    /// The request that Azure received, once its head is complete. The head carries our credential and nothing of the
+    /// sender's.
     fn request(&self) -> Option<Sent<'_>> {
         let mut lines = [EMPTY_HEADER; 32];
         let mut request = httparse::Request::new(&mut lines);
@@ -60,7 +61,7 @@ impl Attempt {
 }
 
 impl Driver<'_> {
-    /// Azure gets good frames only, bit for bit, and only from senders that may write.
+    /// Azure gets only good frames, unchanged, and only from senders that may write.
     pub(super) fn judge_attempt(&self) {
         let Some(attempt) = self.attempt.as_ref().filter(|_| self.is_lawful) else { return };
         let Some(sent) = attempt.request() else { return };
@@ -78,7 +79,7 @@ impl Driver<'_> {
         }
     }
 
-    /// The sender is told no more than Azure said, and of a good frame nothing that would make it drop samples.
+    /// The response claims no more than Azure did, and for a good frame nothing makes the sender drop samples.
     pub(super) fn judge_outcome(&self, outcome: &Outcome) {
         let status = outcome.status;
         if !self.is_lawful {
@@ -107,13 +108,13 @@ impl Driver<'_> {
         }
     }
 
-    /// The status that came last from Azure for the open request, on its last connection.
+    /// Azure's final status for the open request, on its last connection.
     pub(super) fn said_by_azure(&self) -> Option<u16> {
         let attempt = self.attempt.as_ref();
         attempt.map_or(self.last_said, |attempt| answers::final_status(&attempt.said))
     }
 
-    /// Whether senders are not to be told this status of Azure's.
+    /// Whether this status from Azure must not be passed on to senders.
     const fn is_held(&self, status: u16) -> bool {
         match status {
             400 | 409 | 413 | 415 | 422 => false,
@@ -124,7 +125,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Azure said so, and it had the whole body.
+    /// Azure sent this status, and it had received the whole body.
     fn judge_acknowledgement(&self, status: u16) {
         let attempt = self.attempt.as_ref().expect("nothing is acknowledged without a connection");
         assert_eq!(answers::final_status(&attempt.said), Some(status), "a status that Azure did not say");
@@ -133,7 +134,7 @@ impl Driver<'_> {
         self.judge_attempt();
     }
 
-    /// When all is over: the buffers are back, no secret leaked, and the sender read what the log says.
+    /// At the end: the response buffer is back, no secret leaked, and the sender read what the log says.
     pub(super) fn judge_end(&self) {
         assert!(self.buffer.is_some() || !self.is_lawful, "the response buffer is lost");
         assert!(!contains(&self.received, b"secret"), "a secret leaked");
@@ -142,11 +143,11 @@ impl Driver<'_> {
         }
         let is_head = |number| matches!(self.kinds.get(number), Some(Kind::Probe { head: true }));
         let responses = answers::responses(&self.received, is_head);
-        // In a body it may stand: a head behind a broken one is what that one's body is.
+        // Bodies are not searched: after a broken head, the next head counts as the broken one's body.
         let leaks = responses.iter().any(|(_, head)| contains(head, b"of-azure"));
         assert!(!leaks, "a field of Azure's that is not for the sender");
         let mut read: Vec<_> = responses.iter().map(|(status, _)| *status).collect();
-        // What the tail asks for, and whether with HEAD, is anybody's guess.
+        // It is unknown what the tail requests, and whether with HEAD.
         read.truncate(self.kinds.len());
         let told: Vec<_> = self.outcomes.iter().map(|outcome| outcome.status).collect();
         assert!(told.starts_with(&read), "the sender read {read:?}, the log says {told:?}");

@@ -1,4 +1,4 @@
-//! What a conversation is made of. The fuzzer's bytes become these values.
+//! The parts of a conversation, made from the fuzzer's bytes.
 
 use arbitrary::Arbitrary;
 use core::time::Duration;
@@ -6,29 +6,29 @@ use core::time::Duration;
 use remora_core::forward::{self, Policy, Unavailable};
 use remora_core::remote_write::Level;
 
-/// A connection of a sender, what it sends, and what happens.
+/// A sender's connection, what it sends, and the operations.
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Conversation {
     /// How the process is configured.
     pub settings: Settings,
-    /// Where the sender sits.
+    /// Where the sender connects from.
     pub peer: Peer,
-    /// What the sender sends, in this order; no more than the first four.
+    /// The sender's requests, in this order; only the first four are used.
     pub requests: Vec<Request>,
-    /// What the sender sends behind the requests, whatever it may be.
+    /// Arbitrary bytes that the sender sends after the requests.
     pub tail: Vec<u8>,
-    /// What happens.
+    /// The operations, in order.
     pub operations: Vec<Operation>,
 }
 
-/// What decides over what the sender is told.
+/// Settings that affect the responses to the sender.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Settings {
-    /// What is checked.
+    /// How frames are checked.
     pub check: Check,
-    /// Refusals of the credential are no longer held back.
+    /// Refusals that do not concern the data are no longer held back.
     pub hold_is_over: bool,
-    /// A 429 is told as one.
+    /// A 429 is passed on as 429.
     pub pass_rate_limit: bool,
 }
 
@@ -43,10 +43,10 @@ impl Settings {
     }
 }
 
-/// What is checked of a frame.
+/// How much of a frame is checked.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// All that can be.
+    /// Everything.
     Full,
     /// The wire format.
     Wire,
@@ -64,12 +64,12 @@ impl From<Check> for Option<Level> {
     }
 }
 
-/// Where the sender sits.
+/// Where the sender connects from.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// In the pod.
+    /// In the same pod.
     Loopback,
-    /// On the list.
+    /// On the list of allowed sources.
     Allowed,
     /// Elsewhere.
     Foreign,
@@ -90,17 +90,17 @@ impl From<Peer> for forward::Peer {
 pub enum Request {
     /// A remote-write request.
     Write {
-        /// The frame is cut short, so that no receiver can read it.
+        /// The frame is truncated, so that no receiver can read it.
         corrupt: bool,
-        /// Bytes by which the frame is longer than need be.
+        /// Bytes by which the frame is longer than necessary.
         size: u8,
         /// Remote-write 2.0.
         second_version: bool,
-        /// The length of its chunks; with a length in the head where that is 0.
+        /// The length of its chunks; 0 for a `Content-Length` instead.
         chunk: u8,
-        /// Asks to be invited to send the body.
+        /// Sends `Expect: 100-continue`.
         expect: bool,
-        /// Announces that it is the last.
+        /// Sends `Connection: close`.
         close: bool,
     },
     /// A request for one of the other paths.
@@ -115,52 +115,53 @@ pub enum Request {
 /// Something that happens.
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Operation {
-    /// So many milliseconds pass.
+    /// This many milliseconds pass.
     Pass(u16),
     /// Time passes up to the exchange's deadline.
     Deadline,
     /// All goes well until nothing moves any more.
     Run,
-    /// Up to so many bytes of the sender arrive.
+    /// Up to this many bytes of the sender arrive.
     Say(u16),
     /// The sender closes its sending direction.
     SenderEnds,
     /// The sender's connection breaks.
     SenderBreaks,
-    /// The sender takes up to so many bytes.
+    /// The sender reads up to this many bytes.
     Listen(u16),
-    /// The driver stores up to so many bytes.
+    /// The driver stores up to this many bytes.
     Store(u16),
-    /// The driver has no room for the bytes that wait.
+    /// The driver has no room for the waiting bytes.
     Exhaust,
-    /// Room, a connection or a token is found, whichever is being looked for.
+    /// The driver's current job succeeds: room, a connection, a page or a token.
     Find {
         /// The connection was used before.
         reused: bool,
     },
-    /// None is found.
+    /// The driver's current job fails.
     Miss(Cause),
-    /// Up to so many bytes go to Azure.
+    /// Up to this many bytes go to Azure.
     Upload(u16),
     /// Writing to Azure fails.
     UploadBreaks,
-    /// Azure answers; its bytes do not arrive yet.
+    /// Azure responds; its bytes do not arrive yet.
     Answer(Answer),
-    /// Up to so many bytes of Azure's arrive.
+    /// Up to this many bytes from Azure arrive.
     Deliver(u16),
     /// Azure closes its sending direction.
     AzureEnds,
     /// The connection to Azure breaks.
     AzureBreaks,
-    /// The process gets its first token.
+    /// The process gets a token, the first or a later one.
     TokenGranted,
     /// The process is asked to stop.
     Drain,
-    /// The driver breaks its contract. From here on only panics and endless conversations are wrong.
+    /// The driver breaks its contract. From here on only panics, leaked secrets and endless conversations count as
+    /// failures.
     Misuse(Misuse),
 }
 
-/// Why the driver found nothing.
+/// Why the driver's job failed.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Cause {
     /// [`Unavailable::NoToken`].
@@ -187,7 +188,7 @@ impl From<Cause> for Unavailable {
     }
 }
 
-/// What Azure says.
+/// What Azure sends.
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Answer {
     /// A response.
@@ -196,45 +197,45 @@ pub enum Answer {
         status: u8,
         /// The length of its body.
         size: u8,
-        /// Its body comes in chunks.
+        /// Its body is chunked.
         chunked: bool,
         /// An interim response comes first.
         interim: bool,
-        /// It announces the end of the connection.
+        /// It has `Connection: close`.
         close: bool,
     },
-    /// Bytes that may be anything.
+    /// Arbitrary bytes.
     Raw(Vec<u8>),
 }
 
-/// A call that nobody asked for.
+/// A call that breaks the contract.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Misuse {
     /// More bytes from the sender than there was room for.
     ClientFilled(u16),
     /// More bytes taken by the sender than were pending.
     ClientDrained(u16),
-    /// Room where none was asked for.
+    /// Room that was not requested.
     Reserved,
     /// More bytes stored than were lent.
     BodyTaken(u16),
-    /// Bytes read past the exchange without being asked to.
+    /// Bytes read straight into the store without being requested.
     BodyFilled(u16),
-    /// A verdict that nobody waits for.
+    /// A verdict that is not awaited.
     Checked,
-    /// A connection that nobody waits for.
+    /// A connection that is not awaited.
     Attach,
-    /// A token that nobody waits for.
+    /// A token that is not awaited.
     Refreshed,
-    /// A head that is said to be sent.
+    /// A head reported as sent.
     HeadSent,
-    /// More of the body than there is.
+    /// More body bytes than there are.
     BodySent(u16),
     /// More bytes from Azure than there was room for.
     UpstreamFilled(u16),
-    /// A report that nobody waits for.
+    /// A report that is not awaited.
     Report,
-    /// A page that nobody asked for.
+    /// A page that was not requested.
     PageReady(u16),
     /// Time that goes back.
     Past,

@@ -1,17 +1,17 @@
-//! The sender's requests as bytes, and what may become of each.
+//! The sender's requests as bytes, and the permitted outcomes of each.
 
 use remora_core::remote_write::Version;
 
 use super::operation::{Conversation, Request};
 use crate::frame;
 
-/// Requests of one conversation.
+/// Maximum requests in one conversation.
 const MOST_REQUESTS: usize = 4;
 
-/// Paths that are not written to.
+/// Paths other than the one for writes.
 const PATHS: [&str; 7] = ["/", "/health", "/ready", "/-/ready", "/nowhere", "/metrics", "/status"];
 
-/// What may become of a request.
+/// The permitted outcomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// This frame may go to Azure.
@@ -22,7 +22,7 @@ pub(super) enum Kind {
     Probe { head: bool },
 }
 
-/// All bytes of the sender, and what each request in them is.
+/// All bytes of the sender, and the kind of each request in them.
 pub(super) fn script(conversation: &Conversation) -> (Vec<u8>, Vec<Kind>) {
     let (mut bytes, mut kinds) = (Vec::new(), Vec::new());
     for (number, &request) in conversation.requests.iter().take(MOST_REQUESTS).enumerate() {

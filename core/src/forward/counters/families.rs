@@ -1,8 +1,8 @@
-//! The table of what exchanges count.
+//! The metric families of exchanges.
 
 use crate::metrics::{Family, Kind};
 
-/// Statuses that have a series of their own, and those statuses as label values with `other` behind them.
+/// Statuses with a series of their own, and the same statuses as label values, followed by `other`.
 macro_rules! codes {
     ($($code:literal)*) => {
         pub(super) const STATUSES: &[u16] = &[$($code),*];
@@ -24,7 +24,7 @@ macro_rules! labels {
         impl $name {
             pub(super) const LABELS: &[&str] = &[$($label),*];
 
-            /// The place of its series.
+            /// The index of its series.
             pub(super) const fn place(self) -> usize {
                 self as usize
             }
@@ -50,7 +50,7 @@ labels! {
 }
 
 labels! {
-    /// Why an attempt brought no answer of Azure's.
+    /// Why an attempt ended without a response from Azure.
     UpstreamError {
         Resolve "resolve"
         Connect "connect"
@@ -62,7 +62,7 @@ labels! {
 }
 
 labels! {
-    /// A repair that the sender does not notice.
+    /// A retry that the sender does not notice.
     Repair {
         /// Another token after a 401.
         Token "token"
@@ -81,7 +81,7 @@ labels! {
 }
 
 labels! {
-    /// What became of the request that carried the data.
+    /// The outcome of the request that carried the data.
     Fate {
         Forwarded "forwarded"
         Refused "refused"
@@ -140,7 +140,7 @@ pub(super) const HELD: Family = counter(
 pub(super) const FRAME_VERDICTS: Family =
     counter("remora_frames_total", "Bodies, by result of the frame check.").by("verdict", Frame::LABELS);
 
-/// What good frames held. Refused data is lost, unless the sender keeps it; deferred data comes again.
+/// The contents of good frames. Refused data is lost unless the sender keeps it; deferred data is sent again.
 pub(super) const DATA: [Family; 5] = [
     counter("remora_series_total", "Time series in good frames, by outcome of the request.")
         .by("outcome", Fate::LABELS),
@@ -163,7 +163,7 @@ const fn counter(name: &'static str, help: &'static str) -> Family {
     Family::new(Kind::Counter, name, help)
 }
 
-/// All of them, in the order in which they are reported.
+/// All families, in the order in which they are reported.
 pub const ALL: &[Family] = &[
     REQUESTS,
     DURATION,

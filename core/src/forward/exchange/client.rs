@@ -1,4 +1,4 @@
-//! The sender's side: head, body, answer, drain.
+//! The sender's side: head, body, response, drain.
 
 use core::time::Duration;
 
@@ -27,16 +27,16 @@ impl Exchange<'_> {
         self.inbox.space()
     }
 
-    /// Whether a request is about to begin in [`Exchange::client_space`]. A driver may then read more than fits in there,
-    /// which is body as a rule, and keep what it has: it follows what was read into the space, and goes where the rest
-    /// that is read from the sender goes, before anything else does.
-    // Inline, as the next: only a driver that reads ahead carries it.
+    /// Whether a request is about to begin in [`Exchange::client_space`]. A driver may then read more than fits there
+    /// and keep the surplus, usually body: it comes after the bytes in the space, and must be fed to the exchange like
+    /// bytes read from the sender, before any read later.
+    // Inline, like the next, so that only a driver that reads ahead carries the code.
     #[inline]
     pub fn may_read_ahead(&self) -> bool {
         self.phase == Phase::Idle && self.inbox.is_empty() && self.peer.may_write()
     }
 
-    /// Bytes of the open request's head, behind which its body begins.
+    /// Length in bytes of the open request's head, after which its body begins.
     #[inline]
     pub fn head_length(&self) -> usize {
         self.inbox.head().len()
@@ -59,7 +59,7 @@ impl Exchange<'_> {
 
     /// The sender has closed its sending direction.
     pub fn client_eof(&mut self, _now: Instant) {
-        // With the whole request here, a half-closed sender still waits for its answer.
+        // Once the whole request has arrived, a half-closed sender still waits for its response.
         if matches!(self.phase, Phase::Idle | Phase::Head | Phase::Reserve | Phase::Body | Phase::Drain) {
             self.close();
         }
@@ -77,13 +77,13 @@ impl Exchange<'_> {
         self.outbox.pending()
     }
 
-    /// Where the bytes begin that follow once [`Exchange::client_pending`] is empty: those of the page.
+    /// Offset of the next page byte to send, once [`Exchange::client_pending`] is empty.
     pub fn page(&self) -> Option<usize> {
         let due = self.phase == Phase::Send && self.sent < self.stored && self.outbox.pending().is_empty();
         due.then_some(self.sent)
     }
 
-    /// The first `n` bytes of [`Exchange::client_pending`] were sent or, where that was empty, of the page.
+    /// The first `n` bytes of [`Exchange::client_pending`] were sent or, if that was empty, the next `n` of the page.
     pub fn client_drained(&mut self, now: Instant, n: usize) {
         if self.page().is_some() {
             self.sent = self.sent.saturating_add(n).min(self.stored);
@@ -100,7 +100,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// The page is written, as [`Event::Page`] asked, and is `length` bytes long.
+    /// The page requested by [`Event::Page`] is written and is `length` bytes long.
     pub fn page_ready(&mut self, now: Instant, length: usize) {
         let Route::Page(page) = self.request.route else { return };
         if self.phase != Phase::Page {
@@ -117,14 +117,14 @@ impl Exchange<'_> {
         }
     }
 
-    /// Room for the body is there, as [`Event::Reserve`] asked.
+    /// The room requested by [`Event::Reserve`] is reserved.
     pub fn reserved(&mut self, now: Instant) {
         if self.phase == Phase::Reserve {
             self.begin_body(now);
         }
     }
 
-    /// There is no room for the bytes of [`Exchange::body_piece`], or for the page.
+    /// There is no room for the body, the bytes of [`Exchange::body_piece`] or the page.
     pub fn exhausted(&mut self, now: Instant) {
         match self.phase {
             Phase::Reserve | Phase::Body => self.refuse_full(now),
@@ -133,7 +133,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Body bytes that came with the head or in chunks: to be stored behind those stored before.
+    /// Body bytes that came with the head or in chunks: to be stored after those already stored.
     pub fn body_piece(&self) -> &[u8] {
         if self.phase == Phase::Body { self.inbox.piece() } else { &[] }
     }
@@ -150,8 +150,9 @@ impl Exchange<'_> {
         if self.phase == Phase::Body { self.inbox.room() } else { 0 }
     }
 
-    /// `n` bytes were read from the sender: the first [`Exchange::body_room`] of them straight into the store, more, if
-    /// there are more, into [`Exchange::client_space`]. A read that offers both tells that nothing more is there.
+    /// `n` bytes were read from the sender: the first [`Exchange::body_room`] of them straight into the store, any
+    /// further ones into [`Exchange::client_space`]. A read that offers both and comes back short shows that no more
+    /// has arrived.
     pub fn body_filled(&mut self, now: Instant, n: usize) {
         let body = n.min(self.body_room());
         self.stored = self.stored.saturating_add(body);
@@ -164,8 +165,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// A check of the stored body at `unix_ms`, milliseconds since 1970 by the wall clock, over a window of 64 KiB; feed
-    /// it the body and hand its verdict to [`Exchange::checked`]. Nothing where frames are not checked.
+    /// A check of the stored body at `unix_ms`, milliseconds since 1970 by the wall clock, over a window of 64 KiB;
+    /// feed it the body and hand its verdict to [`Exchange::checked`]. `None` if frames are not checked.
     pub fn frame_check<'w>(&self, unix_ms: i64, window: &'w mut [u8]) -> Option<remote_write::Check<'w>> {
         let policy = &self.gateway.policy;
         let level = policy.check?;
@@ -186,8 +187,8 @@ impl Exchange<'_> {
         self.begin_forward(now);
     }
 
-    /// The reason why there is no token, as [`Event::Report`] asked. It names tenant and client, so that peers outside
-    /// the pod are sent to the log.
+    /// The reason why there is no token, requested by [`Event::Report`]. It names tenant and client, so peers outside
+    /// the pod are referred to the log instead.
     pub fn report(&mut self, now: Instant, detail: &str) {
         if self.phase != Phase::Report {
             return;
@@ -218,7 +219,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// A head is whole.
+    /// A head is complete.
     fn dispatch(&mut self, now: Instant) {
         self.began = now;
         self.request = Request::decode(self.inbox.head(), self.peer, self.gateway.policy.max_body_bytes);
@@ -250,7 +251,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// A body of known length waits for its room; a chunked one takes room as it comes.
+    /// A body of known length waits for its room; a chunked one takes room as it arrives.
     fn admit(&mut self, now: Instant) {
         match self.request.framing {
             Framing::Length(length) => {
@@ -271,8 +272,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Finds the time that the body has if nothing more of it comes. Done at the start and when that time has passed, so
-    /// that a body in time costs nothing.
+    /// Sets the body's deadline from the bytes received so far, and refuses a body that has missed it. Called at the
+    /// start and when the deadline passes, so that a body in time costs nothing.
     pub(super) fn judge_pace(&mut self, now: Instant) {
         let Timeouts { body_start, body, .. } = self.gateway.policy.timeouts;
         let earned = Duration::from_millis(u64::try_from(self.stored / PACE).unwrap_or(u64::MAX));
@@ -307,7 +308,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// The answer is with the sender.
+    /// The response has been sent.
     fn answered(&mut self, now: Instant) {
         if !self.close_after {
             self.restart(now);

@@ -1,4 +1,4 @@
-//! Azure's side: connect, send, read, repair.
+//! Azure's side: connect, send, read, retry.
 
 use super::{Event, Exchange, Instant, Line, Link, Outgoing, Phase, Reply, Unavailable};
 use crate::forward::counters::Repair;
@@ -8,14 +8,14 @@ use crate::forward::response::{Message, Progress, Response, ResponseError};
 use crate::http::{EncodeError, HeadWriter};
 
 impl<'m> Exchange<'m> {
-    /// A connection and a token are there, as [`Event::Connect`] asked. `buffer` (8 KiB is ample) takes the response;
-    /// it comes back by [`Exchange::detach`] after [`Event::Release`].
+    /// The connection and the token requested by [`Event::Connect`] are available. `buffer` (8 KiB is ample) holds the
+    /// response; [`Exchange::detach`] returns it after [`Event::Release`].
     pub fn attach(&mut self, _now: Instant, buffer: &'m mut [u8], reused: bool) {
         if !reused {
             self.gateway.counters.opened();
         }
         if self.phase != Phase::Connect {
-            // Nobody waits for it any more, and nothing was sent on it.
+            // The connection is no longer needed, and nothing was sent on it.
             self.released = Some(buffer);
             return self.push(Event::Release { reusable: true });
         }
@@ -42,11 +42,11 @@ impl<'m> Exchange<'m> {
         }
     }
 
-    /// The token was refreshed, as [`Event::Refresh`] asked.
+    /// The token was refreshed, as requested by [`Event::Refresh`].
     pub fn refreshed(&mut self, _now: Instant) {
         if self.phase == Phase::Refresh {
             self.gateway.counters.repaired(Repair::Token);
-            // Of how it ends, the first try tells nothing.
+            // The first attempt's status says nothing about the outcome.
             self.upstream_status = None;
             self.connect(false);
         }
@@ -59,7 +59,7 @@ impl<'m> Exchange<'m> {
         }
     }
 
-    /// Completes the head of the upstream request in `head`, from whose beginning it is that many bytes long.
+    /// Completes the upstream request's head in `head` and returns its length, counted from the start of the buffer.
     pub fn encode_head<B: AsRef<[u8]> + AsMut<[u8]>>(&self, head: &mut UpstreamHead<B>) -> Result<usize, EncodeError> {
         self.complete_head(head.writer())
     }
@@ -92,8 +92,8 @@ impl<'m> Exchange<'m> {
         }
     }
 
-    /// Whether bytes that were handed to the connection still wait there. To be told before each read from Azure: a
-    /// success that comes while part of the body is still here acknowledges nothing.
+    /// Whether bytes handed to the connection are still waiting there. Must be called before each read from Azure: a
+    /// success that arrives while part of the body is unsent acknowledges nothing.
     pub fn upstream_backlog(&mut self, waits: bool) {
         if let Some(link) = &mut self.link {
             link.backlog = waits;
@@ -109,7 +109,7 @@ impl<'m> Exchange<'m> {
     pub fn upstream_filled(&mut self, now: Instant, n: usize) {
         let Some(link) = &mut self.link else { return };
         if link.outgoing == Outgoing::Head {
-            // Nothing was asked yet. Servers that tire of an idle connection may say 408 before they close it.
+            // No request was sent yet. Servers may send 408 before they close an idle connection.
             return self.lost(now, "it sent data before any request");
         }
         let progress = link.response.filled(n);
@@ -126,7 +126,7 @@ impl<'m> Exchange<'m> {
         self.lost(now, detail);
     }
 
-    /// Writing to Azure failed. What it may have answered before is still read.
+    /// Writing to Azure failed. A response that it may have sent before is still read.
     pub fn upstream_unwritable(&mut self, _now: Instant) {
         if let Some(link) = &mut self.link {
             link.outgoing = Outgoing::Done;
@@ -139,7 +139,7 @@ impl<'m> Exchange<'m> {
         self.connect(false);
     }
 
-    /// Asks for a connection; the deadline of the whole upstream side stands.
+    /// Asks for a connection; the deadline of the whole upstream side stays as it is.
     fn connect(&mut self, fresh: bool) {
         self.phase = Phase::Connect;
         self.push(Event::Connect { fresh });
@@ -165,8 +165,8 @@ impl<'m> Exchange<'m> {
         }
     }
 
-    /// The connection ended before the response did. A connection that was idle may have been closed meanwhile: one
-    /// fresh connection repairs that. Receivers take the same samples twice, so sending them again is safe.
+    /// The connection ended before the response did. A reused connection may have been closed while idle: the request
+    /// is retried once on a fresh one. Receivers accept the same samples twice, so sending them again is safe.
     fn lost(&mut self, now: Instant, detail: &str) {
         let Some(link) = &mut self.link else { return };
         let stale = link.reused && link.response.is_untouched() && !self.reconnected;
@@ -184,7 +184,7 @@ impl<'m> Exchange<'m> {
         }
     }
 
-    /// Azure's answer is whole.
+    /// Azure's response is complete.
     fn conclude(&mut self, now: Instant, status: u16, keep_alive: bool) {
         let sent = self
             .link
@@ -212,14 +212,14 @@ impl<'m> Exchange<'m> {
         self.release(whole && reply::keeps_connection(status));
     }
 
-    /// A success that came before the body had left this process acknowledges nothing.
+    /// A success that arrives before the body has left this process acknowledges nothing.
     fn premature(&mut self, now: Instant, status: u16) {
         let text = Line::azure(status, " before the body was sent", &[]);
         self.release(false);
         self.answer(now, Reply::text(502), text.as_bytes());
     }
 
-    /// Answers the sender with what Azure's answer means to it.
+    /// Translates Azure's response into the response to the sender.
     fn relay(&mut self, now: Instant, status: u16) {
         let Some(link) = self.link.take() else { return };
         let Message { retry_after: asked, content_type, written, body } = link.response.message();
