@@ -1,4 +1,4 @@
-//! From a name to an established TLS connection, with one time budget that the caller sets.
+//! From a host name to an established TLS connection, within one deadline set by the caller.
 
 use std::cell::Cell;
 use std::fmt;
@@ -22,10 +22,10 @@ use crate::resolve::Resolver;
 use crate::tls::{self, TlsError};
 use crate::upstream::Upstream;
 
-/// How long an attempt goes alone before the next address is tried beside it (RFC 8305 §5).
+/// Head start of each attempt before the next address is tried in parallel (RFC 8305 §5).
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// Why there is no connection, in one line.
+/// Why connecting failed, in one line.
 #[derive(Debug)]
 pub(crate) enum ConnectError {
     Resolve(String),
@@ -57,19 +57,19 @@ impl fmt::Display for ConnectError {
 pub(crate) struct Connector {
     reactor: &'static Reactor,
     endpoint: Endpoint,
-    /// Of the endpoint, as the Host field has it.
+    /// The endpoint's host and port as in the Host field.
     authority: String,
     tls: tls::Client,
     /// The proxy that connections go through.
     detour: Option<Detour>,
-    /// Of the endpoint, or of the proxy. What it knows is forgotten when an attempt fails.
+    /// Resolves the endpoint's name, or the proxy's. Its addresses are discarded when an attempt fails.
     resolver: Resolver,
     /// The address that last accepted a connection and then failed to open a tunnel or to complete a TLS handshake.
     last_resort: Cell<Option<SocketAddr>>,
 }
 
-/// An attempt. Unless it succeeds, the addresses are forgotten and the one that it reached becomes the last resort, also
-/// when a deadline ends it.
+/// An attempt. Dropping it before it succeeds, as a deadline does, discards the addresses and makes the one it reached,
+/// if any, the last resort.
 struct Attempt<'c> {
     connector: &'c Connector,
     reached: Cell<Option<SocketAddr>>,
@@ -102,12 +102,12 @@ impl Connector {
         Destination { authority: &self.authority, target: self.endpoint.target(), authorization }
     }
 
-    /// Resolves, connects and shakes hands until `deadline`; what took too long is named in the error.
+    /// Resolves, connects and completes the TLS handshake by `deadline`; the error names the step that took too long.
     pub(crate) async fn connect(&self, clock: Clock, deadline: Instant) -> Result<Upstream, ConnectError> {
         let resolved = clock.before(deadline, self.resolver.addresses()).await;
         let unresolved = |error| ConnectError::Resolve(format!("{}: {error}", self.named(self.resolver.host())));
         let mut addresses = resolved.unwrap_or_else(|| Err("timed out".to_owned())).map_err(unresolved)?;
-        // TCP alone does not tell a healthy address from one that answers nothing more: that one waits for all others.
+        // Accepting a TCP connection does not prove an address healthy, so the last resort is tried after all others.
         addresses.sort_by_key(|address| Some(*address) == self.last_resort.get());
         let mut attempt = Attempt { connector: self, reached: Cell::default(), succeeded: false };
         let reached = clock.before(deadline, self.reach(&addresses, &attempt.reached)).await;
@@ -121,7 +121,7 @@ impl Connector {
         Ok(upstream)
     }
 
-    /// Who is connected to, as an error names it: `place`, which may be the proxy's.
+    /// The peer as errors name it: `place`, which is the proxy's if there is one.
     fn named(&self, place: &str) -> String {
         match &self.detour {
             Some(_) => format!("the proxy {place}, on the way to {}", self.authority),
@@ -129,7 +129,7 @@ impl Connector {
         }
     }
 
-    /// A TCP connection, and through a proxy the tunnel. Tells which address accepted the connection.
+    /// Opens a TCP connection, and the tunnel if there is a proxy. Stores the address that accepted in `reached`.
     async fn reach(
         &self,
         addresses: &[SocketAddr],
@@ -137,7 +137,7 @@ impl Connector {
     ) -> io::Result<Socket<TcpStream>> {
         let stream = race(addresses).await?;
         reached.set(stream.get_ref().peer_addr().ok());
-        // Requests and small answers alternate; nothing is gained by waiting for more bytes.
+        // Requests and small responses alternate; delaying small segments gains nothing.
         let _ = stream.get_ref().set_nodelay(true);
         if let Some(detour) = &self.detour {
             detour.open(&stream).await?;
@@ -151,7 +151,7 @@ impl Connector {
     }
 }
 
-/// Connects to the first address that answers; each gets a head start over the next.
+/// Connects to the first address that accepts; each gets a head start over the next.
 async fn race(addresses: &[SocketAddr]) -> io::Result<Async<TcpStream>> {
     let mut waiting = addresses.iter();
     let mut attempts = Attempts(Vec::new());
@@ -176,10 +176,10 @@ async fn race(addresses: &[SocketAddr]) -> io::Result<Async<TcpStream>> {
     }
 }
 
-/// Attempts that go on side by side; gives the result of whichever ends first, and forgets that one.
+/// Parallel attempts; yields the result of whichever ends first and drops that one.
 struct Attempts(Vec<Connecting>);
 
-/// One of them.
+/// One attempt.
 type Connecting = Pin<Box<dyn Future<Output = io::Result<Async<TcpStream>>>>>;
 
 impl Future for Attempts {
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_silent_address_does_not_hide_a_live_one() {
-        // A listener whose backlog is full answers no further connection attempt.
+        // A listener whose backlog is full does not answer further connection attempts.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = silent.local_addr().unwrap();
         let _fill: Vec<_> =

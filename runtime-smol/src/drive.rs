@@ -1,5 +1,5 @@
-//! Drives one sender connection: does what the core's exchange asks for, reads and writes what makes progress, and
-//! waits when nothing does. What any of it means is the exchange's business.
+//! Drives one sender connection: handles the events of the core's exchange, reads and writes while that makes progress,
+//! and waits otherwise. Interpreting the bytes is left to the exchange.
 
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
@@ -24,13 +24,13 @@ use crate::report;
 use crate::threads::Message;
 use crate::upstream::{LinkError, Read, Upstream};
 
-/// Segments that are checked before other tasks have their turn: about a third of a millisecond.
+/// Segments checked before yielding to other tasks: about a third of a millisecond.
 const CHECKED_AT_ONCE: usize = 8;
 
-/// Passes over the connections before other tasks have their turn.
+/// Productive passes over both sockets before yielding to other tasks.
 const PASSES: u32 = 16;
 
-/// Serves `stream` until it is closed, or until its guest is told to leave.
+/// Serves `stream` until it is closed, or until its guest is dismissed.
 pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Peer, guest: Option<Rc<Guest>>) {
     let exchange = Exchange::new(hub.now(), &hub.gateway, peer, &mut [], &mut []);
     let mut connection = Connection {
@@ -60,18 +60,18 @@ struct Connection {
     stream: Socket<TcpStream>,
     guest: Option<Rc<Guest>>,
     exchange: Exchange<'static>,
-    /// The time when this connection had its turn, which is read anew when others may have had theirs meanwhile.
+    /// The time when this task last resumed; read again whenever other tasks may have run.
     now: Instant,
     alarm: Alarm,
     body: Body,
     page: Body,
     upstream: Option<Box<Upstream>>,
-    /// Azure sent more than its answer.
+    /// Azure sent more than its response.
     excess: bool,
     /// The open request had a connection to Azure.
     attached: bool,
     credential: Option<Rc<Credential>>,
-    /// The traffic counters know of an open request.
+    /// The traffic counters include an open request of this connection.
     open: bool,
 }
 
@@ -88,13 +88,13 @@ impl Connection {
             } else if self.pass() {
                 passes += 1;
                 if passes % PASSES == 0 {
-                    // A peer that never pauses does not outlast a deadline.
+                    // A peer that never pauses must not outlast a deadline.
                     self.exchange.wake(self.now);
                     future::yield_now().await;
                     self.look_at_clock();
                 }
             } else if self.now >= self.exchange.deadline() {
-                // Not before what is here was read: the time may have passed because this thread had none.
+                // Only after reading what has arrived: the deadline may have passed because this thread was busy.
                 self.exchange.wake(self.now);
             } else if !self.exchange.is_done() {
                 self.park();
@@ -122,7 +122,7 @@ impl Connection {
     async fn handle(&mut self, event: Event) {
         match event {
             Event::Reserve(bytes) => {
-                // Those who wait for room are open, too.
+                // A request that waits for room counts as open.
                 self.note_open(true);
                 let (hub, head) = (self.hub, self.exchange.head_length());
                 if future::poll_once(self.body.reserve(bytes, head)).await.is_some() {
@@ -152,7 +152,7 @@ impl Connection {
         }
     }
 
-    /// The page tells of all threads.
+    /// Writes a page that covers all threads.
     async fn write_page(&mut self, page: Page) {
         let ask = |answer| Message::Snapshot(page, answer);
         let others = within(self.hub, &self.exchange, self.hub.threads.ask(&ask)).await;
@@ -165,7 +165,7 @@ impl Connection {
         }
     }
 
-    /// One check at a time: it holds the thread's window, also while it has a larger one.
+    /// Runs one check at a time per thread: it holds the thread's window, even while it uses a larger one.
     async fn check(&mut self) {
         let window = self.hub.windows.take_one().await;
         let mut verdict = None;
@@ -183,7 +183,7 @@ impl Connection {
         }
     }
 
-    /// The verdict, and how long a window would give a better one. Long checks let other tasks have their turns.
+    /// The verdict, and the window size that would allow a better one, if any. Long checks yield to other tasks.
     async fn check_within(&self, window: &mut [u8]) -> Option<(Verdict, Option<usize>)> {
         let mut check = self.exchange.frame_check(clock::unix_ms(), window)?;
         for (i, slice) in self.body.slices(0).enumerate() {
@@ -196,7 +196,7 @@ impl Connection {
         Some((check.finish(), larger))
     }
 
-    /// Checks once more with a window that is held no longer than that. Without the memory there is no verdict.
+    /// Checks again with a temporary window of `bytes`. Without the memory there is no verdict.
     async fn check_again(&self, bytes: usize) -> Option<Verdict> {
         let mut window = pool::mapping(bytes).ok()?;
         self.check_within(&mut window).await.map(|(verdict, _)| verdict)
@@ -229,7 +229,7 @@ impl Connection {
         self.upstream = if let Some(upstream) = idle {
             Some(upstream)
         } else {
-            // Seldom, and its future is larger than all else here.
+            // Boxed because it is rare and its future is larger than everything else here.
             let connected = Box::pin(hub.connector.connect(hub.clock, self.exchange.deadline())).await;
             self.look_at_clock();
             match connected {
@@ -282,7 +282,7 @@ impl Connection {
         self.hub.answered(self.now, outcome, self.exchange.answer_text(), peer);
     }
 
-    /// Tries every operation that is wanted and may succeed; true when one made progress.
+    /// Tries every operation that is wanted and may succeed; true if one made progress.
     fn pass(&mut self) -> bool {
         let Interest { client_read, client_write, upstream_read, upstream_write } = self.exchange.interest();
         let wrote = client_write && self.stream.is_writable() && self.write_client();
@@ -297,12 +297,12 @@ impl Connection {
         wrote || stored || read || sent || received
     }
 
-    /// Gives the buffers to others while no request is open.
+    /// Returns the buffers to the pool if they are empty and no request is open.
     fn park(&mut self) {
         self.hub.buffers.give(self.exchange.park());
     }
 
-    /// Gets buffers, of which there are as many as connections; true when they are here.
+    /// Takes buffers, of which there are as many as connections, unless it has them; true if it has them now.
     fn resume(&mut self) -> bool {
         if self.exchange.is_parked()
             && let Some((inbox, outbox)) = self.hub.buffers.try_take()
@@ -322,7 +322,7 @@ impl Connection {
         true
     }
 
-    /// Puts body bytes that came with the head, or in chunks, into the store.
+    /// Stores body bytes that arrived with the head or in chunks; false if there were none.
     fn store(&mut self) -> bool {
         if self.exchange.body_piece().is_empty() {
             return false;
@@ -364,7 +364,7 @@ impl Connection {
         true
     }
 
-    /// Sends what is left over, then seals and sends more.
+    /// Sends pending records; once none is left, seals and sends more.
     fn write_upstream(&mut self) -> bool {
         self.try_write_upstream().unwrap_or_else(|_| {
             self.exchange.upstream_unwritable(self.now);
@@ -393,7 +393,7 @@ impl Connection {
             exchange.head_sent(now);
             head = Some(encoded);
         }
-        // The head, and segments behind it.
+        // The head, followed by segments of the body.
         let mut pieces = heapless::Vec::<_, { 1 + SEALED_AT_ONCE }>::new();
         if let Some((head, length)) = &head {
             pieces.extend(head.as_bytes().get(..*length).map(IoSlice::new));
@@ -424,7 +424,7 @@ impl Connection {
         true
     }
 
-    /// Until one of the wanted operations may go on, or until the deadline.
+    /// Waits until a wanted operation may succeed, the guest is dismissed, or the deadline passes.
     async fn wait(&mut self) {
         poll_fn(|cx| self.poll_ready(cx)).await;
     }
@@ -444,7 +444,7 @@ impl Connection {
     }
 }
 
-/// Hands decrypted bytes to the exchange; what it has no place for was not asked for.
+/// Hands decrypted bytes to the exchange, and sets `excess` if it has no space for some: those are unsolicited.
 fn feed(exchange: &mut Exchange<'_>, now: Instant, excess: &mut bool, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         let space = exchange.upstream_space();
@@ -462,18 +462,18 @@ fn feed(exchange: &mut Exchange<'_>, now: Instant, excess: &mut bool, mut bytes:
     }
 }
 
-/// How waiting in a queue ended.
+/// How a wait in a queue ended.
 enum Waited<T> {
-    /// With what the request waited for.
+    /// The request got what it waited for.
     For(T),
-    /// With the deadline.
+    /// The deadline passed.
     TooLong,
-    /// The sender has gone.
+    /// The sender ended its stream.
     WithoutSender,
 }
 
-/// Waits in a queue for `turn`, which nobody needs any more once the sender has gone. A sender that has closed its side
-/// and still reads looks the same; it is served as long as there is no queue.
+/// Waits in a queue for `turn`, which is pointless once the sender has left. A sender that half-closed and still reads
+/// looks the same; it is served only if there is no queue.
 async fn queued<T>(
     hub: &Hub,
     sender: &Socket<TcpStream>,

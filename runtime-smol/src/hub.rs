@@ -1,4 +1,4 @@
-//! What all connections of a thread share, made once at the start.
+//! The state that all connections of a thread share, created once at the start.
 
 use std::fmt;
 use std::io;
@@ -34,36 +34,37 @@ use crate::traffic::Traffic;
 use crate::trust::Trust;
 use crate::upstream::{Idle, Upstream};
 
-/// Bytes of a sender connection's buffers: the answer's and the head's.
+/// Bytes of a sender connection's buffers: for the answer and for the head.
 const OUTBOX: usize = 2 * 1024;
 const INBOX: usize = TAKEN;
 
-/// From one connection's buffers to the next one's: whole pages, so that an answer and a head of the usual length touch one.
+/// Distance between the buffers of two connections: whole memory pages, so that an answer and a head of usual
+/// length touch only one.
 const STRIDE: usize = 12 * 1024;
 
-/// Segments for pages, apart from those for bodies: neither do bodies crowd out what tells of them, nor can readers take
-/// the room of writers. A page has one or two.
+/// Segments for `/metrics` and `/status`, separate from those for bodies: neither can bodies crowd out the metrics, nor
+/// readers take the room of writers. A page takes one or two.
 const PAGES: usize = 16;
 
-/// Bytes for Azure's answer.
+/// Bytes for Azure's response.
 const RESPONSE: usize = 8 * 1024;
 
-/// The snappy window: as far back as the encoders of all common senders reach.
+/// Bytes of the snappy window: the encoders of all common senders reach no further back.
 const WINDOW: usize = 64 * 1024;
 
-/// Longest decoded body: as Prometheus' own receiver.
+/// Longest decoded body in bytes, as in Prometheus' own receiver.
 const MAX_DECODED: u32 = 32 * 1024 * 1024;
 
-/// Segments that are sealed in one go.
+/// Most segments sealed at once.
 pub(crate) const SEALED_AT_ONCE: usize = 8;
 
-/// A minute of traffic is summed up in one line.
+/// The period that one summary of the traffic covers.
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The buffers of one sender connection: inbox and outbox.
 pub(crate) type Buffers = (Segment, Segment);
 
-/// What the hubs of all threads are made of.
+/// What each thread's hub is built from.
 #[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) clock: Clock,
@@ -93,20 +94,20 @@ pub(crate) struct Hub {
     pub(crate) clock: Clock,
     pub(crate) gateway: Gateway,
     pub(crate) arena: Rc<Arena>,
-    /// Segments that the longest body takes, where it begins behind the longest head.
+    /// Segments that the longest body takes if it starts right after the longest head.
     pub(crate) longest_body: usize,
     /// [`SMALL_ARENA`]: room for bodies that fit into it.
     pub(crate) small_arena: Rc<Arena>,
     pub(crate) pages: Rc<Arena>,
-    /// One for each connection that may be open.
+    /// One per connection that may be open.
     pub(crate) slots: Rc<Pool<()>>,
-    /// Those of the slots that are taken by who may not write.
+    /// The connections of peers that may not write.
     pub(crate) guests: Guests,
-    /// As many as slots. A connection has them only while a request is open, so that few are ever touched.
+    /// As many as slots. A connection holds one only while a request is open, so that few are ever touched.
     pub(crate) buffers: Rc<Pool<Buffers>>,
-    /// One for each connection that is turned away at a time.
+    /// One per connection that may be turned away at a time.
     pub(crate) turned_away: Rc<Pool<()>>,
-    /// One for each request that is forwarded at a time.
+    /// One per request that may be forwarded at a time.
     pub(crate) responses: Rc<Pool<Segment>>,
     pub(crate) tokens: Tokens,
     pub(crate) connector: Connector,
@@ -117,7 +118,7 @@ pub(crate) struct Hub {
     pub(crate) allowed_sources: Vec<IpNet>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) about: Arc<About>,
-    /// The projected service account token, where the identity is one.
+    /// Path of the projected service account token of a workload identity.
     pub(crate) token_file: Option<PathBuf>,
     /// When the process started, in milliseconds since 1970.
     pub(crate) started: u64,
@@ -130,7 +131,7 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// The hub of the calling thread, with its part of the limits. Refused tokens go to `rejections`.
+    /// The hub of the calling thread, with its share of the limits. Tokens that Azure refuses go to `rejections`.
     pub(crate) fn new(plan: &Plan, threads: Threads, rejections: Sender<Rejection>) -> Result<Self, StartError> {
         let Plan { clock, config, about, observer, .. } = plan;
         let clock = *clock;
@@ -173,7 +174,7 @@ impl Hub {
         self.clock.now()
     }
 
-    /// Keeps a connection for the next request. A task closes those that nobody wants, and ends with the last of them.
+    /// Keeps a connection for a later request. A task closes those that stay unused, and ends with the last one.
     pub(crate) fn keep(&'static self, now: Instant, upstream: Box<Upstream>) {
         if self.idle.keep(now, upstream) {
             let sweep = async {
@@ -185,25 +186,25 @@ impl Hub {
         }
     }
 
-    /// A connection brought no answer: others to the same addresses are not worth a wait, and the name is asked for anew.
-    /// Private endpoints move.
+    /// For when a connection brought no response: closes the idle ones, which may lead to the same address, and has the
+    /// name looked up again. Private endpoints move.
     pub(crate) fn forget_connections(&self) {
         self.connector.forget();
         self.idle.close_all();
     }
 
-    /// Whether writes can be forwarded: there is a token, and no shutdown.
+    /// Whether writes can be forwarded: there is a usable token and the process is not stopping.
     pub(crate) fn can_forward(&self) -> bool {
         self.tokens.usable().is_some() && self.gateway.readiness(self.now()) != Readiness::Draining
     }
 
-    /// The process is stopping. Who is connected may still write.
+    /// The process is stopping. Connected senders may still write.
     pub(crate) fn drain(&self) {
         self.gateway.drain();
         self.traffic.note_activity(self.now());
     }
 
-    /// Takes note of a change of the token.
+    /// Stores a changed state of the token.
     pub(crate) fn learn(&self, known: Known) {
         self.tokens.learn(known);
         if let Some(until) = self.tokens.expires() {
@@ -211,7 +212,7 @@ impl Hub {
         }
     }
 
-    /// Takes note of an answer. `peer` finds out who was told.
+    /// Reports and counts an answer. `peer` looks up the address that it goes to.
     pub(crate) fn answered(
         &'static self,
         now: Instant,
@@ -222,7 +223,7 @@ impl Hub {
         let Outcome { status, upstream_status, unavailable, purpose, body_bytes: bytes, counts, began } = *outcome;
         if purpose != Purpose::Probe {
             let (samples, took) = (counts.map(|counts| counts.samples), now.since(began));
-            // Not through `Hub::notice`: this one is never summed up.
+            // Not through `Hub::notice`: it needs no summary.
             self.observer.notice(&Notice::Answered { status, upstream_status, bytes, samples, took });
         }
         if outcome.is_failed_write() {
@@ -240,7 +241,7 @@ impl Hub {
         }
     }
 
-    /// Looks at how old the samples of a write were.
+    /// Records the age of a write's oldest sample, and reports samples that are too old.
     fn note_ages(&'static self, now: Instant, outcome: &Outcome) {
         let Some((counts, at)) = outcome.counts.and_then(|counts| Some((counts, counts.oldest?))) else { return };
         let oldest = Duration::from_millis(u64::try_from(clock::unix_ms().saturating_sub(at)).unwrap_or_default());
@@ -250,13 +251,13 @@ impl Hub {
         }
     }
 
-    /// Tells what may come again and again, and sees to it that a minute later it is summed up.
+    /// Reports an event that may repeat, and has it summed up a minute later.
     pub(crate) fn notice(&'static self, notice: &Notice<'_>) {
         self.observer.notice(notice);
         self.begin_minute();
     }
 
-    /// Nothing runs in a minute in which nothing happens. The first thread sees to the end of everybody's.
+    /// Begins a minute, unless one is in progress; without events, no timer runs. The first thread ends it for all.
     pub(crate) fn begin_minute(&'static self) {
         if self.traffic.begin_minute() && !self.threads.tell_first() {
             let end = async {
@@ -267,7 +268,7 @@ impl Hub {
         }
     }
 
-    /// The minute of all threads. This one's own ends first: who begins another one meanwhile is heard.
+    /// Ends the minute of all threads; this thread's first, so that a minute begun by another meanwhile is not lost.
     async fn end_minute(&self) -> Minute {
         let mut minute = self.traffic.end_minute();
         for answer in self.threads.ask(&Message::EndMinute).await {

@@ -88,7 +88,7 @@ pub enum Notice<'a> {
     },
     /// A signal asked the process to stop.
     Stopping {
-        /// Requests that are open.
+        /// Open requests of peers that may write.
         open: usize,
     },
 }

@@ -1,4 +1,5 @@
-//! The addresses of one host: resolved once for all who ask at the same time, and kept while connections come of them.
+//! The addresses of one host. Concurrent callers share one lookup; its result is kept until a connection fails, and
+//! looked up again when old.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -9,25 +10,25 @@ use async_io::Timer;
 use smol::channel::{self, Receiver};
 use smol::future;
 
-/// How long addresses count without a look at the name. A workspace may move to a private endpoint while its old
-/// addresses still answer, and refuse.
+/// How long addresses are used without a new lookup. A workspace may move to a private endpoint while its old addresses
+/// still answer but refuse writes.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// How long a new answer is waited for while there is an old one.
+/// How long to wait for a new answer when there is an old one.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// One host and what is known of it.
+/// One host and its known addresses.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     host: String,
     port: u16,
     known: RefCell<Option<Known>>,
-    /// Where the answer of the lookup under way arrives. It is kept when nobody waits any more: the answer may still
-    /// serve the next request, and there is never more than one lookup.
+    /// Receives the answer of the lookup in progress. Kept even when no caller waits any more: the answer may serve the
+    /// next one, and there is never more than one lookup.
     lookup: RefCell<Option<Receiver<Answer>>>,
-    /// Lookups whose answers were taken.
+    /// Number of lookups whose answers were taken.
     taken: Cell<u64>,
-    /// Why the last one failed, if it did.
+    /// Why the last lookup failed, if it did.
     failure: RefCell<Option<String>>,
 }
 
@@ -37,11 +38,11 @@ struct Known {
     since: Instant,
 }
 
-/// What a lookup found, and when.
+/// When a lookup ended, and its result.
 type Answer = (Instant, Result<Vec<SocketAddr>, String>);
 
 impl Resolver {
-    /// Nothing is known yet.
+    /// A resolver without known addresses.
     pub(crate) fn new(host: &str, port: u16) -> Self {
         Self {
             host: host.to_owned(),
@@ -57,13 +58,12 @@ impl Resolver {
         &self.host
     }
 
-    /// Host and port, as they are told.
+    /// Host and port, as in error messages.
     pub(crate) fn place(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// The addresses, both families in turn; or why there are none, in one line. All who wait at the same time share one
-    /// lookup.
+    /// The addresses, families alternating; or why there are none, in one line. Concurrent callers share one lookup.
     pub(crate) async fn addresses(&self) -> Result<Vec<SocketAddr>, String> {
         if let Ok(address) = self.host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, self.port)]);
@@ -75,7 +75,7 @@ impl Resolver {
         let old = self.known.borrow().as_ref().map(|known| known.addresses.clone());
         match old {
             None => self.renew().await,
-            // A resolver that is away must not stop what works.
+            // A name server outage must not stop traffic to addresses that still work.
             Some(old) => {
                 let patience = async {
                     Timer::after(PATIENCE).await;
@@ -90,7 +90,7 @@ impl Resolver {
         }
     }
 
-    /// The next one who asks gets what the name stands for then.
+    /// Discards the known addresses.
     pub(crate) fn forget(&self) {
         *self.known.borrow_mut() = None;
     }
@@ -104,7 +104,7 @@ impl Resolver {
         *self.known.borrow_mut() = Some(Known { addresses: addresses.to_vec(), since: Instant::now() });
     }
 
-    /// Waits for the lookup under way, or for one of its own.
+    /// Waits for the lookup in progress, or starts one and waits for it.
     async fn renew(&self) -> Result<Vec<SocketAddr>, String> {
         loop {
             let taken = self.taken.get();
@@ -116,20 +116,20 @@ impl Resolver {
                     *self.lookup.borrow_mut() = None;
                     return Err("the lookup ended without an answer".to_owned());
                 }
-                // Another one took the answer.
+                // Another caller took the answer.
                 Err(_) => {}
             }
             if let Some(failure) = self.failure.borrow().clone() {
                 return Err(failure);
             }
-            // They may be forgotten again: others had their turn first.
+            // If they were discarded again before this task ran, the next round looks them up.
             if let Some(known) = self.known.borrow().as_ref() {
                 return Ok(known.addresses.clone());
             }
         }
     }
 
-    /// Takes an answer that came when nobody waited, unless it is old by now. A failure is not worth keeping.
+    /// Takes an answer that arrived while no caller waited. A failure, or one that is old by now, is discarded.
     fn take_late_answer(&self) {
         let late = self.lookup.borrow().as_ref().and_then(|lookup| lookup.try_recv().ok());
         if let Some((at, found)) = late {
@@ -149,7 +149,7 @@ impl Resolver {
         *self.failure.borrow_mut() = found.err();
     }
 
-    /// Starts a lookup. `getaddrinfo` may take ten seconds and cannot be cancelled: it runs on a thread of its own that
+    /// Starts a lookup. `getaddrinfo` may take ten seconds and cannot be cancelled, so it runs on its own thread, which
     /// ends with it.
     fn look_up(&self) -> io::Result<Receiver<Answer>> {
         let (answer, answered) = channel::bounded(1);
@@ -162,7 +162,7 @@ impl Resolver {
                 Ok(addresses) => Ok(alternate(&addresses)),
                 Err(error) => Err(error.to_string()),
             };
-            // There is room for it, whether anybody waits or not.
+            // The channel has room for it, whether or not a caller waits.
             let _ = answer.try_send((Instant::now(), found));
         })?;
         *self.lookup.borrow_mut() = Some(answered.clone());
@@ -170,7 +170,7 @@ impl Resolver {
     }
 }
 
-/// Puts addresses of both families in turn, beginning with the resolver's first choice (RFC 8305 §4).
+/// Orders addresses so that the families alternate, beginning with the resolver's first choice (RFC 8305 §4).
 pub(crate) fn alternate(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let first_family = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (mut first, mut second): (Vec<_>, Vec<_>) =
@@ -226,7 +226,7 @@ mod tests {
         assert!(smol::block_on(resolver.addresses()).is_err());
     }
 
-    /// A resolver whose lookup has found `addresses` at `at`, when nobody waited.
+    /// A resolver whose lookup found `addresses` at `at`, while no caller waited.
     fn answered(at: Instant, addresses: &[SocketAddr]) -> Resolver {
         let resolver = Resolver::new("no-such-host.invalid", 1);
         let (answer, answered) = channel::bounded(1);

@@ -1,5 +1,5 @@
-//! SIGTERM, SIGINT and SIGHUP: the first asks to finish, the second ends at once. Without a handler, process 1 of a
-//! container would not even notice them.
+//! SIGTERM, SIGINT and SIGHUP: the first signal begins a graceful stop, the second ends the process at once. Without
+//! handlers, the kernel would not deliver them to process 1 of a container.
 
 use std::fs;
 use std::io;
@@ -14,17 +14,17 @@ use crate::hub::Hub;
 use crate::notice::Notice;
 use crate::threads::{Answer, Message};
 
-/// How long the other threads have to say what is open.
+/// How long the other threads have to report their open requests.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How the process came to its end.
+/// How the process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
-    /// Nothing was open any more.
+    /// No sender's request was open any more.
     Settled,
-    /// The grace period ended with this many requests open.
+    /// The grace period ended with this many requests of senders open.
     Overdue(usize),
-    /// A second signal, by its number.
+    /// A second signal with this number arrived.
     Again(i32),
 }
 
@@ -33,14 +33,14 @@ pub(crate) fn signals() -> io::Result<Signals> {
     Signals::new([Signal::Term, Signal::Int].into_iter().chain(hangup))
 }
 
-/// Whether the process was started so that a signal passes it by, as nohup(1) does with SIGHUP.
+/// Whether the process was started with `signal` ignored, as nohup(1) does with SIGHUP.
 fn ignores(signal: Signal) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(str::trim);
     mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask >> (signal as i32 - 1) & 1 == 1)
 }
 
-/// Completes when the process is to end.
+/// Waits for a signal, then stops gracefully; completes when the process should end.
 pub(crate) async fn wait(hub: &'static Hub, mut signals: Signals, grace: Duration) -> Stopped {
     next(&mut signals).await;
     hub.threads.tell(|| Message::Drain);
@@ -52,7 +52,7 @@ pub(crate) async fn wait(hub: &'static Hub, mut signals: Signals, grace: Duratio
     };
     let overdue = async {
         Timer::after(grace).await;
-        // Senders that are connected may have had nothing to say.
+        // Senders that are still connected may have nothing left to send.
         match open(hub).await {
             0 => Stopped::Settled,
             open => Stopped::Overdue(open),
@@ -62,7 +62,7 @@ pub(crate) async fn wait(hub: &'static Hub, mut signals: Signals, grace: Duratio
     future::or(settled, future::or(again, overdue)).await
 }
 
-/// Requests of senders that are open on any thread. One that does not answer must not keep the process from its end.
+/// Open requests of senders on all threads; on this one alone if any other does not answer within [`PATIENCE`].
 async fn open(hub: &Hub) -> usize {
     let silent = async {
         Timer::after(PATIENCE).await;
@@ -73,7 +73,7 @@ async fn open(hub: &Hub) -> usize {
     others.into_iter().map(open).fold(hub.traffic.open_of_senders(), usize::saturating_add)
 }
 
-/// Completes when no thread had to wait for its senders: while one did, another may have been sent something.
+/// Completes once no thread had to wait for its senders: while one waits, another may receive a new request.
 async fn settle(hub: &Hub) {
     loop {
         let others = hub.threads.ask(&Message::Settle).await;

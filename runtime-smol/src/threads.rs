@@ -112,7 +112,7 @@ impl fmt::Debug for Threads {
 }
 
 impl Threads {
-    /// The views of that many threads, each with its mailbox.
+    /// The views of `threads` threads, each with its mailbox.
     pub(crate) fn views(threads: usize) -> Vec<(Self, Receiver<Message>)> {
         let (all, mailboxes): (Vec<_>, Vec<_>) = iter::repeat_with(|| {
             let (mailbox, mail) = channel::unbounded();

@@ -1,4 +1,4 @@
-//! What is open, and what went through in the current minute.
+//! Counters of open connections and requests, and of the current minute's writes.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use remora_core::time::Instant;
 use crate::notice::Minute;
 
 /// How long a stopping process waits for another write on connections that stay open. Prometheus, stopped at the same
-/// time, still sends what it holds, and lets it wait up to 5 s for more (`batch_send_deadline`).
+/// time, still sends what it holds, and may wait up to 5 s to fill a batch (`batch_send_deadline`).
 const QUIET: Duration = Duration::from_secs(6);
 
-/// A write that was not accepted, as its sender was told.
+/// A write that was not accepted, with the answer its sender got.
 #[derive(Clone, Debug)]
 pub(crate) struct FailedWrite {
     pub(crate) at: Instant,
@@ -26,10 +26,10 @@ pub(crate) struct FailedWrite {
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     connections: Cell<usize>,
-    /// Those of who may write.
+    /// Those of peers that may write.
     senders: Cell<usize>,
     open: Cell<usize>,
-    /// Those of who may write.
+    /// Those of peers that may write.
     open_of_senders: Cell<usize>,
     /// When a sender's write was last answered, or when the process began to stop.
     heard: Cell<Instant>,
@@ -42,20 +42,20 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// Somebody came, who may write or not.
+    /// Counts a new connection; `sender` if its peer may write.
     pub(crate) fn connected(&self, sender: bool) {
         self.connections.set(self.connections.get() + 1);
         self.senders.set(self.senders.get() + usize::from(sender));
     }
 
-    /// Somebody left.
+    /// A connection ended.
     pub(crate) fn disconnected(&self, sender: bool) {
         self.connections.set(self.connections.get().saturating_sub(1));
         self.senders.set(self.senders.get().saturating_sub(usize::from(sender)));
         self.less.notify(usize::MAX);
     }
 
-    /// A request began, of somebody who may write or not.
+    /// A request began; `sender` if its peer may write.
     pub(crate) fn opened(&self, sender: bool) {
         self.open.set(self.open.get() + 1);
         self.open_of_senders.set(self.open_of_senders.get() + usize::from(sender));
@@ -68,17 +68,17 @@ impl Traffic {
         self.less.notify(usize::MAX);
     }
 
-    /// Requests that are open.
+    /// Open requests.
     pub(crate) fn open(&self) -> usize {
         self.open.get()
     }
 
-    /// Requests that are open of those who may write: a stopping process waits for no others.
+    /// Open requests of peers that may write: a stopping process waits only for these.
     pub(crate) fn open_of_senders(&self) -> usize {
         self.open_of_senders.get()
     }
 
-    /// Connections that are open.
+    /// Open connections.
     pub(crate) fn connections(&self) -> usize {
         self.connections.get()
     }
@@ -93,17 +93,17 @@ impl Traffic {
         self.turned_away.get()
     }
 
-    /// How old the oldest sample of a write was.
+    /// Records the age of a write's oldest sample.
     pub(crate) fn note_oldest(&self, now: Instant, age: Duration) {
         self.oldest.set((now, age));
     }
 
-    /// When samples last came, and how old the oldest of them was.
+    /// When a write with samples was last answered, and the age of its oldest one.
     pub(crate) fn oldest(&self) -> (Instant, Duration) {
         self.oldest.get()
     }
 
-    /// A write was not accepted.
+    /// Records a write that was not accepted.
     pub(crate) fn write_failed(&self, now: Instant, outcome: &Outcome, text: &str) {
         let Outcome { status, upstream_status, .. } = *outcome;
         *self.last_failed.borrow_mut() = Some(FailedWrite { at: now, status, upstream_status, text: text.to_owned() });
@@ -114,7 +114,7 @@ impl Traffic {
         self.last_failed.borrow().clone()
     }
 
-    /// Who may write has something to write, or is to have the time for it.
+    /// A sender's write was answered, or the process began to stop: senders get [`QUIET`] from now on.
     pub(crate) fn note_activity(&self, now: Instant) {
         self.heard.set(now);
     }
@@ -128,18 +128,18 @@ impl Traffic {
         minute.busy += now.since(outcome.began);
     }
 
-    /// Begins a minute, unless one is under way; true when somebody must see to its end.
+    /// Begins a minute, unless one is in progress; true if the caller must schedule its end.
     pub(crate) fn begin_minute(&self) -> bool {
         !self.counting.replace(true)
     }
 
-    /// Ends the minute.
+    /// Ends the minute and returns its counts.
     pub(crate) fn end_minute(&self) -> Minute {
         self.counting.set(false);
         self.minute.take()
     }
 
-    /// When a stopping process may end: `None` while a request is open, otherwise from what time on.
+    /// When a stopping process may end; `None` while a sender's request is open.
     fn settled(&self, now: Instant) -> Option<Instant> {
         match (self.open_of_senders.get(), self.senders.get()) {
             (0, 0) => Some(now),
@@ -148,7 +148,7 @@ impl Traffic {
         }
     }
 
-    /// Completes when nothing is open and no sender has more to say; tells whether that took time.
+    /// Completes once no sender's request is open and senders have left or been quiet; returns whether it had to wait.
     pub(crate) async fn settle(&self, clock: crate::clock::Clock) -> bool {
         let mut waited = false;
         loop {

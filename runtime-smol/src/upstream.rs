@@ -1,4 +1,4 @@
-//! Connections to the ingestion endpoint: one with its TLS session, and those that are idle.
+//! Connections to the ingestion endpoint with their TLS sessions, and the list of idle ones.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -12,16 +12,16 @@ use crate::connect::ConnectError;
 use crate::reactor::Socket;
 use crate::tls::{Session, TlsError};
 
-/// How long an idle connection is worth keeping. Front ends of this kind close theirs after two to four minutes.
+/// How long an idle connection is kept. Front ends of this kind close idle connections after two to four minutes.
 const IDLE: Duration = Duration::from_secs(90);
 
-/// How long a connection is used. A name gets other addresses, and those in use are never asked for again.
+/// How long a connection is reused. The name's addresses may change, which an open connection does not notice.
 pub(crate) const LIFE: Duration = Duration::from_secs(5 * 60);
 
-/// Most idle connections that are kept: as many as Prometheus has shards by default.
+/// Most idle connections kept by a thread: Prometheus' default maximum number of shards.
 pub(crate) const MOST_IDLE: usize = 50;
 
-/// Why a connection cannot go on.
+/// Why reading or writing failed.
 #[derive(Debug)]
 pub(crate) enum LinkError {
     Io(io::Error),
@@ -37,12 +37,12 @@ impl fmt::Display for LinkError {
     }
 }
 
-/// What came of reading.
+/// The result of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
-    /// Nothing was there.
+    /// There was nothing to read.
     Blocked,
-    /// Bytes came in; decrypted ones went to the sink.
+    /// Bytes arrived; those decrypted went to the sink.
     Some,
     /// The peer will send no more.
     End,
@@ -55,7 +55,7 @@ pub(crate) struct Upstream {
     session: Session,
     /// When it was opened.
     since: Instant,
-    /// Writing failed: nothing more is sent, but what the peer said before is still read.
+    /// Writing failed: nothing more is sent, but what the peer sent before is still read.
     unwritable: bool,
 }
 
@@ -73,7 +73,7 @@ impl Upstream {
                 self.stream.writable().await;
                 flushed = self.flush();
             }
-            // That the alert could not be sent says less than what it is about.
+            // A TLS error says more than a failure to send its alert.
             turned.map_err(ConnectError::Tls)?;
             flushed.map_err(lost)?;
             if self.session.is_established() {
@@ -93,14 +93,14 @@ impl Upstream {
         let read = self.fill().map_err(LinkError::Io)?;
         if read == Read::Some {
             let turned = self.session.turn(sink);
-            // What goes out now, an alert or a key update, waits for room like everything else.
+            // An alert or a key update that does not fit now is sent by a later flush.
             let _ = self.flush();
             turned.map_err(LinkError::Tls)?;
         }
         Ok(if self.session.is_peer_closed() { Read::End } else { read })
     }
 
-    /// Sends what is left over; true while something is left.
+    /// Sends pending records; true if any are left.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
         while self.session.has_outgoing() {
             if !self.stream.is_writable() {
@@ -119,25 +119,25 @@ impl Upstream {
         Ok(false)
     }
 
-    /// Whether nothing is left to [`Upstream::flush`].
+    /// Whether there is nothing to [`Upstream::flush`]; always true once writing has failed.
     pub(crate) fn is_flushed(&self) -> bool {
         self.unwritable || !self.session.has_outgoing()
     }
 
-    /// Encrypts `pieces`, one behind the other, and sends what the socket takes with one write. Nothing may be left to
-    /// [`Upstream::flush`].
+    /// Encrypts `pieces` as one stream and sends what the socket takes, usually with one write. There must be nothing
+    /// left to [`Upstream::flush`].
     pub(crate) fn send(&mut self, pieces: &[IoSlice<'_>]) -> Result<(), LinkError> {
         self.session.seal(pieces).map_err(LinkError::Tls)?;
         self.flush().map_err(LinkError::Io)?;
         Ok(())
     }
 
-    /// Whether all that was handed over is with the kernel.
+    /// Whether everything handed over has been passed to the kernel.
     pub(crate) fn is_clear(&self) -> bool {
         !self.unwritable && !self.session.has_outgoing()
     }
 
-    /// Nothing new should be sent on it.
+    /// Whether it should carry no new request.
     pub(crate) fn is_worn(&self, now: Instant) -> bool {
         self.session.is_worn() || now.since(self.since) >= LIFE
     }
@@ -148,14 +148,14 @@ impl Upstream {
         self.session.wear_out();
     }
 
-    /// Says goodbye as far as that is possible at once.
+    /// Closes the connection, with a close_notify alert if the socket takes it at once.
     pub(crate) fn close(mut self) {
         self.session.close();
         let _ = self.flush();
     }
 
-    /// Whether an idle connection can still be used. Tickets may have come in meanwhile; anything else that came was
-    /// not asked for.
+    /// Whether an idle connection can still be used. TLS messages such as session tickets may have arrived meanwhile;
+    /// any data is unsolicited.
     fn is_alive(&mut self) -> bool {
         let mut unasked = false;
         loop {
@@ -182,12 +182,12 @@ impl Upstream {
     }
 }
 
-/// Idle connections, the last used on top.
+/// Idle connections, the most recently used last.
 #[derive(Debug, Default)]
 pub(crate) struct Idle {
-    /// With the time when each is closed, the earliest first.
+    /// Each with the time at which it is closed, the earliest first.
     connections: RefCell<Vec<(Box<Upstream>, Instant)>>,
-    /// Somebody sees to their end.
+    /// A task calls [`Idle::sweep`] when due.
     swept: Cell<bool>,
 }
 
@@ -197,7 +197,7 @@ impl Idle {
         self.connections.borrow().len()
     }
 
-    /// One that is still alive.
+    /// The most recently used one that is still usable; closes those found unusable.
     pub(crate) fn take(&self, now: Instant) -> Option<Box<Upstream>> {
         loop {
             let (mut upstream, _) = self.connections.borrow_mut().pop()?;
@@ -208,7 +208,7 @@ impl Idle {
         }
     }
 
-    /// Keeps one; true when nobody sees to their end yet: call [`Idle::sweep`] until it says nothing.
+    /// Keeps one, up to [`MOST_IDLE`]; if true, the caller must call [`Idle::sweep`] until it returns none.
     pub(crate) fn keep(&self, now: Instant, upstream: Box<Upstream>) -> bool {
         let mut idle = self.connections.borrow_mut();
         if idle.len() >= MOST_IDLE {
@@ -227,7 +227,7 @@ impl Idle {
         }
     }
 
-    /// Closes those whose time is over; says when to come back, if any are left.
+    /// Closes those whose time is up; returns when to call it again, if any are left.
     pub(crate) fn sweep(&self, now: Instant) -> Option<Instant> {
         let mut idle = self.connections.borrow_mut();
         let over = idle.iter().take_while(|(_, end)| *end <= now).count();

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use crate::log::{Level, Log};
 
-/// Minutes without a recurrence after which a failure is forgotten.
+/// Summaries without a recurrence after which a failure is forgotten.
 const MEMORY: u32 = 10;
 
 /// Failures that are distinguished. Any beyond that count as one per topic.
@@ -31,7 +31,7 @@ pub(crate) struct Journal {
     told: Mutex<Vec<(Kind, Told)>>,
 }
 
-/// The properties by which failures are equal.
+/// The properties that distinguish failures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Kind {
     topic: Topic,
@@ -40,7 +40,7 @@ struct Kind {
     code: u32,
     /// Why a request could not be forwarded.
     unavailable: Option<Unavailable>,
-    /// The cause in words, if there is none of these.
+    /// The cause in words, where the other fields are not specific enough.
     cause: String,
 }
 
@@ -54,7 +54,7 @@ enum Topic {
     Request,
     /// A request that Azure refused and whose refusal was passed on, so that senders drop its samples.
     Lost,
-    /// A body that was refused here.
+    /// A write rejected by Remora itself with 400.
     Rejected,
     TooOld,
     Crowded,
@@ -64,9 +64,9 @@ enum Topic {
 /// The state of a known failure.
 #[derive(Debug, Default)]
 struct Told {
-    /// Occurrences since it was last logged.
+    /// Occurrences since its first line or the last summary.
     again: u64,
-    /// Minutes since it last occurred.
+    /// Summaries since it last occurred.
     quiet: u32,
     /// The fields of its last occurrence.
     fields: Fields,
@@ -172,7 +172,7 @@ impl Journal {
         }
     }
 
-    /// One line for each topic with repeated failures: the most frequent one as it last occurred and its count, the count
+    /// One line for each topic with repeated failures: the most frequent one as it last occurred, its count, the count
     /// of the others, and the number of distinct failures.
     fn sum_up(&self) {
         let mut told = self.told();
@@ -235,8 +235,8 @@ impl Journal {
     }
 }
 
-/// Where nobody answered, the words tell failures apart; else the cause, Entra's number and the status, for Entra's words
-/// hold ids.
+/// Failures without a response are distinguished by their text, all others by cause, Entra's error number and status,
+/// because Entra's text contains IDs.
 fn token_kind(failure: &Failure, serving: bool) -> Kind {
     let word = || failure.hint.map(|hint| hint.word.to_owned()).unwrap_or_default();
     let cause = if failure.status.is_none() { failure.message.clone() } else { word() };
@@ -245,7 +245,7 @@ fn token_kind(failure: &Failure, serving: bool) -> Kind {
     Kind { status, code, cause, ..topic.kind() }
 }
 
-/// Requests that could not be forwarded are distinguished by the reason, all others by their text without the words that
+/// Requests that could not be forwarded are distinguished by the reason, all others by their text without words that
 /// contain digits: IDs, times and positions.
 fn request_kind(
     topic: Topic,
@@ -255,7 +255,7 @@ fn request_kind(
     text: &str,
 ) -> Kind {
     let cause = match unavailable {
-        // The reason is in the text: it comes from the token exchange.
+        // Only the text gives the cause, which comes from the token exchange.
         None | Some(Unavailable::NoToken) => gist(text),
         Some(_) => String::new(),
     };
@@ -263,17 +263,17 @@ fn request_kind(
     Kind { status, code, unavailable, cause, ..topic.kind() }
 }
 
-/// A status on which senders drop samples is an error, whether it is Azure's or ours.
+/// A write whose samples senders drop is an error, whether the status is Azure's or a 400 of ours.
 fn topic(status: u16, upstream_status: Option<u16>, purpose: Purpose) -> Topic {
     match upstream_status {
         Some(_) if reply::drops_samples(status) => Topic::Lost,
-        // vmagent negotiates media types by 415, and a foreign peer's samples are not this pod's.
+        // Not 415, by which vmagent negotiates media types, nor 403: a foreign peer's samples are not this pod's.
         None if status == 400 && purpose == Purpose::Write => Topic::Rejected,
         _ => Topic::Request,
     }
 }
 
-/// The beginning of a text without the words that hold digits.
+/// The beginning of a text without the words that contain digits.
 fn gist(text: &str) -> String {
     let words = text.split_whitespace().filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
     beginning(&words.collect::<Vec<_>>().join(" "))
@@ -294,7 +294,7 @@ fn request(status: u16, upstream_status: Option<u16>, text: &str, peer: Option<I
     let mut fields = vec![("status", status.to_string())];
     fields.extend(upstream_status.map(|status| ("azure_status", status.to_string())));
     fields.push(("answer", text.to_owned()));
-    // Azure's own text does not name a page.
+    // Azure's own text does not name a page of `remora explain`.
     let code = upstream_status.map(reply::code).filter(|code| !code.is_empty() && !text.contains(code));
     fields.extend(code.map(|code| ("see", format!("remora explain {code}"))));
     fields.extend(peer.map(|peer| ("peer", peer.to_string())));

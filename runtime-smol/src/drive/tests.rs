@@ -14,10 +14,10 @@ use crate::tls::server;
 use crate::trust::Trust;
 use crate::upstream::LIFE;
 
-/// With the head two records.
+/// Together with the head, two TLS records.
 const BODY: usize = 30_000;
 
-/// A hub with a token, towards a server that answers with what `answer` makes of a body.
+/// A hub with a token, whose ingestion endpoint is a server that answers each body with the result of `answer`.
 fn hub(answer: fn(&[u8]) -> String, adjust: impl FnOnce(&mut Config)) -> &'static Hub {
     let (azure, certificate) = server::answering("localhost", answer);
     let mut config = fixture::config(&format!("https://localhost:{}/write", azure.port()), Path::new("/none"));
@@ -33,7 +33,7 @@ fn no_content(_: &[u8]) -> String {
     "HTTP/1.1 204 No Content\r\n\r\n".to_owned()
 }
 
-/// A request with `body`, in chunks of a length where one is given, and `more` lines in its head.
+/// A request with `body`, in chunks of length `chunk` if given, and the header lines `more`.
 fn request(body: &[u8], chunk: Option<usize>, more: &str) -> Vec<u8> {
     let fields = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\nUser-Agent: Prometheus/2.42.0";
     let framing = if chunk.is_some() {
@@ -51,13 +51,13 @@ fn request(body: &[u8], chunk: Option<usize>, more: &str) -> Vec<u8> {
     bytes
 }
 
-/// The status and the text of the next answer; nothing at the end.
+/// Status and text of the next answer; none at the end of the stream.
 fn answer(reader: &mut impl BufRead) -> Option<(u16, String)> {
     let (start, text) = server::take_message(reader)?;
     Some((start.get(9..12)?.parse().ok()?, String::from_utf8(text).unwrap()))
 }
 
-/// A connection whose other end is in the hands of `sender`.
+/// A connection whose other end `sender` uses on its own thread.
 fn connection<T: Send + 'static>(
     hub: &'static Hub,
     sender: impl FnOnce(TcpStream) -> T + Send + 'static,
@@ -70,7 +70,7 @@ fn connection<T: Send + 'static>(
     (Socket::new(hub.reactor, stream).unwrap(), sender)
 }
 
-/// What `sender` makes of a connection that is served to its end, after which nothing is lent.
+/// The result of `sender` on a connection that is served to its end; asserts that nothing is lent out afterwards.
 fn served<T: Send + 'static>(hub: &'static Hub, sender: impl FnOnce(TcpStream) -> T + Send + 'static) -> T {
     let (stream, sender) = connection(hub, sender);
     hub.reactor.block_on(hub.executor.run(serve(hub, stream, Peer::Loopback, None))).unwrap();
@@ -79,7 +79,7 @@ fn served<T: Send + 'static>(hub: &'static Hub, sender: impl FnOnce(TcpStream) -
     sender.join().unwrap()
 }
 
-/// The answers to requests that are sent one after the other, each after the answer to the one before.
+/// The answers to requests that are each sent after the answer to the previous one.
 fn answers(mut socket: TcpStream, requests: &[Vec<u8>]) -> Vec<(u16, String)> {
     let mut reader = BufReader::new(socket.try_clone().unwrap());
     let each = requests.iter().map(|request| {
@@ -89,7 +89,7 @@ fn answers(mut socket: TcpStream, requests: &[Vec<u8>]) -> Vec<(u16, String)> {
     each.collect()
 }
 
-/// Allocations on the forwarding thread while one connection brings so many requests.
+/// Allocations on the forwarding thread while one connection sends this many requests.
 fn allocations(hub: &'static Hub, requests: usize) -> u64 {
     let (stream, sender) = connection(hub, move |mut socket| {
         let request = request(&vec![7; BODY], None, "");
@@ -109,18 +109,18 @@ fn allocations(hub: &'static Hub, requests: usize) -> u64 {
     counted.count_total
 }
 
-/// rustls makes a buffer for each record that it seals or opens: two for the request, whose head shares the first, and one
-/// for the answer. It also lists the pieces of what it seals.
+/// rustls allocates a buffer for each record it seals or opens: two for the request, whose head shares the first, and
+/// one for the response. It also allocates a list of the pieces it seals.
 #[test]
 fn a_request_allocates_one_buffer_a_record_a_list_and_nothing_else() {
     let hub = hub(no_content, |_| {});
-    // The connection to Azure, and lists that grow to their length.
+    // Opens the connection to Azure and lets lists grow to their final size.
     allocations(hub, 10);
     let (few, many) = (allocations(hub, 100), allocations(hub, 10_100));
     assert_eq!(many - few, 10_000 * 4);
 }
 
-/// Numbers that look like chance, the same in each run (Marsaglia, "Xorshift RNGs", 2003).
+/// Pseudo-random numbers, the same in each run (Marsaglia, "Xorshift RNGs", 2003).
 struct Chance(u64);
 
 impl Chance {
@@ -149,7 +149,7 @@ fn told(body: &[u8]) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len())
 }
 
-/// Whatever comes in one go, in whatever form: each body arrives as it was sent, and is answered in its turn.
+/// However requests are framed and batched, each body arrives as it was sent, and the answers come in order.
 #[test]
 fn pipelined_requests_arrive_whole_and_in_order() {
     let hub = hub(told, |config| (config.limits.body_memory, config.limits.max_body_bytes) = (4 << 20, 300_000));
@@ -157,7 +157,7 @@ fn pipelined_requests_arrive_whole_and_in_order() {
         let mut chance = Chance(seed << 32 | 0x9e37_79b9);
         let (mut wire, mut expected) = (Vec::new(), Vec::new());
         for _ in 0..=chance.below(60) {
-            // Most are small, so that many come with one read; some end where a segment does.
+            // Most are small, so that one read returns many; some end on a segment boundary.
             let length = 1 + match chance.below(12) {
                 0 => chance.below(290_000),
                 1 => chance.below(40_000),
@@ -183,7 +183,7 @@ fn pipelined_requests_arrive_whole_and_in_order() {
             let mut reader = BufReader::new(socket.try_clone().unwrap());
             let writer = thread::spawn(move || socket.write_all(&wire));
             let got = (0..count).map_while(|_| answer(&mut reader)).collect();
-            // One that was refused is not read to its end.
+            // After a refusal the rest is not read, so writing may fail.
             drop(reader);
             let _ = writer.join();
             got
@@ -242,7 +242,7 @@ fn a_request_that_waits_for_room_is_open() {
     assert_eq!(sender.join().unwrap()[0].0, 204);
 }
 
-/// A sender that waits for its turn, or for room, and leaves: its place is free long before a deadline.
+/// A sender that leaves while it waits for its turn or for room frees its place long before a deadline.
 #[test]
 fn who_leaves_the_queue_is_not_waited_for() {
     let hub = hub(no_content, |_| {});

@@ -38,7 +38,7 @@ impl<S: AsFd> Socket<S> {
         self.source(|source| source.writing.ready)
     }
 
-    /// A read returned less than it had room for.
+    /// To be called when reading, or accepting, has found nothing more.
     pub(crate) fn drained(&self) {
         // After the last bytes, an end still waits to be read.
         self.source(|source| source.reading.exhausted());
@@ -54,7 +54,7 @@ impl<S: AsFd> Socket<S> {
         self.poll(|source| &mut source.writing, cx)
     }
 
-    /// Only one task waits for a socket, for one side or both.
+    /// Only one task may wait for a socket, for one side or both.
     fn poll(&self, side: fn(&mut Source) -> &mut Side, cx: &mut Context<'_>) -> Poll<()> {
         let ready = self.source(|source| {
             let side = side(source);
@@ -68,8 +68,8 @@ impl<S: AsFd> Socket<S> {
         if ready { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Until the peer sends nothing more; what it sent before may still be here. Nobody may wait for anything else of this
-    /// socket meanwhile.
+    /// Completes once the peer has ended its stream; bytes sent before may still be unread. Nothing else may wait for
+    /// this socket meanwhile.
     pub(crate) async fn ended(&self) {
         poll_fn(|cx| {
             let ended = self.source(|source| {

@@ -41,7 +41,7 @@ fn a_socket_wakes_who_waits_for_it_and_remembers_what_it_found() {
     let reactor = reactor();
     let (socket, mut peer) = pair(reactor);
     let mut room = [0; 16];
-    // Nothing is known of a new socket: the first try tells.
+    // The readiness of a new socket is unknown until the first try.
     assert!(socket.is_readable());
     assert_eq!(socket.read(&mut room).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     assert!(!socket.is_readable());

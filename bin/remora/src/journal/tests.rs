@@ -112,7 +112,7 @@ fn failures_are_told_apart_by_what_repairs_them() {
     journal.notice(&QUIET);
     let told = lines();
     assert_eq!(told.len(), 2, "{told:?}");
-    // As they came last.
+    // As they last occurred.
     assert!(told[0].contains("AADSTS1: b") && told[0].ends_with("repeated=1"), "{told:?}");
     assert!(told[1].contains("trace 4") && told[1].ends_with("repeated=2 others=1 distinct=2"), "{told:?}");
     refused(403, Some(403), "another reason");
