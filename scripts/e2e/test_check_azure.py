@@ -121,7 +121,13 @@ class TokenExchange(Checked):
 
     def test_wrong_audience(self):
         self.with_token(audience="api://AnotherExchange")
-        self.assert_cause("TOK-10", words=["AADSTS700212", "TOK-04"])
+        self.assert_cause("TOK-10", words=["AADSTS700212", "TOK-04", "label the pod", "serviceAccountToken"])
+        self.assertNotIn("federated-credential", self.check("-o", "short")[1])
+
+    def test_default_service_account_without_a_credential(self):
+        self.with_token(subject="system:serviceaccount:monitoring:default")
+        self.assert_cause("TOK-10", words=["AADSTS700213", "TOK-03", "set the pod's serviceAccountName"])
+        self.assertNotIn("federated-credential create", self.check("-o", "short")[1])
 
     def test_wrong_client_id(self):
         unknown = "7e57c0de-0000-4000-8000-00000000dead"
