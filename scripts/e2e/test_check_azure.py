@@ -191,7 +191,11 @@ class Role(Checked):
         self.assert_warned("RBAC-03", "--write")
 
     def test_token_for_something_else(self):
-        self.assert_cause("RBAC-04", "--write", INGESTION_AAD_AUDIENCE="https://management.azure.com")
+        how = {"INGESTION_AAD_AUDIENCE": "https://management.azure.com"}
+        self.assert_cause("RBAC-04", "--write", "--skip", "TOK-11", **how)
+
+    def test_token_that_is_not_for_azure_monitor(self):
+        self.assert_cause("TOK-11", "--write", INGESTION_AAD_AUDIENCE="https://management.azure.com")
 
     def test_azure_out_of_order(self):
         self.with_fault("ingest", status=500, body="out of order")

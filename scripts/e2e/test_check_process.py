@@ -92,6 +92,9 @@ class Process(Checked):
             wait_for("the refusal to be a failure", told, 30, 0.5)
             self.assertIn("[fail] REMORA-RBAC-01", self.check("--only", "LIVE-03", **how)[1])
 
+    def test_prometheus_that_does_not_answer(self):
+        self.assert_warned("PROM-01", "--prometheus", f"http://127.0.0.1:{free_port()}", words=["Connection refused"])
+
     def test_prometheus_that_writes_elsewhere(self):
         prometheus = Prometheus(self.folder.path, f"http://localhost:{free_port()}/api/v1/write").start()
         self.addCleanup(prometheus.process.kill)

@@ -111,8 +111,8 @@ pub(crate) struct Options {
     pub(crate) plain: bool,
     /// List the checks in place of running them.
     pub(crate) list: bool,
-    /// The Prometheus whose queue is looked at.
-    pub(crate) prometheus: PrometheusUrl,
+    /// The Prometheus whose queue is looked at, if one was named.
+    pub(crate) prometheus: Option<PrometheusUrl>,
 }
 
 /// Checks, reports on standard output, and says by its exit code what came of it: 0 all holds, 1 something failed, 2

@@ -79,7 +79,7 @@ fn take(options: &mut Options, flag: &'static str, text: &str) -> Result<(), Usa
         "--prometheus" => {
             let url =
                 PrometheusUrl::parse(text).ok_or_else(|| bad("a URL such as http://localhost:9090".to_owned()))?;
-            options.prometheus = url;
+            options.prometheus = Some(url);
         }
         _ => {
             options.form = match text.to_ascii_lowercase().as_str() {

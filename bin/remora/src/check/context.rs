@@ -1,5 +1,7 @@
 //! What is known while the checks run: the configuration, this pod's values, and what the checks before have left.
 
+use std::time::Instant;
+
 use remora_smol::config::{Config, Identity, WorkloadIdentity};
 use remora_smol::{Granted, Trust};
 
@@ -35,8 +37,8 @@ pub(super) struct Context<'c> {
     pub(super) routes: Vec<Route>,
     /// The access token.
     pub(super) granted: Option<Granted>,
-    /// What Prometheus says about its queue.
-    pub(super) queue: Option<Queue>,
+    /// What Prometheus says about its queue, and when it was asked.
+    pub(super) queue: Option<(Instant, Queue)>,
     /// The checks that are over.
     pub(super) done: Vec<Done>,
 }

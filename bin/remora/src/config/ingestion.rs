@@ -11,6 +11,10 @@ use crate::pages::{CFG_02, CFG_03, ENV_04};
 
 const WHERE_TO_FIND: &str = "copy \"Metrics ingestion endpoint\" from the workspace's Overview page in the portal";
 const SHAPE: &str = "https://<endpoint>.metrics.ingest.monitor.azure.com/dataCollectionRules/<dcr>/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
+/// What stands before the rule in the path of a write URL.
+const RULES: &str = "/dataCollectionRules/";
+/// What follows the rule in the path of a write URL.
+const STREAM: &str = "streams/Microsoft-PrometheusMetrics/api/v1/write";
 
 /// Reads the URL and warns about what Azure will probably refuse.
 pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Endpoint> {
@@ -19,8 +23,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Endp
         return None;
     };
     let endpoint = reader.parsed(&INGESTION_URL, &text, parse)?;
-    if !endpoint.path().contains("/dataCollectionRules/") {
+    if !endpoint.path().contains(RULES) {
         let text = format!("the path does not name a data collection rule; Azure's looks like {SHAPE}");
+        reader.warn_on(&CFG_02, &INGESTION_URL, text);
+    }
+    if let Some(text) = other_path(&endpoint) {
         reader.warn_on(&CFG_02, &INGESTION_URL, text);
     }
     if !names_api_version(&endpoint) {
@@ -35,6 +42,22 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Endp
         reader.warn_on(&ENV_04, &CLOUD, text);
     }
     Some(endpoint)
+}
+
+/// The immutable id of the data collection rule in the path of a write URL.
+pub(crate) fn rule(endpoint: &Endpoint) -> Option<&str> {
+    let (_, rest) = endpoint.path().split_once(RULES)?;
+    let rule = rest.split('/').next()?;
+    let plain = rule.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (plain && !rule.is_empty()).then_some(rule)
+}
+
+/// What is wrong with a path to a rule that is not the one that Azure accepts samples at.
+pub(crate) fn other_path(endpoint: &Endpoint) -> Option<String> {
+    let path = endpoint.path();
+    let is_azures = rule(endpoint).is_some_and(|rule| path == format!("{RULES}{rule}/{STREAM}"));
+    let is_other = path.contains(RULES) && !is_azures;
+    is_other.then(|| format!("the path is {path}, but Azure's is {RULES}dcr-…/{STREAM}"))
 }
 
 fn parse(text: &str) -> Result<Endpoint, Reject> {
@@ -93,6 +116,19 @@ mod tests {
     fn loopback_is_fine_but_plain_http_is_not() {
         assert!(parse("https://localhost:8443/dataCollectionRules/d/x?api-version=1").is_ok());
         assert_eq!(wrong("http://127.0.0.1/x"), "url: scheme is not https");
+    }
+
+    #[test]
+    fn a_rule_is_what_stands_behind_its_folder() {
+        for (url, expected) in [
+            ("https://h/dataCollectionRules/dcr-01ab/streams/x", Some("dcr-01ab")),
+            ("https://h/dataCollectionRules/dcr-01ab", Some("dcr-01ab")),
+            ("https://h/dataCollectionRules/a'b/streams/x", None),
+            ("https://h/dataCollectionRules//x", None),
+            ("https://h/api/v1/write", None),
+        ] {
+            assert_eq!(rule(&parse(url).expect(url)), expected, "{url}");
+        }
     }
 
     #[test]

@@ -268,6 +268,32 @@ fn odd_but_working_values_are_warned_of() {
 }
 
 #[test]
+fn a_path_that_is_not_azures_is_warned_of_beside_a_missing_version() {
+    let codes = |path: &str| {
+        let url =
+            format!("https://x-1.eastus-1.metrics.ingest.monitor.azure.com/dataCollectionRules/dcr-0/streams/{path}");
+        let warnings = loaded(&[("INGESTION_URL", &url)]).warnings;
+        warnings.iter().map(|warning| warning.page.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes("Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24"), Vec::<&str>::new());
+    assert_eq!(codes("Microsoft-Prom?api-version=2023-04-24"), ["CFG-02"]);
+    assert_eq!(codes("Custom-Foo/api/v1/write?api-version=2023-04-24"), ["CFG-02"]);
+    assert_eq!(codes("Custom-Foo/api/v1/write"), ["CFG-02", "CFG-03"]);
+    assert_eq!(codes("Microsoft-PrometheusMetrics/api/v1/write"), ["CFG-03"]);
+}
+
+#[test]
+fn an_audience_of_another_cloud_is_warned_of() {
+    let name = "INGESTION_AAD_AUDIENCE";
+    let audience = (name, "https://monitor.azure.com/.default");
+    assert!(warned(&loaded(&[("CLOUD", "AZUREGOVERNMENT"), audience]), name));
+    assert!(warned(&loaded(&[(name, "https://monitor.azure.us//.default")]), name));
+    assert!(!warned(&loaded(&[audience]), name));
+    assert!(!warned(&loaded(&[("CLOUD", "AZURECUSTOM"), audience]), name));
+    assert!(!warned(&loaded(&[("CLOUD", "AZUREGOVERNMENT"), (name, "https://monitor.example")]), name));
+}
+
+#[test]
 fn a_login_that_would_be_taken_for_the_host_is_refused() {
     for login in ["svc:2024/Xy", "svc:20?24", "svc:2024#", "svc:a@b/c", "a/b"] {
         let faults = faults(&[("HTTPS_PROXY", &format!("http://{login}@proxy:3128"))]);

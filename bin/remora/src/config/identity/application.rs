@@ -18,6 +18,24 @@ use crate::config::settings::{
 
 /// Reads the application.
 pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Application> {
+    report_missing(reader);
+    let client = client::read(reader, cloud);
+    let credential = credential(reader);
+    Some(Application { client: client?, credential: credential? })
+}
+
+/// What is given of an application, in a word, although another kind of identity may be asked for.
+pub(super) fn given(reader: &Reader<'_>) -> Option<&'static str> {
+    let given = |settings: &[&Setting]| settings.iter().any(|setting| reader.given(setting).is_some());
+    if given(&[&AZURE_CLIENT_SECRET, &AZURE_CLIENT_SECRET_FILE]) {
+        Some("client secret")
+    } else {
+        given(&[&AZURE_CLIENT_CERTIFICATE_PATH]).then_some("client certificate")
+    }
+}
+
+/// Reports which ids are missing. They are set by hand.
+pub(super) fn report_missing(reader: &mut Reader<'_>) {
     let needed = [
         (
             &AZURE_CLIENT_ID,
@@ -30,9 +48,6 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Appl
             reader.missing(setting, fix);
         }
     }
-    let client = client::read(reader, cloud);
-    let credential = credential(reader);
-    Some(Application { client: client?, credential: credential? })
 }
 
 /// Exactly one credential: with two, nobody would know which one has to be renewed.
