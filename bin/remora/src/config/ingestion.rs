@@ -61,6 +61,10 @@ pub(crate) fn other_path(endpoint: &Endpoint) -> Option<String> {
 }
 
 fn parse(text: &str) -> Result<Endpoint, Reject> {
+    if is_portals(text) {
+        let wrong = "is a page of the portal, not the endpoint that accepts samples";
+        return Err(Reject::new(wrong, WHERE_TO_FIND));
+    }
     let endpoint = url::parse(text)?;
     let host = endpoint.host();
     if host.contains(".prometheus.monitor.azure.") {
@@ -79,6 +83,13 @@ fn parse(text: &str) -> Result<Endpoint, Reject> {
         return Err(Reject::new("has no path", format!("use the full URL; it looks like\n{SHAPE}")).on(&CFG_02));
     }
     Ok(endpoint)
+}
+
+/// Whether it is the address of a page of the Azure portal, in any cloud. Such an address has a fragment.
+fn is_portals(text: &str) -> bool {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#', ':']).next().unwrap_or_default().to_ascii_lowercase();
+    host.starts_with("portal.azure.") || host.contains(".portal.azure.")
 }
 
 fn names_api_version(endpoint: &Endpoint) -> bool {
@@ -104,6 +115,18 @@ mod tests {
         let reject = parse("https://x-1.eastus-1.ingest.monitor.azure.com/dataCollectionRules/d/x").expect_err("logs");
         assert!(reject.fix.ends_with("x-1.eastus-1.metrics.ingest.monitor.azure.com"), "{}", reject.fix);
         assert!(parse("https://x.eastus-1.metrics.canary.ingest.monitor.azure.com/x").is_ok());
+    }
+
+    #[test]
+    fn a_page_of_the_portal_is_recognised() {
+        for url in [
+            "https://portal.azure.com/#@contoso.onmicrosoft.com/resource/subscriptions/7e57/overview",
+            "https://ms.portal.azure.com/#view/x",
+            "portal.azure.us",
+        ] {
+            let reject = parse(url).expect_err(url);
+            assert!(reject.wrong.contains("portal") && reject.fix.contains("Metrics ingestion endpoint"), "{url}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::config::cloud::Cloud;
 use crate::config::fault::Reject;
 use crate::config::logging::parse_bool;
 use crate::config::readable::first_byte;
-use crate::config::reader::Reader;
+use crate::config::reader::{Reader, in_quotes};
 use crate::config::settings::{
     AZURE_CLIENT_CERTIFICATE_PASSWORD, AZURE_CLIENT_CERTIFICATE_PATH, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET,
     AZURE_CLIENT_SECRET_FILE, AZURE_CLIENT_SEND_CERTIFICATE_CHAIN, AZURE_TENANT_ID, Setting,
@@ -87,7 +87,8 @@ fn file(reader: &mut Reader<'_>, setting: &Setting) -> Option<PathBuf> {
     if is_path(&text) {
         return reader.parsed(setting, &text, mounted);
     }
-    mounted(&text).map_err(|reject| reader.fault(setting.name, Some("***"), misplaced(setting, &reject))).ok()
+    let refused = |reject| in_quotes(&text).unwrap_or_else(|| misplaced(setting, &reject));
+    mounted(&text).map_err(|reject| reader.fault(setting.name, Some("***"), refused(reject))).ok()
 }
 
 fn is_path(text: &str) -> bool {
