@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use remora_smol::hint::{self, Hint, Sent};
 
 use crate::arguments;
-use crate::pages::{self, Category, Page, is_command};
+use crate::pages::{self, Category, Page, is_command, split_command};
 
 /// The page of `code`; without one, the name that was probably meant.
 pub(crate) fn explain(code: &str) -> Result<String, Option<String>> {
@@ -40,7 +40,7 @@ pub(crate) fn list() -> String {
 
 /// A page as text.
 fn of_page(page: &Page) -> String {
-    let mut text = format!("{page}  {}\n\nIf not: {}\n\nWhat to do:\n", page.title, page.why);
+    let mut text = format!("{page}  {}\n\nWhy: {}\n\nWhat to do:\n", page.title, page.why);
     push_repair(&mut text, page.repair);
     text
 }
@@ -61,7 +61,10 @@ fn of_hint(hint: &Hint, by_number: bool) -> String {
 
 fn push_repair(text: &mut String, repair: &str) {
     for line in repair.lines() {
-        let _ = writeln!(text, "  {}{line}", if is_command(line) { "  " } else { "" });
+        let _ = match split_command(line) {
+            Some((prose, command)) => writeln!(text, "  {prose}:\n    {command}"),
+            None => writeln!(text, "  {}{line}", if is_command(line) { "  " } else { "" }),
+        };
     }
 }
 

@@ -8,6 +8,7 @@ use super::context::{Checked, Context};
 use super::outcome::{Finding, Outcome};
 use crate::config::fault::masked;
 use crate::config::ingestion::{other_path, rule};
+use crate::config::settings::INGESTION_URL;
 use crate::config::{Faults, Loaded};
 use crate::pages::{self, Page, is_command};
 
@@ -58,7 +59,13 @@ fn is_by_hand(page: &'static Page, is_workload: bool) -> bool {
 
 /// CFG-01.
 pub(super) fn ingestion_url(cx: &mut Context<'_>) -> Checked {
-    faultless(cx, &pages::CFG_01)?;
+    let unset =
+        |faults: &Faults| faults.faults.iter().any(|fault| fault.name == INGESTION_URL.name && fault.value.is_none());
+    let is_unset = cx.loaded.as_ref().is_err_and(unset);
+    faultless(cx, &pages::CFG_01).map_err(|outcome| match outcome {
+        Outcome::Fail(finding) if is_unset => Outcome::Fail(finding.with_args(&pages::CFG_01)),
+        other => other,
+    })?;
     let Ok(endpoint) = cx.config().map(|config| config.ingestion.clone()) else { return Ok(String::new()) };
     cx.pod.learn("ingestion-host", Some(endpoint.authority()));
     cx.pod.learn("dcr", rule(&endpoint).map(str::to_owned));

@@ -1,6 +1,6 @@
 //! What came of one check.
 
-use crate::pages::Page;
+use crate::pages::{Page, is_command};
 
 /// The result of one check.
 #[derive(Clone, Debug)]
@@ -48,6 +48,16 @@ impl Finding {
     pub(super) fn because(mut self, why: impl Into<String>) -> Self {
         self.why = Some(why.into());
         self
+    }
+
+    /// The same, with what may be the matter where the sidecar is given flags: the check does not know them.
+    pub(super) fn with_args(mut self, page: &'static Page) -> Self {
+        const ARGS: &str = "if the container is given flags (args), repeat them: remora check does not know them";
+        let repair = self.repair.take().unwrap_or_else(|| page.repair.to_owned());
+        let (commands, mut prose): (Vec<_>, Vec<_>) = repair.lines().partition(|line| is_command(line));
+        prose.push(ARGS);
+        prose.extend(commands);
+        self.repaired(prose.join("\n"))
     }
 
     /// Repaired in another way than the page says.

@@ -33,7 +33,8 @@ pub(super) fn listens(cx: &mut Context<'_>) -> Checked {
             fail(format!("something else uses port {port}; it answers {} {:?}", answer.status, answer.line()))
         }
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fail(format!("nothing listens on port {port} of this pod"))
+            let finding = Finding::new(format!("nothing listens on port {port} of this pod"));
+            Err(Outcome::Fail(finding.with_args(&pages::LIVE_01)))
         }
         Err(error) => fail(format!("the process on port {port} does not answer like Remora: {error}")),
     }

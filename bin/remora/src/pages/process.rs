@@ -9,7 +9,7 @@ LIVE_01 "LIVE-01" "Remora listens on LISTENING_PORT",
 "find out why the sidecar does not run, or what took its port\n\
 kubectl logs <pod> -n <namespace> --all-containers --prefix --tail=50\n\
 kubectl describe pod <pod> -n <namespace>\n\
-kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.containers[*].ports}'";
+kubectl get pod <pod> -n <namespace> -o jsonpath=\"{.spec['containers','initContainers'][*].ports}\"";
 
 LIVE_02 "LIVE-02" "The running sidecar holds a token",
 "It retries by itself: within 30 seconds, or after a pause that it was asked for. Its answer says what it is waiting for.",
