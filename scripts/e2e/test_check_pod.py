@@ -14,7 +14,7 @@ class Configuration(Checked):
     """What the container was told."""
 
     def test_no_url(self):
-        self.assert_cause("CFG-01", INGESTION_URL=None, words=["repeat them"])
+        self.assert_cause("CFG-01", INGESTION_URL=None, words=["pass the same flags"])
 
     def test_url_without_tls(self):
         self.assert_cause("CFG-01", INGESTION_URL="http://x.metrics.ingest.monitor.azure.com/x")

@@ -25,7 +25,7 @@ class Process(Checked):
         self.assert_cause("LIVE-01", LISTENING_PORT=str(other.port), words=["something else"])
 
     def test_no_process(self):
-        self.assert_cause("LIVE-01", LISTENING_PORT=str(free_port()), words=["nothing listens", "repeat them"])
+        self.assert_cause("LIVE-01", LISTENING_PORT=str(free_port()), words=["nothing listens", "pass the same flags"])
 
     def test_sidecar_without_a_token(self):
         wrong = {**self.complete, "AZURE_CLIENT_ID": "7e57c0de-0000-4000-8000-00000000dead"}

@@ -52,7 +52,8 @@ impl Finding {
 
     /// The same, with what may be the matter where the sidecar is given flags: the check does not know them.
     pub(super) fn with_args(mut self, page: &'static Page) -> Self {
-        const ARGS: &str = "if the container is given flags (args), repeat them: remora check does not know them";
+        const ARGS: &str =
+            "if the container's args set flags, pass the same flags to remora check, which does not see them";
         let repair = self.repair.take().unwrap_or_else(|| page.repair.to_owned());
         let (commands, mut prose): (Vec<_>, Vec<_>) = repair.lines().partition(|line| is_command(line));
         prose.push(ARGS);

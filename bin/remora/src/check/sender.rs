@@ -20,7 +20,7 @@ const APART: Duration = Duration::from_secs(2);
 const QUEUE: &str = "prometheus_remote_storage_";
 
 /// What to do about samples that Prometheus gave up.
-const FAILED: &str = "see in the logs what Prometheus was answered, and do what the answer says";
+const FAILED: &str = "check the logs for the answers that Prometheus got, and do what they say";
 /// The same where the sidecar passes 429 on, after which Prometheus gives up unless it is told otherwise.
 const FAILED_BY_LIMIT: &str = "; with RATE_LIMIT_STATUS=429, also set retryOnRateLimit: true in queueConfig";
 /// What to do about a queue that cannot grow.
