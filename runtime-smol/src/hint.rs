@@ -51,7 +51,21 @@ pub fn of_code(code: u32) -> Option<&'static Hint> {
     ALL.iter().find(|hint| hint.codes.contains(&code))
 }
 
-/// The hint for user input: a word of the table, `AADSTS700213` or `700213`, in any case.
+impl Hint {
+    /// Those that may be told in place of this one, by what was sent and by whom: all of them have its numbers.
+    pub fn variants(&self) -> &'static [Self] {
+        match *self {
+            FEDERATION | SUBJECT | SUBJECT_CASE => &[TOKEN_AUDIENCE, DEFAULT_ACCOUNT],
+            ISSUER | AUDIENCE => &[TOKEN_AUDIENCE],
+            ASSERTION_OUTDATED => &[TOKEN_OUTDATED],
+            SIGNATURE => &[ISSUER_KEYS],
+            CLIENT => &[APPLICATION],
+            _ => &[],
+        }
+    }
+}
+
+/// The hint for what a person types: a word of the table, `AADSTS700213` or `700213`, in any case.
 pub fn find(text: &str) -> Option<&'static Hint> {
     let text = text.trim().to_ascii_lowercase();
     let digits = text.strip_prefix("aadsts").unwrap_or(&text);
@@ -93,6 +107,35 @@ mod tests {
         let command = SUBJECT.repair(&Sent::everything());
         assert!(command.contains("--subject system:serviceaccount:monitoring:prometheus "), "{command}");
         assert!(command.contains("--issuer https://issuer.example/guid/ "), "{command}");
+    }
+
+    #[test]
+    fn no_repair_federates_the_default_account_or_the_clusters_own_audience() {
+        let sent = Sent {
+            subject: Some("system:serviceaccount:monitoring:default".to_owned()),
+            audience: Some("https://kubernetes.default.svc.cluster.local".to_owned()),
+            ..Sent::everything()
+        };
+        for hint in ALL {
+            let repair = hint.repair(&sent);
+            assert!(!repair.contains(":default"), "{repair}");
+            assert!(!repair.contains("--audiences https"), "{repair}");
+        }
+    }
+
+    #[test]
+    fn no_repair_writes_over_the_file_that_is_configured() {
+        let sent = Sent::everything();
+        for hint in ALL {
+            assert!(!hint.repair(&sent).contains("-out /"), "{}", hint.word);
+        }
+    }
+
+    #[test]
+    fn a_variant_has_no_number_of_its_own() {
+        for hint in ALL {
+            assert!(hint.variants().iter().all(|other| other.codes.is_empty() && other != hint), "{}", hint.word);
+        }
     }
 
     #[test]

@@ -121,7 +121,13 @@ class TokenExchange(Checked):
 
     def test_wrong_audience(self):
         self.with_token(audience="api://AnotherExchange")
-        self.assert_cause("TOK-10", words=["AADSTS700212", "TOK-04"])
+        self.assert_cause("TOK-10", words=["AADSTS700212", "TOK-04", "label the pod", "serviceAccountToken"])
+        self.assertNotIn("federated-credential", self.check("-o", "short")[1])
+
+    def test_default_service_account_without_a_credential(self):
+        self.with_token(subject="system:serviceaccount:monitoring:default")
+        self.assert_cause("TOK-10", words=["AADSTS700213", "TOK-03", "set the pod's serviceAccountName"])
+        self.assertNotIn("federated-credential create", self.check("-o", "short")[1])
 
     def test_wrong_client_id(self):
         unknown = "7e57c0de-0000-4000-8000-00000000dead"
@@ -185,7 +191,11 @@ class Role(Checked):
         self.assert_warned("RBAC-03", "--write")
 
     def test_token_for_something_else(self):
-        self.assert_cause("RBAC-04", "--write", INGESTION_AAD_AUDIENCE="https://management.azure.com")
+        how = {"INGESTION_AAD_AUDIENCE": "https://management.azure.com"}
+        self.assert_cause("RBAC-04", "--write", "--skip", "TOK-11", **how)
+
+    def test_token_that_is_not_for_azure_monitor(self):
+        self.assert_cause("TOK-11", "--write", INGESTION_AAD_AUDIENCE="https://management.azure.com")
 
     def test_azure_out_of_order(self):
         self.with_fault("ingest", status=500, body="out of order")

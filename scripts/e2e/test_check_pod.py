@@ -14,7 +14,7 @@ class Configuration(Checked):
     """The container's settings."""
 
     def test_no_url(self):
-        self.assert_cause("CFG-01", INGESTION_URL=None)
+        self.assert_cause("CFG-01", INGESTION_URL=None, words=["pass the same flags"])
 
     def test_url_without_tls(self):
         self.assert_cause("CFG-01", INGESTION_URL="http://x.metrics.ingest.monitor.azure.com/x")
@@ -40,6 +40,10 @@ class Configuration(Checked):
 
     def test_unknown_identity_type(self):
         self.assert_cause("CFG-05", IDENTITY_TYPE="podIdentity")
+
+    def test_audience_of_another_cloud(self):
+        how = {"CLOUD": "AZUREGOVERNMENT", "INGESTION_AAD_AUDIENCE": "https://monitor.azure.com/.default"}
+        self.assert_warned("CFG-05", "--pre", **how)
 
     def test_memory_that_is_none(self):
         self.assert_cause("CFG-06", BODY_MEMORY="lots")

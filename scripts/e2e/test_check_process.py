@@ -25,7 +25,7 @@ class Process(Checked):
         self.assert_cause("LIVE-01", LISTENING_PORT=str(other.port), words=["something else"])
 
     def test_no_process(self):
-        self.assert_cause("LIVE-01", LISTENING_PORT=str(free_port()), words=["nothing listens"])
+        self.assert_cause("LIVE-01", LISTENING_PORT=str(free_port()), words=["nothing listens", "pass the same flags"])
 
     def test_sidecar_without_a_token(self):
         wrong = {**self.complete, "AZURE_CLIENT_ID": "7e57c0de-0000-4000-8000-00000000dead"}
@@ -91,6 +91,9 @@ class Process(Checked):
             told = lambda: self.check("--only", "LIVE-03", **how)[0] == 1  # noqa: E731
             wait_for("the refusal to be a failure", told, 30, 0.5)
             self.assertIn("[fail] REMORA-RBAC-01", self.check("--only", "LIVE-03", **how)[1])
+
+    def test_prometheus_that_does_not_answer(self):
+        self.assert_warned("PROM-01", "--prometheus", f"http://127.0.0.1:{free_port()}", words=["Connection refused"])
 
     def test_prometheus_that_writes_elsewhere(self):
         prometheus = Prometheus(self.folder.path, f"http://localhost:{free_port()}/api/v1/write").start()

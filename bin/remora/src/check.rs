@@ -111,8 +111,8 @@ pub(crate) struct Options {
     pub(crate) plain: bool,
     /// List the checks instead of running them.
     pub(crate) list: bool,
-    /// The Prometheus whose queue is checked.
-    pub(crate) prometheus: PrometheusUrl,
+    /// The Prometheus whose queue is looked at, if one was named.
+    pub(crate) prometheus: Option<PrometheusUrl>,
 }
 
 /// Runs the checks and reports on standard output. Exit code: 0 if nothing failed, 1 if something failed, 2 if there

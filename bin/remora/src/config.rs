@@ -7,7 +7,7 @@ pub(crate) mod effective;
 pub(crate) mod fault;
 mod forwarding;
 mod identity;
-mod ingestion;
+pub(crate) mod ingestion;
 mod limits;
 mod listen;
 mod logging;

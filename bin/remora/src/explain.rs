@@ -6,14 +6,15 @@ use std::fmt::Write as _;
 use remora_smol::hint::{self, Hint, Sent};
 
 use crate::arguments;
-use crate::pages::{self, Category, Page, is_command};
+use crate::pages::{self, Category, Page, is_command, split_command};
 
 /// The page of `code`; if there is none, the name that was probably intended.
 pub(crate) fn explain(code: &str) -> Result<String, Option<String>> {
     if let Some(page) = pages::find(code) {
         return Ok(of_page(page));
     }
-    hint::find(code).map(of_hint).ok_or_else(|| {
+    let by_number = |hint: &Hint| !hint.word.eq_ignore_ascii_case(code.trim());
+    hint::find(code).map(|hint| of_hint(hint, by_number(hint))).ok_or_else(|| {
         let words = hint::ALL.iter().map(|hint| hint.word.to_owned());
         let codes = pages::all().flat_map(|page| [page.code.to_owned(), page.to_string()]);
         arguments::nearest(&code.to_ascii_uppercase(), codes)
@@ -39,23 +40,31 @@ pub(crate) fn list() -> String {
 
 /// A page as plain text.
 fn of_page(page: &Page) -> String {
-    let mut text = format!("{page}  {}\n\nIf not: {}\n\nWhat to do:\n", page.title, page.why);
+    let mut text = format!("{page}  {}\n\nWhy: {}\n\nWhat to do:\n", page.title, page.why);
     push_repair(&mut text, page.repair);
     text
 }
 
-/// The explanation of a refusal as plain text.
-fn of_hint(hint: &Hint) -> String {
-    let numbers = numbers(hint);
-    let numbers = if numbers.is_empty() { numbers } else { format!(" ({numbers})") };
-    let mut text = format!("{}{numbers}\n\nWhat it means: {}.\n\nWhat to do:\n", hint.word, hint.cause);
-    push_repair(&mut text, &hint.repair(&Sent::default()));
+/// What a refusal means, as text. A number may have several causes, by what was sent.
+fn of_hint(hint: &Hint, by_number: bool) -> String {
+    let variants = if by_number { hint.variants() } else { &[] };
+    let mut text = String::new();
+    for (i, cause) in std::iter::once(hint).chain(variants).enumerate() {
+        let numbers = if by_number { numbers(hint) } else { numbers(cause) };
+        let numbers = if numbers.is_empty() { numbers } else { format!(" ({numbers})") };
+        let or = if i == 0 { "" } else { "\nor " };
+        let _ = writeln!(text, "{or}{}{numbers}\n\nWhat it means: {}.\n\nWhat to do:", cause.word, cause.cause);
+        push_repair(&mut text, &cause.repair(&Sent::default()));
+    }
     text
 }
 
 fn push_repair(text: &mut String, repair: &str) {
     for line in repair.lines() {
-        let _ = writeln!(text, "  {}{line}", if is_command(line) { "  " } else { "" });
+        let _ = match split_command(line) {
+            Some((prose, command)) => writeln!(text, "  {prose}:\n    {command}"),
+            None => writeln!(text, "  {}{line}", if is_command(line) { "  " } else { "" }),
+        };
     }
 }
 
@@ -75,6 +84,19 @@ mod tests {
         for name in ["federated-subject", "AADSTS700213", "700213"] {
             assert!(explain(name).unwrap().contains("--subject <subject>"), "{name}");
         }
+    }
+
+    #[test]
+    fn a_number_names_each_of_its_causes() {
+        for (number, words) in [
+            ("AADSTS700024", ["assertion-outdated", "token-outdated"]),
+            ("AADSTS700212", ["federated-audience", "token-audience"]),
+            ("AADSTS700213", ["federated-subject", "default-account"]),
+        ] {
+            let text = explain(number).unwrap();
+            assert!(words.iter().all(|word| text.contains(word)), "{text}");
+        }
+        assert!(!explain("assertion-outdated").unwrap().contains("token-outdated"));
     }
 
     #[test]

@@ -91,8 +91,8 @@ pub(crate) fn help() -> String {
 /// The flags of `remora check`.
 pub(crate) fn check() -> String {
     let mut text = format!("{}\n\n{CHECK}", version());
-    for (flag, placeholder, meaning) in CHECK_FLAGS {
-        let _ = writeln!(text, "  {:<20}  {meaning}", format!("{flag} {placeholder}"));
+    for (flag, does, meaning) in CHECK_FLAGS {
+        let _ = writeln!(text, "  {:<20}  {meaning}", format!("{flag} {}", does.placeholder()));
     }
     text.push_str(CHECK_CLOSING);
     text

@@ -122,8 +122,18 @@ pub(crate) fn find(code: &str) -> Option<&'static Page> {
 
 /// Whether a line of a fix is a command to paste; all others are prose.
 pub(crate) fn is_command(line: &str) -> bool {
-    ["az ", "kubectl ", "curl "].iter().any(|program| line.starts_with(program))
+    line.split_once(' ').is_some_and(|(first, _)| PROGRAMS.contains(&first))
 }
+
+/// A sentence that ends in a command, and that command, with a colon between them.
+pub(crate) fn split_command(line: &str) -> Option<(&str, &str)> {
+    let colons = line.match_indices(": ").filter(|_| !is_command(line));
+    let mut parts = colons.filter_map(|(at, _)| Some((line.get(..at)?, line.get(at + 2..)?)));
+    parts.find(|(_, command)| is_command(command))
+}
+
+/// The programs of the commands in repairs.
+const PROGRAMS: [&str; 8] = ["az", "azcmagent", "curl", "kubectl", "openssl", "systemctl", "timedatectl", "usermod"];
 
 /// `LIST = Category { NAME "code" "title", "why", "repair"; }` becomes a static for each name, and a list of them.
 macro_rules! pages {
@@ -192,6 +202,69 @@ mod tests {
         for code in told.into_iter().filter(|code| !code.is_empty()) {
             assert!(find(code).is_some(), "{code}");
         }
+    }
+
+    #[test]
+    fn every_command_of_a_page_or_a_hint_is_told_from_prose() {
+        use remora_smol::hint::{self, Sent};
+
+        // Options of Remora itself and of the API server, which sentences speak of.
+        const NAMED: [&str; 4] = ["--help", "--write", "--wait", "--service-account-issuer"];
+        let hints = hint::ALL.iter().map(|hint| (hint.word.to_owned(), hint.repair(&Sent::default())));
+        let pages = all().map(|page| (page.to_string(), page.repair.to_owned()));
+        let (mut commands, mut used) = (0, BTreeSet::new());
+        for (name, repair) in hints.chain(pages) {
+            for line in repair.lines() {
+                let (prose, command) =
+                    split_command(line).unwrap_or(if is_command(line) { ("", line) } else { (line, "") });
+                commands += usize::from(!command.is_empty());
+                used.extend(command.split(' ').next().map(str::to_owned));
+                for word in prose.split_whitespace().map(|word| word.trim_matches(['(', ')', ';', ','])) {
+                    assert!(
+                        !PROGRAMS.contains(&word) && !["sudo", "helm", "sh", "chmod"].contains(&word),
+                        "{name}: {line}"
+                    );
+                    assert!(!word.starts_with('-') || NAMED.contains(&word), "{name}: {line}");
+                }
+                // Two or three plain words alone are a command, too: no sentence is that short.
+                let is_short = command.is_empty() && prose.split(' ').count() < 4;
+                assert!(!is_short || prose.contains('='), "{name}: {line}");
+            }
+        }
+        assert!(commands > 60, "{commands}");
+        assert!(PROGRAMS.iter().all(|program| used.contains(*program)), "{used:?}");
+    }
+
+    #[test]
+    fn containers_are_looked_at_with_native_sidecars() {
+        for page in all() {
+            assert!(!page.repair.contains(".spec.containers"), "{page}");
+        }
+    }
+
+    #[test]
+    fn a_pod_that_is_made_for_a_look_is_one_of_restricted_pod_security() {
+        let commands = NET_01.commands();
+        let (_, rest) = commands.split_once("--overrides='").expect("overrides");
+        let (json, _) = rest.split_once('\'').expect("the end of the overrides");
+        let made: serde_json::Value = serde_json::from_str(json).expect("JSON");
+        let (pod, container) = (&made["spec"]["securityContext"], &made["spec"]["containers"][0]);
+        assert_eq!((&pod["runAsNonRoot"], &pod["seccompProfile"]["type"]), (&true.into(), &"RuntimeDefault".into()));
+        assert!(pod["runAsUser"].as_u64().is_some_and(|user| user > 0));
+        let context = &container["securityContext"];
+        assert_eq!(
+            (&context["allowPrivilegeEscalation"], &context["capabilities"]["drop"][0]),
+            (&false.into(), &"ALL".into())
+        );
+        assert!(commands.contains(&format!("kubectl run {} ", container["name"].as_str().expect("a name"))));
+    }
+
+    #[test]
+    fn a_command_behind_any_colon_is_found() {
+        let line = "set the name (chart: account.name): az identity list -o table";
+        assert_eq!(split_command(line), Some(("set the name (chart: account.name)", "az identity list -o table")));
+        assert_eq!(split_command("az rest --url x: az y"), None);
+        assert_eq!(split_command("say so: not this"), None);
     }
 
     #[test]

@@ -56,7 +56,8 @@ fn the_readmes_tables_list_settings_and_metrics_as_they_are() {
 #[test]
 fn the_readmes_table_of_check_flags_is_that_of_the_program() {
     let mut table = String::from("| Flag | Meaning |\n|---|---|\n");
-    for (flag, placeholder, meaning) in CHECK_FLAGS {
+    for (flag, does, meaning) in CHECK_FLAGS {
+        let placeholder = does.placeholder();
         let value = if placeholder.is_empty() { String::new() } else { format!(" {placeholder}") };
         let _ = writeln!(table, "| `{flag}{value}` | {meaning} |");
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use remora_smol::hint::{self, Sent};
 
 use crate::explain::numbers;
-use crate::pages::{self, Category, is_command};
+use crate::pages::{self, Category, is_command, split_command};
 use crate::readme::assert_part;
 
 const BEGIN: &str = "<!-- pages: made from bin/remora/src/pages.rs and runtime-smol/src/hint/table.rs -->\n";
@@ -19,7 +19,7 @@ fn markdown() -> String {
         let (first, rest) = heading.split_at(1);
         let _ = writeln!(text, "\n## {}{rest}", first.to_uppercase());
         for page in pages::all().filter(|page| page.category == category) {
-            let _ = writeln!(text, "\n### {page}\n\n**{}.** If not: {}\n", page.title, page.why);
+            let _ = writeln!(text, "\n### {page}\n\n**{}.** Why: {}\n", page.title, page.why);
             push_repair(&mut text, page.repair);
         }
     }
@@ -37,17 +37,25 @@ fn markdown() -> String {
 /// Prose unchanged, commands in code blocks.
 fn push_repair(text: &mut String, repair: &str) {
     let mut in_block = false;
-    for line in repair.lines() {
-        if is_command(line) != in_block {
+    for line in repair.lines().flat_map(parts) {
+        if is_command(&line) != in_block {
             in_block = !in_block;
             text.push_str("```\n");
         }
-        // Outside a code block Markdown would read a placeholder as a tag.
-        let line = if in_block { line.to_owned() } else { line.replace('<', "\\<") };
+        // Outside of a block Markdown would take a placeholder for a tag.
+        let line = if in_block { line } else { line.replace('<', "\\<") };
         let _ = writeln!(text, "{line}");
     }
     if in_block {
         text.push_str("```\n");
+    }
+}
+
+/// A line, or the sentence and the command in it.
+fn parts(line: &str) -> Vec<String> {
+    match split_command(line) {
+        Some((prose, command)) => vec![format!("{prose}:"), command.to_owned()],
+        None => vec![line.to_owned()],
     }
 }
 

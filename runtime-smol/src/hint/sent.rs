@@ -60,13 +60,20 @@ impl Sent {
         self
     }
 
-    /// The value for a placeholder in a fix.
+    /// Whether the assertion is the token of a namespace's default service account.
+    pub(crate) fn is_of_default_account(&self) -> bool {
+        let account =
+            |subject: &str| Some(subject.strip_prefix("system:serviceaccount:")?.split_once(':')?.1 == "default");
+        self.subject.as_deref().and_then(account).unwrap_or_default()
+    }
+
+    /// The value for a place in a repair. The default service account is none to federate.
     pub(super) fn value(&self, place: &str) -> Option<String> {
         let account = || self.subject.as_deref()?.strip_prefix("system:serviceaccount:")?.split_once(':');
         let value = match place {
             "issuer" => self.issuer.as_deref(),
             "issuer-without-slash" => self.issuer.as_deref().map(|issuer| issuer.trim_end_matches('/')),
-            "subject" => self.subject.as_deref(),
+            "subject" => self.subject.as_deref().filter(|_| !self.is_of_default_account()),
             "audience" => self.audience.as_deref(),
             "client-id" => self.client_id.as_deref(),
             "tenant-id" => self.tenant_id.as_deref(),
@@ -74,7 +81,7 @@ impl Sent {
             "authority" => self.authority.as_deref(),
             "file" => self.file.as_deref(),
             "namespace" => account().map(|(namespace, _)| namespace),
-            "service-account" => account().map(|(_, name)| name),
+            "service-account" => account().map(|(_, name)| name).filter(|_| !self.is_of_default_account()),
             _ => None,
         };
         value.map(str::to_owned)

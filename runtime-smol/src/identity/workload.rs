@@ -11,10 +11,12 @@ use super::entra::{self, ASSERTION_TYPE, Entra};
 use super::failure::Failure;
 use super::{Exchanged, TokenSource, file};
 use crate::config::{self, Proxy, WorkloadIdentity};
-use crate::hint::{self, Sent};
+use crate::hint::{self, Hint, Sent};
 use crate::trust::Trust;
 
-/// Audience of the tokens that only a token proxy accepts.
+/// Audience of the tokens that Entra takes, in every cloud.
+const AUDIENCE: &str = "api://AzureADTokenExchange";
+/// Audience of the tokens that only a token proxy takes.
 const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
 
 /// A pod's service account.
@@ -40,10 +42,11 @@ impl Workload {
     }
 
     fn sent(&self) -> Sent {
-        match &self.ask {
+        let sent = match &self.ask {
             Ask::Authority(entra) => entra::sent(&entra.client),
             Ask::Binding(binding) => binding.sent(),
-        }
+        };
+        Sent { file: Some(self.token_file.display().to_string()), ..sent }
     }
 
     fn read(&self, sent: &Sent) -> Result<Zeroizing<String>, Failure> {
@@ -61,7 +64,7 @@ impl TokenSource for Workload {
         let sent = sent.with_claims(&assertion);
         let proof = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.as_str())];
         let exchanged = match &mut self.ask {
-            Ask::Authority(entra) => entra.ask(&proof, &sent).map_err(bypassed),
+            Ask::Authority(entra) => entra.ask(&proof, &sent).map_err(projected).map_err(bypassed),
             Ask::Binding(binding) => binding.ask(&proof, &sent),
         };
         exchanged.map_err(|failure| made_by_the_cluster(failure).without(&assertion))
@@ -77,7 +80,22 @@ fn made_by_the_cluster(failure: Failure) -> Failure {
     }
 }
 
-/// Entra itself does not accept a binding's issuer and audience, whatever number it gives.
+/// A credential is compared with the pod's token. Where the token itself is the wrong one, another credential would
+/// repair nothing, or would let every pod in.
+fn projected(failure: Failure) -> Failure {
+    let variants = failure.hint.map(Hint::variants).unwrap_or_default();
+    let sent = &failure.sent;
+    if variants.contains(&hint::TOKEN_AUDIENCE) && sent.audience.as_deref().is_some_and(|audience| audience != AUDIENCE)
+    {
+        failure.with_hint(&hint::TOKEN_AUDIENCE)
+    } else if variants.contains(&hint::DEFAULT_ACCOUNT) && sent.is_of_default_account() {
+        failure.with_hint(&hint::DEFAULT_ACCOUNT)
+    } else {
+        failure
+    }
+}
+
+/// Entra itself does not know a binding's issuer and audience, whatever number it says.
 fn bypassed(failure: Failure) -> Failure {
     let bound = failure.sent.audience.as_deref() == Some(BINDING_AUDIENCE);
     if bound && failure.code.is_some() { failure.with_hint(&hint::BINDING_BYPASSED) } else { failure }
@@ -96,5 +114,38 @@ mod tests {
         ] {
             assert_eq!(made_by_the_cluster(Failure::new("no").with_hint(told)).hint, Some(meant));
         }
+    }
+
+    #[test]
+    fn a_token_that_is_the_wrong_one_is_repaired_in_the_pod() {
+        let told = |hint, account: &str, audience: &str| {
+            let sent = Sent {
+                subject: Some(format!("system:serviceaccount:monitoring:{account}")),
+                audience: Some(audience.to_owned()),
+                ..Sent::default()
+            };
+            projected(Failure::new("no").with_hint(hint).with_sent(&sent)).hint.expect("a hint").word
+        };
+        let cluster = "https://kubernetes.default.svc.cluster.local";
+        for hint in [&hint::FEDERATION, &hint::SUBJECT, &hint::SUBJECT_CASE, &hint::ISSUER, &hint::AUDIENCE] {
+            assert_eq!(told(hint, "prometheus", cluster), "token-audience", "{}", hint.word);
+            assert_eq!(told(hint, "prometheus", AUDIENCE), hint.word);
+        }
+        assert_eq!(told(&hint::SUBJECT, "default", AUDIENCE), "default-account");
+        assert_eq!(told(&hint::FEDERATION, "default", AUDIENCE), "default-account");
+        // Such a credential may have been made all the same, and its issuer is what does not fit.
+        assert_eq!(told(&hint::ISSUER, "default", AUDIENCE), "federated-issuer");
+        assert_eq!(told(&hint::TENANT, "default", cluster), "tenant-unknown");
+    }
+
+    #[test]
+    fn a_token_file_that_cannot_be_used_is_named_with_what_to_do() {
+        let file = "/var/run/secrets/azure/wi/token/azure-identity-token";
+        let sent = Sent { file: Some(file.to_owned()), ..Sent::default() };
+        let unreadable = hint::TOKEN_FILE.repair(&sent);
+        assert!(unreadable.contains("fsGroup") && !unreadable.contains("delete pod"), "{unreadable}");
+        let garbage = hint::ASSERTION_MALFORMED.repair(&sent);
+        assert!(garbage.starts_with(&format!("check what is mounted at {file} ")), "{garbage}");
+        assert!(!garbage.contains("create token"), "{garbage}");
     }
 }

@@ -10,18 +10,71 @@ use crate::config::quantity;
 /// Longest `--wait`.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Flag, what its value looks like, meaning.
-pub(crate) const FLAGS: [(&str, &str, &str); 10] = [
-    ("--pre", "", "open no sockets: configuration, environment and token file only"),
-    ("--write", "", "also test the role by sending an empty write"),
-    ("--wait", "DURATION", "retry every 5 seconds until nothing fails or the time is up"),
-    ("--only", "CHECK,…", "report only these: codes, or categories such as network"),
-    ("--skip", "CHECK,…", "skip these, and continue as if they had passed"),
-    ("--output", "FORM", "table, json or short (only problems and the last line); also -o"),
-    ("--strict", "", "exit with 2 if there were warnings"),
-    ("--prometheus", "URL", "the Prometheus whose queue is checked [http://localhost:9090]"),
-    ("--no-color", "", "no color, even on a terminal; NO_COLOR does the same"),
-    ("--list-checks", "", "list all checks and exit"),
+/// What a flag does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Does {
+    /// It takes no value.
+    Set(Switch),
+    /// It takes a value that looks like this.
+    Take(Takes, &'static str),
+}
+
+/// A flag without a value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Switch {
+    /// No sockets.
+    Pre,
+    /// A write without samples.
+    Write,
+    /// Warnings count.
+    Strict,
+    /// No colour.
+    Plain,
+    /// The list of checks.
+    List,
+}
+
+/// A flag with a value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Takes {
+    /// How long to try again.
+    Wait,
+    /// What to report.
+    Only,
+    /// What to leave out.
+    Skip,
+    /// How to report.
+    Output,
+    /// Whose queue to look at.
+    Prometheus,
+}
+
+impl Does {
+    /// What the value looks like; empty where there is none.
+    pub(crate) const fn placeholder(self) -> &'static str {
+        match self {
+            Self::Set(_) => "",
+            Self::Take(_, placeholder) => placeholder,
+        }
+    }
+}
+
+/// Flag, what it does, meaning.
+pub(crate) const FLAGS: [(&str, Does, &str); 10] = [
+    ("--pre", Does::Set(Switch::Pre), "open no sockets: configuration, environment and token file only"),
+    ("--write", Does::Set(Switch::Write), "also test the role by sending an empty write"),
+    ("--wait", Does::Take(Takes::Wait, "DURATION"), "retry every 5 seconds until nothing fails or the time is up"),
+    ("--only", Does::Take(Takes::Only, "CHECK,…"), "report only these: codes, or categories such as network"),
+    ("--skip", Does::Take(Takes::Skip, "CHECK,…"), "skip these, and continue as if they had passed"),
+    ("--output", Does::Take(Takes::Output, "FORM"), "table, json or short (only problems and the last line); also -o"),
+    ("--strict", Does::Set(Switch::Strict), "exit with 2 if there were warnings"),
+    (
+        "--prometheus",
+        Does::Take(Takes::Prometheus, "URL"),
+        "the Prometheus whose queue is checked [http://localhost:9090]",
+    ),
+    ("--no-color", Does::Set(Switch::Plain), "no color, even on a terminal; NO_COLOR does the same"),
+    ("--list-checks", Does::Set(Switch::List), "list all checks and exit"),
 ];
 
 /// Parses what follows `check`.
@@ -36,8 +89,8 @@ pub(super) fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
             Given::Flag(flag) => flag,
         };
         match FLAGS.iter().find(|(known, ..)| *known == flag) {
-            Some((switch, "", _)) => set(&mut options, switch)?,
-            Some((known, ..)) => take(&mut options, known, &value(&mut parser, flag)?)?,
+            Some((_, Does::Set(switch), _)) => set(&mut options, *switch)?,
+            Some((known, Does::Take(takes, _), _)) => take(&mut options, *takes, known, &value(&mut parser, flag)?)?,
             None => {
                 let setting = find(&flag, &FLAGS.map(|(known, ..)| known.to_owned()))?;
                 values.insert(setting.name, value(&mut parser, flag)?);
@@ -47,13 +100,13 @@ pub(super) fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
     Ok(Command::Check(Box::new(options), values))
 }
 
-fn set(options: &mut Options, switch: &str) -> Result<(), UsageError> {
+fn set(options: &mut Options, switch: Switch) -> Result<(), UsageError> {
     match switch {
-        "--pre" => reach(options, Reach::Offline)?,
-        "--write" => reach(options, Reach::Write)?,
-        "--strict" => options.strict = true,
-        "--no-color" => options.plain = true,
-        _ => options.list = true,
+        Switch::Pre => reach(options, Reach::Offline)?,
+        Switch::Write => reach(options, Reach::Write)?,
+        Switch::Strict => options.strict = true,
+        Switch::Plain => options.plain = true,
+        Switch::List => options.list = true,
     }
     Ok(())
 }
@@ -67,26 +120,25 @@ fn reach(options: &mut Options, asked: Reach) -> Result<(), UsageError> {
     Ok(())
 }
 
-fn take(options: &mut Options, flag: &'static str, text: &str) -> Result<(), UsageError> {
-    let bad = |takes: String| UsageError::BadValue { flag, value: masked(text), takes };
-    match flag {
-        "--wait" => {
+fn take(options: &mut Options, takes: Takes, flag: &'static str, text: &str) -> Result<(), UsageError> {
+    let bad = |takes: &str| UsageError::BadValue { flag, value: masked(text), takes: takes.to_owned() };
+    match takes {
+        Takes::Wait => {
             let wait = quantity::duration(text, &(Duration::from_secs(1)..=LONGEST));
-            options.wait = Some(wait.map_err(|_| bad("a duration up to 24h, such as 5m".to_owned()))?);
+            options.wait = Some(wait.map_err(|_| bad("a duration up to 24h, such as 5m"))?);
         }
-        "--only" => options.only.extend(choices(flag, text)?),
-        "--skip" => options.skip.extend(choices(flag, text)?),
-        "--prometheus" => {
-            let url =
-                PrometheusUrl::parse(text).ok_or_else(|| bad("a URL such as http://localhost:9090".to_owned()))?;
-            options.prometheus = url;
+        Takes::Only => options.only.extend(choices(flag, text)?),
+        Takes::Skip => options.skip.extend(choices(flag, text)?),
+        Takes::Prometheus => {
+            let url = PrometheusUrl::parse(text).ok_or_else(|| bad("a URL such as http://localhost:9090"))?;
+            options.prometheus = Some(url);
         }
-        _ => {
+        Takes::Output => {
             options.form = match text.to_ascii_lowercase().as_str() {
                 "table" => Form::Table,
                 "json" => Form::Json,
                 "short" => Form::Short,
-                _ => return Err(bad("table, json or short".to_owned())),
+                _ => return Err(bad("table, json or short")),
             };
         }
     }

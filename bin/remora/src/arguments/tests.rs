@@ -109,6 +109,20 @@ fn check_takes_its_own_flags_and_those_of_the_sidecar() {
 }
 
 #[test]
+fn each_flag_of_check_changes_what_it_is_named_after() {
+    let set = |flag: &str| options(&["check", flag]).0;
+    assert!(set("--strict").strict && set("--no-color").plain && set("--list-checks").list);
+    assert_eq!((set("--pre").reach, set("--write").reach), (Reach::Offline, Reach::Write));
+    let take = |flag: &str, value: &str| options(&["check", flag, value]).0;
+    assert_eq!(take("--output", "short").form, Form::Short);
+    assert_eq!(take("--wait", "5m").wait, Some(Duration::from_secs(300)));
+    assert_eq!((take("--only", "network").only.len(), take("--skip", "network").skip.len()), (1, 1));
+    assert!(take("--prometheus", "http://localhost:9091").prometheus.is_some());
+    let none = options(&["check"]).0;
+    assert!(!none.strict && !none.plain && !none.list && none.prometheus.is_none());
+}
+
+#[test]
 fn a_bad_value_of_a_flag_of_check_says_what_it_takes() {
     for (arguments, said) in [
         (["check", "-o", "yaml"], "--output takes table, json or short, not yaml"),

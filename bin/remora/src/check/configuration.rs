@@ -3,18 +3,17 @@
 
 use remora_smol::Trust;
 use remora_smol::config::TrustSource;
-use remora_smol::endpoint::Endpoint;
 
 use super::context::{Checked, Context};
 use super::outcome::{Finding, Outcome};
 use crate::config::fault::masked;
+use crate::config::ingestion::{other_path, rule};
+use crate::config::settings::INGESTION_URL;
 use crate::config::{Faults, Loaded};
 use crate::pages::{self, Page, is_command};
 
 /// Documented versions of the ingestion API.
 const API_VERSIONS: [&str; 2] = ["2023-04-24", "2021-11-01-preview"];
-/// The part of a write URL's path that follows the rule.
-const STREAM: &str = "streams/Microsoft-PrometheusMetrics/api/v1/write";
 
 /// Why an ID that no webhook sets matters.
 const BY_HAND: &str = "It identifies the process to Entra, and for this IDENTITY_TYPE it is set by hand.";
@@ -60,30 +59,26 @@ fn is_by_hand(page: &'static Page, is_workload: bool) -> bool {
 
 /// CFG-01.
 pub(super) fn ingestion_url(cx: &mut Context<'_>) -> Checked {
-    faultless(cx, &pages::CFG_01)?;
+    let unset =
+        |faults: &Faults| faults.faults.iter().any(|fault| fault.name == INGESTION_URL.name && fault.value.is_none());
+    let is_unset = cx.loaded.as_ref().is_err_and(unset);
+    faultless(cx, &pages::CFG_01).map_err(|outcome| match outcome {
+        Outcome::Fail(finding) if is_unset => Outcome::Fail(finding.with_args(&pages::CFG_01)),
+        other => other,
+    })?;
     let Ok(endpoint) = cx.config().map(|config| config.ingestion.clone()) else { return Ok(String::new()) };
     cx.pod.learn("ingestion-host", Some(endpoint.authority()));
     cx.pod.learn("dcr", rule(&endpoint).map(str::to_owned));
     Ok(endpoint.authority())
 }
 
-/// The immutable ID of the data collection rule in the path of a write URL.
-fn rule(endpoint: &Endpoint) -> Option<&str> {
-    let (_, rest) = endpoint.path().split_once("/dataCollectionRules/")?;
-    let rule = rest.split('/').next()?;
-    let plain = rule.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    (plain && !rule.is_empty()).then_some(rule)
-}
-
 /// CFG-02.
 pub(super) fn metrics_endpoint(cx: &mut Context<'_>) -> Checked {
+    if let Some(seen) = cx.config().ok().and_then(|config| other_path(&config.ingestion)) {
+        return Err(Outcome::Fail(Finding::new(seen)));
+    }
     faultless(cx, &pages::CFG_02)?;
-    let endpoint = &cx.config()?.ingestion;
-    let named = rule(endpoint).filter(|rule| endpoint.path() == format!("/dataCollectionRules/{rule}/{STREAM}"));
-    named.map(str::to_owned).ok_or_else(|| {
-        let seen = format!("the path is {}, but Azure's is /dataCollectionRules/dcr-…/{STREAM}", endpoint.path());
-        Outcome::Fail(Finding::new(seen))
-    })
+    Ok(rule(&cx.config()?.ingestion).unwrap_or_default().to_owned())
 }
 
 /// CFG-03.
@@ -193,19 +188,6 @@ mod tests {
         let authority = ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/");
         for page in [&pages::ENV_02, &pages::ENV_03] {
             assert!(webhook(&found(page, &[authority]), page), "{page}");
-        }
-    }
-
-    #[test]
-    fn a_rule_is_what_stands_behind_its_folder() {
-        for (url, expected) in [
-            ("https://h/dataCollectionRules/dcr-01ab/streams/x", Some("dcr-01ab")),
-            ("https://h/dataCollectionRules/dcr-01ab", Some("dcr-01ab")),
-            ("https://h/dataCollectionRules/a'b/streams/x", None),
-            ("https://h/dataCollectionRules//x", None),
-            ("https://h/api/v1/write", None),
-        ] {
-            assert_eq!(rule(&Endpoint::parse(url).unwrap()), expected, "{url}");
         }
     }
 }

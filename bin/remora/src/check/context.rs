@@ -1,5 +1,7 @@
 //! The state of a run of the checks: the configuration, this pod's values, and the results of earlier checks.
 
+use std::time::Instant;
+
 use remora_smol::config::{Config, Identity, WorkloadIdentity};
 use remora_smol::{Granted, Trust};
 
@@ -35,9 +37,9 @@ pub(super) struct Context<'c> {
     pub(super) routes: Vec<Route>,
     /// The access token.
     pub(super) granted: Option<Granted>,
-    /// The state of Prometheus' queue.
-    pub(super) queue: Option<Queue>,
-    /// The finished checks.
+    /// What Prometheus says about its queue, and when it was asked.
+    pub(super) queue: Option<(Instant, Queue)>,
+    /// The checks that are over.
     pub(super) done: Vec<Done>,
 }
 

@@ -8,6 +8,7 @@ use super::context::{Checked, Context};
 use super::network::span;
 use super::outcome::{Finding, Outcome};
 use super::route::Goal;
+use crate::config::cloud::Cloud;
 use crate::pages;
 
 /// TOK-10.
@@ -50,8 +51,19 @@ pub(super) fn for_azure_monitor(cx: &mut Context<'_>) -> Checked {
     let wanted = wanted(&cx.config()?.identity);
     let granted = cx.granted.as_ref().ok_or(Outcome::Needs(&pages::TOK_10))?;
     let Some(audience) = &granted.claims.audience else { return Ok("the token cannot be read".to_owned()) };
-    if audience.trim_end_matches('/') == wanted.trim_end_matches('/') {
-        return Ok(format!("{audience}{}", roles(granted)));
+    let cloud = cx.loaded.as_ref().map_or(Cloud::Custom, |loaded| loaded.cloud);
+    judge(cloud, audience, wanted).map(|audience| format!("{audience}{}", roles(granted)))
+}
+
+/// Only of a custom cloud it is not known what its Azure Monitor is called. An audience that is no URL may be the id of
+/// any resource.
+fn judge(cloud: Cloud, audience: &str, wanted: &str) -> Checked {
+    let is_known = cloud == Cloud::Custom || Cloud::of_audience(audience).is_some();
+    if !is_known && audience.contains("://") {
+        return Err(Outcome::Fail(Finding::new(format!("it is for {audience}, which is not Azure Monitor"))));
+    }
+    if is_known && audience.trim_end_matches('/') == wanted.trim_end_matches('/') {
+        return Ok(audience.to_owned());
     }
     Err(Outcome::Warn(Finding::new(format!("it is for {audience}, but {wanted} was requested"))))
 }
@@ -73,4 +85,33 @@ fn roles(granted: &Granted) -> String {
     let claims = bearer.and_then(|token| Claims::read(token).ok());
     let roles = claims.map(|claims| claims.texts("roles").join(", ")).unwrap_or_default();
     if roles.is_empty() { roles } else { format!(", roles {roles}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_for_azure_monitor_or_for_what_a_custom_cloud_calls_it() {
+        const MONITOR: &str = "https://monitor.azure.com";
+        for (cloud, audience, wanted) in [
+            (Cloud::Public, MONITOR, MONITOR),
+            (Cloud::Public, "https://monitor.azure.com//", MONITOR),
+            (Cloud::Government, "https://monitor.azure.us", "https://monitor.azure.us/"),
+            (Cloud::Custom, "https://monitor.example", "https://monitor.example"),
+        ] {
+            assert_eq!(judge(cloud, audience, wanted).unwrap(), audience);
+        }
+        for audience in ["https://management.azure.com", "https://prometheus.monitor.azure.com"] {
+            let Err(Outcome::Fail(finding)) = judge(Cloud::Public, audience, audience) else { panic!("{audience}") };
+            assert_eq!(finding.seen, format!("it is for {audience}, which is not Azure Monitor"));
+        }
+        for (cloud, audience) in [
+            (Cloud::Public, "https://monitor.azure.us"),
+            (Cloud::Public, "3913510d-42f4-4e42-8a64-420c390055eb"),
+            (Cloud::Custom, "https://management.azure.com"),
+        ] {
+            assert!(matches!(judge(cloud, audience, MONITOR), Err(Outcome::Warn(_))), "{audience}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The outcome of one check.
 
-use crate::pages::Page;
+use crate::pages::{Page, is_command};
 
 /// The outcome of one check.
 #[derive(Clone, Debug)]
@@ -50,7 +50,18 @@ impl Finding {
         self
     }
 
-    /// Replaces the fix on the page.
+    /// The same, with what may be the matter where the sidecar is given flags: the check does not know them.
+    pub(super) fn with_args(mut self, page: &'static Page) -> Self {
+        const ARGS: &str =
+            "if the container's args set flags, pass the same flags to remora check, which does not see them";
+        let repair = self.repair.take().unwrap_or_else(|| page.repair.to_owned());
+        let (commands, mut prose): (Vec<_>, Vec<_>) = repair.lines().partition(|line| is_command(line));
+        prose.push(ARGS);
+        prose.extend(commands);
+        self.repaired(prose.join("\n"))
+    }
+
+    /// Repaired in another way than the page says.
     pub(super) fn repaired(mut self, repair: impl Into<String>) -> Self {
         self.repair = Some(repair.into());
         self

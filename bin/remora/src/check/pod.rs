@@ -69,7 +69,8 @@ impl Pod {
         while let Some((before, tail)) = rest.split_once('<') {
             filled.push_str(before);
             let known = tail.split_once('>').filter(|(name, _)| !ASKED_FOR.contains(name));
-            let known = known.and_then(|(name, after)| Some((self.known(name)?, after)));
+            let known =
+                known.and_then(|(name, after)| Some((self.known(name).filter(|value| !is_default(value))?, after)));
             let Some((value, after)) = known else {
                 filled.push('<');
                 rest = tail;
@@ -84,7 +85,12 @@ impl Pod {
     }
 }
 
-/// Whether a shell would still be inside quotes at the end of this text.
+/// Whether a value is the subject of a namespace's default service account, which is none to federate.
+fn is_default(value: &str) -> bool {
+    value.starts_with("system:serviceaccount:") && value.ends_with(":default")
+}
+
+/// Whether a shell would still be inside of quotes at the end of this text.
 fn ends_in_quotes(text: &str) -> bool {
     let after = |open: Option<char>, c: char| match (open, c) {
         (None, '\'' | '"') => Some(c),
@@ -149,6 +155,13 @@ mod tests {
         let pod = pod(&[("client-id", "wrong"), ("tenant-id", "wrong")]);
         let line = "kubectl annotate sa x client-id=<client-id> tenant-id=<tenant-id>";
         assert_eq!(pod.fill(line, true), line);
+    }
+
+    #[test]
+    fn the_default_account_is_not_offered_for_a_credential() {
+        let pod = pod(&[("subject", "system:serviceaccount:monitoring:default")]);
+        assert_eq!(pod.fill("az x --subject <subject>", true), "az x --subject <subject>");
+        assert_eq!(pod.known("subject"), Some("system:serviceaccount:monitoring:default"));
     }
 
     #[test]

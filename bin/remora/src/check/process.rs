@@ -33,7 +33,8 @@ pub(super) fn listens(cx: &mut Context<'_>) -> Checked {
             fail(format!("something else uses port {port}; it answers {} {:?}", answer.status, answer.line()))
         }
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fail(format!("nothing listens on port {port} of this pod"))
+            let finding = Finding::new(format!("nothing listens on port {port} of this pod"));
+            Err(Outcome::Fail(finding.with_args(&pages::LIVE_01)))
         }
         Err(error) => fail(format!("the process on port {port} does not answer like Remora: {error}")),
     }
@@ -85,7 +86,7 @@ fn delivery(status: &Value, now: SystemTime) -> Checked {
         (Some((failure, at)), _) => Err(refusal(failure, at.map(age))),
         (None, Some(at)) if age(at) <= RECENT => Ok(format!("last accepted {} ago", span(age(at)))),
         (None, Some(at)) => Err(Outcome::Warn(Finding::new(format!("last accepted {} ago", span(age(at)))))),
-        (None, None) => Ok("no write has arrived yet".to_owned()),
+        (None, None) => Err(Outcome::Left("no write has come yet")),
     }
 }
 
@@ -199,8 +200,9 @@ mod tests {
         let refusal = r#""last_failure":{"time":"2026-01-01T11:54:30Z","status":503,"answer":"remora: no"}"#;
         assert_eq!(judged(r#"{"last_success":"2026-01-01T11:59:50Z"}"#).unwrap(), "last accepted 10s ago");
         assert!(judged(&format!(r#"{{"last_success":"2026-01-01T11:59:50Z",{refusal}}}"#)).is_ok());
-        assert!(judged(r#"{"last_success":null,"last_failure":null}"#).is_ok());
-        // An earlier refusal is resolved; the absence of new writes is not.
+        let nothing = judged(r#"{"last_success":null,"last_failure":null}"#);
+        assert!(matches!(nothing, Err(Outcome::Left("no write has come yet"))));
+        // What was refused before it is over; that nothing comes any more is not.
         for status in [
             r#"{"last_success":"2026-01-01T11:54:59Z"}"#.to_owned(),
             format!(r#"{{"last_success":"2026-01-01T11:54:59Z",{refusal}}}"#),

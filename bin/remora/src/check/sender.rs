@@ -1,22 +1,32 @@
 //! Prometheus' own queue, according to its `/metrics`.
 
-use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use std::{fmt, io, thread};
 
 use remora_smol::probe::{self, Link};
 
 use super::context::{Checked, Context};
 use super::http;
 use super::outcome::{Finding, Outcome};
+use crate::pages;
 
 /// Time limit of the name resolution, and of the request with its connection.
 const LIMIT: Duration = Duration::from_secs(5);
 /// Longest metrics page that is read, in bytes.
 const MAX_EXPOSITION: usize = 8 * 1024 * 1024;
-/// Prefix of the metrics of a remote-write queue.
+/// Between two looks at the queue.
+const APART: Duration = Duration::from_secs(2);
+/// What the metrics of a remote-write queue begin with.
 const QUEUE: &str = "prometheus_remote_storage_";
 
-/// The address of a Prometheus, from `http://host:port/prefix`.
+/// What to do about samples that Prometheus gave up.
+const FAILED: &str = "check the logs for the answers that Prometheus got, and do what they say";
+/// The same where the sidecar passes 429 on, after which Prometheus gives up unless it is told otherwise.
+const FAILED_BY_LIMIT: &str = "; with RATE_LIMIT_STATUS=429, also set retryOnRateLimit: true in queueConfig";
+/// What to do about a queue that cannot grow.
+const FULL: &str = "raise maxSamplesPerSend in queueConfig, and maxShards if Azure does not throttle (RBAC-03)";
+
+/// Where a Prometheus answers, from `http://host:port/prefix`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PrometheusUrl {
     host: String,
@@ -51,38 +61,76 @@ impl PrometheusUrl {
     }
 }
 
+impl fmt::Display for PrometheusUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, prefix } = self;
+        if host.contains(':') {
+            write!(f, "http://[{host}]:{port}{prefix}")
+        } else {
+            write!(f, "http://{host}:{port}{prefix}")
+        }
+    }
+}
+
 impl Default for PrometheusUrl {
     fn default() -> Self {
         Self { host: "localhost".to_owned(), port: 9090, prefix: String::new() }
     }
 }
 
-/// PROM-01. The sender need not be a Prometheus at this address, so its absence is not a failure.
+/// PROM-01. Another sender than a Prometheus may write here: that none answers at the usual address is no failure.
 pub(super) fn writes(cx: &mut Context<'_>) -> Checked {
-    let port = cx.config()?.listen.port;
-    let Ok(metrics) = cx.options.prometheus.metrics() else {
-        return Err(Outcome::Left("no Prometheus answers; specify it with --prometheus URL"));
-    };
-    let queue = Queue::read(&metrics, port);
-    cx.queue = Some(queue);
+    let (port, prometheus) = (cx.config()?.listen.port, cx.options.prometheus.clone());
+    let asked = Instant::now();
+    match prometheus.clone().unwrap_or_default().metrics() {
+        Ok(metrics) => cx.queue = Some((asked, Queue::read(&metrics, port))),
+        Err(error) => {
+            let left = Outcome::Left("no Prometheus answers; specify it with --prometheus URL");
+            return Err(prometheus.map_or(left, |url| Outcome::Warn(unanswered(&url, &error))));
+        }
+    }
     match cx.queue {
-        Some(queue) if queue.known => Ok(format!("{} samples sent so far", queue.sent)),
+        Some((_, queue)) if queue.known => Ok(format!("{} samples sent so far", queue.sent)),
         _ => Err(Outcome::Warn(Finding::new(format!("it has no remote_write with port {port} in its url")))),
     }
 }
 
-/// PROM-02.
+fn unanswered(url: &PrometheusUrl, error: &io::Error) -> Finding {
+    Finding::new(format!("no Prometheus answers at {url}: {error}"))
+        .because("Whether Prometheus writes here cannot be told without its metrics.")
+        .repaired("correct --prometheus; Prometheus listens on port 9090 unless --web.listen-address says otherwise")
+}
+
+/// PROM-02. The counters are as old as Prometheus: what counts is what they do meanwhile.
 pub(super) fn keeps_up(cx: &mut Context<'_>) -> Checked {
-    cx.config()?;
-    let Some(queue) = cx.queue.filter(|queue| queue.known) else {
+    let config = cx.config()?;
+    let Some((asked, before)) = cx.queue.filter(|(_, queue)| queue.known) else {
         return Err(Outcome::Left("no queue for this sidecar was found"));
     };
+    thread::sleep(APART.saturating_sub(asked.elapsed()));
+    let metrics = cx.options.prometheus.clone().unwrap_or_default().metrics();
+    let Ok(metrics) = metrics else { return Err(Outcome::Left("Prometheus stopped answering")) };
+    judge(&before, &Queue::read(&metrics, config.listen.port), config.pass_rate_limit)
+}
+
+fn judge(before: &Queue, after: &Queue, pass_rate_limit: bool) -> Checked {
+    let failed = after.failed.saturating_sub(before.failed);
+    let retried = after.retried.saturating_sub(before.retried);
     let seen = format!(
-        "{} failed, {} retried, {} pending, {} of {} shards",
-        queue.failed, queue.retried, queue.pending, queue.shards, queue.most_shards
+        "{failed} failed and {retried} retried within {} s; {} pending, {} of {} shards",
+        APART.as_secs(),
+        after.pending,
+        after.shards,
+        after.most_shards
     );
-    let full = queue.most_shards > 0 && queue.shards >= queue.most_shards;
-    if queue.failed > 0 || full { Err(Outcome::Warn(Finding::new(seen))) } else { Ok(seen) }
+    let limit = if pass_rate_limit { FAILED_BY_LIMIT } else { "" };
+    let repair = match (failed > 0, after.is_full()) {
+        (false, false) => return Ok(seen),
+        (true, false) => format!("{FAILED}{limit}"),
+        (false, true) => FULL.to_owned(),
+        (true, true) => format!("{FAILED}{limit}\n{FULL}"),
+    };
+    Err(Outcome::Warn(Finding::new(seen).repaired(format!("{repair}\n{}", pages::PROM_02.commands()))))
 }
 
 /// The metrics of one remote-write queue.
@@ -95,10 +143,17 @@ pub(super) struct Queue {
     pending: u64,
     shards: u64,
     most_shards: u64,
+    wanted_shards: Option<u64>,
 }
 
 impl Queue {
-    /// Reads those of the queue that writes to `port` from the text format.
+    /// Whether it uses all of its shards and needs them: one that may have a single shard always uses it.
+    fn is_full(&self) -> bool {
+        let needs = self.wanted_shards.is_none_or(|wanted| wanted >= self.most_shards);
+        self.most_shards > 0 && self.shards >= self.most_shards && needs
+    }
+
+    /// Those of the queue that writes to `port`, from the text format.
     fn read(metrics: &str, port: u16) -> Self {
         let mut queue = Self::default();
         let (path, end) = (format!(":{port}/"), format!(":{port}\""));
@@ -117,6 +172,7 @@ impl Queue {
                 "samples_pending" => &mut queue.pending,
                 "shards" => &mut queue.shards,
                 "shards_max" => &mut queue.most_shards,
+                "shards_desired" => queue.wanted_shards.get_or_insert(0),
                 _ => continue,
             };
             *sum = sum.saturating_add(value);
@@ -127,6 +183,9 @@ impl Queue {
 
 /// A number of the text format without its fraction: `12`, or `1.25e+06` as Go writes large numbers.
 fn whole(text: &str) -> Option<u64> {
+    if text.contains("e-") {
+        return Some(0);
+    }
     let (mantissa, exponent) = text.split_once("e+").unwrap_or((text, "0"));
     let (digits, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let exponent: usize = exponent.parse().ok().filter(|exponent| *exponent < 20)?;
@@ -155,10 +214,12 @@ mod tests {
 
     #[test]
     fn numbers_are_read_as_go_writes_them() {
-        for (text, number) in [("0", 0), ("12", 12), ("1.5", 1), ("1e+06", 1_000_000), ("1.234567e+06", 1_234_567)] {
+        for (text, number) in
+            [("0", 0), ("12", 12), ("1.5", 1), ("2e-05", 0), ("1e+06", 1_000_000), ("1.234567e+06", 1_234_567)]
+        {
             assert_eq!(whole(text), Some(number), "{text}");
         }
-        for text in ["NaN", "+Inf", "-1", "1e+30", "1e-05", ""] {
+        for text in ["NaN", "+Inf", "-1", "1e+30", ""] {
             assert_eq!(whole(text), None, "{text}");
         }
     }
@@ -173,5 +234,47 @@ mod tests {
         let queue = Queue::read(metrics, 8081);
         assert_eq!((queue.known, queue.shards, queue.failed), (true, 2, 1000));
         assert!(!Queue::read(metrics, 808).known);
+    }
+
+    #[test]
+    fn only_what_fails_now_and_a_queue_without_room_are_warned_of() {
+        let old = Queue { known: true, failed: 4000, retried: 9, shards: 2, most_shards: 50, ..Queue::default() };
+        let told = |after: &Queue, pass_rate_limit| match judge(&old, after, pass_rate_limit) {
+            Ok(seen) => (seen, None),
+            Err(Outcome::Warn(finding)) => (finding.seen, finding.repair),
+            Err(other) => panic!("{other:?}"),
+        };
+        let quiet = "0 failed and 0 retried within 2 s; 0 pending, 2 of 50 shards".to_owned();
+        assert_eq!(told(&old, false), (quiet, None));
+        // Prometheus started anew in between.
+        assert_eq!(told(&Queue { failed: 0, ..old }, false).1, None);
+        assert_eq!(told(&Queue { retried: 12, ..old }, false).1, None);
+
+        let losing = Queue { failed: 4003, ..old };
+        let (seen, repair) = told(&losing, false);
+        assert!(
+            seen.starts_with("3 failed ") && repair.as_ref().is_some_and(|repair| !repair.contains("retryOnRateLimit"))
+        );
+        assert!(repair.is_some_and(|repair| !repair.contains("maxShards") && repair.contains("kubectl logs")));
+        assert!(told(&losing, true).1.is_some_and(|repair| repair.contains("retryOnRateLimit")));
+        let full = Queue { shards: 50, wanted_shards: Some(61), ..old };
+        assert!(told(&full, true).1.is_some_and(|repair| repair.starts_with("raise maxSamplesPerSend")));
+        assert_eq!(told(&Queue { wanted_shards: Some(0), ..full }, false).1, None);
+    }
+
+    #[test]
+    fn a_prometheus_that_was_named_and_does_not_answer_is_warned_of() {
+        use std::collections::BTreeMap;
+
+        use crate::check::Options;
+
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = format!("http://127.0.0.1:{port}");
+        let options = Options { prometheus: PrometheusUrl::parse(&url), ..Options::default() };
+        let whole =
+            [("INGESTION_URL", "https://h/dataCollectionRules/d/x?api-version=1"), ("IDENTITY_TYPE", "systemAssigned")];
+        let source: BTreeMap<&str, String> = whole.map(|(name, value)| (name, value.to_owned())).into();
+        let Err(Outcome::Warn(finding)) = writes(&mut Context::new(&options, &source)) else { panic!("no warning") };
+        assert!(finding.seen.starts_with(&format!("no Prometheus answers at {url}: ")), "{}", finding.seen);
     }
 }

@@ -58,6 +58,12 @@ impl Cloud {
         }
     }
 
+    /// The cloud whose Azure Monitor a token of this audience is for. Slashes at its end do not count.
+    pub(crate) fn of_audience(audience: &str) -> Option<Self> {
+        let resource = |text: &str| text.trim_end_matches("/.default").trim_end_matches('/').to_ascii_lowercase();
+        Self::ALL.into_iter().find(|cloud| cloud.scope().map(resource) == Some(resource(audience)))
+    }
+
     /// The cloud that an authority host is known to belong to.
     pub(crate) fn of_authority(host: &str) -> Option<Self> {
         match host {
@@ -111,6 +117,18 @@ mod tests {
             assert_eq!(Cloud::of_ingestion(&host(suffix)), Some(cloud));
         }
         assert_eq!(Cloud::of_ingestion("localhost"), None);
+    }
+
+    #[test]
+    fn each_cloud_owns_its_audience() {
+        for (suffix, cloud) in [("com", Cloud::Public), ("us", Cloud::Government), ("cn", Cloud::China)] {
+            for end in ["", "/", "//", "/.default", "//.default"] {
+                assert_eq!(Cloud::of_audience(&format!("https://monitor.azure.{suffix}{end}")), Some(cloud), "{end}");
+            }
+        }
+        for audience in ["https://management.azure.com", "https://prometheus.monitor.azure.com", ""] {
+            assert_eq!(Cloud::of_audience(audience), None, "{audience}");
+        }
     }
 
     #[test]

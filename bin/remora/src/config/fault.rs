@@ -102,6 +102,9 @@ pub(crate) fn without_secrets(value: &str) -> String {
         return "(a token, not shown)".to_owned();
     }
     let Some((before, host)) = value.rsplit_once('@') else { return value.to_owned() };
+    if is_behind_the_host(before) {
+        return value.to_owned();
+    }
     match before.split_once("://") {
         Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             format!("{scheme}://***@{host}")
@@ -110,7 +113,16 @@ pub(crate) fn without_secrets(value: &str) -> String {
     }
 }
 
-/// Every JSON web token begins with `{"` in base64. Hosts may have been lower-cased before they are shown.
+/// Whether what stands before an `@` is a whole host and more, such as a page's address in a portal. A password, even one
+/// with a slash in it, stands behind a colon.
+fn is_behind_the_host(before: &str) -> bool {
+    let Some((_, rest)) = before.split_once("://") else { return false };
+    let Some((host, behind)) = rest.split_once(['/', '?', '#']) else { return false };
+    let plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    plain && host.contains('.') && !behind.contains(':')
+}
+
+/// Every JSON web token begins with `{"` in base64. Hosts are brought to lower case before they are shown.
 fn holds_token(value: &str) -> bool {
     let mut words = value.split(|c: char| !c.is_ascii_alphanumeric());
     value.contains("eyJ") || words.any(|word| word.starts_with("eyj"))
@@ -148,6 +160,10 @@ mod tests {
             ("user:secret@http://proxy:3128", "***@http://proxy:3128"),
             ("user:secret@http://user:secret@proxy:3128", "***@proxy:3128"),
             ("https://h/x?api-version=1", "https://h/x?api-version=1"),
+            ("https://portal.azure.com/#@contoso.com/resource", "https://portal.azure.com/#@contoso.com/resource"),
+            ("https://h.example/a@b", "https://h.example/a@b"),
+            ("https://h.example/http://user:secret@proxy/", "https://***@proxy/"),
+            ("http://first.last:1/2@proxy:3128", "http://***@proxy:3128"),
             ("eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "(a token, not shown)"),
             ("https://eyjhbgcioijsuzi1nij9.e30.c2ln/", "(a token, not shown)"),
             ("keyjar", "keyjar"),

@@ -34,7 +34,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Iden
 
 /// Whether this kind of identity is set up by the webhook.
 pub(crate) fn is_workload(reader: &Reader<'_>) -> bool {
-    reader.given(&IDENTITY_TYPE).is_none_or(|text| kind(&text) == Ok(Kind::Workload))
+    let named = reader.given(&IDENTITY_TYPE).is_none_or(|text| kind(&text) == Ok(Kind::Workload));
+    named && workload::instead(reader).is_none()
 }
 
 fn kind(text: &str) -> Result<Kind, Reject> {

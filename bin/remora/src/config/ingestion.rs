@@ -11,6 +11,10 @@ use crate::pages::{CFG_02, CFG_03, ENV_04};
 
 const WHERE_TO_FIND: &str = "copy \"Metrics ingestion endpoint\" from the workspace's Overview page in the portal";
 const SHAPE: &str = "https://<endpoint>.metrics.ingest.monitor.azure.com/dataCollectionRules/<dcr>/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
+/// What stands before the rule in the path of a write URL.
+const RULES: &str = "/dataCollectionRules/";
+/// What follows the rule in the path of a write URL.
+const STREAM: &str = "streams/Microsoft-PrometheusMetrics/api/v1/write";
 
 /// Reads the URL and warns about anything that Azure will probably refuse.
 pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Endpoint> {
@@ -19,8 +23,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Endp
         return None;
     };
     let endpoint = reader.parsed(&INGESTION_URL, &text, parse)?;
-    if !endpoint.path().contains("/dataCollectionRules/") {
+    if !endpoint.path().contains(RULES) {
         let text = format!("the path does not name a data collection rule; Azure's looks like {SHAPE}");
+        reader.warn_on(&CFG_02, &INGESTION_URL, text);
+    }
+    if let Some(text) = other_path(&endpoint) {
         reader.warn_on(&CFG_02, &INGESTION_URL, text);
     }
     if !names_api_version(&endpoint) {
@@ -37,7 +44,27 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Endp
     Some(endpoint)
 }
 
+/// The immutable id of the data collection rule in the path of a write URL.
+pub(crate) fn rule(endpoint: &Endpoint) -> Option<&str> {
+    let (_, rest) = endpoint.path().split_once(RULES)?;
+    let rule = rest.split('/').next()?;
+    let plain = rule.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (plain && !rule.is_empty()).then_some(rule)
+}
+
+/// What is wrong with a path to a rule that is not the one that Azure accepts samples at.
+pub(crate) fn other_path(endpoint: &Endpoint) -> Option<String> {
+    let path = endpoint.path();
+    let is_azures = rule(endpoint).is_some_and(|rule| path == format!("{RULES}{rule}/{STREAM}"));
+    let is_other = path.contains(RULES) && !is_azures;
+    is_other.then(|| format!("the path is {path}, but Azure's is {RULES}dcr-…/{STREAM}"))
+}
+
 fn parse(text: &str) -> Result<Endpoint, Reject> {
+    if is_portals(text) {
+        let wrong = "is a page of the portal, not the endpoint that accepts samples";
+        return Err(Reject::new(wrong, WHERE_TO_FIND));
+    }
     let endpoint = url::parse(text)?;
     let host = endpoint.host();
     if host.contains(".prometheus.monitor.azure.") {
@@ -56,6 +83,13 @@ fn parse(text: &str) -> Result<Endpoint, Reject> {
         return Err(Reject::new("has no path", format!("use the full URL; it looks like\n{SHAPE}")).on(&CFG_02));
     }
     Ok(endpoint)
+}
+
+/// Whether it is the address of a page of the Azure portal, in any cloud. Such an address has a fragment.
+fn is_portals(text: &str) -> bool {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#', ':']).next().unwrap_or_default().to_ascii_lowercase();
+    host.starts_with("portal.azure.") || host.contains(".portal.azure.")
 }
 
 fn names_api_version(endpoint: &Endpoint) -> bool {
@@ -84,6 +118,18 @@ mod tests {
     }
 
     #[test]
+    fn a_page_of_the_portal_is_recognised() {
+        for url in [
+            "https://portal.azure.com/#@contoso.onmicrosoft.com/resource/subscriptions/7e57/overview",
+            "https://ms.portal.azure.com/#view/x",
+            "portal.azure.us",
+        ] {
+            let reject = parse(url).expect_err(url);
+            assert!(reject.wrong.contains("portal") && reject.fix.contains("Metrics ingestion endpoint"), "{url}");
+        }
+    }
+
+    #[test]
     fn a_path_is_needed() {
         assert_eq!(wrong("https://x.eastus-1.metrics.ingest.monitor.azure.com"), "has no path");
         assert_eq!(wrong("https://x.eastus-1.metrics.ingest.monitor.azure.com/?api-version=1"), "has no path");
@@ -93,6 +139,19 @@ mod tests {
     fn loopback_is_fine_but_plain_http_is_not() {
         assert!(parse("https://localhost:8443/dataCollectionRules/d/x?api-version=1").is_ok());
         assert_eq!(wrong("http://127.0.0.1/x"), "url: scheme is not https");
+    }
+
+    #[test]
+    fn a_rule_is_what_stands_behind_its_folder() {
+        for (url, expected) in [
+            ("https://h/dataCollectionRules/dcr-01ab/streams/x", Some("dcr-01ab")),
+            ("https://h/dataCollectionRules/dcr-01ab", Some("dcr-01ab")),
+            ("https://h/dataCollectionRules/a'b/streams/x", None),
+            ("https://h/dataCollectionRules//x", None),
+            ("https://h/api/v1/write", None),
+        ] {
+            assert_eq!(rule(&parse(url).expect(url)), expected, "{url}");
+        }
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl<'s> Reader<'s> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(reject) => {
-                self.fault(setting.name, Some(text), reject);
+                self.fault(setting.name, Some(text), in_quotes(text).unwrap_or(reject));
                 None
             }
         }
@@ -103,4 +103,12 @@ impl<'s> Reader<'s> {
     pub(crate) fn finish(self) -> (Vec<Fault>, Vec<Warning>) {
         (self.faults, self.warnings)
     }
+}
+
+/// What is wrong with a value whose quotes a shell would have taken away, as an env file or YAML does not.
+pub(crate) fn in_quotes(text: &str) -> Option<Reject> {
+    const PAIRS: [(char, char); 4] = [('"', '"'), ('\'', '\''), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}')];
+    let inside = |(open, close): (char, char)| text.strip_prefix(open)?.strip_suffix(close);
+    let quoted = PAIRS.into_iter().any(|pair| inside(pair).is_some());
+    quoted.then(|| Reject::new("has quotes around it, which count as part of the value", "take the quotes out"))
 }

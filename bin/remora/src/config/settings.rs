@@ -64,6 +64,8 @@ pub(crate) struct Setting {
     pub(crate) meaning: &'static str,
     /// Heading it is listed under.
     pub(crate) group: Group,
+    /// Whether nobody may see the value.
+    secret: bool,
 }
 
 impl Setting {
@@ -72,10 +74,9 @@ impl Setting {
         format!("--{}", self.name.to_ascii_lowercase().replace('_', "-"))
     }
 
-    /// Whether the value is a secret. A secret cannot be a flag, because every process of the pod can read command
-    /// lines.
-    pub(crate) fn is_secret(&self) -> bool {
-        self.placeholder == "SECRET"
+    /// Whether the value is a secret. Such a setting is no flag: every process of the pod can read command lines.
+    pub(crate) const fn is_secret(&self) -> bool {
+        self.secret
     }
 
     /// Whether the lower-case variable also counts: a convention for proxy variables that many images rely on.
@@ -84,13 +85,15 @@ impl Setting {
     }
 }
 
-/// `GROUP { NAME "placeholder" Preset("…"), "meaning"; }` becomes a constant for each name, and `ALL`.
+/// `GROUP { NAME "placeholder" Preset("…"), "meaning"; }` becomes a constant for each name, and `ALL`. `secret` stands in
+/// place of the placeholder of a secret.
 macro_rules! settings {
-    ($($group:ident { $($name:ident $placeholder:literal $preset:ident($words:literal), $meaning:literal;)* })*) => {
+    ($($group:ident { $($name:ident $form:tt $preset:ident($words:literal), $meaning:literal;)* })*) => {
         $($(
             pub(crate) const $name: Setting = Setting {
                 name: stringify!($name),
-                placeholder: $placeholder,
+                placeholder: settings!(@placeholder $form),
+                secret: settings!(@secret $form),
                 preset: Preset::$preset($words),
                 meaning: $meaning,
                 group: Group::$group,
@@ -99,6 +102,10 @@ macro_rules! settings {
         /// Every setting, group by group.
         pub(crate) const ALL: &[Setting] = &[$($($name),*),*];
     };
+    (@placeholder secret) => { "SECRET" };
+    (@placeholder $placeholder:literal) => { $placeholder };
+    (@secret secret) => { true };
+    (@secret $placeholder:literal) => { false };
 }
 
 settings! {
@@ -141,17 +148,17 @@ settings! {
             "Replaces http://169.254.169.254; loopback and link-local addresses only.";
         IDENTITY_ENDPOINT "URL" Unset("from the platform"),
             "Endpoint of a managed identity in App Service, Container Apps or on an Azure Arc machine.";
-        IDENTITY_HEADER "SECRET" Unset("from the platform"),
+        IDENTITY_HEADER secret Unset("from the platform"),
             "Header value that App Service and Container Apps require in token requests.";
         IMDS_ENDPOINT "URL" Unset("from the platform"),
             "Together with IDENTITY_ENDPOINT, indicates an Azure Arc machine.";
-        AZURE_CLIENT_SECRET "SECRET" Unset("none"),
+        AZURE_CLIENT_SECRET secret Unset("none"),
             "The application's secret.";
         AZURE_CLIENT_SECRET_FILE "PATH" Unset("none"),
             "File with the application's secret; read again for every exchange.";
         AZURE_CLIENT_CERTIFICATE_PATH "PATH" Unset("none"),
             "PEM or PFX file with the application's certificate and RSA key; read again for every exchange.";
-        AZURE_CLIENT_CERTIFICATE_PASSWORD "SECRET" Unset("none"),
+        AZURE_CLIENT_CERTIFICATE_PASSWORD secret Unset("none"),
             "Password of that file.";
         AZURE_CLIENT_SEND_CERTIFICATE_CHAIN "BOOL" Value("false"),
             "true sends the certificate chain, for applications that trust a subject name and issuer.";
@@ -219,6 +226,12 @@ mod tests {
         let flags: BTreeSet<String> = ALL.iter().map(Setting::flag).collect();
         assert_eq!(flags.len(), ALL.len());
         assert_eq!(AZURE_FEDERATED_TOKEN_FILE.flag(), "--azure-federated-token-file");
+    }
+
+    #[test]
+    fn what_holds_a_secret_is_marked_as_one() {
+        let secrets: Vec<_> = ALL.iter().filter(|setting| setting.is_secret()).map(|setting| setting.name).collect();
+        assert_eq!(secrets, ["IDENTITY_HEADER", "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PASSWORD"]);
     }
 
     #[test]

@@ -268,6 +268,69 @@ fn odd_but_working_values_are_warned_of() {
 }
 
 #[test]
+fn quotes_around_a_value_are_named() {
+    for (name, value) in [
+        ("AZURE_CLIENT_ID", format!("\"{CLIENT}\"")),
+        ("AZURE_TENANT_ID", format!("'{TENANT}'")),
+        ("LISTENING_PORT", "\"8081\"".to_owned()),
+        ("IDENTITY_TYPE", "\"workloadIdentity\"".to_owned()),
+        ("CLOUD", "'AZUREPUBLIC'".to_owned()),
+        ("INGESTION_URL", format!("\"{INGESTION}\"")),
+        ("AZURE_AUTHORITY_HOST", "\"https://login.microsoftonline.com/\"".to_owned()),
+        ("HTTPS_PROXY", "\"http://proxy:3128\"".to_owned()),
+        ("AZURE_FEDERATED_TOKEN_FILE", format!("\u{201c}{TOKEN_FILE}\u{201d}")),
+    ] {
+        let faults = faults(&[(name, &value)]);
+        assert_eq!((faults.len(), faults[0].name.as_str()), (1, name));
+        assert_eq!(faults[0].reject.fix, "take the quotes out", "{name}");
+        assert!(faults[0].reject.wrong.contains("quotes"), "{name}");
+    }
+    let secret = [("IDENTITY_TYPE", "aadApplication"), ("AZURE_CLIENT_CERTIFICATE_PATH", "\"/mnt/client.pem\"")];
+    assert_eq!(faults(&secret)[0].reject.fix, "take the quotes out");
+}
+
+#[test]
+fn a_url_without_a_scheme_gets_one() {
+    let without = INGESTION.strip_prefix("https://").expect("https");
+    for (name, value) in [
+        ("INGESTION_URL", without),
+        ("INGESTION_URL", "x-1.eastus-1.metrics.ingest.monitor.azure.com"),
+        ("AZURE_AUTHORITY_HOST", "login.microsoftonline.com"),
+    ] {
+        let fault = faults(&[(name, value)]).remove(0);
+        assert_eq!(fault.name, name);
+        assert!(fault.reject.fix.starts_with("start it with https://"), "{value}: {}", fault.reject.fix);
+    }
+    assert!(faults(&[("INGESTION_URL", "not a url")])[0].reject.fix.starts_with("copy the URL again"));
+}
+
+#[test]
+fn a_path_that_is_not_azures_is_warned_of_beside_a_missing_version() {
+    let codes = |path: &str| {
+        let url =
+            format!("https://x-1.eastus-1.metrics.ingest.monitor.azure.com/dataCollectionRules/dcr-0/streams/{path}");
+        let warnings = loaded(&[("INGESTION_URL", &url)]).warnings;
+        warnings.iter().map(|warning| warning.page.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes("Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24"), Vec::<&str>::new());
+    assert_eq!(codes("Microsoft-Prom?api-version=2023-04-24"), ["CFG-02"]);
+    assert_eq!(codes("Custom-Foo/api/v1/write?api-version=2023-04-24"), ["CFG-02"]);
+    assert_eq!(codes("Custom-Foo/api/v1/write"), ["CFG-02", "CFG-03"]);
+    assert_eq!(codes("Microsoft-PrometheusMetrics/api/v1/write"), ["CFG-03"]);
+}
+
+#[test]
+fn an_audience_of_another_cloud_is_warned_of() {
+    let name = "INGESTION_AAD_AUDIENCE";
+    let audience = (name, "https://monitor.azure.com/.default");
+    assert!(warned(&loaded(&[("CLOUD", "AZUREGOVERNMENT"), audience]), name));
+    assert!(warned(&loaded(&[(name, "https://monitor.azure.us//.default")]), name));
+    assert!(!warned(&loaded(&[audience]), name));
+    assert!(!warned(&loaded(&[("CLOUD", "AZURECUSTOM"), audience]), name));
+    assert!(!warned(&loaded(&[("CLOUD", "AZUREGOVERNMENT"), (name, "https://monitor.example")]), name));
+}
+
+#[test]
 fn a_login_that_would_be_taken_for_the_host_is_refused() {
     for login in ["svc:2024/Xy", "svc:20?24", "svc:2024#", "svc:a@b/c", "a/b"] {
         let faults = faults(&[("HTTPS_PROXY", &format!("http://{login}@proxy:3128"))]);

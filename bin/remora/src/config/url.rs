@@ -6,7 +6,11 @@ use super::fault::Reject;
 
 /// An https URL, or its fault with the fix.
 pub(crate) fn parse(text: &str) -> Result<Endpoint, Reject> {
-    Endpoint::parse(text).map_err(|error| Reject::new(error.to_string(), fix(error)))
+    Endpoint::parse(text).map_err(|error| {
+        let lacks_scheme = error == EndpointError::Malformed && Endpoint::parse(&format!("https://{text}")).is_ok();
+        let error = if lacks_scheme { EndpointError::NotHttps } else { error };
+        Reject::new(error.to_string(), fix(error))
+    })
 }
 
 /// The fix for the fault.

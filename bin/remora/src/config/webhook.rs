@@ -10,7 +10,7 @@ use super::settings::{AZURE_AUTHORITY_HOST, AZURE_CLIENT_ID, AZURE_FEDERATED_TOK
 use crate::pages::{ENV_01, ENV_02, ENV_03};
 
 const NO_TOKEN_FILE: &str = "check what the container was given, and do not set the variable by hand:\n\
-     kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.containers[*].env}'";
+     kubectl get pod <pod> -n <namespace> -o jsonpath=\"{.spec['containers','initContainers'][*].env}\"";
 
 /// Reports which of the identity's variables are missing: as one fault with one cause if the webhook left no trace,
 /// otherwise one by one.

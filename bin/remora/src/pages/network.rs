@@ -6,7 +6,7 @@ pages! { NETWORK = Network {
 NET_01 "NET-01" "The host names resolve",
 "Without an address, there is no connection. If samples go through a private link, a private DNS zone must be linked to the cluster's network.",
 "check whether the cluster's DNS answers and resolves external names; the image has no shell, so use another one\n\
-kubectl run dns-check -n <namespace> --rm -it --restart=Never --image=busybox -- nslookup <failed-host>\n\
+kubectl run dns-check -n <namespace> --rm -it --restart=Never --image=busybox --override-type=strategic --overrides='{\"spec\":{\"securityContext\":{\"runAsNonRoot\":true,\"runAsUser\":65534,\"seccompProfile\":{\"type\":\"RuntimeDefault\"}},\"containers\":[{\"name\":\"dns-check\",\"securityContext\":{\"allowPrivilegeEscalation\":false,\"capabilities\":{\"drop\":[\"ALL\"]}}}]}}' -- nslookup <failed-host>\n\
 kubectl get pods -n kube-system -l k8s-app=kube-dns";
 
 NET_02 "NET-02" "The hosts accept connections",

@@ -9,7 +9,7 @@ LIVE_01 "LIVE-01" "Remora listens on LISTENING_PORT",
 "find out why the sidecar does not run, or what took its port\n\
 kubectl logs <pod> -n <namespace> --all-containers --prefix --tail=50\n\
 kubectl describe pod <pod> -n <namespace>\n\
-kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.containers[*].ports}'";
+kubectl get pod <pod> -n <namespace> -o jsonpath=\"{.spec['containers','initContainers'][*].ports}\"";
 
 LIVE_02 "LIVE-02" "The running sidecar holds a token",
 "It retries by itself: within 30 seconds, or after a pause that it was asked for. Its answer says what it is waiting for.",
@@ -30,8 +30,9 @@ PROM_01 "PROM-01" "Prometheus writes to this sidecar",
 kubectl get prometheus -n <namespace> -o jsonpath='{.items[*].spec.remoteWrite}'";
 
 PROM_02 "PROM-02" "Prometheus' queue loses nothing and keeps up",
-"Failed samples are lost for good. A queue that uses all its shards and still grows will lose samples when they are 20 minutes old.",
-"set retryOnRateLimit: true and larger batches in queueConfig, and check what the sender was told\n\
+"Failed samples are lost for good. A queue that needs more shards than it may use grows, and loses samples when they are 20 minutes old.",
+"if samples fail, check the logs for the answers that Prometheus got (with RATE_LIMIT_STATUS=429, also set retryOnRateLimit: true); if all shards\n\
+are in use, raise maxSamplesPerSend in queueConfig, and maxShards if Azure does not throttle (RBAC-03)\n\
 kubectl logs <pod> -n <namespace> -c prometheus --tail=50\n\
 kubectl get prometheus -n <namespace> -o jsonpath='{.items[*].spec.remoteWrite[*].queueConfig}'";
 }

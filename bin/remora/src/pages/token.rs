@@ -19,12 +19,14 @@ kubectl delete pod <pod> -n <namespace>";
 
 TOK_03 "TOK-03" "The subject is a dedicated service account",
 "The federated credential names one service account. With the namespace's default account, every pod in the namespace could use the identity.",
-"give the pod its own service account, and that account the annotation and the federated credential\n\
+"set the pod's serviceAccountName to an account of its own (kube-prometheus-stack: prometheus.serviceAccount.name), and give that account the\n\
+annotation and the federated credential\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.serviceAccountName}'";
 
 TOK_04 "TOK-04" "The audience is the one that Entra expects",
 "A federated credential names api://AzureADTokenExchange unless another audience was chosen on both sides.",
-"let the webhook project the token, or set the audience of the projected volume by hand\n\
+"label the pod azure.workload.identity/use: \"true\", so that the webhook projects the token, or set audience to api://AzureADTokenExchange in the\n\
+serviceAccountToken of a volume of your own\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[*].projected.sources[*].serviceAccountToken}'";
 
 TOK_05 "TOK-05" "The projected token is fresh",
@@ -49,9 +51,10 @@ az aks show -g <group> -n <cluster> --query oidcIssuerProfile.issuerUrl -o tsv";
 TokenExchange {
 TOK_10 "TOK-10" "The identity gets an access token",
 "Without an access token, Azure Monitor accepts no samples; they wait in Prometheus.",
-"compare the federated credentials of the identity with this pod's issuer, subject and audience\n\
+"compare the federated credentials of the identity with this pod's issuer and subject; if the token has another audience (TOK-04) or is the default\n\
+service account's (TOK-03), change the pod and not the credential\n\
 az identity federated-credential list --identity-name <identity> -g <group> -o table\n\
-az identity federated-credential create --name remora --identity-name <identity> -g <group> --issuer <issuer> --subject <subject> --audiences <audience>";
+az identity federated-credential create --name remora --identity-name <identity> -g <group> --issuer <issuer> --subject <subject> --audiences api://AzureADTokenExchange";
 
 TOK_11 "TOK-11" "The access token is for Azure Monitor",
 "Azure Monitor refuses a token for another audience (InvalidAudience).",

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Line, Report, Verdict};
-use crate::pages::is_command;
+use crate::pages::{is_command, split_command};
 
 /// Version of the document; it changes when a key changes its meaning or is removed.
 const SCHEMA: u32 = 1;
@@ -75,8 +75,8 @@ fn check(line: &Line) -> Value {
 fn remediation(repair: &[String]) -> Value {
     let (mut text, mut commands) = (Vec::new(), Vec::new());
     for line in repair {
-        match line.split_once(": ").filter(|(_, command)| is_command(command)) {
-            _ if is_command(line) => commands.push(line.as_str()),
+        match split_command(line) {
+            None if is_command(line) => commands.push(line.as_str()),
             Some((prose, command)) => {
                 text.push(prose);
                 commands.push(command);
@@ -93,11 +93,11 @@ mod tests {
 
     #[test]
     fn commands_are_told_apart_from_prose() {
-        let repair =
-            ["say so".to_owned(), "kubectl get pod".to_owned(), "set it to the output of: az account show".to_owned()];
+        let repair = ["say so", "kubectl get pod", "set it to the output of: az account show", "azcmagent show"];
+        let repair = repair.map(str::to_owned);
         assert_eq!(
             remediation(&repair),
-            json!({"text": "say so set it to the output of", "commands": ["kubectl get pod", "az account show"]})
+            json!({"text": "say so set it to the output of", "commands": ["kubectl get pod", "az account show", "azcmagent show"]})
         );
     }
 }

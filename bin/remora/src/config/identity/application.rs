@@ -10,7 +10,7 @@ use crate::config::cloud::Cloud;
 use crate::config::fault::Reject;
 use crate::config::logging::parse_bool;
 use crate::config::readable::first_byte;
-use crate::config::reader::Reader;
+use crate::config::reader::{Reader, in_quotes};
 use crate::config::settings::{
     AZURE_CLIENT_CERTIFICATE_PASSWORD, AZURE_CLIENT_CERTIFICATE_PATH, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET,
     AZURE_CLIENT_SECRET_FILE, AZURE_CLIENT_SEND_CERTIFICATE_CHAIN, AZURE_TENANT_ID, Setting,
@@ -18,6 +18,24 @@ use crate::config::settings::{
 
 /// Reads the application.
 pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Application> {
+    report_missing(reader);
+    let client = client::read(reader, cloud);
+    let credential = credential(reader);
+    Some(Application { client: client?, credential: credential? })
+}
+
+/// What is given of an application, in a word, although another kind of identity may be asked for.
+pub(super) fn given(reader: &Reader<'_>) -> Option<&'static str> {
+    let given = |settings: &[&Setting]| settings.iter().any(|setting| reader.given(setting).is_some());
+    if given(&[&AZURE_CLIENT_SECRET, &AZURE_CLIENT_SECRET_FILE]) {
+        Some("client secret")
+    } else {
+        given(&[&AZURE_CLIENT_CERTIFICATE_PATH]).then_some("client certificate")
+    }
+}
+
+/// Reports which ids are missing. They are set by hand.
+pub(super) fn report_missing(reader: &mut Reader<'_>) {
     let needed = [
         (
             &AZURE_CLIENT_ID,
@@ -30,9 +48,6 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Appl
             reader.missing(setting, fix);
         }
     }
-    let client = client::read(reader, cloud);
-    let credential = credential(reader);
-    Some(Application { client: client?, credential: credential? })
 }
 
 /// Exactly one credential: with two, it would be unclear which one has to be renewed.
@@ -72,7 +87,8 @@ fn file(reader: &mut Reader<'_>, setting: &Setting) -> Option<PathBuf> {
     if is_path(&text) {
         return reader.parsed(setting, &text, mounted);
     }
-    mounted(&text).map_err(|reject| reader.fault(setting.name, Some("***"), misplaced(setting, &reject))).ok()
+    let refused = |reject| in_quotes(&text).unwrap_or_else(|| misplaced(setting, &reject));
+    mounted(&text).map_err(|reject| reader.fault(setting.name, Some("***"), refused(reject))).ok()
 }
 
 fn is_path(text: &str) -> bool {

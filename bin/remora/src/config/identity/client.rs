@@ -58,6 +58,7 @@ fn tenant_id(text: &str) -> Result<String, Reject> {
 /// The configured scope, or the cloud's.
 pub(super) fn scope(reader: &mut Reader<'_>, cloud: Cloud) -> Option<String> {
     if let Some(text) = reader.given(&INGESTION_AAD_AUDIENCE) {
+        warn_of_another_cloud(reader, cloud, &text);
         return reader.parsed(&INGESTION_AAD_AUDIENCE, &text, parse_scope);
     }
     if cloud.scope().is_none() {
@@ -66,8 +67,17 @@ pub(super) fn scope(reader: &mut Reader<'_>, cloud: Cloud) -> Option<String> {
     cloud.scope().map(str::to_owned)
 }
 
-/// A resource ID with or without `/.default`. The ID's own trailing slash is kept: Entra removes only the suffix, so
-/// `https://monitor.azure.com/` becomes a scope with two slashes.
+fn warn_of_another_cloud(reader: &mut Reader<'_>, cloud: Cloud, audience: &str) {
+    let Some(other) = Cloud::of_audience(audience).filter(|other| *other != cloud && cloud != Cloud::Custom) else {
+        return;
+    };
+    let (own, name) = (cloud.name(), other.name());
+    let text = format!("is the audience of {name}, but CLOUD is {own}; unset it, or set CLOUD={name}");
+    reader.warn(&INGESTION_AAD_AUDIENCE, text);
+}
+
+/// A resource id with or without `/.default`. The id's own trailing slash is kept: Entra takes away the suffix alone,
+/// so that `https://monitor.azure.com/` becomes a scope with two slashes.
 fn parse_scope(text: &str) -> Result<String, Reject> {
     let resource = text.strip_suffix(DEFAULT_SCOPE).unwrap_or(text);
     if resource.is_empty() || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {

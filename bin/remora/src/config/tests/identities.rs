@@ -34,6 +34,33 @@ const RESOURCE_ID: &str =
     "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i";
 
 #[test]
+fn a_credential_without_a_token_file_is_an_applications() {
+    let ids = [("AZURE_CLIENT_ID", CLIENT), ("AZURE_TENANT_ID", TENANT)];
+    for (credential, what) in [
+        (("AZURE_CLIENT_SECRET", "hush"), "a client secret is set"),
+        (("AZURE_CLIENT_SECRET_FILE", "/nowhere"), "a client secret is set"),
+        (("AZURE_CLIENT_CERTIFICATE_PATH", "/nowhere"), "a client certificate is set"),
+    ] {
+        for kind in [("IDENTITY_TYPE", ""), ("IDENTITY_TYPE", "workloadIdentity")] {
+            let faults = load(&plain(&[&ids, [credential, kind].as_slice()].concat())).expect_err("a fault").faults;
+            let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+            assert_eq!(fault.reject.wrong, format!("{what}, but IDENTITY_TYPE is workloadIdentity"));
+            assert_eq!(
+                (fault.name.as_str(), fault.reject.fix.as_str()),
+                ("IDENTITY_TYPE", "set IDENTITY_TYPE=aadApplication")
+            );
+        }
+    }
+    let secret = ("AZURE_CLIENT_SECRET", "hush");
+    assert_eq!(names(&[secret]), ["IDENTITY_TYPE", "AZURE_CLIENT_ID", "AZURE_TENANT_ID"]);
+    // The webhook's token is there: the secret is a leftover.
+    assert!(matches!(
+        identity(&[&ids, [secret, ("AZURE_FEDERATED_TOKEN_FILE", TOKEN_FILE)].as_slice()].concat()),
+        Identity::Workload(_)
+    ));
+}
+
+#[test]
 fn a_machines_own_identity_needs_nothing_else() {
     let identity = managed(&[SYSTEM]);
     assert_eq!(identity.selection, Selection::System);
