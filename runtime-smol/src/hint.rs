@@ -52,7 +52,7 @@ pub fn of_code(code: u32) -> Option<&'static Hint> {
 }
 
 impl Hint {
-    /// Those that may be told in place of this one, by what was sent and by whom: all of them have its numbers.
+    /// The hints that may replace this one, depending on what was sent and by whom. All share its numbers.
     pub fn variants(&self) -> &'static [Self] {
         match *self {
             FEDERATION | SUBJECT | SUBJECT_CASE => &[TOKEN_AUDIENCE, DEFAULT_ACCOUNT],
@@ -65,7 +65,7 @@ impl Hint {
     }
 }
 
-/// The hint for what a person types: a word of the table, `AADSTS700213` or `700213`, in any case.
+/// The hint for user input: a word of the table, `AADSTS700213` or `700213`, in any case.
 pub fn find(text: &str) -> Option<&'static Hint> {
     let text = text.trim().to_ascii_lowercase();
     let digits = text.strip_prefix("aadsts").unwrap_or(&text);

@@ -148,7 +148,7 @@ impl Upstream {
         self.session.wear_out();
     }
 
-    /// Closes the connection, with a close_notify alert if the socket takes it at once.
+    /// Closes the connection, with a `close_notify` alert if the socket takes it at once.
     pub(crate) fn close(mut self) {
         self.session.close();
         let _ = self.flush();

@@ -65,7 +65,7 @@ class Checked(Case):
 
     def check(self, *flags, wrapper=(), **changes):
         """(exit status, standard output) of `remora check`."""
-        # No Prometheus is meant to be found by chance.
+        # No Prometheus may be found by accident.
         quiet = () if "--prometheus" in flags else ("--skip", "prometheus")
         command = [*wrapper, os.environ["REMORA_BIN"], "check", *flags, *quiet]
         done = subprocess.run(

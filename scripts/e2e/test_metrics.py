@@ -101,7 +101,8 @@ class Pages(Case):
         status = self.remora.get("/status").json()
         self.assertEqual(status["last_failure"]["status"], 400, "the last write, not what came after it")
         self.assertIn("snappy", status["last_failure"]["answer"])
-        self.assertGreaterEqual(status["counters"]["remora_requests_total"]["404"], 1)
+        self.assertGreaterEqual(status["counters"]["remora_requests_total"]["400"], 1)
+        self.assertGreaterEqual(status["counters"]["remora_requests_rejected_total"]["unknown_path"], 1)
 
     def test_the_admin_port_has_the_pages_and_takes_no_writes(self):
         for path in ("/metrics", "/status"):

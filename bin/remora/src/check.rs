@@ -111,7 +111,7 @@ pub(crate) struct Options {
     pub(crate) plain: bool,
     /// List the checks instead of running them.
     pub(crate) list: bool,
-    /// The Prometheus whose queue is looked at, if one was named.
+    /// The Prometheus whose queue is checked, if one was named.
     pub(crate) prometheus: Option<PrometheusUrl>,
 }
 

@@ -45,7 +45,7 @@ fn of_page(page: &Page) -> String {
     text
 }
 
-/// What a refusal means, as text. A number may have several causes, by what was sent.
+/// The explanation of a refusal as plain text. A number may have several causes, depending on what was sent.
 fn of_hint(hint: &Hint, by_number: bool) -> String {
     let variants = if by_number { hint.variants() } else { &[] };
     let mut text = String::new();

@@ -132,7 +132,7 @@ pub(crate) fn split_command(line: &str) -> Option<(&str, &str)> {
     parts.find(|(_, command)| is_command(command))
 }
 
-/// The programs of the commands in repairs.
+/// The programs of the commands in fixes.
 const PROGRAMS: [&str; 8] = ["az", "azcmagent", "curl", "kubectl", "openssl", "systemctl", "timedatectl", "usermod"];
 
 /// `LIST = Category { NAME "code" "title", "why", "repair"; }` becomes a static for each name, and a list of them.
@@ -208,7 +208,7 @@ mod tests {
     fn every_command_of_a_page_or_a_hint_is_told_from_prose() {
         use remora_smol::hint::{self, Sent};
 
-        // Options of Remora itself and of the API server, which sentences speak of.
+        // Options of Remora and of the API server, which are mentioned in prose.
         const NAMED: [&str; 4] = ["--help", "--write", "--wait", "--service-account-issuer"];
         let hints = hint::ALL.iter().map(|hint| (hint.word.to_owned(), hint.repair(&Sent::default())));
         let pages = all().map(|page| (page.to_string(), page.repair.to_owned()));
@@ -226,7 +226,7 @@ mod tests {
                     );
                     assert!(!word.starts_with('-') || NAMED.contains(&word), "{name}: {line}");
                 }
-                // Two or three plain words alone are a command, too: no sentence is that short.
+                // Two or three plain words alone are a command as well: no sentence is that short.
                 let is_short = command.is_empty() && prose.split(' ').count() < 4;
                 assert!(!is_short || prose.contains('='), "{name}: {line}");
             }

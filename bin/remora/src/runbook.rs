@@ -42,7 +42,7 @@ fn push_repair(text: &mut String, repair: &str) {
             in_block = !in_block;
             text.push_str("```\n");
         }
-        // Outside of a block Markdown would take a placeholder for a tag.
+        // Outside a code block Markdown would read a placeholder as a tag.
         let line = if in_block { line } else { line.replace('<', "\\<") };
         let _ = writeln!(text, "{line}");
     }

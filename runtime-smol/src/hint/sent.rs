@@ -67,7 +67,7 @@ impl Sent {
         self.subject.as_deref().and_then(account).unwrap_or_default()
     }
 
-    /// The value for a place in a repair. The default service account is none to federate.
+    /// The value for a placeholder in a fix. The default service account has none, as it should not be federated.
     pub(super) fn value(&self, place: &str) -> Option<String> {
         let account = || self.subject.as_deref()?.strip_prefix("system:serviceaccount:")?.split_once(':');
         let value = match place {

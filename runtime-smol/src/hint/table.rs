@@ -17,23 +17,23 @@ hints! {
     FEDERATION "federated-credential" [70_021]
         "no federated credential has the issuer, subject and audience of this pod's token; a new one can take minutes to take effect"
         => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
-    /// The subject fits no credential.
+    /// The subject matches no credential.
     SUBJECT "federated-subject" [700_213]
         "no federated credential has the subject of this pod's service account; a new one can take minutes to take effect"
         => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
-    /// The issuer fits no credential.
+    /// The issuer matches no credential.
     ISSUER "federated-issuer" [700_211]
         "no federated credential has the issuer of this pod's token; a new cluster has a new issuer, and the trailing slash matters"
         => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
-    /// The audience fits no credential.
+    /// The audience matches no credential.
     AUDIENCE "federated-audience" [700_212]
         "the federated credential has another audience than this pod's token"
         => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
-    /// The subject fits but for its case.
+    /// The subject matches except for letter case.
     SUBJECT_CASE "federated-subject-case" [7_002_138]
         "the federated credential's subject differs from this pod's in letter case"
         => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
-    /// The pod's token is for somebody else, most often the cluster's own API.
+    /// The pod's token is for another audience, most often the cluster's API server.
     TOKEN_AUDIENCE "token-audience" []
         "this pod's token is for another audience than api://AzureADTokenExchange"
         => "project a token for api://AzureADTokenExchange instead of {audience}: label the pod azure.workload.identity/use=true in its template, or set audience in its volume's serviceAccountToken";
@@ -41,7 +41,7 @@ hints! {
     DEFAULT_ACCOUNT "default-account" []
         "this pod uses its namespace's default service account, but a federated credential should name one of its own"
         => "set the pod's serviceAccountName to the account in the federated credential (kube-prometheus-stack: prometheus.serviceAccount.name): az identity federated-credential list --identity-name <identity> -g <group> -o table";
-    /// A flexible credential's expression fits nothing.
+    /// No flexible credential's expression matches.
     SUBJECT_EXPRESSION "federated-expression" [7_002_131 7_002_137]
         "no expression of a flexible federated credential matches this pod's token"
         => "az ad app federated-credential list --id {client-id}";
@@ -109,11 +109,11 @@ hints! {
     SECRET "secret-wrong" [7_000_215]
         "the client secret is wrong; often the secret's ID was used instead of its value"
         => "set AZURE_CLIENT_SECRET, or the Secret that it comes from, to the output of: az ad app credential reset --id {client-id} --append --query password -o tsv";
-    /// Secret or certificate has expired.
+    /// The secret or certificate has expired.
     SECRET_EXPIRED "secret-expired" [7_000_222]
         "the application's secret or certificate has expired"
         => "set AZURE_CLIENT_SECRET, or the Secret that it comes from, to the output of: az ad app credential reset --id {client-id} --append --query password -o tsv";
-    /// Neither secret nor assertion arrived.
+    /// Neither secret nor assertion reached Entra.
     CREDENTIAL_MISSING "credential-missing" [7_000_218]
         "neither a secret nor an assertion reached Entra; something in between changed the request"
         => "bypass the proxy for the authority: NO_PROXY={authority}";
@@ -145,7 +145,7 @@ hints! {
     TOKEN_FILE "token-file" []
         "the projected service-account token cannot be read"
         => "if permission is denied, set fsGroup in the pod's securityContext, so that the user of this container may read projected volumes; if {file} does not exist, let the webhook set AZURE_FEDERATED_TOKEN_FILE";
-    /// The secret's file is not to be had.
+    /// The secret's file cannot be read.
     SECRET_FILE "secret-file" []
         "the client secret file cannot be read or is empty"
         => "mount the secret at {file} so that this user can read it";
@@ -161,7 +161,7 @@ hints! {
     CERTIFICATE_KEY "certificate-key" []
         "the certificate file does not hold one RSA key of 2048 bits or more with its certificate"
         => "set AZURE_CLIENT_CERTIFICATE_PATH to a file with both: openssl pkcs12 -export -inkey <key.pem> -in <certificate.pem> -out <new-file.pfx>";
-    /// The certificate's time is over.
+    /// The certificate has expired or is not valid yet.
     CERTIFICATE_EXPIRED "certificate-expired" []
         "the certificate is outside its validity period"
         => "az ad app credential reset --id {client-id} --append --create-cert";

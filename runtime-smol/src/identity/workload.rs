@@ -14,9 +14,9 @@ use crate::config::{self, Proxy, WorkloadIdentity};
 use crate::hint::{self, Hint, Sent};
 use crate::trust::Trust;
 
-/// Audience of the tokens that Entra takes, in every cloud.
+/// Audience of the tokens that Entra accepts, in every cloud.
 const AUDIENCE: &str = "api://AzureADTokenExchange";
-/// Audience of the tokens that only a token proxy takes.
+/// Audience of the tokens that only a token proxy accepts.
 const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
 
 /// A pod's service account.
@@ -80,8 +80,8 @@ fn made_by_the_cluster(failure: Failure) -> Failure {
     }
 }
 
-/// A credential is compared with the pod's token. Where the token itself is the wrong one, another credential would
-/// repair nothing, or would let every pod in.
+/// Entra compares the credential with the pod's token. If the token itself is the wrong one, another credential would not
+/// help, or would admit every pod.
 fn projected(failure: Failure) -> Failure {
     let variants = failure.hint.map(Hint::variants).unwrap_or_default();
     let sent = &failure.sent;
@@ -95,7 +95,7 @@ fn projected(failure: Failure) -> Failure {
     }
 }
 
-/// Entra itself does not know a binding's issuer and audience, whatever number it says.
+/// Entra itself does not accept a binding's issuer and audience, whatever number it gives.
 fn bypassed(failure: Failure) -> Failure {
     let bound = failure.sent.audience.as_deref() == Some(BINDING_AUDIENCE);
     if bound && failure.code.is_some() { failure.with_hint(&hint::BINDING_BYPASSED) } else { failure }
@@ -133,7 +133,7 @@ mod tests {
         }
         assert_eq!(told(&hint::SUBJECT, "default", AUDIENCE), "default-account");
         assert_eq!(told(&hint::FEDERATION, "default", AUDIENCE), "default-account");
-        // Such a credential may have been made all the same, and its issuer is what does not fit.
+        // Such a credential may exist nevertheless, with an issuer that does not match.
         assert_eq!(told(&hint::ISSUER, "default", AUDIENCE), "federated-issuer");
         assert_eq!(told(&hint::TENANT, "default", cluster), "tenant-unknown");
     }

@@ -15,29 +15,29 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) enum Does {
     /// It takes no value.
     Set(Switch),
-    /// It takes a value that looks like this.
+    /// It takes a value of this form.
     Take(Takes, &'static str),
 }
 
 /// A flag without a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Switch {
-    /// No sockets.
+    /// Open no sockets.
     Pre,
-    /// A write without samples.
+    /// Send a write without samples.
     Write,
-    /// Warnings count.
+    /// Let warnings affect the exit code.
     Strict,
-    /// No colour.
+    /// Use no color.
     Plain,
-    /// The list of checks.
+    /// List the checks.
     List,
 }
 
 /// A flag with a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Takes {
-    /// How long to try again.
+    /// How long to retry.
     Wait,
     /// What to report.
     Only,
@@ -45,12 +45,12 @@ pub(crate) enum Takes {
     Skip,
     /// How to report.
     Output,
-    /// Whose queue to look at.
+    /// Which Prometheus to query.
     Prometheus,
 }
 
 impl Does {
-    /// What the value looks like; empty where there is none.
+    /// The form of the value; empty if it takes none.
     pub(crate) const fn placeholder(self) -> &'static str {
         match self {
             Self::Set(_) => "",

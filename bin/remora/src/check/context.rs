@@ -37,9 +37,9 @@ pub(super) struct Context<'c> {
     pub(super) routes: Vec<Route>,
     /// The access token.
     pub(super) granted: Option<Granted>,
-    /// What Prometheus says about its queue, and when it was asked.
+    /// The state of Prometheus' queue and when it was read.
     pub(super) queue: Option<(Instant, Queue)>,
-    /// The checks that are over.
+    /// The finished checks.
     pub(super) done: Vec<Done>,
 }
 

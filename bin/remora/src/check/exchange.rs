@@ -55,8 +55,7 @@ pub(super) fn for_azure_monitor(cx: &mut Context<'_>) -> Checked {
     judge(cloud, audience, wanted).map(|audience| format!("{audience}{}", roles(granted)))
 }
 
-/// Only of a custom cloud it is not known what its Azure Monitor is called. An audience that is no URL may be the id of
-/// any resource.
+/// A custom cloud's Azure Monitor may have any name. An audience that is not a URL may be the ID of any resource.
 fn judge(cloud: Cloud, audience: &str, wanted: &str) -> Checked {
     let is_known = cloud == Cloud::Custom || Cloud::of_audience(audience).is_some();
     if !is_known && audience.contains("://") {

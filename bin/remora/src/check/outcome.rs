@@ -50,7 +50,7 @@ impl Finding {
         self
     }
 
-    /// The same, with what may be the matter where the sidecar is given flags: the check does not know them.
+    /// Adds that the check does not know flags given to the sidecar, which may be the cause.
     pub(super) fn with_args(mut self, page: &'static Page) -> Self {
         const ARGS: &str =
             "if the container's args set flags, pass the same flags to remora check, which does not see them";
@@ -61,7 +61,7 @@ impl Finding {
         self.repaired(prose.join("\n"))
     }
 
-    /// Repaired in another way than the page says.
+    /// Replaces the fix on the page.
     pub(super) fn repaired(mut self, repair: impl Into<String>) -> Self {
         self.repair = Some(repair.into());
         self

@@ -85,12 +85,12 @@ impl Pod {
     }
 }
 
-/// Whether a value is the subject of a namespace's default service account, which is none to federate.
+/// Whether a value is the subject of a namespace's default service account, which should not be federated.
 fn is_default(value: &str) -> bool {
     value.starts_with("system:serviceaccount:") && value.ends_with(":default")
 }
 
-/// Whether a shell would still be inside of quotes at the end of this text.
+/// Whether a shell would still be inside quotes at the end of this text.
 fn ends_in_quotes(text: &str) -> bool {
     let after = |open: Option<char>, c: char| match (open, c) {
         (None, '\'' | '"') => Some(c),

@@ -202,7 +202,7 @@ mod tests {
         assert!(judged(&format!(r#"{{"last_success":"2026-01-01T11:59:50Z",{refusal}}}"#)).is_ok());
         let nothing = judged(r#"{"last_success":null,"last_failure":null}"#);
         assert!(matches!(nothing, Err(Outcome::Left("no write has come yet"))));
-        // What was refused before it is over; that nothing comes any more is not.
+        // An earlier refusal is resolved; the absence of new writes is not.
         for status in [
             r#"{"last_success":"2026-01-01T11:54:59Z"}"#.to_owned(),
             format!(r#"{{"last_success":"2026-01-01T11:54:59Z",{refusal}}}"#),

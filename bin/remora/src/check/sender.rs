@@ -14,19 +14,19 @@ use crate::pages;
 const LIMIT: Duration = Duration::from_secs(5);
 /// Longest metrics page that is read, in bytes.
 const MAX_EXPOSITION: usize = 8 * 1024 * 1024;
-/// Between two looks at the queue.
+/// Time between two readings of the queue.
 const APART: Duration = Duration::from_secs(2);
-/// What the metrics of a remote-write queue begin with.
+/// Prefix of the metrics of a remote-write queue.
 const QUEUE: &str = "prometheus_remote_storage_";
 
-/// What to do about samples that Prometheus gave up.
+/// The fix for samples that Prometheus dropped.
 const FAILED: &str = "check the logs for the answers that Prometheus got, and do what they say";
-/// The same where the sidecar passes 429 on, after which Prometheus gives up unless it is told otherwise.
+/// The addition if the sidecar passes on 429, on which Prometheus drops samples by default.
 const FAILED_BY_LIMIT: &str = "; with RATE_LIMIT_STATUS=429, also set retryOnRateLimit: true in queueConfig";
-/// What to do about a queue that cannot grow.
+/// The fix for a queue that cannot grow.
 const FULL: &str = "raise maxSamplesPerSend in queueConfig, and maxShards if Azure does not throttle (RBAC-03)";
 
-/// Where a Prometheus answers, from `http://host:port/prefix`.
+/// The address of a Prometheus, from `http://host:port/prefix`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PrometheusUrl {
     host: String,
@@ -78,7 +78,7 @@ impl Default for PrometheusUrl {
     }
 }
 
-/// PROM-01. Another sender than a Prometheus may write here: that none answers at the usual address is no failure.
+/// PROM-01. The sender need not be a Prometheus, so its absence at the default address is not a failure.
 pub(super) fn writes(cx: &mut Context<'_>) -> Checked {
     let (port, prometheus) = (cx.config()?.listen.port, cx.options.prometheus.clone());
     let asked = Instant::now();
@@ -101,7 +101,7 @@ fn unanswered(url: &PrometheusUrl, error: &io::Error) -> Finding {
         .repaired("correct --prometheus; Prometheus listens on port 9090 unless --web.listen-address says otherwise")
 }
 
-/// PROM-02. The counters are as old as Prometheus: what counts is what they do meanwhile.
+/// PROM-02. The counters start with Prometheus, so only their increase between two readings matters.
 pub(super) fn keeps_up(cx: &mut Context<'_>) -> Checked {
     let config = cx.config()?;
     let Some((asked, before)) = cx.queue.filter(|(_, queue)| queue.known) else {
@@ -147,13 +147,13 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Whether it uses all of its shards and needs them: one that may have a single shard always uses it.
+    /// Whether it uses all of its shards and needs them: a queue with a maximum of one shard always uses it.
     fn is_full(&self) -> bool {
         let needs = self.wanted_shards.is_none_or(|wanted| wanted >= self.most_shards);
         self.most_shards > 0 && self.shards >= self.most_shards && needs
     }
 
-    /// Those of the queue that writes to `port`, from the text format.
+    /// Reads those of the queue that writes to `port` from the text format.
     fn read(metrics: &str, port: u16) -> Self {
         let mut queue = Self::default();
         let (path, end) = (format!(":{port}/"), format!(":{port}\""));
@@ -246,7 +246,7 @@ mod tests {
         };
         let quiet = "0 failed and 0 retried within 2 s; 0 pending, 2 of 50 shards".to_owned();
         assert_eq!(told(&old, false), (quiet, None));
-        // Prometheus started anew in between.
+        // Prometheus restarted in between.
         assert_eq!(told(&Queue { failed: 0, ..old }, false).1, None);
         assert_eq!(told(&Queue { retried: 12, ..old }, false).1, None);
 

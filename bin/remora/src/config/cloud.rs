@@ -58,7 +58,7 @@ impl Cloud {
         }
     }
 
-    /// The cloud whose Azure Monitor a token of this audience is for. Slashes at its end do not count.
+    /// The cloud whose Azure Monitor accepts this audience. Trailing slashes are ignored.
     pub(crate) fn of_audience(audience: &str) -> Option<Self> {
         let resource = |text: &str| text.trim_end_matches("/.default").trim_end_matches('/').to_ascii_lowercase();
         Self::ALL.into_iter().find(|cloud| cloud.scope().map(resource) == Some(resource(audience)))

@@ -113,8 +113,8 @@ pub(crate) fn without_secrets(value: &str) -> String {
     }
 }
 
-/// Whether what stands before an `@` is a whole host and more, such as a page's address in a portal. A password, even one
-/// with a slash in it, stands behind a colon.
+/// Whether the text before an `@` contains a whole host and more, such as the address of a portal page. A password, even
+/// one with a slash in it, follows a colon.
 fn is_behind_the_host(before: &str) -> bool {
     let Some((_, rest)) = before.split_once("://") else { return false };
     let Some((host, behind)) = rest.split_once(['/', '?', '#']) else { return false };
@@ -122,7 +122,7 @@ fn is_behind_the_host(before: &str) -> bool {
     plain && host.contains('.') && !behind.contains(':')
 }
 
-/// Every JSON web token begins with `{"` in base64. Hosts are brought to lower case before they are shown.
+/// Every JSON web token begins with `{"` in base64. Hosts may have been lower-cased before they are shown.
 fn holds_token(value: &str) -> bool {
     let mut words = value.split(|c: char| !c.is_ascii_alphanumeric());
     value.contains("eyJ") || words.any(|word| word.starts_with("eyj"))

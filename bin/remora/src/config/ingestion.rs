@@ -11,9 +11,9 @@ use crate::pages::{CFG_02, CFG_03, ENV_04};
 
 const WHERE_TO_FIND: &str = "copy \"Metrics ingestion endpoint\" from the workspace's Overview page in the portal";
 const SHAPE: &str = "https://<endpoint>.metrics.ingest.monitor.azure.com/dataCollectionRules/<dcr>/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
-/// What stands before the rule in the path of a write URL.
+/// The part of a write URL's path that precedes the rule.
 const RULES: &str = "/dataCollectionRules/";
-/// What follows the rule in the path of a write URL.
+/// The part of a write URL's path that follows the rule.
 const STREAM: &str = "streams/Microsoft-PrometheusMetrics/api/v1/write";
 
 /// Reads the URL and warns about anything that Azure will probably refuse.
@@ -44,7 +44,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Endp
     Some(endpoint)
 }
 
-/// The immutable id of the data collection rule in the path of a write URL.
+/// The immutable ID of the data collection rule in the path of a write URL.
 pub(crate) fn rule(endpoint: &Endpoint) -> Option<&str> {
     let (_, rest) = endpoint.path().split_once(RULES)?;
     let rule = rest.split('/').next()?;
@@ -52,7 +52,7 @@ pub(crate) fn rule(endpoint: &Endpoint) -> Option<&str> {
     (plain && !rule.is_empty()).then_some(rule)
 }
 
-/// What is wrong with a path to a rule that is not the one that Azure accepts samples at.
+/// The fault of a path that is not the one on which Azure accepts samples.
 pub(crate) fn other_path(endpoint: &Endpoint) -> Option<String> {
     let path = endpoint.path();
     let is_azures = rule(endpoint).is_some_and(|rule| path == format!("{RULES}{rule}/{STREAM}"));
@@ -85,7 +85,7 @@ fn parse(text: &str) -> Result<Endpoint, Reject> {
     Ok(endpoint)
 }
 
-/// Whether it is the address of a page of the Azure portal, in any cloud. Such an address has a fragment.
+/// Whether it is the address of an Azure portal page, in any cloud. Such an address has a fragment.
 fn is_portals(text: &str) -> bool {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let host = rest.split(['/', '?', '#', ':']).next().unwrap_or_default().to_ascii_lowercase();

@@ -105,7 +105,7 @@ impl<'s> Reader<'s> {
     }
 }
 
-/// What is wrong with a value whose quotes a shell would have taken away, as an env file or YAML does not.
+/// The fault of a value in quotes, which a shell would have removed but an env file or YAML keeps.
 pub(crate) fn in_quotes(text: &str) -> Option<Reject> {
     const PAIRS: [(char, char); 4] = [('"', '"'), ('\'', '\''), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}')];
     let inside = |(open, close): (char, char)| text.strip_prefix(open)?.strip_suffix(close);

@@ -64,7 +64,7 @@ pub(crate) struct Setting {
     pub(crate) meaning: &'static str,
     /// Heading it is listed under.
     pub(crate) group: Group,
-    /// Whether nobody may see the value.
+    /// Whether the value must not be shown.
     secret: bool,
 }
 
@@ -74,7 +74,7 @@ impl Setting {
         format!("--{}", self.name.to_ascii_lowercase().replace('_', "-"))
     }
 
-    /// Whether the value is a secret. Such a setting is no flag: every process of the pod can read command lines.
+    /// Whether the value is a secret. A secret cannot be a flag, because every process of the pod can read command lines.
     pub(crate) const fn is_secret(&self) -> bool {
         self.secret
     }
@@ -85,8 +85,8 @@ impl Setting {
     }
 }
 
-/// `GROUP { NAME "placeholder" Preset("…"), "meaning"; }` becomes a constant for each name, and `ALL`. `secret` stands in
-/// place of the placeholder of a secret.
+/// `GROUP { NAME "placeholder" Preset("…"), "meaning"; }` becomes a constant for each name, and `ALL`. A secret has
+/// `secret` instead of a placeholder.
 macro_rules! settings {
     ($($group:ident { $($name:ident $form:tt $preset:ident($words:literal), $meaning:literal;)* })*) => {
         $($(

@@ -24,7 +24,7 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Appl
     Some(Application { client: client?, credential: credential? })
 }
 
-/// What is given of an application, in a word, although another kind of identity may be asked for.
+/// The kind of application credential that is set, although IDENTITY_TYPE may name another identity.
 pub(super) fn given(reader: &Reader<'_>) -> Option<&'static str> {
     let given = |settings: &[&Setting]| settings.iter().any(|setting| reader.given(setting).is_some());
     if given(&[&AZURE_CLIENT_SECRET, &AZURE_CLIENT_SECRET_FILE]) {
@@ -34,7 +34,7 @@ pub(super) fn given(reader: &Reader<'_>) -> Option<&'static str> {
     }
 }
 
-/// Reports which ids are missing. They are set by hand.
+/// Reports which IDs are missing. They are set by hand.
 pub(super) fn report_missing(reader: &mut Reader<'_>) {
     let needed = [
         (

@@ -76,8 +76,8 @@ fn warn_of_another_cloud(reader: &mut Reader<'_>, cloud: Cloud, audience: &str) 
     reader.warn(&INGESTION_AAD_AUDIENCE, text);
 }
 
-/// A resource id with or without `/.default`. The id's own trailing slash is kept: Entra takes away the suffix alone,
-/// so that `https://monitor.azure.com/` becomes a scope with two slashes.
+/// A resource ID with or without `/.default`. The ID's own trailing slash is kept: Entra removes only the suffix, so
+/// `https://monitor.azure.com/` becomes a scope with two slashes.
 fn parse_scope(text: &str) -> Result<String, Reject> {
     let resource = text.strip_suffix(DEFAULT_SCOPE).unwrap_or(text);
     if resource.is_empty() || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {
