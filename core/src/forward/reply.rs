@@ -172,8 +172,8 @@ impl Relay {
     }
 }
 
-/// Whether the connection may carry another request after this status. If the workspace has moved, its old address keeps
-/// refusing, and only a new connection resolves the name again (421: RFC 9110 §15.5.20).
+/// Whether the connection may carry another request after this status. If the workspace has moved, its old address
+/// keeps refusing, and only a new connection resolves the name again (421: RFC 9110 §15.5.20).
 pub(super) const fn keeps_connection(status: u16) -> bool {
     matches!(status, 200..=299 | 400 | 409 | 413 | 415 | 422 | 429 | 500..=599)
 }

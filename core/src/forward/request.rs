@@ -83,7 +83,8 @@ pub enum Purpose {
     Write,
     /// A query about the process; not worth a log line.
     Probe,
-    /// A query for something that is not here. Worth a log line, since a probe may use the wrong path; no samples are lost.
+    /// A query for something that is not here. Worth a log line, since a probe may use the wrong path; no samples are
+    /// lost.
     Lookup,
     /// A request that is not served here and may hold samples. Worth a log line: some senders repeat it forever.
     Stray,

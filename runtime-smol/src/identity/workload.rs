@@ -80,8 +80,8 @@ fn made_by_the_cluster(failure: Failure) -> Failure {
     }
 }
 
-/// Entra compares the credential with the pod's token. If the token itself is the wrong one, another credential would not
-/// help, or would admit every pod.
+/// Entra compares the credential with the pod's token. If the token itself is the wrong one, another credential would
+/// not help, or would admit every pod.
 fn projected(failure: Failure) -> Failure {
     let variants = failure.hint.map(Hint::variants).unwrap_or_default();
     let sent = &failure.sent;

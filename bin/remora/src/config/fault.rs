@@ -113,8 +113,8 @@ pub(crate) fn without_secrets(value: &str) -> String {
     }
 }
 
-/// Whether the text before an `@` contains a whole host and more, such as the address of a portal page. A password, even
-/// one with a slash in it, follows a colon.
+/// Whether the text before an `@` contains a whole host and more, such as the address of a portal page. A password,
+/// even one with a slash in it, follows a colon.
 fn is_behind_the_host(before: &str) -> bool {
     let Some((_, rest)) = before.split_once("://") else { return false };
     let Some((host, behind)) = rest.split_once(['/', '?', '#']) else { return false };

@@ -74,7 +74,8 @@ impl Setting {
         format!("--{}", self.name.to_ascii_lowercase().replace('_', "-"))
     }
 
-    /// Whether the value is a secret. A secret cannot be a flag, because every process of the pod can read command lines.
+    /// Whether the value is a secret. A secret cannot be a flag, because every process of the pod can read command
+    /// lines.
     pub(crate) const fn is_secret(&self) -> bool {
         self.secret
     }

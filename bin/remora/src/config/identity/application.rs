@@ -24,7 +24,7 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Appl
     Some(Application { client: client?, credential: credential? })
 }
 
-/// The kind of application credential that is set, although IDENTITY_TYPE may name another identity.
+/// The kind of application credential that is set, although `IDENTITY_TYPE` may name another identity.
 pub(super) fn given(reader: &Reader<'_>) -> Option<&'static str> {
     let given = |settings: &[&Setting]| settings.iter().any(|setting| reader.given(setting).is_some());
     if given(&[&AZURE_CLIENT_SECRET, &AZURE_CLIENT_SECRET_FILE]) {

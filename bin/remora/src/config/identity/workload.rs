@@ -26,7 +26,8 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Work
     Some(WorkloadIdentity { client: client?, token_file: token_file?, proxy })
 }
 
-/// The kind of application credential that is set while there is no token file, which means that an application is meant.
+/// The kind of application credential that is set while there is no token file, which means that an application is
+/// meant.
 pub(super) fn instead(reader: &Reader<'_>) -> Option<&'static str> {
     application::given(reader).filter(|_| reader.given(&AZURE_FEDERATED_TOKEN_FILE).is_none())
 }
