@@ -95,7 +95,7 @@ impl Topic {
             Self::NoToken => "token exchange failed, and there is no usable token",
             Self::Request => "request not accepted",
             Self::Lost => "request permanently rejected by Azure: senders such as Prometheus drop its samples",
-            Self::Rejected => "request rejected: senders such as Prometheus drop its samples",
+            Self::Rejected => "request permanently rejected by Remora: senders such as Prometheus drop its samples",
             Self::TooOld => "samples older than 20 minutes, which Azure no longer accepts",
             Self::Crowded => "connection turned away, raise MAX_CONNECTIONS",
             Self::Accept => "accept failed",
