@@ -80,9 +80,16 @@ fn everybody_may_read_metrics_but_nobody_may_write_at_the_watchers_port() {
         bench.deliver(PAGE);
         assert_eq!(bench.answer().status(), 200, "{peer:?}");
     }
-    let mut bench = Bench::with(POLICY, Peer::Watcher { near: true });
-    bench.send(&write(SMALL_BODY));
-    assert_eq!(bench.answer().status(), 403);
+    for near in [true, false] {
+        let mut bench = Bench::with(POLICY, Peer::Watcher { near });
+        bench.send(&write(SMALL_BODY));
+        let told = bench.answer();
+        assert_eq!(told.status(), 403);
+        assert!(told.text().contains("LISTENING_PORT"), "{}", told.text());
+        bench.send(&get("/status"));
+        let shown = bench.take_events().contains(&Event::Page(Page::Status));
+        assert_eq!(shown, near);
+    }
 }
 
 #[test]

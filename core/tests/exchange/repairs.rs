@@ -176,6 +176,35 @@ fn a_connection_is_lent_again_only_after_a_clean_response() {
     }
 }
 
+/// The old address of a workspace that has moved refuses for as long as it is asked.
+#[test]
+fn a_connection_that_may_lead_elsewhere_is_given_up() {
+    for (status, reusable) in [
+        (204, true),
+        (400, true),
+        (413, true),
+        (429, true),
+        (500, true),
+        (307, false),
+        (403, false),
+        (404, false),
+        (405, false),
+        (408, false),
+        (421, false),
+    ] {
+        let mut bench = submitted();
+        bench.forward(&answer(status, "", ""));
+        assert!(bench.events.contains(&Event::Release { reusable }), "{status}");
+    }
+    // The first 401 says something about the token, the second about the host as well.
+    let mut bench = submitted();
+    bench.forward(&answer(401, "", ""));
+    assert!(bench.events.contains(&Event::Release { reusable: true }));
+    bench.refresh();
+    bench.forward(&answer(401, "", ""));
+    assert!(bench.events.contains(&Event::Release { reusable: false }));
+}
+
 #[test]
 fn interim_responses_are_swallowed() {
     let mut bench = submitted();

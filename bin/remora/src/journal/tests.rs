@@ -154,7 +154,9 @@ fn what_is_wrong_with_a_request_is_told_in_its_own_words() {
         });
         lines().concat()
     };
-    assert!(stray(Purpose::Write).starts_with("level=error msg=\"request permanently rejected by Remora: senders such"));
+    assert!(
+        stray(Purpose::Write).starts_with("level=error msg=\"request permanently rejected by Remora: senders such")
+    );
     assert!(stray(Purpose::Stray).starts_with("level=warn msg=\"request not accepted\""));
 }
 
