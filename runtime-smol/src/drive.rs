@@ -1,7 +1,10 @@
 //! Drives one sender connection: handles the events of the core's exchange, reads and writes while that makes progress,
 //! and waits otherwise. Interpreting the bytes is left to the exchange.
 
-use std::future::{Future, poll_fn};
+mod check;
+mod wait;
+
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem;
 use std::net::{Shutdown, TcpStream};
@@ -9,23 +12,18 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use remora_core::forward::{Event, Exchange, Interest, Outcome, Outgoing, Page, Peer, Purpose, Unavailable};
-use remora_core::remote_write::Verdict;
 use remora_core::time::Instant;
 use smol::future;
 
 use crate::body::Body;
-use crate::clock;
 use crate::credential::Credential;
 use crate::guests::Guest;
 use crate::hub::{Hub, SEALED_AT_ONCE};
-use crate::pool;
 use crate::reactor::{Alarm, Socket};
 use crate::report;
 use crate::threads::Message;
 use crate::upstream::{LinkError, Read, Upstream};
-
-/// Segments checked before yielding to other tasks: about a third of a millisecond.
-const CHECKED_AT_ONCE: usize = 8;
+use wait::{Waited, queued, within};
 
 /// Productive passes over both sockets before yielding to other tasks.
 const PASSES: u32 = 16;
@@ -163,43 +161,6 @@ impl Connection {
             Some(length) => self.exchange.page_ready(self.now, length),
             None => self.exchange.exhausted(self.now),
         }
-    }
-
-    /// Runs one check at a time per thread: it holds the thread's window, even while it uses a larger one.
-    async fn check(&mut self) {
-        let window = self.hub.windows.take_one().await;
-        let mut verdict = None;
-        if let Some((first, larger)) = self.check_within(window).await {
-            let again = match larger {
-                Some(bytes) => self.check_again(bytes).await,
-                None => None,
-            };
-            verdict = Some(again.unwrap_or(first));
-        }
-        self.hub.windows.give([window]);
-        self.look_at_clock();
-        if let Some(verdict) = verdict {
-            self.exchange.checked(self.now, verdict);
-        }
-    }
-
-    /// The verdict, and the window size that would allow a better one, if any. Long checks yield to other tasks.
-    async fn check_within(&self, window: &mut [u8]) -> Option<(Verdict, Option<usize>)> {
-        let mut check = self.exchange.frame_check(clock::unix_ms(), window)?;
-        for (i, slice) in self.body.slices(0).enumerate() {
-            if i > 0 && i % CHECKED_AT_ONCE == 0 {
-                future::yield_now().await;
-            }
-            check.feed(slice);
-        }
-        let larger = check.larger_window();
-        Some((check.finish(), larger))
-    }
-
-    /// Checks again with a temporary window of `bytes`. Without the memory there is no verdict.
-    async fn check_again(&self, bytes: usize) -> Option<Verdict> {
-        let mut window = pool::mapping(bytes).ok()?;
-        self.check_within(&mut window).await.map(|(verdict, _)| verdict)
     }
 
     async fn connect(&mut self, fresh: bool) {
@@ -460,37 +421,6 @@ fn feed(exchange: &mut Exchange<'_>, now: Instant, excess: &mut bool, mut bytes:
         exchange.upstream_filled(now, n);
         bytes = rest;
     }
-}
-
-/// How a wait in a queue ended.
-enum Waited<T> {
-    /// The request got what it waited for.
-    For(T),
-    /// The deadline passed.
-    TooLong,
-    /// The sender ended its stream.
-    WithoutSender,
-}
-
-/// Waits in a queue for `turn`, which is pointless once the sender has left. A sender that half-closed and still reads
-/// looks the same; it is served only if there is no queue.
-async fn queued<T>(
-    hub: &Hub,
-    sender: &Socket<TcpStream>,
-    deadline: Instant,
-    turn: impl Future<Output = T>,
-) -> Waited<T> {
-    let gone = async {
-        sender.ended().await;
-        Waited::WithoutSender
-    };
-    let waited = hub.clock.before(deadline, future::or(async { Waited::For(turn.await) }, gone)).await;
-    waited.unwrap_or(Waited::TooLong)
-}
-
-/// The result of `work`, unless the exchange's deadline comes first.
-async fn within<T>(hub: &Hub, exchange: &Exchange<'_>, work: impl Future<Output = T>) -> Option<T> {
-    hub.clock.before(exchange.deadline(), work).await
 }
 
 fn is_blocked(error: &io::Error) -> bool {

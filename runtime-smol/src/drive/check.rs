@@ -1,0 +1,49 @@
+//! Runs the core's frame check over a stored body.
+
+use remora_core::remote_write::Verdict;
+use smol::future;
+
+use super::Connection;
+use crate::{clock, pool};
+
+/// Segments checked before yielding to other tasks: about a third of a millisecond.
+const CHECKED_AT_ONCE: usize = 8;
+
+impl Connection {
+    /// Runs one check at a time per thread: it holds the thread's window, even while it uses a larger one.
+    pub(super) async fn check(&mut self) {
+        let window = self.hub.windows.take_one().await;
+        let mut verdict = None;
+        if let Some((first, larger)) = self.check_within(window).await {
+            let again = match larger {
+                Some(bytes) => self.check_again(bytes).await,
+                None => None,
+            };
+            verdict = Some(again.unwrap_or(first));
+        }
+        self.hub.windows.give([window]);
+        self.look_at_clock();
+        if let Some(verdict) = verdict {
+            self.exchange.checked(self.now, verdict);
+        }
+    }
+
+    /// The verdict, and the window size that would allow a better one, if any. Long checks yield to other tasks.
+    async fn check_within(&self, window: &mut [u8]) -> Option<(Verdict, Option<usize>)> {
+        let mut check = self.exchange.frame_check(clock::unix_ms(), window)?;
+        for (i, slice) in self.body.slices(0).enumerate() {
+            if i > 0 && i % CHECKED_AT_ONCE == 0 {
+                future::yield_now().await;
+            }
+            check.feed(slice);
+        }
+        let larger = check.larger_window();
+        Some((check.finish(), larger))
+    }
+
+    /// Checks again with a temporary window of `bytes`. Without the memory there is no verdict.
+    async fn check_again(&self, bytes: usize) -> Option<Verdict> {
+        let mut window = pool::mapping(bytes).ok()?;
+        self.check_within(&mut window).await.map(|(verdict, _)| verdict)
+    }
+}
