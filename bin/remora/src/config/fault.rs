@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::ingestion::is_portals;
 use crate::pages::{self, Page};
 
 /// Longest part of a value that a fault repeats, in characters.
@@ -102,7 +103,7 @@ pub(crate) fn without_secrets(value: &str) -> String {
         return "(a token, not shown)".to_owned();
     }
     let Some((before, host)) = value.rsplit_once('@') else { return value.to_owned() };
-    if is_behind_the_host(before) {
+    if is_portal_page(before) {
         return value.to_owned();
     }
     match before.split_once("://") {
@@ -113,13 +114,11 @@ pub(crate) fn without_secrets(value: &str) -> String {
     }
 }
 
-/// Whether the text before an `@` contains a whole host and more, such as the address of a portal page. A password,
-/// even one with a slash in it, follows a colon.
-fn is_behind_the_host(before: &str) -> bool {
-    let Some((_, rest)) = before.split_once("://") else { return false };
-    let Some((host, behind)) = rest.split_once(['/', '?', '#']) else { return false };
-    let plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
-    plain && host.contains('.') && !behind.contains(':')
+/// Whether the text before an `@` is the beginning of a portal page's address, whose fragment names a tenant that way.
+/// For any other host it may be a login, however malformed. A password follows a colon.
+fn is_portal_page(before: &str) -> bool {
+    let rest = before.split_once("://").map_or(before, |(_, rest)| rest);
+    is_portals(before) && rest.contains(['/', '#']) && !rest.contains(':')
 }
 
 /// Every JSON web token begins with `{"` in base64. Hosts may have been lower-cased before they are shown.
@@ -161,7 +160,9 @@ mod tests {
             ("user:secret@http://user:secret@proxy:3128", "***@proxy:3128"),
             ("https://h/x?api-version=1", "https://h/x?api-version=1"),
             ("https://portal.azure.com/#@contoso.com/resource", "https://portal.azure.com/#@contoso.com/resource"),
-            ("https://h.example/a@b", "https://h.example/a@b"),
+            ("https://portal.azure.com:x/#@proxy", "https://***@proxy"),
+            ("https://portal.azure.com@proxy", "https://***@proxy"),
+            ("https://h.example/a@b", "https://***@b"),
             ("https://h.example/http://user:secret@proxy/", "https://***@proxy/"),
             ("http://first.last:1/2@proxy:3128", "http://***@proxy:3128"),
             ("eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "(a token, not shown)"),

@@ -86,7 +86,7 @@ fn parse(text: &str) -> Result<Endpoint, Reject> {
 }
 
 /// Whether it is the address of an Azure portal page, in any cloud. Such an address has a fragment.
-fn is_portals(text: &str) -> bool {
+pub(super) fn is_portals(text: &str) -> bool {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let host = rest.split(['/', '?', '#', ':']).next().unwrap_or_default().to_ascii_lowercase();
     host.starts_with("portal.azure.") || host.contains(".portal.azure.")
