@@ -60,10 +60,10 @@ need() {
 
 # need_unpacked COMMAND PACKAGE VARIABLE: some Debian packages start a service when installed, so they are only
 # unpacked, and the variable is set to the command's path. That needs no root, except to refresh package lists that are
-# missing or out of date.
+# missing or out of date, and to install libraries the command is linked with.
 need_unpacked() {
     have "$1" && return
-    local unpacked=$tools_dir/$1 binary libraries
+    local unpacked=$tools_dir/$1 binary libraries packages
     if ! binary=$(unpacked_binary "$unpacked" "$1"); then
         have apt-get || die "needs $1 on PATH"
         note "unpacking Debian's $2 into $unpacked"
@@ -73,9 +73,18 @@ need_unpacked() {
             die "apt-get could not download $2; run: sudo apt-get update"
         binary=$(unpacked_binary "$unpacked" "$1") || die "Debian's $2 has no $1"
     fi
-    libraries=$(ldd "$binary" 2>/dev/null | sed -nE 's/^\s*(\S+) => not found$/\1/p' | paste -sd ' ')
+    if [ -n "$(missing_libraries "$binary")" ] && have apt-cache; then
+        mapfile -t packages < <(apt-cache depends "$2" | sed -nE 's/^ *Depends: (lib\S+)$/\1/p')
+        install_packages "${packages[@]}"
+    fi
+    libraries=$(missing_libraries "$binary")
     [ -z "$libraries" ] || die "$1 needs libraries that are not installed: $libraries"
     declare -gx "$3=$(realpath "$binary")"
+}
+
+# missing_libraries BINARY: prints their names on one line.
+missing_libraries() {
+    ldd "$1" 2>/dev/null | sed -nE 's/^\s*(\S+) => not found$/\1/p' | paste -sd ' '
 }
 
 # unpacked_binary FOLDER COMMAND: prints the path; returns 1 if there is none.
