@@ -1,7 +1,9 @@
 //! The HTTP client for every token endpoint: a request, and its answer with a bounded body.
 
 use std::io::{self, Read as _};
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -37,6 +39,8 @@ const MAX_ANSWER: u64 = 64 * 1024;
 pub(super) struct Http {
     agent: Agent,
     proxy: Option<Proxy>,
+    /// Number of requests without an answer.
+    failures: Arc<AtomicUsize>,
 }
 
 /// An answer of any status.
@@ -60,23 +64,23 @@ impl Http {
     /// For remote hosts: TLS only, through the proxy if there is one.
     pub(super) fn abroad(trust: &Trust, proxy: Option<&config::Proxy>) -> io::Result<Self> {
         let proxy = proxy.map(proxy::parse).transpose()?;
-        Ok(Self::new(Some(roots(trust)), proxy, Names::System))
+        Ok(Self::new(Some(roots(trust)), proxy, Host::OfUrl))
     }
 
     /// For the one https host `host`, whatever name the URL contains: that one is the name in its certificate. Never
     /// through a proxy.
     pub(super) fn pinned(trust: &Trust, host: &str) -> Self {
-        Self::new(Some(roots(trust)), None, Names::Of(host.to_owned()))
+        Self::new(Some(roots(trust)), None, Host::Named(host.to_owned()))
     }
 
     /// For plain http on this machine, never through a proxy, which would see the token.
     pub(super) fn local(address: IpAddr) -> Self {
-        Self::new(None, None, Names::At(address))
+        Self::new(None, None, Host::At(address))
     }
 
     /// A client without the ureq defaults that do not fit: no redirects, no idle connections, no proxy from the
     /// environment, statuses other than 2xx are not errors, our roots and our cryptography.
-    fn new(roots: Option<RootCerts>, proxy: Option<Proxy>, names: Names) -> Self {
+    fn new(roots: Option<RootCerts>, proxy: Option<Proxy>, host: Host) -> Self {
         let encrypted = roots.is_some();
         let tls = TlsConfig::builder()
             .root_certs(roots.unwrap_or(RootCerts::WebPki))
@@ -95,7 +99,9 @@ impl Http {
             .proxy(proxy.clone())
             .user_agent(concat!("remora/", env!("CARGO_PKG_VERSION")))
             .build();
-        Self { agent: Agent::with_parts(config, DefaultConnector::new(), names), proxy }
+        let failures = Arc::<AtomicUsize>::default();
+        let names = Names { host, failures: failures.clone() };
+        Self { agent: Agent::with_parts(config, DefaultConnector::new(), names), proxy, failures }
     }
 
     /// POSTs a form; `host` is the Host header.
@@ -103,7 +109,7 @@ impl Http {
         let request =
             self.agent.post(url).header(http::header::HOST, host).header(http::header::ACCEPT, "application/json");
         let sent = request.send_form(form.iter().copied());
-        sent.and_then(receive).map_err(|error| failed(host, self.proxy_towards(url), &error))
+        sent.and_then(receive).map_err(|error| self.failed(url, host, &error))
     }
 
     /// GETs; `host` is the Host header.
@@ -112,7 +118,12 @@ impl Http {
         for &(name, value) in fields {
             request = request.header(name, value);
         }
-        request.call().and_then(receive).map_err(|error| failed(host, self.proxy_towards(url), &error))
+        request.call().and_then(receive).map_err(|error| self.failed(url, host, &error))
+    }
+
+    fn failed(&self, url: &str, host: &str, error: &ureq::Error) -> Failure {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        failed(host, self.proxy_towards(url), error)
     }
 
     /// The proxy that a request to `url` goes through.
@@ -182,15 +193,22 @@ fn roots(trust: &Trust) -> RootCerts {
     trust.certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()
 }
 
-/// Resolves on the calling thread. With a timeout, ureq's own resolver starts a thread that nothing waits for.
+/// Which host a client connects to.
 #[derive(Debug)]
-enum Names {
-    /// The name in the URL, or that of the proxy.
-    System,
-    /// This host in place of the name in the URL.
-    Of(String),
+enum Host {
+    /// The one in the URL, or the proxy.
+    OfUrl,
+    /// This one in place of the one in the URL.
+    Named(String),
     /// This address.
     At(IpAddr),
+}
+
+/// Resolves on the calling thread. With a timeout, ureq's own resolver starts a thread that nothing waits for.
+#[derive(Debug)]
+struct Names {
+    host: Host,
+    failures: Arc<AtomicUsize>,
 }
 
 impl Resolver for Names {
@@ -205,23 +223,34 @@ impl Resolver for Names {
         };
         let name = DefaultResolver::host_and_port(scheme, authority).ok_or(ureq::Error::HostNotFound)?;
         let port = name.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
-        let addresses: Vec<_> = match self {
-            Self::System => name.to_socket_addrs()?.collect(),
-            Self::Of(host) => (host.as_str(), port).to_socket_addrs()?.collect(),
-            Self::At(address) => vec![(*address, port).into()],
+        let addresses: Vec<_> = match &self.host {
+            Host::OfUrl => name.to_socket_addrs()?.collect(),
+            Host::Named(host) => (host.as_str(), port).to_socket_addrs()?.collect(),
+            Host::At(address) => vec![(*address, port).into()],
         };
+        let addresses: Vec<_> = config.ip_family().keep_wanted(addresses.into_iter()).collect();
         let mut found = self.empty();
-        for address in config.ip_family().keep_wanted(alternate(&addresses).into_iter()).take(ADDRESSES) {
+        for address in candidates(&addresses, self.failures.load(Ordering::Relaxed)) {
             found.push(address);
         }
         if found.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(found) }
     }
 }
 
+/// The addresses to try after so many failures. Each failure starts with the next address: ureq settles for the first
+/// one that accepts a connection, which might never complete a handshake.
+fn candidates(addresses: &[SocketAddr], failures: usize) -> Vec<SocketAddr> {
+    let mut ordered = alternate(addresses);
+    let first = failures.checked_rem(ordered.len()).unwrap_or(0);
+    ordered.rotate_left(first);
+    ordered.truncate(ADDRESSES);
+    ordered
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
-    use std::net::{SocketAddr, TcpListener};
+    use std::net::TcpListener;
 
     use super::*;
     use crate::tls::server::echo;
@@ -246,6 +275,18 @@ mod tests {
             .header("Retry-After", "Tue, 15 Nov 1994 08:12:41 GMT");
         let answer = receive(response.body(Body::builder().data("")).unwrap()).unwrap();
         assert_eq!(answer.retry_after, Some(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn each_failure_begins_with_the_next_address() {
+        let parse = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let eight: Vec<_> = (1..=8).map(|last| parse(&format!("192.0.2.{last}:443"))).collect();
+        assert_eq!(candidates(&eight, 0), eight[..4]);
+        assert_eq!(candidates(&eight, 1), eight[1..5]);
+        assert_eq!(candidates(&eight, 15), [eight[7], eight[0], eight[1], eight[2]]);
+        let both = [parse("[2001:db8::1]:443"), parse("[2001:db8::2]:443"), parse("192.0.2.1:443")];
+        assert_eq!(candidates(&both, 1), [both[2], both[1], both[0]]);
+        assert_eq!(candidates(&[], 3), []);
     }
 
     #[test]

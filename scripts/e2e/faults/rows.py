@@ -84,6 +84,12 @@ def mute_first(world):
     names(addresses=(ELSEWHERE, FAR))(world)
 
 
+def mute_token_endpoint(world):
+    """The same at the token endpoint, where the second attempt uses the other address."""
+    world.impostor(b"", "mute", at=ELSEWHERE, port=world.token)
+    names(addresses=(ELSEWHERE, FAR))(world)
+
+
 def expiring(world):
     """The token endpoint is down for longer than the current token is valid."""
     world.change_settings({"token_life_s": 6}, {"token_life_s": 86_399})
@@ -181,6 +187,7 @@ TOKENS = (
     Row("token endpoint answers 429", token({"fail": 429})),
     Row("token endpoint is slow", token({"delay_ms": 3000})),
     Row("token endpoint hangs", token({"hang": True})),
+    Row("token endpoint's first address is mute", mute_token_endpoint, seconds=25, through=True),
     Row("entra cannot reach the issuer", token({"aadsts": 90061})),
 )
 

@@ -69,7 +69,8 @@ class World:
         """Starts the flow of samples once the stack is up."""
         environment = self.stack.emulator.remora_environment()
         self.ingest = urlsplit(environment["INGESTION_URL"]).port
-        self.link.services = frozenset({self.ingest, urlsplit(environment["AZURE_AUTHORITY_HOST"]).port})
+        self.token = urlsplit(environment["AZURE_AUTHORITY_HOST"]).port
+        self.link.services = frozenset({self.ingest, self.token})
         self._command = list(self.stack.remora.process.command)
         self._environment = dict(self.stack.remora.process.env)
         self.stack.scrape_all()
@@ -136,12 +137,13 @@ class World:
         run(f"ip link set {DEVICE} mtu {size}")
         self.undo(lambda: run(f"ip link set {DEVICE} mtu 1500"))
 
-    def impostor(self, words, after="close", at=None):
-        """Somebody else answers at the ingestion endpoint, or only at one of its addresses."""
+    def impostor(self, words, after="close", at=None, port=None):
+        """Somebody else answers at the ingestion endpoint or another one, or only at one of its addresses."""
         server = Impostor(self.emulator.folder, words, after)
         # Packets come back from the link with the address that they were sent to as their source.
         only = f"-s {at} " if at else ""
-        rule = f"PREROUTING {only}-i {DEVICE} -p tcp --dport {self.ingest} -j DNAT --to-destination 127.0.0.1:{server.port}"
+        there = f"-i {DEVICE} -p tcp --dport {port or self.ingest}"
+        rule = f"PREROUTING {only}{there} -j DNAT --to-destination 127.0.0.1:{server.port}"
         run(f"iptables -t nat -I {rule}")
         self.cut()
         self.undo(server.stop)
