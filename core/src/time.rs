@@ -25,14 +25,18 @@ impl Instant {
     /// `self + after`, or [`Instant::NEVER`] if that does not fit.
     #[must_use]
     pub fn saturating_add(self, after: Duration) -> Self {
-        let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(ms))
+        Self(self.0.saturating_add(millis(after)))
     }
 
     /// The time from `earlier` to `self`; zero when `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+}
+
+/// A duration in whole milliseconds, at most `u64::MAX`.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -13,12 +13,12 @@
 //! * After a failure the next attempt waits [`Policy::retry_pause`]. Without a usable token, the pause starts at
 //!   [`Policy::first_pause`] and doubles; when the token expires, a pause meant for a refresh ends.
 //! * The server's `Retry-After` (up to [`Policy::longest_pause`], and at least [`Policy::throttle_pause`] after 429) is
-//!   always honoured.
+//!   always honoured, and extended by up to a tenth: many sidecars may have been told the same.
 //! * A 401 from the resource forces one refresh, at most one in [`Policy::forced_pause`].
 
 use core::time::Duration;
 
-use crate::time::Instant;
+use crate::time::{Instant, millis};
 
 /// Identifies one attempt to fetch a token, so that a late response to an earlier attempt is recognised and ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,7 +214,9 @@ impl Lifecycle {
         };
         let floor = if throttled { self.policy.throttle_pause } else { Duration::ZERO };
         let asked = retry_after.unwrap_or_default().min(self.policy.longest_pause).max(floor);
-        self.pause = Some(Pause { chosen: now.saturating_add(chosen), asked: now.saturating_add(asked) });
+        let extra = Duration::from_millis(self.jitter.part(millis(asked)));
+        self.pause =
+            Some(Pause { chosen: now.saturating_add(chosen), asked: now.saturating_add(asked).saturating_add(extra) });
     }
 
     fn rejected(&mut self, now: Instant, grant: GrantId) {
@@ -266,12 +268,16 @@ struct Jitter(u32);
 impl Jitter {
     /// `whole` less up to a tenth.
     fn shorten(&mut self, whole: Duration) -> Duration {
+        let whole = millis(whole);
+        Duration::from_millis(whole.saturating_sub(self.part(whole)))
+    }
+
+    /// Up to a tenth of `whole`.
+    fn part(&mut self, whole: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;
         self.0 ^= self.0 << 5;
-        let whole = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX);
-        let cut = (whole / 10).saturating_mul(u64::from(self.0 >> 16)) >> 16;
-        Duration::from_millis(whole.saturating_sub(cut))
+        (whole / 10).saturating_mul(u64::from(self.0 >> 16)) >> 16
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Model {
     old_grant: Option<GrantId>,
     /// No fetch before this, as the server asked.
     asked: Instant,
+    /// `asked`, and the tenth that the jitter may add.
+    asked_at_most: Instant,
     /// The last failure, until a token is granted.
     failed_at: Option<Instant>,
     forced_at: Option<Instant>,
@@ -71,6 +73,7 @@ impl Model {
             grant: None,
             old_grant: None,
             asked: Instant::ZERO,
+            asked_at_most: Instant::ZERO,
             failed_at: None,
             forced_at: None,
         }
@@ -94,11 +97,11 @@ impl Model {
         let Some(fetch) = self.answer() else { return };
         if lifetime.is_zero() {
             self.failed_at = Some(self.now);
-            self.asked = self.now;
+            (self.asked, self.asked_at_most) = (self.now, self.now);
             return self.handle(Event::Granted { fetch, lifetime, refresh_in });
         }
         let expires = self.now.saturating_add(lifetime);
-        (self.asked, self.failed_at) = (Instant::ZERO, None);
+        (self.asked, self.asked_at_most, self.failed_at) = (Instant::ZERO, Instant::ZERO, None);
         self.handle(Event::Granted { fetch, lifetime, refresh_in });
         let id = self.token.usable(self.now).expect("a token that was just granted serves");
         self.old_grant = self.grant.map(|(id, _)| id);
@@ -114,6 +117,7 @@ impl Model {
         let floor = if throttled { POLICY.throttle_pause } else { Duration::ZERO };
         let pause = retry_after.unwrap_or_default().min(POLICY.longest_pause).max(floor);
         self.asked = self.now.saturating_add(pause);
+        self.asked_at_most = self.asked.saturating_add(pause / 10);
         self.failed_at = Some(self.now);
         self.handle(Event::Failed { fetch, retry_after, throttled });
     }
@@ -175,10 +179,10 @@ impl Model {
         assert!(at < Instant::NEVER, "waiting for nothing");
         assert!(matches!(self.token.clone().handle(at, Event::Wake), Action::Fetch(_)), "woken for nothing");
         let Some(failed_at) = self.failed_at else { return };
-        let longest = failed_at.saturating_add(POLICY.retry_pause).max(self.asked);
+        let longest = failed_at.saturating_add(POLICY.retry_pause).max(self.asked_at_most);
         assert!(at <= longest, "a pause of {:?} after a failure", at.since(failed_at));
         if let Some((_, expires)) = self.grant.filter(|(_, expires)| failed_at < *expires) {
-            assert!(at <= expires.max(self.asked), "a pause that outlasts the token");
+            assert!(at <= expires.max(self.asked_at_most), "a pause that outlasts the token");
         }
     }
 

@@ -4,6 +4,8 @@ use core::cell::Cell;
 use core::slice::from_ref;
 use core::time::Duration;
 
+use crate::time::millis;
+
 /// Upper bounds of the buckets: in milliseconds, and in seconds as they are written. `+Inf` follows.
 pub const BOUNDS: [(u64, &str); 12] = [
     (5, "0.005"),
@@ -36,7 +38,7 @@ impl Histogram {
 
     /// Counts one duration.
     pub fn observe(&self, duration: Duration) {
-        let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let ms = millis(duration);
         let place = BOUNDS.iter().take_while(|(bound, _)| ms > *bound).count();
         if let Some(bucket) = self.buckets.get(place) {
             bucket.set(bucket.get().wrapping_add(1));

@@ -71,6 +71,11 @@ fn about(got: Duration, want: Duration) -> bool {
     got <= want && got >= want.mul_f64(0.9)
 }
 
+/// The pause that a server asked for, and up to a tenth more.
+fn at_least(got: Duration, want: Duration) -> bool {
+    got >= want && got <= want.mul_f64(1.1)
+}
+
 #[test]
 fn the_first_wake_fetches() {
     let mut bench = Bench::new();
@@ -210,7 +215,7 @@ fn retry_after_is_kept_to_even_when_the_token_expires() {
     bench.grant(Duration::from_secs(20));
     let fetch = bench.after(Duration::from_secs(10)).fetch();
     let _ = bench.handle(Event::Failed { fetch, retry_after: Some(Duration::from_secs(90)), throttled: false });
-    assert_eq!(bench.wait(), Duration::from_secs(90));
+    assert!(at_least(bench.wait(), Duration::from_secs(90)));
 }
 
 #[test]
@@ -218,7 +223,7 @@ fn an_absurd_retry_after_is_cut() {
     let mut bench = Bench::new();
     let fetch = bench.fetch();
     let _ = bench.handle(Event::Failed { fetch, retry_after: Some(1000 * HOUR), throttled: false });
-    assert_eq!(bench.wait(), HOUR);
+    assert!(at_least(bench.wait(), HOUR));
 }
 
 #[test]
@@ -227,8 +232,23 @@ fn a_429_rests_at_least_a_minute() {
         let mut bench = Bench::new();
         let fetch = bench.fetch();
         let _ = bench.handle(Event::Failed { fetch, retry_after, throttled: true });
-        assert_eq!(bench.wait(), Duration::from_secs(60));
+        assert!(at_least(bench.wait(), Duration::from_secs(60)));
     }
+}
+
+#[test]
+fn sidecars_that_were_throttled_together_come_back_one_by_one() {
+    let mut pauses = Vec::<Duration, 8>::new();
+    for seed in 0..8_u32 {
+        let mut bench =
+            Bench { token: Lifecycle::new(Policy::DEFAULT, seed.wrapping_mul(0x9e37_79b9)), ..Bench::new() };
+        let fetch = bench.fetch();
+        let _ = bench.handle(Event::Failed { fetch, retry_after: None, throttled: true });
+        pauses.push(bench.wait()).unwrap();
+    }
+    assert!(pauses.iter().all(|&pause| at_least(pause, Duration::from_secs(60))), "{pauses:?}");
+    pauses.sort_unstable();
+    assert!(pauses.windows(2).all(|pair| pair[0] < pair[1]), "{pauses:?}");
 }
 
 #[test]
@@ -269,8 +289,10 @@ fn a_forced_refresh_ends_our_pause_but_not_the_servers() {
     let grant = bench.grant(HOUR);
     let fetch = bench.after(HOUR / 2).fetch();
     let _ = bench.handle(Event::Failed { fetch, retry_after: None, throttled: true });
-    let later = bench.now.saturating_add(Duration::from_secs(60));
-    assert_eq!(bench.handle(Event::Rejected { grant }), Action::WaitUntil(later));
+    let Action::WaitUntil(later) = bench.handle(Event::Rejected { grant }) else {
+        panic!("the server's pause was over")
+    };
+    assert!(at_least(later.since(bench.now), Duration::from_secs(60)));
 }
 
 #[test]
@@ -299,7 +321,7 @@ fn a_429_may_ask_for_more_than_a_minute() {
     let fetch = bench.fetch();
     let retry_after = Some(Duration::from_secs(120));
     let _ = bench.handle(Event::Failed { fetch, retry_after, throttled: true });
-    assert_eq!(bench.wait(), Duration::from_secs(120));
+    assert!(at_least(bench.wait(), Duration::from_secs(120)));
 }
 
 #[test]
@@ -315,7 +337,8 @@ fn an_hour_without_answers_costs_few_fetches_and_no_lasting_harm() {
 
 #[test]
 fn an_hour_of_throttling_costs_a_fetch_a_minute() {
-    assert_eq!(Bench::new().outage(true).len(), 60);
+    let fetches = Bench::new().outage(true).len();
+    assert!((55..=60).contains(&fetches), "{fetches} fetches");
 }
 
 #[test]
