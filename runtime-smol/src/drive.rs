@@ -213,7 +213,10 @@ impl Connection {
         self.look_at_clock();
         match replaced {
             Some(true) => self.exchange.refreshed(self.now),
-            Some(false) => self.exchange.unrefreshed(self.now, &hub.tokens.cause_of_refusal()),
+            Some(false) => {
+                let cause = hub.tokens.failure().map(|failure| failure.to_string());
+                self.exchange.unrefreshed(self.now, cause.as_deref());
+            }
             None => self.exchange.wake(self.now),
         }
     }

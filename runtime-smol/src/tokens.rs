@@ -90,14 +90,6 @@ impl Tokens {
         }
     }
 
-    /// Why a token that Azure refused was not replaced, for the sender.
-    pub(crate) fn cause_of_refusal(&self) -> String {
-        match &*self.failure.borrow() {
-            Some(failure) => failure.to_string(),
-            None => "it had just been issued; check INGESTION_AAD_AUDIENCE and CLOUD".to_owned(),
-        }
-    }
-
     /// Takes over a change, unless a later one is already known.
     pub(crate) fn learn(&self, known: Known) {
         if known.version > self.version.replace(known.version.max(self.version.get())) {

@@ -57,6 +57,17 @@ class Requests(Case):
         self.assert_stored(1)
         self.assertEqual(self.ingest_requests() - self.requests_before, 1, "requests to Azure")
 
+    def test_a_401_that_persists_is_held_back_with_azures_reason(self):
+        refusal = {"status": 401, "body": "InvalidAudience"}
+        self.stack.emulator.ask("/faults", {"endpoint": "ingest", "action": refusal})
+        try:
+            # Only the first one can be met with another token: it is refreshed at most once in 30 s.
+            for _ in range(3):
+                self.assert_answer(self.remora.post(frames.one_sample()), 503, "InvalidAudience")
+        finally:
+            self.stack.emulator.ask("/faults", method="DELETE")
+        self.assert_answer(self.remora.post(frames.one_sample()), 204)
+
     def test_snappy_garbage_is_400_and_stays_here(self):
         self.assert_refused(self.remora.post(b"\xff" * 100), 400, "snappy")
 

@@ -57,7 +57,7 @@ impl<'m> Connection<'m> {
             Event::Connect { fresh } => self.connect(fresh, azure),
             Event::Refresh => match azure.refresh() {
                 Ok(()) => self.exchange.refreshed(azure.now()),
-                Err(error) => self.exchange.unrefreshed(azure.now(), &error.to_string()),
+                Err(error) => self.exchange.unrefreshed(azure.now(), Some(&error.to_string())),
             },
             Event::Release { reusable } => {
                 self.spare = self.exchange.detach().or(self.spare.take());

@@ -89,7 +89,8 @@ struct Link<'m> {
     reused: bool,
     /// Bytes handed to the connection have not been sent yet.
     backlog: bool,
-    write_failed: bool,
+    /// Writing failed, or the response ends what the connection can carry.
+    spent: bool,
 }
 
 /// One sender connection, request after request. See [`super`] and the crate's README for how it is driven.
@@ -244,7 +245,7 @@ impl<'m> Exchange<'m> {
             Phase::Page => self.refuse_page(now),
             Phase::Body => self.judge_pace(now),
             Phase::Connect => self.refuse_now(now, Unavailable::Connect, "no connection in time"),
-            Phase::Refresh => self.refuse_now(now, Unavailable::TokenRefused, "no new token arrived in time"),
+            Phase::Refresh => self.unrefreshed(now, Some("no new token arrived in time")),
             Phase::Forward => {
                 self.release(false);
                 self.refuse_now(now, Unavailable::Timeout, "");

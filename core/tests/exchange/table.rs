@@ -27,6 +27,8 @@ enum Azure {
     AnswersAfterRefresh(u16, &'static str, &'static str),
     /// It responds 401, and the token is not refreshed.
     Unrefreshed(&'static str),
+    /// It responds 401 with this text, and the token is as new as any could be.
+    AnswersToNewestToken(&'static str),
     /// It sends these bytes.
     Sends(&'static [u8]),
     /// It sends these bytes and closes.
@@ -76,7 +78,11 @@ fn expect(row: Row, policy: Policy, peer: Peer) {
         }
         Azure::Unrefreshed(cause) => {
             bench.forward(&answer(401, "", ""));
-            bench.exchange.unrefreshed(bench.now, cause);
+            bench.exchange.unrefreshed(bench.now, Some(cause));
+        }
+        Azure::AnswersToNewestToken(text) => {
+            bench.forward(&answer(401, "", text));
+            bench.exchange.unrefreshed(bench.now, None);
         }
         Azure::Sends(bytes) => drop(bench.forward(bytes)),
         Azure::Closes(bytes) => {
@@ -132,6 +138,8 @@ fn refusals_of_the_credential_are_held_back() {
     let held = |outcome, azure, text| relayed(outcome, azure, 503, Some("30"), text);
     expect_all(vec![
         held("401 twice", Azure::AnswersAfterRefresh(401, "", "expired"), "INGESTION_AAD_AUDIENCE"),
+        held("401 to the newest token", Azure::AnswersToNewestToken("bad audience"), "INGESTION_AAD_AUDIENCE"),
+        held("401 to the newest token, with its text", Azure::AnswersToNewestToken("bad audience"), "bad audience"),
         held("403", Azure::Answers(403, "", "no role"), "Monitoring Metrics Publisher"),
         held("403 with its text", Azure::Answers(403, "", "no role"), "no role"),
         held("404", Azure::Answers(404, "", ""), "INGESTION_URL"),
@@ -147,6 +155,7 @@ fn refusals_of_the_credential_pass_once_the_hold_is_over() {
         policy,
         vec![
             relayed("401", Azure::AnswersAfterRefresh(401, "", "expired"), 401, None, "expired"),
+            relayed("401 to the newest token", Azure::AnswersToNewestToken("bad audience"), 401, None, "bad audience"),
             relayed("403", Azure::Answers(403, "", "no role"), 403, None, "no role"),
             relayed("404", Azure::Answers(404, "", "no rule"), 404, None, "no rule"),
             relayed("405", Azure::Answers(405, "", "nginx"), 405, None, "nginx"),

@@ -206,7 +206,7 @@ impl<'m> Driver<'m> {
                 let buffer = self.spare.pop().expect("one response buffer at a time");
                 self.exchange.attach(at, buffer, idle.is_some());
             }
-            Event::Refresh if fails => self.exchange.unrefreshed(at, "the cause"),
+            Event::Refresh if fails => self.exchange.unrefreshed(at, Some("the cause")),
             _ => {
                 self.token += 1;
                 self.exchange.refreshed(at);

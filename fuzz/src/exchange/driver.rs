@@ -250,7 +250,7 @@ impl<'m> Driver<'m> {
         match self.job.take() {
             Some(Event::Reserve(_) | Event::Page(_)) => self.exchange.exhausted(self.now),
             Some(Event::Connect { .. }) => self.exchange.refuse(self.now, why, "the cause"),
-            Some(_) => self.exchange.unrefreshed(self.now, "the cause"),
+            Some(_) => self.exchange.unrefreshed(self.now, (why != Unavailable::NoToken).then_some("the cause")),
             None => {}
         }
     }

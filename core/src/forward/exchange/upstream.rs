@@ -25,7 +25,7 @@ impl<'m> Exchange<'m> {
             outgoing: Outgoing::Head,
             reused,
             backlog: false,
-            write_failed: false,
+            spent: false,
         });
     }
 
@@ -48,15 +48,28 @@ impl<'m> Exchange<'m> {
             self.gateway.counters.repaired(Repair::Token);
             // The first attempt's status says nothing about the outcome.
             self.upstream_status = None;
+            self.release_refused();
             self.connect(false);
         }
     }
 
-    /// The token could not be refreshed. `cause` is one line in the driver's words.
-    pub fn unrefreshed(&mut self, now: Instant, cause: &str) {
+    /// There is no other token: `cause`, one line in the driver's words, says why it could not be refreshed. Without a
+    /// cause, the refused token is as new as any could be, and Azure's 401 is the answer.
+    pub fn unrefreshed(&mut self, now: Instant, cause: Option<&str>) {
         if self.phase == Phase::Refresh {
-            self.refuse_now(now, Unavailable::TokenRefused, cause);
+            if let Some(cause) = cause {
+                self.refuse_now(now, Unavailable::TokenRefused, cause);
+                self.release_refused();
+            } else {
+                self.relay(now, 401);
+                self.release(false);
+            }
         }
+    }
+
+    /// Releases the connection on which Azure answered 401.
+    fn release_refused(&mut self) {
+        self.release(self.link.as_ref().is_some_and(|link| !link.spent));
     }
 
     /// Completes the upstream request's head in `head` and returns its length, counted from the start of the buffer.
@@ -130,7 +143,7 @@ impl<'m> Exchange<'m> {
     pub fn upstream_unwritable(&mut self, _now: Instant) {
         if let Some(link) = &mut self.link {
             link.outgoing = Outgoing::Done;
-            link.write_failed = true;
+            link.spent = true;
         }
     }
 
@@ -186,19 +199,17 @@ impl<'m> Exchange<'m> {
 
     /// Azure's response is complete.
     fn conclude(&mut self, now: Instant, status: u16, keep_alive: bool) {
-        let sent = self
-            .link
-            .as_ref()
-            .is_some_and(|link| link.outgoing == Outgoing::Done && !link.backlog && !link.write_failed);
+        let sent =
+            self.link.as_ref().is_some_and(|link| link.outgoing == Outgoing::Done && !link.backlog && !link.spent);
         let whole = keep_alive && sent;
         self.upstream_status = Some(status);
         self.gateway.counters.upstream_answered(status);
         if let Some(link) = &mut self.link {
             link.response.hide_tokens();
+            link.spent = !whole;
         }
         if status == 401 && !self.refreshed {
             self.refreshed = true;
-            self.release(whole);
             self.phase = Phase::Refresh;
             return self.push(Event::Refresh);
         }

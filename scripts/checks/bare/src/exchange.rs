@@ -90,7 +90,8 @@ fn answers(exchange: &mut Exchange<'_>, words: &str) {
         1 => exchange.page_ready(now(), count()),
         2 => exchange.refuse(now(), refusal(), words),
         3 => exchange.refreshed(now()),
-        _ => exchange.unrefreshed(now(), words),
+        4 => exchange.unrefreshed(now(), None),
+        _ => exchange.unrefreshed(now(), Some(words)),
     }
 }
 
