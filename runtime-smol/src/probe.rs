@@ -7,7 +7,7 @@ mod certificate;
 
 use std::fmt;
 use std::io::{self, IoSlice, Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -19,10 +19,10 @@ pub use crate::proxy::Hop;
 pub use certificate::Presented;
 
 use crate::endpoint::Endpoint;
-use crate::proxy;
 pub use crate::tls::CertificateFault;
 use crate::tls::{self, Session, TlsError};
 use crate::trust::Trust;
+use crate::{proxy, resolve};
 
 /// Addresses of `host`, in the resolver's order; [`io::ErrorKind::TimedOut`] if there is no answer within `limit`.
 pub fn resolve(host: &str, port: u16, limit: Duration) -> io::Result<Vec<SocketAddr>> {
@@ -33,7 +33,7 @@ pub fn resolve(host: &str, port: u16, limit: Duration) -> io::Result<Vec<SocketA
     let name = host.to_owned();
     // `getaddrinfo` cannot be cancelled: a late thread is left behind.
     std::thread::Builder::new().name("resolve".to_owned()).spawn(move || {
-        let _ = answer.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
+        let _ = answer.send(resolve::look_up(&name, port));
     })?;
     let found = answered.recv_timeout(limit).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
     if found.is_empty() { Err(io::Error::other("no address")) } else { Ok(found) }

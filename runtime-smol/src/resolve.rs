@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
+use dns_lookup::{AddrFamily, AddrInfoHints, SockType};
 use smol::channel::{self, Receiver};
 use smol::future;
 
@@ -156,8 +157,7 @@ impl Resolver {
         let (name, port) = (self.host.clone(), self.port);
         let thread = std::thread::Builder::new().name("resolve".to_owned()).stack_size(128 * 1024);
         thread.spawn(move || {
-            let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-            let found = match found {
+            let found = match look_up(&name, port) {
                 Ok(none) if none.is_empty() => Err("no address".to_owned()),
                 Ok(addresses) => Ok(alternate(&addresses)),
                 Err(error) => Err(error.to_string()),
@@ -168,6 +168,21 @@ impl Resolver {
         *self.lookup.borrow_mut() = Some(answered.clone());
         Ok(answered)
     }
+}
+
+/// Looks a name up with the system's resolver, on the calling thread. That of musl fails as a whole if a name server
+/// fails to answer for one of the families, as some do for IPv6; then each family is looked up by itself.
+pub(crate) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    (host, port).to_socket_addrs().map(Iterator::collect).or_else(|failure| {
+        let alone = [AddrFamily::Inet, AddrFamily::Inet6].map(|family| look_up_in(family, host, port));
+        alone.into_iter().flatten().find(|addresses| !addresses.is_empty()).ok_or(failure)
+    })
+}
+
+fn look_up_in(family: AddrFamily, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let hints = AddrInfoHints { address: family.into(), socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
+    let found = dns_lookup::getaddrinfo(Some(host), None, Some(hints))?;
+    found.map(|info| info.map(|info| SocketAddr::new(info.sockaddr.ip(), port))).collect()
 }
 
 /// Orders addresses so that the families alternate, beginning with the resolver's first choice (RFC 8305 §4).
@@ -196,6 +211,17 @@ mod tests {
         assert_eq!(alternate(&[a, b, c]), [a, c, b]);
         assert_eq!(alternate(&[c, a, b]), [c, a, b]);
         assert_eq!(alternate(&[a]), [a]);
+    }
+
+    #[test]
+    fn a_name_is_looked_up_in_either_family_alone() {
+        let both = look_up("localhost", 7).unwrap();
+        assert!(!both.is_empty());
+        let four = look_up_in(AddrFamily::Inet, "localhost", 7).unwrap();
+        assert!(four.contains(&SocketAddr::from(([127, 0, 0, 1], 7))), "{four:?}");
+        assert!(four.iter().all(SocketAddr::is_ipv4), "{four:?}");
+        let failure = look_up("no.invalid", 7).unwrap_err().to_string();
+        assert!(failure.starts_with("failed to lookup address information"), "{failure}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The HTTP client for every token endpoint: a request, and its answer with a bounded body.
 
 use std::io::{self, Read as _};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::failure::Failure;
 use crate::config;
 use crate::hint::{self, Hint};
-use crate::resolve::alternate;
+use crate::resolve::{alternate, look_up};
 use crate::tls::CertificateFault;
 use crate::trust::Trust;
 use crate::{proxy, tls};
@@ -222,10 +222,11 @@ impl Resolver for Names {
             return Err(ureq::Error::HostNotFound);
         };
         let name = DefaultResolver::host_and_port(scheme, authority).ok_or(ureq::Error::HostNotFound)?;
-        let port = name.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
+        let (host, port) = name.rsplit_once(':').unwrap_or((&name, ""));
+        let port = port.parse().unwrap_or_default();
         let addresses: Vec<_> = match &self.host {
-            Host::OfUrl => name.to_socket_addrs()?.collect(),
-            Host::Named(host) => (host.as_str(), port).to_socket_addrs()?.collect(),
+            Host::OfUrl => look_up(host.trim_matches(['[', ']']), port)?,
+            Host::Named(host) => look_up(host, port)?,
             Host::At(address) => vec![(*address, port).into()],
         };
         let addresses: Vec<_> = config.ip_family().keep_wanted(addresses.into_iter()).collect();

@@ -25,11 +25,12 @@ class NameServer(threading.Thread):
         """Restores correct and immediate answers."""
         self.addresses = self._right
         self.code = 0
+        self.code_of_v6 = 0
         self.silent = False
         self.delay = 0.0
 
     def break_with(self, **faults):
-        """Sets `addresses`, `code` (RFC 1035 §4.1.1), `silent` or `delay` in seconds."""
+        """Sets `addresses`, `code` (RFC 1035 §4.1.1), the same for IPv6 alone, `silent` or `delay` in seconds."""
         for name, value in faults.items():
             if not hasattr(self, name):
                 raise AttributeError(f"a name server has no {name}")
@@ -43,18 +44,28 @@ class NameServer(threading.Thread):
 
     def _answer(self, question, client):
         time.sleep(self.delay)
-        self._socket.sendto(response(question, self.addresses, self.code), client)
+        code = self.code or (self.code_of_v6 if kind_of(question) == AAAA else 0)
+        self._socket.sendto(response(question, self.addresses, code), client)
 
 
 def response(question, addresses, code):
     """The answer to a message with one question (RFC 1035 §4.1)."""
-    end = question.index(b"\0", 12) + 5
-    kind = struct.unpack_from("!H", question, end - 4)[0]
+    end, kind = end_of(question), kind_of(question)
     family, wanted = {A: (socket.AF_INET, False), AAAA: (socket.AF_INET6, True)}.get(kind, (None, None))
     found = [] if code else [address for address in addresses if (":" in address) == wanted]
     head = question[:2] + struct.pack("!HHHHH", RESPONSE_RECURSIVE | code, 1, len(found), 0, 0)
     records = b"".join(record(kind, socket.inet_pton(family, address)) for address in found)
     return head + question[12:end] + records
+
+
+def end_of(question):
+    """Where the one question of a message ends (RFC 1035 §4.1.2)."""
+    return question.index(b"\0", 12) + 5
+
+
+def kind_of(question):
+    """The type of record that is asked for."""
+    return struct.unpack_from("!H", question, end_of(question) - 4)[0]
 
 
 def record(kind, address):

@@ -119,6 +119,8 @@ NAMES = (
     Row("no name server", names(silent=True)),
     Row("name server fails", names(code=SERVER_FAILURE)),
     Row("no such name", names(code=NO_SUCH_NAME)),
+    Row("name server fails for ipv6", names(code_of_v6=SERVER_FAILURE), quick=True, seconds=8, through=True),
+    Row("no such name for ipv6", names(code_of_v6=NO_SUCH_NAME), seconds=8, through=True),
     Row("slow name server", names(delay=0.9), seconds=8, through=True),
     Row("wrong address that refuses", names(addresses=("127.0.0.2",))),
     Row("wrong address that is silent", names(addresses=(NOBODY,))),
