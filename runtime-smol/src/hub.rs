@@ -20,7 +20,7 @@ use crate::body::{Arena, SEGMENT, Segment, TAKEN};
 use crate::clock::{self, Clock};
 use crate::config::{CheckLevel, Config, SMALL_ARENA};
 use crate::connect::Connector;
-use crate::guests::Guests;
+use crate::guests::{self, Guests};
 use crate::listen::TURNED_AWAY;
 use crate::notice::{Minute, Notice, Observer};
 use crate::pool::{Pool, buffers};
@@ -45,6 +45,9 @@ const STRIDE: usize = 12 * 1024;
 /// Segments for `/metrics` and `/status`, separate from those for bodies: neither can bodies crowd out the metrics, nor
 /// readers take the room of writers. A page takes one or two.
 const PAGES: usize = 16;
+
+/// Of these, segments that peers that may not write leave to senders and to the pod.
+pub(crate) const PAGES_KEPT: usize = 8;
 
 /// Bytes for Azure's response.
 const RESPONSE: usize = 8 * 1024;
@@ -99,11 +102,11 @@ pub(crate) struct Hub {
     /// [`SMALL_ARENA`]: room for bodies that fit into it.
     pub(crate) small_arena: Rc<Arena>,
     pub(crate) pages: Rc<Arena>,
-    /// One per connection that may be open.
+    /// One per connection of a sender.
     pub(crate) slots: Rc<Pool<()>>,
-    /// The connections of peers that may not write.
+    /// The connections of peers that may not write, which have slots of their own.
     pub(crate) guests: Guests,
-    /// As many as slots. A connection holds one only while a request is open, so that few are ever touched.
+    /// As many as both. A connection holds one only while a request is open, so that few are ever touched.
     pub(crate) buffers: Rc<Pool<Buffers>>,
     /// One per connection that may be turned away at a time.
     pub(crate) turned_away: Rc<Pool<()>>,
@@ -115,6 +118,8 @@ pub(crate) struct Hub {
     pub(crate) traffic: Traffic,
     /// The thread's one snappy window.
     pub(crate) windows: Rc<Pool<&'static mut [u8]>>,
+    /// Largest temporary window in bytes: as much as all bodies, so that no single one exhausts a container's memory.
+    pub(crate) largest_window: usize,
     pub(crate) allowed_sources: Vec<IpNet>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) about: Arc<About>,
@@ -138,7 +143,7 @@ impl Hub {
         let reactor = Reactor::new(clock).map_err(StartError::System)?;
         let limits = config.limits.part(threads.place());
         let buffers = |count, length| buffers(count, length).map_err(StartError::System);
-        let pairs = buffers(limits.max_connections, STRIDE)?.map(|pair| {
+        let pairs = buffers(limits.max_connections + guests::SLOTS, STRIDE)?.map(|pair| {
             let (outbox, inbox) = pair.split_at_mut(OUTBOX);
             (inbox.split_at_mut(INBOX).0, outbox)
         });
@@ -162,6 +167,7 @@ impl Hub {
             idle: Idle::default(),
             traffic: Traffic::default(),
             windows: Pool::new(buffers(1, WINDOW)?),
+            largest_window: limits.body_memory,
             allowed_sources: config.listen.allowed_sources.clone(),
             observer: Arc::clone(observer),
             about: Arc::clone(about),

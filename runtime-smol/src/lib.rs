@@ -129,12 +129,11 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
     ended.unwrap_or(Ok(Stopped::Settled))
 }
 
-/// File descriptors that the limits may require: senders, connections being turned away, busy and idle connections to
-/// Azure, and the process's own.
+/// File descriptors that the limits may require: senders, guests, connections being turned away, busy and idle
+/// connections to Azure, and the process's own.
 fn files(limits: &Limits) -> u64 {
-    let threads = limits.threads;
-    let many =
-        [limits.max_connections, limits.max_in_flight, threads * (listen::TURNED_AWAY + upstream::MOST_IDLE), 32];
+    let of_thread = guests::SLOTS + listen::TURNED_AWAY + upstream::MOST_IDLE;
+    let many = [limits.max_connections, limits.max_in_flight, limits.threads * of_thread, 32];
     many.into_iter().map(|many| many as u64).sum()
 }
 

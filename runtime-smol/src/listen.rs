@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
 use std::time::Duration;
 
 use async_io::Timer;
@@ -11,10 +12,9 @@ use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use smol::future;
 
 use crate::drive;
-use crate::guests::Guests;
+use crate::guests::Guest;
 use crate::hub::Hub;
 use crate::notice::Notice;
-use crate::pool::Pool;
 use crate::reactor::{Reactor, Socket};
 use crate::threads::{self, LoadGuard};
 
@@ -57,7 +57,8 @@ fn bind_both(port: u16) -> io::Result<TcpListener> {
 pub(crate) async fn accept(hub: &'static Hub, listener: Socket<TcpListener>, admin: bool) {
     loop {
         let accepted = next(&listener).await.and_then(|(stream, from)| {
-            let peer = peer(from.ip(), if admin { None } else { Some(&hub.allowed_sources) });
+            let own = stream.local_addr()?.ip();
+            let peer = peer(from.ip(), own, if admin { None } else { Some(&hub.allowed_sources) });
             threads::deal(hub, stream, peer)
         });
         match accepted {
@@ -91,21 +92,12 @@ async fn next(listener: &Socket<TcpListener>) -> io::Result<(TcpStream, SocketAd
 /// Serves a connection on this thread, or turns it away.
 pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, guard: LoadGuard) -> io::Result<()> {
     let stream = Socket::new(hub.reactor, stream)?;
-    let kept = kept(&hub.slots, peer);
-    if hub.slots.free() <= kept {
-        hub.traffic.turn_away();
-        hub.notice(&Notice::Crowded);
-    }
-    if let Some(slot) = slot(&hub.slots, &hub.guests, kept) {
+    if let Some(place) = Place::take(hub, peer) {
         let _ = stream.get_ref().set_nodelay(true);
         hub.traffic.connected(peer.may_write());
-        let guest = if peer.may_write() { None } else { Some(hub.guests.enter()) };
         let serve = async move {
-            drive::serve(hub, stream, peer, guest.clone()).await;
-            if let Some(guest) = &guest {
-                hub.guests.leave(guest);
-            }
-            hub.slots.give([slot]);
+            drive::serve(hub, stream, peer, place.guest()).await;
+            place.give_back(hub);
             hub.traffic.disconnected(peer.may_write());
             drop(guard);
         };
@@ -123,14 +115,35 @@ pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, guard: Loa
     Ok(())
 }
 
-/// Slots that `peer` may not take: peers that may not write get at most three quarters, if there is more than one.
-fn kept(slots: &Pool<()>, peer: Peer) -> usize {
-    if peer.may_write() { 0 } else { slots.size().div_ceil(4).min(slots.size().saturating_sub(1)) }
+/// What a connection holds while it is served.
+enum Place {
+    Slot(()),
+    Guest(Rc<Guest>),
 }
 
-/// A slot beyond the kept ones; or one of those, borrowed until the oldest guest has left.
-fn slot(slots: &Pool<()>, guests: &Guests, kept: usize) -> Option<()> {
-    if slots.free() > kept || kept > 0 && slots.free() > 0 && guests.dismiss_first() { slots.try_take() } else { None }
+impl Place {
+    /// A place for this peer, if there is one. Reports when it is none, or another's.
+    fn take(hub: &'static Hub, peer: Peer) -> Option<Self> {
+        let full = if peer.may_write() { hub.slots.free() == 0 } else { hub.guests.is_full() };
+        if full {
+            hub.traffic.turn_away();
+        }
+        if full && peer.may_write() {
+            hub.notice(&Notice::Crowded);
+        }
+        if peer.may_write() { hub.slots.try_take().map(Self::Slot) } else { hub.guests.enter().map(Self::Guest) }
+    }
+
+    fn guest(&self) -> Option<Rc<Guest>> {
+        if let Self::Guest(guest) = self { Some(Rc::clone(guest)) } else { None }
+    }
+
+    fn give_back(self, hub: &Hub) {
+        match self {
+            Self::Slot(slot) => hub.slots.give([slot]),
+            Self::Guest(guest) => hub.guests.leave(&guest),
+        }
+    }
 }
 
 /// Answers at once, then keeps reading: closing earlier would turn the answer into a network error.
@@ -151,13 +164,15 @@ async fn turn_away(stream: &Socket<TcpStream>) {
     }
 }
 
-/// Classifies a peer by its address; `allowed` are the networks that may write besides the pod, or none where no peer
-/// may. An IPv4 peer on an IPv6 socket has a mapped address.
-fn peer(from: IpAddr, allowed: Option<&[IpNet]>) -> Peer {
-    let from = from.to_canonical();
+/// Classifies a peer by its address and the one it connected to; `allowed` are the networks that may write besides the
+/// pod, or none where no peer may. An IPv4 peer on an IPv6 socket has a mapped address. Loopback must be at both ends:
+/// what arrives at the pod's address from 127.0.0.6 is a service mesh's proxy, on behalf of another pod.
+fn peer(from: IpAddr, to: IpAddr, allowed: Option<&[IpNet]>) -> Peer {
+    let (from, to) = (from.to_canonical(), to.to_canonical());
+    let near = from.is_loopback() && to.is_loopback();
     match allowed {
-        None => Peer::Watcher { near: from.is_loopback() },
-        Some(_) if from.is_loopback() => Peer::Loopback,
+        None => Peer::Watcher { near },
+        Some(_) if near => Peer::Loopback,
         Some(networks) if networks.iter().any(|network| network.contains(&from)) => Peer::Allowed,
         Some(_) => Peer::Foreign,
     }
@@ -170,44 +185,19 @@ mod tests {
     #[test]
     fn where_a_sender_sits_follows_from_its_address_and_the_port() {
         let networks = ["192.0.2.0/24".parse().unwrap()];
-        for (from, port, near) in [
-            ("127.0.0.1", Peer::Loopback, true),
-            ("::1", Peer::Loopback, true),
-            ("::ffff:127.0.0.9", Peer::Loopback, true),
-            ("192.0.2.7", Peer::Allowed, false),
-            ("::ffff:192.0.2.7", Peer::Allowed, false),
-            ("198.51.100.1", Peer::Foreign, false),
+        for (from, to, port, near) in [
+            ("127.0.0.1", "127.0.0.1", Peer::Loopback, true),
+            ("::1", "::1", Peer::Loopback, true),
+            ("::ffff:127.0.0.9", "::ffff:127.0.0.1", Peer::Loopback, true),
+            ("192.0.2.7", "192.0.2.9", Peer::Allowed, false),
+            ("::ffff:192.0.2.7", "::ffff:192.0.2.9", Peer::Allowed, false),
+            ("198.51.100.1", "192.0.2.9", Peer::Foreign, false),
+            ("127.0.0.6", "198.51.100.9", Peer::Foreign, false),
+            ("::ffff:127.0.0.6", "::ffff:198.51.100.9", Peer::Foreign, false),
         ] {
-            let from = from.parse().unwrap();
-            assert_eq!(peer(from, Some(&networks)), port, "{from}");
-            assert_eq!(peer(from, None), Peer::Watcher { near }, "{from}");
-        }
-    }
-
-    #[test]
-    fn who_may_not_write_cannot_take_the_last_slots_and_makes_place_for_the_next() {
-        let (slots, guests) = (Pool::new(std::iter::repeat_n((), 8)), Guests::default());
-        let take = |peer| slot(&slots, &guests, kept(&slots, peer));
-        let foreign: Vec<_> = std::iter::from_fn(|| take(Peer::Foreign)).collect();
-        assert_eq!(foreign.len(), 6, "of guests that have not entered none can be dismissed");
-        let first = guests.enter();
-        assert_eq!(take(Peer::Foreign), Some(()));
-        assert!(first.is_dismissed());
-        guests.leave(&first);
-        slots.give([()]);
-        let own: Vec<_> = std::iter::from_fn(|| take(Peer::Loopback)).collect();
-        assert_eq!(own.len(), 2);
-        let second = guests.enter();
-        assert_eq!(take(Peer::Foreign), None, "no slot at all is free");
-        assert_eq!(take(Peer::Loopback), None);
-        assert!(!second.is_dismissed());
-    }
-
-    #[test]
-    fn of_few_slots_too_some_are_kept() {
-        for (size, kept_ones) in [(1, 0), (2, 1), (3, 1), (4, 1), (5, 2), (8, 2)] {
-            let slots = Pool::new(std::iter::repeat_n((), size));
-            assert_eq!((kept(&slots, Peer::Foreign), kept(&slots, Peer::Loopback)), (kept_ones, 0), "{size}");
+            let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
+            assert_eq!(peer(from, to, Some(&networks)), port, "{from}");
+            assert_eq!(peer(from, to, None), Peer::Watcher { near }, "{from}");
         }
     }
 }

@@ -14,6 +14,7 @@ from namespaces import told_inside
 from stack import Stack
 
 PEER = Path(__file__).with_name("foreign_peer.py")
+CROWDS = Path(__file__).with_name("crowds.py")
 
 
 class Requests(Case):
@@ -206,6 +207,13 @@ class ForeignPeers(Case):
     def test_a_node_that_keeps_the_families_apart_changes_nothing(self):
         answers = self.ask_from_outside("net.ipv6.bindv6only=1")
         self.assertEqual([answers[name][0] for name in ("loopback", "health", "ipv6")], [204, 200, 200], answers)
+
+    def test_neither_senders_nor_strangers_keep_the_others_out(self):
+        seen = told_inside(CROWDS, seconds=60)
+        self.assertEqual(seen["senders"], {"probe": 200, "sender": 503}, "while senders hold all their connections")
+        self.assertEqual(seen["readers"], {"pod": 200, "outside": [200]}, "while strangers do not read their pages")
+        self.assertEqual(seen["stranger"], [200, 0], "one response for each connection of a stranger")
+        self.assertEqual(seen["mesh"], [403], "a mesh's proxy speaks for other pods")
 
     def test_allowed_sources_opens_the_door(self):
         answers = self.ask_from_outside(ALLOWED_SOURCES="192.0.2.0/24")

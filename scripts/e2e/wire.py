@@ -20,9 +20,9 @@ def chunked(body, size):
     return f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + chunks + b"0\r\n\r\n"
 
 
-def statuses(port, sent, count, seconds=20, host="127.0.0.1"):
+def statuses(port, sent, count, seconds=20, host="127.0.0.1", source=""):
     """Sends bytes on one connection, reads `count` responses and returns their status codes."""
-    with socket.create_connection((host, port), timeout=seconds) as connection:
+    with socket.create_connection((host, port), timeout=seconds, source_address=(source, 0)) as connection:
         connection.sendall(sent)
         stream = connection.makefile("rb")
         return [read_answer(stream) for _ in range(count)]

@@ -63,10 +63,11 @@ impl Gateway {
         self.draining.set(true);
     }
 
-    /// Whether a peer's connection is closed so that it finds another process. A peer in the same pod has no other, and
-    /// may still hold samples.
+    /// Whether a peer's connection ends with the response. That of a sender outside the pod does while draining, so
+    /// that it finds another process; a sender in the pod has no other, and may still hold samples. Other peers outside
+    /// the pod get one response for each connection: these are accepted one at a time, between the requests of senders.
     pub(super) fn sends_away(&self, peer: Peer) -> bool {
-        self.draining.get() && !peer.is_near()
+        !peer.is_near() && (self.draining.get() || !peer.may_write())
     }
 
     /// What `/ready` says. May change after [`Gateway::token_granted`], [`Gateway::drain`] and with time.

@@ -173,6 +173,8 @@ impl Request {
 /// The order of the checks follows how senders react: a refusal that is permanent comes before one that is not.
 fn route(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Route {
     let read = matches!(head.method, "GET" | "HEAD");
+    // Only browsers send Origin (RFC 6454 §7): a page from elsewhere may ask one that runs beside this process.
+    let peer = if head.fields.first("origin").is_some() { Peer::Foreign } else { peer };
     match head.path() {
         "/api/v1/write" if read => Route::Missing(Rejection::Method { allow: "POST" }),
         "/api/v1/write" => write(head, peer, max_body_bytes).map_or_else(Route::Rejected, Route::Write),

@@ -30,7 +30,7 @@ fn an_early_refusal_announces_the_end_half_closes_and_drains() {
 #[test]
 fn a_refused_body_that_is_whole_already_does_not_end_the_connection() {
     for request in [write(SMALL_BODY), chunked_write(SMALL_BODY, 1)] {
-        let mut bench = Bench::with(POLICY, Peer::Foreign);
+        let mut bench = Bench::with(POLICY, Peer::Watcher { near: true });
         bench.send(&request);
         assert_eq!(bench.answer().status(), 403);
         assert!(bench.is_kept_alive());
@@ -236,15 +236,24 @@ fn ready_tells_what_is_missing() {
 /// A Service routes senders in other pods to another process once they reconnect.
 #[test]
 fn while_the_process_stops_only_the_pod_itself_is_kept() {
-    for (peer, kept) in
-        [(Peer::Loopback, true), (Peer::Watcher { near: true }, true), (Peer::Allowed, false), (Peer::Foreign, false)]
-    {
+    for (peer, kept) in [(Peer::Loopback, true), (Peer::Watcher { near: true }, true), (Peer::Allowed, false)] {
         let mut bench = Bench::with(POLICY, peer);
         for expected in [true, kept] {
             bench.send(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
             assert_eq!((bench.answer().status(), bench.is_kept_alive()), (200, expected), "{peer:?}");
             bench.gateway.drain();
         }
+    }
+}
+
+#[test]
+fn who_may_not_write_gets_one_response_for_each_connection() {
+    for peer in [Peer::Foreign, Peer::Watcher { near: false }] {
+        let mut bench = Bench::with(POLICY, peer);
+        bench.send(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+        let told = bench.answer();
+        assert_eq!((told.status(), told.field("connection")), (200, Some("close")), "{peer:?}");
+        assert!(!bench.is_kept_alive(), "{peer:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use remora_core::forward::{Event, Interest, Page, Peer};
 use remora_core::metrics::Format;
 
 use crate::bench::{Bench, POLICY, TIMEOUTS};
-use crate::message::{Message, SMALL_BODY, answer, write};
+use crate::message::{Message, SMALL_BODY, answer, write, write_with};
 
 /// More than the outbox holds.
 const PAGE: &[u8] = &[b'p'; 5000];
@@ -72,6 +72,21 @@ fn status_is_for_the_pod_alone() {
     }
 }
 
+/// A page from elsewhere in a browser beside this process, or at the end of a port-forward.
+#[test]
+fn a_browser_neither_writes_nor_reads_the_status() {
+    for (request, text) in [
+        (write_with("Origin: https://elsewhere.example\r\n", SMALL_BODY), "accepted only from this pod"),
+        (ask("GET", "/status", "Origin: null\r\n"), "only on loopback"),
+    ] {
+        let mut bench = Bench::new();
+        bench.send(&request);
+        let told = bench.answer();
+        assert_eq!(told.status(), 403);
+        assert!(told.text().contains(text), "{}", told.text());
+    }
+}
+
 #[test]
 fn everybody_may_read_metrics_but_nobody_may_write_at_the_watchers_port() {
     for peer in [Peer::Loopback, Peer::Watcher { near: true }, Peer::Allowed, Peer::Foreign] {
@@ -86,6 +101,7 @@ fn everybody_may_read_metrics_but_nobody_may_write_at_the_watchers_port() {
         let told = bench.answer();
         assert_eq!(told.status(), 403);
         assert!(told.text().contains("LISTENING_PORT"), "{}", told.text());
+        let mut bench = Bench::with(POLICY, Peer::Watcher { near });
         bench.send(&get("/status"));
         let shown = bench.take_events().contains(&Event::Page(Page::Status));
         assert_eq!(shown, near);

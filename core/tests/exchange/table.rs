@@ -314,7 +314,7 @@ fn the_methods_that_would_do_are_named() {
 
 #[test]
 fn a_write_from_elsewhere_is_403_unless_it_is_allowed() {
-    let foreign = refused("foreign", write(SMALL_BODY), 403, KeptAlive, "ALLOWED_SOURCES");
+    let foreign = refused("foreign", write(SMALL_BODY), 403, Drained, "ALLOWED_SOURCES");
     expect(foreign, POLICY, Peer::Foreign);
     let allowed = relayed("allowed", Azure::Answers(204, "", ""), 204, None, "");
     expect(allowed, POLICY, Peer::Allowed);

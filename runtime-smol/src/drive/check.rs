@@ -43,6 +43,9 @@ impl Connection {
 
     /// Checks again with a temporary window of `bytes`. Without the memory there is no verdict.
     async fn check_again(&self, bytes: usize) -> Option<Verdict> {
+        if bytes > self.hub.largest_window {
+            return None;
+        }
         let mut window = pool::mapping(bytes).ok()?;
         self.check_within(&mut window).await.map(|(verdict, _)| verdict)
     }

@@ -30,7 +30,7 @@ pub(super) const FORWARDS_LIMIT: Family =
 pub(super) const CONNECTIONS: Family = gauge("remora_connections", "Open connections from senders and probes.");
 
 pub(super) const CONNECTIONS_LIMIT: Family =
-    gauge("remora_connections_limit", "Maximum number of open connections: MAX_CONNECTIONS.");
+    gauge("remora_connections_limit", "Maximum number of open connections from senders: MAX_CONNECTIONS.");
 
 pub(super) const CONNECTIONS_REJECTED: Family = counter(
     "remora_connections_rejected_total",
