@@ -88,6 +88,7 @@ impl std::error::Error for StartError {}
 ///
 /// The ports open before the first token; everything that needs the network is retried until it works.
 pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observer>) -> Result<Stopped, StartError> {
+    forbid_core_dumps();
     let plan = Plan::new(config, &trust, about, observer)?;
     let (rejections, rejected) = channel::unbounded();
     let mut views = Threads::views(config.limits.threads).into_iter();
@@ -145,6 +146,13 @@ fn raise_files() -> Option<u64> {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     }
     getrlimit(Resource::Nofile).current
+}
+
+/// Leaves no core dump, which would hold the token. For a limit of 1 byte, Linux neither writes a file nor starts a
+/// handler (its fs/coredump.c); a limit of 0 still starts one.
+fn forbid_core_dumps() {
+    let maximum = getrlimit(Resource::Core).maximum;
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(maximum.map_or(1, |most| most.min(1))), maximum });
 }
 
 /// Keeps the token for all threads, with tasks on this first one.

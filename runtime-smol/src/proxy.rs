@@ -35,7 +35,8 @@ pub(crate) fn parse(proxy: &config::Proxy) -> io::Result<Proxy> {
         builder = builder.password(password);
     }
     let direct = proxy.no_proxy.as_deref().unwrap_or_default();
-    for host in direct.split(',').map(str::trim).map(without_port).filter(|host| !host.is_empty()) {
+    // As in curl, spaces separate as well.
+    for host in direct.split([',', ' ', '\t']).map(bare_host).filter(|host| !host.is_empty()) {
         builder = builder.no_proxy(host);
         // As in Go and curl, a name also covers all names below it.
         if !host.starts_with(['.', '*']) && host.parse::<IpAddr>().is_err() {
@@ -45,9 +46,11 @@ pub(crate) fn parse(proxy: &config::Proxy) -> io::Result<Proxy> {
     builder.build().map_err(wrong)
 }
 
-/// `host` of `host:port`. An IPv6 address has more than one colon.
-fn without_port(host: &str) -> &str {
-    host.split_once(':').filter(|(_, port)| !port.contains(':')).map_or(host, |(host, _)| host)
+/// `host` of `https://host.:port`, where all but the host may be missing. An IPv6 address has more than one colon.
+fn bare_host(entry: &str) -> &str {
+    let host = entry.rsplit_once("//").map_or(entry, |(_, host)| host).trim_end_matches('/');
+    let host = host.split_once(':').filter(|(_, port)| !port.contains(':')).map_or(host, |(host, _)| host);
+    host.strip_suffix('.').unwrap_or(host)
 }
 
 /// A proxy on the way to an endpoint.
@@ -160,7 +163,8 @@ mod tests {
     #[test]
     fn what_no_proxy_names_is_reached_directly() {
         assert!(detour("https://x.example/y", "http://proxy:1", Some("other, .example")).is_none());
-        for names in ["example", "x.example:443", "*.example", "*", "a, X.EXAMPLE"] {
+        let spelled = ["a, X.EXAMPLE", "a x.example b", "x.example.", "https://x.example/", "https://x.example.:443"];
+        for names in ["example", "x.example:443", "*.example", "*"].into_iter().chain(spelled) {
             assert!(detour("https://x.example/y", "http://proxy:1", Some(names)).is_none(), "{names}");
         }
         for names in ["example.org", "ample", "y.x.example", ""] {

@@ -1,8 +1,10 @@
 """Expired tokens, assertions and secrets are nowhere in the memory of the running process."""
 
 import base64
+import re
 import time
 import unittest
+from pathlib import Path
 
 import memory_of
 from case import Case
@@ -64,6 +66,13 @@ class Leaks(Case):
 
     def test_an_expired_token_of_the_machine(self):
         self.assert_clean(*self.renew("imds-user"))
+
+
+    def test_a_crash_leaves_no_core_dump(self):
+        with Stack("core-dump", prometheus=False) as stack:
+            limits = Path(f"/proc/{stack.remora.process.pid}/limits").read_text()
+            soft = re.search(r"^Max core file size +(\S+)", limits, re.MULTILINE)[1]
+            self.assertEqual(soft, "1", "with 1, and not with 0, neither a file is written nor a handler started")
 
 
 if __name__ == "__main__":
