@@ -11,6 +11,7 @@ from case import Case, slow
 from process import Failure
 from remora import resident_bytes
 from stack import Stack
+from test_metrics import series
 
 BODY_BYTES = 4 * 1024 * 1024
 BODY_MEMORY = 8 * 1024 * 1024
@@ -26,6 +27,8 @@ CONNECTED_BYTES = 6_000_000
 ANSWERED_BYTES = 6_000_000
 
 FAR_DECODED = 24 * 1024 * 1024
+# What the body itself takes, and no window.
+FAR_LEFT = 4_000_000
 FAR_OFFSET = 100_000
 
 HEAD = (
@@ -151,18 +154,33 @@ class Memory(Case):
             self.assertLessEqual(answered, before + ANSWERED_BYTES, "bytes resident with senders that were answered")
 
     def test_the_window_of_a_body_that_reaches_far_back_is_given_back(self):
+        before, highest, after, verdicts = self.reach_far_back("32MiB")
+        self.assertGreater(highest, before + FAR_DECODED // 2, "the body took its window")
+        self.assertLess(after, before + FAR_LEFT, "the window is given back")
+        self.assertEqual(verdicts, {"good": 1, "unchecked": 0})
+
+    def test_a_body_that_reaches_back_too_far_for_the_memory_is_forwarded_unchecked(self):
+        before, highest, _after, verdicts = self.reach_far_back("8MiB")
+        self.assertLess(highest, before + FAR_LEFT, "no window is taken")
+        self.assertEqual(verdicts, {"good": 0, "unchecked": 1})
+
+    def reach_far_back(self, memory):
+        """Posts a body that refers back further than the usual window; bytes resident before, at most and after, and
+        the verdicts counted."""
         unknown = frames.field(15, bytes(FAR_DECODED))
         decoded = frames.series({"__name__": "far"}, 1.0, frames.now_ms()) + unknown
         body = frames.far_copies(decoded, FAR_OFFSET)
-        with Stack("far-copies", prometheus=False) as stack:
+        with Stack("far-copies", environment={"BODY_MEMORY": memory}, prometheus=False) as stack:
             before = resident_bytes(stack.remora.process.pid)
             resident = Resident(stack.remora.process.pid)
             self.assert_answer(stack.remora.post(body), 204)
             highest = resident.finish()
             after = resident_bytes(stack.remora.process.pid)
             print(f"       {before:,} bytes resident before, {highest:,} at most, {after:,} after", flush=True)
-            self.assertGreater(highest, before + FAR_DECODED // 2, "the body took its window")
-            self.assertLess(after, before + len(body) + 2_000_000, "the window is given back")
+            self.assertEqual(stack.stored(), 1)
+            seen = series(stack.remora.get("/metrics").text)
+            counted = {verdict: seen["remora_frames_total", verdict] for verdict in ("good", "unchecked")}
+            return before, highest, after, counted
 
 
 if __name__ == "__main__":
