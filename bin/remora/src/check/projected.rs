@@ -19,6 +19,20 @@ const AUDIENCE: &str = "api://AzureADTokenExchange";
 /// The audience of tokens for AKS identity bindings.
 const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
 
+/// The only signature algorithm of projected tokens that Entra accepts.
+const ALGORITHM: &str = "RS256";
+
+/// Why another algorithm matters, and what to do about it.
+const OTHER_ALGORITHM: &str = "Entra refuses it, whatever its claims. A cluster's key decides which algorithm signs.";
+const RSA_KEY: &str = "let the cluster sign service-account tokens with an RSA key: give the API server one with --service-account-signing-key-file,\n\
+publish its public half at the issuer, then replace the pod\n\
+kubectl get --raw /openid/v1/jwks\n\
+kubectl delete pod <pod> -n <namespace>";
+/// Why a token without the name of its key is suspicious, and what to do about it.
+const UNNAMED_KEY: &str = "Entra finds the key to verify it with by that name. A cluster's own tokens always have it.";
+const LET_API_SERVER_SIGN: &str = "check what is mounted in its place, and let the kubelet project the token\n\
+kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[*].projected.sources[*].serviceAccountToken}'";
+
 /// TOK-01.
 pub(super) fn readable(cx: &mut Context<'_>) -> Checked {
     faultless(cx, &pages::TOK_01)?;
@@ -39,8 +53,22 @@ pub(super) fn signed(cx: &mut Context<'_>) -> Checked {
     cx.pod.learn("issuer-without-slash", trimmed);
     cx.pod.learn("subject", claims.text("sub").map(str::to_owned));
     cx.pod.learn("audience", claims.texts("aud").first().map(|audience| (*audience).to_owned()));
-    cx.assertion = Some(claims);
-    Ok(String::new())
+    signature(cx.assertion.insert(claims))
+}
+
+/// Entra verifies only RS256, with the key that the token names
+/// (learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations).
+fn signature(claims: &Claims) -> Checked {
+    let algorithm = &claims.algorithm;
+    if algorithm != ALGORITHM {
+        let seen = format!("its signature algorithm is {algorithm:?}, but Entra accepts only {ALGORITHM}");
+        return Err(Outcome::Fail(Finding::new(seen).because(OTHER_ALGORITHM).repaired(RSA_KEY)));
+    }
+    if claims.key_id.is_none() {
+        let seen = "its header names no key (kid)";
+        return Err(Outcome::Warn(Finding::new(seen).because(UNNAMED_KEY).repaired(LET_API_SERVER_SIGN)));
+    }
+    Ok(algorithm.clone())
 }
 
 /// TOK-03.
@@ -146,8 +174,19 @@ fn names_itself(issuer: &str, document: &[u8]) -> Checked {
 
 #[cfg(test)]
 mod tests {
-    use super::super::claims::tests::claims;
+    use super::super::claims::tests::{claims, token};
     use super::*;
+
+    #[test]
+    fn only_an_rsa_signature_with_a_named_key_is_what_entra_verifies() {
+        let judged = |header| signature(&Claims::read(&token(header, "{}")).unwrap());
+        assert_eq!(judged(r#"{"alg":"RS256","kid":"k"}"#).unwrap(), "RS256");
+        for header in [r#"{"alg":"ES256","kid":"k"}"#, r#"{"alg":"PS256","kid":"k"}"#, r#"{"alg":"HS256"}"#] {
+            let Err(Outcome::Fail(finding)) = judged(header) else { panic!("{header}") };
+            assert!(finding.repair.is_some_and(|repair| repair.contains("RSA key")), "{header}");
+        }
+        assert!(matches!(judged(r#"{"alg":"RS256"}"#), Err(Outcome::Warn(_))));
+    }
 
     #[test]
     fn a_token_is_fresh_until_four_fifths_of_its_life_are_over() {
