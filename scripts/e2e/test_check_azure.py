@@ -96,6 +96,35 @@ class Network(Checked):
         return path
 
 
+class Issuer(Checked):
+    """The cluster's issuer."""
+
+    def test_issuer_without_its_document(self):
+        self.with_fault("issuer", status=404)
+        self.assert_published_wrongly("openid-configuration answers 404")
+
+    def test_issuer_whose_keys_are_gone(self):
+        self.emulator.ask("/faults", {"endpoint": "issuer", "after": 1, "action": {"status": 503}})
+        status, text = self.check("-o", "short", "--only", "TOK-07")
+        self.assertEqual(status, 0, text)
+        self.assertIn("/openid/v1/jwks answers 503", text)
+
+    def test_key_that_the_issuer_does_not_publish(self):
+        self.with_token(kid="7e57-of-another-cluster")
+        self.assert_published_wrongly('the key "7e57-of-another-cluster"')
+
+    def test_issuer_that_only_entra_can_reach(self):
+        self.emulator.ask("/endpoints/issuer/stop")
+        self.addCleanup(self.emulator.ask, "/endpoints/issuer/start")
+        status, text = self.check("--only", "TOK-07", "--strict")
+        self.assertEqual(status, 0, text)
+        self.assertIn("not reachable from here (", text)
+
+    def assert_published_wrongly(self, words):
+        """One warning, whatever the token exchange makes of it."""
+        self.assert_found("TOK-07", "warning", "--skip", "token-exchange", status=0, words=[words])
+
+
 class TokenExchange(Checked):
     """Entra's responses."""
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The claims of a token, and what its header says about the signature (RFC 7515 §4.1).
 #[derive(Clone, Debug)]
 pub(super) struct Claims {
-    claims: Value,
+    payload: Value,
     /// The signature algorithm.
     pub(super) algorithm: String,
     /// The ID of the signing key.
@@ -48,22 +48,22 @@ impl Claims {
         let field = |name| header.get(name).and_then(Value::as_str).map(str::to_owned);
         let algorithm = field("alg").filter(|algorithm| !algorithm.eq_ignore_ascii_case("none"));
         let algorithm = algorithm.ok_or(ClaimsError::Unsigned)?;
-        Ok(Self { claims: object(claims)?, algorithm, key_id: field("kid") })
+        Ok(Self { payload: object(claims)?, algorithm, key_id: field("kid") })
     }
 
     /// A claim that is a string.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.claims.get(name)?.as_str()
+        self.payload.get(name)?.as_str()
     }
 
     /// A string in nested objects, such as the pod's name in `kubernetes.io`.
     pub(super) fn nested(&self, path: &[&str]) -> Option<&str> {
-        path.iter().try_fold(&self.claims, |value, name| value.get(name))?.as_str()
+        path.iter().try_fold(&self.payload, |value, name| value.get(name))?.as_str()
     }
 
     /// A claim that is a string or a list of strings.
     pub(super) fn texts(&self, name: &str) -> Vec<&str> {
-        match self.claims.get(name) {
+        match self.payload.get(name) {
             Some(Value::String(text)) => vec![text],
             Some(Value::Array(texts)) => texts.iter().filter_map(Value::as_str).collect(),
             _ => Vec::new(),
@@ -72,7 +72,7 @@ impl Claims {
 
     /// A claim that is a time in whole seconds since 1970, as clusters and Entra write it.
     pub(super) fn time(&self, name: &str) -> Option<Duration> {
-        self.claims.get(name)?.as_u64().map(Duration::from_secs)
+        self.payload.get(name)?.as_u64().map(Duration::from_secs)
     }
 }
 
