@@ -1,7 +1,10 @@
 """`remora check` names the single cause of each real failure on the way to Azure: network, token exchange, role."""
 
 import json
+import os
+import sys
 import unittest
+from pathlib import Path
 
 from answering import Answering
 from case import beside, slow
@@ -14,6 +17,27 @@ from process import free_port
 def without_network():
     """Command prefix for a program that can reach only loopback."""
     return [*unshare("--net"), "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
+
+
+def behind_slow_names(folder):
+    """Command prefix for a program whose name server needs 1.2 s for each answer."""
+    (folder / "hosts").write_text("")
+    (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    (folder / "names.py").write_text(
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from faults.names import NameServer\n"
+        "server = NameServer(['192.0.2.1'])\n"
+        "server.break_with(delay=1.2)\n"
+        "print('ready', flush=True)\n"
+        "server.run()\n"
+    )
+    prepared = (
+        f'ip link set lo up; mount --bind {folder}/hosts /etc/hosts; mount --bind {folder}/resolv.conf /etc/resolv.conf; '
+        f'{sys.executable} -B {folder}/names.py >{folder}/ready & server=$!; '
+        f'while ! grep -qs ready {folder}/ready; do sleep 0.05; done; '
+        '"$0" "$@" || status=$?; kill $server; exit ${status:-0}'
+    )
+    return [*unshare("--net", "--mount"), "sh", "-ec", prepared]
 
 
 def stopped_and_continued():
@@ -38,6 +62,14 @@ class Network(Checked):
     def test_dns_dead(self):
         how = {"INGESTION_URL": f"{HOST}.com{PATH}", "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/"}
         self.assert_cause("NET-01", "--skip", "running-process", wrapper=without_network(), **how)
+
+    def test_dns_slow(self):
+        how = {"INGESTION_URL": f"{HOST}.com{PATH}", "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/"}
+        how["PATH"] = os.environ["PATH"]
+        status, text = self.check("-o", "short", "--only", "NET-01", wrapper=behind_slow_names(self.folder.path), **how)
+        self.assertEqual(status, 0, text)
+        self.assertRegex(text, r"seen: \S+ resolved only after 1\.[2-9] s")
+        self.assertRegex(text, r"nslookup (login|x-1)\.")
 
     @beside
     @slow
