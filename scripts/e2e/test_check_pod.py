@@ -65,6 +65,25 @@ class Configuration(Checked):
         self.assert_warned("ENV-04", "--pre", AZURE_AUTHORITY_HOST=authority, INGESTION_AAD_AUDIENCE=None)
 
 
+    def test_government_by_its_audience(self):
+        audience = "https://monitor.azure.us/.default"
+        how = self.of_identity("imds-user", INGESTION_URL=f"{HOST}.us{PATH}", INGESTION_AAD_AUDIENCE=audience)
+        status, text = self.check("--pre", "--strict", **how)
+        self.assertEqual(status, 0, text)
+        self.assertRegex(text, r"CFG-05 .*: https://monitor\.azure\.us\n")
+        self.assertRegex(text, r"ENV-04 .*: AZUREGOVERNMENT\n")
+
+    def test_cloud_without_a_name(self):
+        how = {
+            "AZURE_AUTHORITY_HOST": "https://login.sovcloud-identity.fr/",
+            "INGESTION_URL": f"https://x-1.metrics.ingest.monitor.sovcloud-api.fr{PATH}",
+            "INGESTION_AAD_AUDIENCE": None,
+        }
+        self.assert_warned("ENV-04", "--pre", words=["CLOUD=AZURECUSTOM"], **how)
+        how["INGESTION_AAD_AUDIENCE"] = "https://monitor.sovcloud-api.fr"
+        self.assertEqual(self.check("--pre", "--strict", CLOUD="AZURECUSTOM", **how)[0], 0)
+
+
 class Environment(Checked):
     """The webhook's changes."""
 
