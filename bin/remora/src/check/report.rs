@@ -153,31 +153,35 @@ mod tests {
     use super::*;
     use crate::check::{Choice, Options, Reach};
 
-    /// The report of these checks in a container without settings.
-    fn reported(only: &[&str], skip: &[&str]) -> Report {
+    /// The report of these checks in a container with these settings.
+    fn reported(only: &[&str], skip: &[&str], settings: &[(&str, &str)]) -> Report {
         let choices = |names: &[&str]| names.iter().filter_map(|name| Choice::parse(name)).collect();
         let options = Options { reach: Reach::Write, only: choices(only), skip: choices(skip), ..Options::default() };
-        let mut cx = Context::new(&options, &BTreeMap::<&str, String>::new());
+        let source: BTreeMap<_, _> = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let mut cx = Context::new(&options, &source);
         steps::run(&mut cx);
         Report::new(&cx)
     }
 
     #[test]
     fn a_chosen_check_that_could_not_run_has_not_passed() {
-        // The first fault of this configuration belongs to a later check than the chosen one.
         for only in ["RBAC-01", "token-exchange", "PROM-02", "CFG-03"] {
-            let report = reported(&[only], &[]);
+            let report = reported(&[only], &[], &[]);
             assert_eq!(report.first_failure().as_deref(), Some("REMORA-CFG-01"), "{only}");
             assert_eq!((report.exit_code(false), report.count(Verdict::Error)), (ExitCode::FAILURE, 1), "{only}");
             assert!(report.json().contains("\"success\": false"), "{only}");
         }
-        let chosen = reported(&["configuration"], &[]);
+        // The fault may belong to a later check than the chosen one.
+        let endpoint = ("INGESTION_URL", "https://h/dataCollectionRules/d/x?api-version=2023-04-24");
+        let settings = [endpoint, ("IDENTITY_TYPE", "systemAssigned"), ("LOG_LEVEL", "loud")];
+        assert_eq!(reported(&["CFG-03"], &[], &settings).first_failure().as_deref(), Some("REMORA-CFG-06"));
+        let chosen = reported(&["configuration"], &[], &[]);
         assert!(chosen.lines.iter().all(|line| line.page.category == Category::Configuration));
     }
 
     #[test]
     fn what_the_user_skips_holds_nothing_up_and_is_not_called_a_success_of_anything() {
-        let report = reported(&["RBAC-01"], &["CFG-01"]);
+        let report = reported(&["RBAC-01"], &["CFG-01"], &[]);
         assert_eq!((report.first_failure(), report.exit_code(true)), (None, ExitCode::SUCCESS));
         assert_eq!(report.conclusion, "Nothing was tested.");
     }
