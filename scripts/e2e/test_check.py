@@ -11,6 +11,7 @@ from checked import Checked
 from empty_root import furnish
 from namespaces import unshare
 from pinned import ROOT
+from process import free_port
 from prometheus import Prometheus
 
 VALIDATE = """
@@ -63,11 +64,29 @@ class Healthy(Checked):
         status, text = self.check("--prometheus", prometheus.url, "--only", "prometheus")
         self.assertEqual(status, 0, text)
         self.assertIn("2 ok, 0 warned", text)
+        status, text = self.check("--prometheus", prometheus.url, "--only", "PROM-02")
+        self.assertEqual(status, 0, text)
+        self.assertIn("1 ok, 0 warned, 0 failed, 0 skipped", text)
 
     def test_only_and_skip_choose(self):
         status, text = self.check("--only", "configuration,TOK-05", "--skip", "CFG-08")
         self.assertEqual((status, text.count("[ok]   REMORA-")), (0, 9), text)
         self.assertNotIn("CFG-08", text)
+
+    def test_a_chosen_check_whose_prerequisite_failed_has_not_passed(self):
+        away = {"HTTPS_PROXY": f"http://127.0.0.1:{free_port()}"}
+        status, text = self.check("--only", "token-exchange", **away)
+        self.assertEqual(status, 1, text)
+        self.assertIn("[fail] REMORA-NET-02", text)
+        self.assertIn("[skip] REMORA-TOK-10 The identity gets an access token: needs REMORA-NET-02", text)
+        status, text = self.check("--only", "role", "--write", "-o", "json", **away)
+        self.assertEqual((status, json.loads(text)["success"]), (1, False), text)
+        status, text = self.check("--only", "LIVE-03", LISTENING_PORT=str(free_port()))
+        self.assertEqual(status, 1, text)
+        self.assertIn("[fail] REMORA-LIVE-01", text)
+        # A prerequisite that passed is not shown, and one that the user skips is not waited for.
+        self.assertNotIn("NET-02", self.check("--only", "token-exchange")[1])
+        self.assertNotIn("[fail] REMORA-NET-02", self.check("--only", "TOK-11", "--skip", "NET-02", **away)[1])
 
     def test_a_skipped_check_does_not_hold_up_the_rest(self):
         self.emulator.ask("/settings", {"clock_skew_s": 7200})
@@ -77,7 +96,7 @@ class Healthy(Checked):
     def test_wait_ends_when_nothing_fails_any_more(self):
         self.emulator.ask("/endpoints/token/stop?seconds=3")
         self.addCleanup(self.emulator.ask, "/endpoints/token/start")
-        command = [os.environ["REMORA_BIN"], "check", "--wait", "1m", "-o", "short"]
+        command = [os.environ["REMORA_BIN"], "check", "--wait", "1m", "-o", "short", "--only", "token-exchange"]
         done = subprocess.run(command, env=self.environment({}), capture_output=True, text=True, timeout=90, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("waiting because REMORA-NET-02 fails", done.stderr)

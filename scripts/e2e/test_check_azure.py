@@ -1,7 +1,10 @@
 """`remora check` names the single cause of each real failure on the way to Azure: network, token exchange, role."""
 
 import json
+import os
+import sys
 import unittest
+from pathlib import Path
 
 from answering import Answering
 from case import beside, slow
@@ -14,6 +17,27 @@ from process import free_port
 def without_network():
     """Command prefix for a program that can reach only loopback."""
     return [*unshare("--net"), "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
+
+
+def behind_slow_names(folder):
+    """Command prefix for a program whose name server needs 1.2 s for each answer."""
+    (folder / "hosts").write_text("")
+    (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    (folder / "names.py").write_text(
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from faults.names import NameServer\n"
+        "server = NameServer(['192.0.2.1'])\n"
+        "server.break_with(delay=1.2)\n"
+        "print('ready', flush=True)\n"
+        "server.run()\n"
+    )
+    prepared = (
+        f'ip link set lo up; mount --bind {folder}/hosts /etc/hosts; mount --bind {folder}/resolv.conf /etc/resolv.conf; '
+        f'{sys.executable} -B {folder}/names.py >{folder}/ready & server=$!; '
+        f'while ! grep -qs ready {folder}/ready; do sleep 0.05; done; '
+        '"$0" "$@" || status=$?; kill $server; exit ${status:-0}'
+    )
+    return [*unshare("--net", "--mount"), "sh", "-ec", prepared]
 
 
 def stopped_and_continued():
@@ -38,6 +62,14 @@ class Network(Checked):
     def test_dns_dead(self):
         how = {"INGESTION_URL": f"{HOST}.com{PATH}", "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/"}
         self.assert_cause("NET-01", "--skip", "running-process", wrapper=without_network(), **how)
+
+    def test_dns_slow(self):
+        how = {"INGESTION_URL": f"{HOST}.com{PATH}", "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/"}
+        how["PATH"] = os.environ["PATH"]
+        status, text = self.check("-o", "short", "--only", "NET-01", wrapper=behind_slow_names(self.folder.path), **how)
+        self.assertEqual(status, 0, text)
+        self.assertRegex(text, r"seen: \S+ resolved only after 1\.[2-9] s")
+        self.assertRegex(text, r"nslookup (login|x-1)\.")
 
     @beside
     @slow
@@ -94,6 +126,35 @@ class Network(Checked):
         path = self.folder.path / "both.pem"
         path.write_text(proxy.authority.read_text() + (self.folder.path / "azure/ca.pem").read_text())
         return path
+
+
+class Issuer(Checked):
+    """The cluster's issuer."""
+
+    def test_issuer_without_its_document(self):
+        self.with_fault("issuer", status=404)
+        self.assert_published_wrongly("openid-configuration answers 404")
+
+    def test_issuer_whose_keys_are_gone(self):
+        self.emulator.ask("/faults", {"endpoint": "issuer", "after": 1, "action": {"status": 503}})
+        status, text = self.check("-o", "short", "--only", "TOK-07")
+        self.assertEqual(status, 0, text)
+        self.assertIn("/openid/v1/jwks answers 503", text)
+
+    def test_key_that_the_issuer_does_not_publish(self):
+        self.with_token(kid="7e57-of-another-cluster")
+        self.assert_published_wrongly('the key "7e57-of-another-cluster"')
+
+    def test_issuer_that_only_entra_can_reach(self):
+        self.emulator.ask("/endpoints/issuer/stop")
+        self.addCleanup(self.emulator.ask, "/endpoints/issuer/start")
+        status, text = self.check("--only", "TOK-07", "--strict")
+        self.assertEqual(status, 0, text)
+        self.assertIn("not reachable from here (", text)
+
+    def assert_published_wrongly(self, words):
+        """One warning, whatever the token exchange makes of it."""
+        self.assert_found("TOK-07", "warning", "--skip", "token-exchange", status=0, words=[words])
 
 
 class TokenExchange(Checked):

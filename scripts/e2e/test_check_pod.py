@@ -65,6 +65,25 @@ class Configuration(Checked):
         self.assert_warned("ENV-04", "--pre", AZURE_AUTHORITY_HOST=authority, INGESTION_AAD_AUDIENCE=None)
 
 
+    def test_government_by_its_audience(self):
+        audience = "https://monitor.azure.us/.default"
+        how = self.of_identity("imds-user", INGESTION_URL=f"{HOST}.us{PATH}", INGESTION_AAD_AUDIENCE=audience)
+        status, text = self.check("--pre", "--strict", **how)
+        self.assertEqual(status, 0, text)
+        self.assertRegex(text, r"CFG-05 .*: https://monitor\.azure\.us\n")
+        self.assertRegex(text, r"ENV-04 .*: AZUREGOVERNMENT\n")
+
+    def test_cloud_without_a_name(self):
+        how = {
+            "AZURE_AUTHORITY_HOST": "https://login.sovcloud-identity.fr/",
+            "INGESTION_URL": f"https://x-1.metrics.ingest.monitor.sovcloud-api.fr{PATH}",
+            "INGESTION_AAD_AUDIENCE": None,
+        }
+        self.assert_warned("ENV-04", "--pre", words=["CLOUD=AZURECUSTOM"], **how)
+        how["INGESTION_AAD_AUDIENCE"] = "https://monitor.sovcloud-api.fr"
+        self.assertEqual(self.check("--pre", "--strict", CLOUD="AZURECUSTOM", **how)[0], 0)
+
+
 class Environment(Checked):
     """The webhook's changes."""
 
@@ -139,8 +158,18 @@ class ProjectedToken(Checked):
         self.with_credential(subject=subject)
         self.assert_warned("TOK-03")
 
-    def with_claims(self, **changed):
-        """A token with these claims and a fake signature, in its own file."""
+    def test_token_signed_with_an_elliptic_curve(self):
+        self.with_claims(header={"alg": "ES256", "kid": "a"})
+        made = str(self.folder.path / "made")
+        self.assert_cause("TOK-02", "--pre", AZURE_FEDERATED_TOKEN_FILE=made, words=["ES256", "RSA key"])
+        self.assertIn("needs REMORA-TOK-02", self.check("--only", "TOK-10", AZURE_FEDERATED_TOKEN_FILE=made)[1])
+
+    def test_token_that_names_no_key(self):
+        self.with_claims(header={"alg": "RS256"})
+        self.assert_warned("TOK-02", "--pre", AZURE_FEDERATED_TOKEN_FILE=str(self.folder.path / "made"))
+
+    def with_claims(self, header=None, **changed):
+        """A token with this header, these claims and a fake signature, in its own file."""
         now = int(time.time())
         claims = {
             "iss": "https://eastus.oic.prod-aks.azure.com/7e57/",
@@ -150,7 +179,7 @@ class ProjectedToken(Checked):
             "exp": now + 3600,
             **changed,
         }
-        parts = [json.dumps({"alg": "RS256"}), json.dumps(claims), "signature"]
+        parts = [json.dumps(header or {"alg": "RS256", "kid": "a"}), json.dumps(claims), "signature"]
         encoded = [base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts]
         (self.folder.path / "made").write_text(".".join(encoded))
 

@@ -99,6 +99,10 @@ class Process(Checked):
         prometheus = Prometheus(self.folder.path, f"http://localhost:{free_port()}/api/v1/write").start()
         self.addCleanup(prometheus.process.kill)
         self.assert_warned("PROM-01", "--prometheus", prometheus.url)
+        status, text = self.check("--prometheus", prometheus.url, "--only", "PROM-02")
+        self.assertEqual(status, 0, text)
+        self.assertIn("[warn] REMORA-PROM-01", text)
+        self.assertIn("needs REMORA-PROM-01", text)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ mod outcome;
 mod pod;
 mod process;
 mod projected;
+mod published;
 mod report;
 mod role;
 mod route;

@@ -6,12 +6,13 @@ pub(crate) mod cloud;
 pub(crate) mod effective;
 pub(crate) mod fault;
 mod forwarding;
-mod identity;
+pub(crate) mod identity;
 pub(crate) mod ingestion;
 mod limits;
 mod listen;
 mod logging;
 mod network;
+pub(crate) mod one_cloud;
 pub(crate) mod quantity;
 mod readable;
 mod reader;
@@ -78,6 +79,9 @@ pub(crate) fn load(source: &dyn Source) -> Result<Loaded, Faults> {
     let cloud = reader.value(&settings::CLOUD, Cloud::parse);
     let cluster = reader.given(&settings::CLUSTER);
     let config = read(&mut reader, cloud);
+    if let (Some(config), Some(cloud)) = (&config, cloud) {
+        one_cloud::judge(&mut reader, cloud, config);
+    }
     let (faults, warnings) = reader.finish();
     match (config, cloud) {
         (Some(config), Some(cloud)) if faults.is_empty() => {
@@ -108,7 +112,7 @@ pub(crate) fn is_workload(source: &dyn Source) -> bool {
 
 /// Reads every part before giving up, so that no fault hides another.
 fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Config> {
-    let ingestion = ingestion::read(reader, cloud);
+    let ingestion = ingestion::read(reader);
     let identity = identity::read(reader, cloud);
     let listen = listen::read(reader);
     let limits = limits::read(reader);

@@ -64,7 +64,11 @@ pub(crate) const FLAGS: [(&str, Does, &str); 10] = [
     ("--pre", Does::Set(Switch::Pre), "open no sockets: configuration, environment and token file only"),
     ("--write", Does::Set(Switch::Write), "also test the role by sending an empty write"),
     ("--wait", Does::Take(Takes::Wait, "DURATION"), "retry every 5 seconds until nothing fails or the time is up"),
-    ("--only", Does::Take(Takes::Only, "CHECK,…"), "report only these: codes, or categories such as network"),
+    (
+        "--only",
+        Does::Take(Takes::Only, "CHECK,…"),
+        "report only these, and failures that they depend on: codes, or categories such as network",
+    ),
     ("--skip", Does::Take(Takes::Skip, "CHECK,…"), "skip these, and continue as if they had passed"),
     ("--output", Does::Take(Takes::Output, "FORM"), "table, json or short (only problems and the last line); also -o"),
     ("--strict", Does::Set(Switch::Strict), "exit with 2 if there were warnings"),

@@ -7,9 +7,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-/// The claims of a token.
+/// The claims of a token, and what its header says about the signature (RFC 7515 §4.1).
 #[derive(Clone, Debug)]
-pub(super) struct Claims(Value);
+pub(super) struct Claims {
+    payload: Value,
+    /// The signature algorithm.
+    pub(super) algorithm: String,
+    /// The ID of the signing key.
+    pub(super) key_id: Option<String>,
+}
 
 /// Why a text is not a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,26 +44,26 @@ impl Claims {
     pub(super) fn read(token: &str) -> Result<Self, ClaimsError> {
         let parts: Vec<&str> = token.trim().split('.').collect();
         let [header, claims, _signature] = parts.as_slice() else { return Err(ClaimsError::Parts(parts.len())) };
-        let algorithm = object(header)?.get("alg").and_then(Value::as_str).unwrap_or("none").to_owned();
-        if algorithm.eq_ignore_ascii_case("none") {
-            return Err(ClaimsError::Unsigned);
-        }
-        object(claims).map(Self)
+        let header = object(header)?;
+        let field = |name| header.get(name).and_then(Value::as_str).map(str::to_owned);
+        let algorithm = field("alg").filter(|algorithm| !algorithm.eq_ignore_ascii_case("none"));
+        let algorithm = algorithm.ok_or(ClaimsError::Unsigned)?;
+        Ok(Self { payload: object(claims)?, algorithm, key_id: field("kid") })
     }
 
     /// A claim that is a string.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.as_str()
+        self.payload.get(name)?.as_str()
     }
 
     /// A string in nested objects, such as the pod's name in `kubernetes.io`.
     pub(super) fn nested(&self, path: &[&str]) -> Option<&str> {
-        path.iter().try_fold(&self.0, |value, name| value.get(name))?.as_str()
+        path.iter().try_fold(&self.payload, |value, name| value.get(name))?.as_str()
     }
 
     /// A claim that is a string or a list of strings.
     pub(super) fn texts(&self, name: &str) -> Vec<&str> {
-        match self.0.get(name) {
+        match self.payload.get(name) {
             Some(Value::String(text)) => vec![text],
             Some(Value::Array(texts)) => texts.iter().filter_map(Value::as_str).collect(),
             _ => Vec::new(),
@@ -66,7 +72,7 @@ impl Claims {
 
     /// A claim that is a time in whole seconds since 1970, as clusters and Entra write it.
     pub(super) fn time(&self, name: &str) -> Option<Duration> {
-        self.0.get(name)?.as_u64().map(Duration::from_secs)
+        self.payload.get(name)?.as_u64().map(Duration::from_secs)
     }
 }
 
@@ -85,7 +91,8 @@ pub(super) mod tests {
         Claims::read(&token(r#"{"alg":"RS256"}"#, json)).unwrap()
     }
 
-    fn token(header: &str, claims: &str) -> String {
+    /// A token with this header and this payload, not validly signed.
+    pub(in super::super) fn token(header: &str, claims: &str) -> String {
         format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims))
     }
 
@@ -97,6 +104,14 @@ pub(super) mod tests {
         assert_eq!(claims.nested(&["kubernetes.io", "pod", "name"]), Some("p"));
         assert_eq!(claims.time("exp"), Some(Duration::from_secs(1000)));
         assert_eq!((claims.text("exp"), claims.time("iss"), claims.texts("sub").len()), (None, None, 0));
+    }
+
+    #[test]
+    fn the_header_names_algorithm_and_key() {
+        let read = |header| Claims::read(&token(header, "{}")).map(|claims| (claims.algorithm, claims.key_id));
+        let es256 = ("ES256".to_owned(), Some("k".to_owned()));
+        assert_eq!(read(r#"{"alg":"ES256","kid":"k"}"#), Ok(es256));
+        assert_eq!(read(r#"{"alg":"RS256","kid":1}"#), Ok(("RS256".to_owned(), None)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use remora_smol::config::TrustSource;
 use super::context::{Checked, Context};
 use super::outcome::{Finding, Outcome};
 use crate::config::fault::masked;
+use crate::config::identity::audience;
 use crate::config::ingestion::{other_path, rule};
 use crate::config::settings::INGESTION_URL;
 use crate::config::{Faults, Loaded};
@@ -104,7 +105,7 @@ pub(super) fn listening(cx: &mut Context<'_>) -> Checked {
 /// CFG-05.
 pub(super) fn cloud(cx: &mut Context<'_>) -> Checked {
     faultless(cx, &pages::CFG_05)?;
-    Ok(cx.loaded.as_ref().map(|loaded| loaded.cloud.name().to_owned()).unwrap_or_default())
+    Ok(cx.config().map(|config| audience(&config.identity).to_owned()).unwrap_or_default())
 }
 
 /// CFG-06.

@@ -4,6 +4,7 @@ use super::configuration::faultless;
 use super::context::{Checked, Context};
 use super::outcome::{Finding, Outcome};
 use crate::config::cloud::Cloud;
+use crate::config::one_cloud;
 use crate::pages::{self, Page};
 
 /// ENV-01.
@@ -39,14 +40,14 @@ fn examined(cx: &Context<'_>, page: &'static Page) -> Result<(), Outcome> {
 /// ENV-04.
 pub(super) fn one_cloud(cx: &mut Context<'_>) -> Checked {
     if let Ok(loaded) = &cx.loaded
-        && let Some(other) = loaded.cloud.contradicted_by(&loaded.config.ingestion)
+        && let Some(other) = one_cloud::refusing(loaded.cloud, &loaded.config)
     {
         let (own, host, name) = (loaded.cloud.name(), loaded.config.ingestion.host(), other.name());
         let seen = format!("CLOUD is {own}, but {host} belongs to {name}");
         return Err(Outcome::Fail(Finding::new(seen).repaired(format!("set CLOUD={name}\n{}", pages::ENV_04.repair))));
     }
     faultless(cx, &pages::ENV_04)?;
-    cx.config()?;
+    let of_workspace = Cloud::of_ingestion(cx.config()?.ingestion.host());
     let own = cx.loaded.as_ref().map_or(Cloud::Custom, |loaded| loaded.cloud);
-    Ok(own.name().to_owned())
+    Ok(of_workspace.unwrap_or(own).name().to_owned())
 }

@@ -1,6 +1,5 @@
 //! The token exchange itself, made once in the same way as the sidecar makes it, and the access token's claims.
 
-use remora_smol::config::Identity;
 use remora_smol::{Failure, Granted, exchange_once};
 
 use super::claims::Claims;
@@ -9,6 +8,7 @@ use super::network::span;
 use super::outcome::{Finding, Outcome};
 use super::route::Goal;
 use crate::config::cloud::Cloud;
+use crate::config::identity::audience as requested;
 use crate::pages;
 
 /// TOK-10.
@@ -48,7 +48,7 @@ fn refused(failure: &Failure) -> Finding {
 pub(super) fn for_azure_monitor(cx: &mut Context<'_>) -> Checked {
     cx.config()?;
     cx.needs(&pages::TOK_10)?;
-    let wanted = wanted(&cx.config()?.identity);
+    let wanted = requested(&cx.config()?.identity);
     let granted = cx.granted.as_ref().ok_or(Outcome::Needs(&pages::TOK_10))?;
     let Some(audience) = &granted.claims.audience else { return Ok("the token cannot be read".to_owned()) };
     let cloud = cx.loaded.as_ref().map_or(Cloud::Custom, |loaded| loaded.cloud);
@@ -65,17 +65,6 @@ fn judge(cloud: Cloud, audience: &str, wanted: &str) -> Checked {
         return Ok(audience.to_owned());
     }
     Err(Outcome::Warn(Finding::new(format!("it is for {audience}, but {wanted} was requested"))))
-}
-
-/// The requested audience, without `/.default`.
-fn wanted(identity: &Identity) -> &str {
-    match identity {
-        Identity::Managed(managed) => &managed.resource,
-        other => {
-            let scope = other.client().map_or("", |client| client.scope.as_str());
-            scope.strip_suffix("/.default").unwrap_or(scope)
-        }
-    }
 }
 
 /// The application roles in a token. Azure Monitor goes by role assignments; roles in the token are only shown.

@@ -9,6 +9,8 @@ use super::outcome::{Finding, Outcome};
 use super::route::{Goal, Route};
 use crate::pages::{self, Page, is_command};
 
+/// Time for a name resolution that is worth a warning. A cluster's DNS answers within milliseconds.
+const SLOW: Duration = Duration::from_secs(1);
 /// Clock difference that is worth a warning. A `Date` has a resolution of one second.
 const ODD: Duration = Duration::from_secs(60);
 /// Clock difference at which tokens and certificates appear expired or not yet valid.
@@ -17,7 +19,23 @@ const WRONG: Duration = Duration::from_secs(300);
 /// NET-01. Creates the routes here, so that all later checks have them.
 pub(super) fn resolve(cx: &mut Context<'_>) -> Checked {
     cx.routes = routes(cx)?;
-    each(cx, &pages::NET_01, Route::resolve)
+    let note = each(cx, &pages::NET_01, Route::resolve)?;
+    let Some(slowest) = cx.routes.iter().max_by_key(|route| route.resolution) else { return Ok(note) };
+    let (host, took) = (slowest.next().0.to_owned(), slowest.resolution);
+    if took > SLOW {
+        cx.pod.learn("failed-host", Some(host.clone()));
+        return Err(Outcome::Warn(slow_resolution(&host, took)));
+    }
+    Ok(note)
+}
+
+fn slow_resolution(host: &str, took: Duration) -> Finding {
+    let repair = "check whether every nameserver in the pod's /etc/resolv.conf answers, and whether the cluster's DNS is overloaded";
+    Finding::new(format!("{host} resolved only after {:.1} s", took.as_secs_f64()))
+        .because(
+            "Token exchanges and new connections wait for it. A resolver that answers late may soon not answer at all.",
+        )
+        .repaired(format!("{repair}\n{}", pages::NET_01.commands()))
 }
 
 /// The routes to the identity's authority and to the ingestion endpoint. Endpoints of the machine and of the cluster,
@@ -154,6 +172,14 @@ mod tests {
             ("a; b", Some("allow a\nallow b\nkubectl get x"))
         );
         assert_eq!(together(&[Finding::new("a"), Finding::new("a")]).repair, None);
+    }
+
+    #[test]
+    fn a_slow_name_server_is_what_is_to_be_looked_at() {
+        let finding = slow_resolution("h.example", Duration::from_millis(5_012));
+        assert_eq!(finding.seen, "h.example resolved only after 5.0 s");
+        let repair = finding.repair.unwrap();
+        assert!(repair.contains("resolv.conf") && repair.contains("\nkubectl run dns-check"), "{repair}");
     }
 
     #[test]

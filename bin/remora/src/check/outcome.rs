@@ -11,7 +11,7 @@ pub(super) enum Outcome {
     Warn(Finding),
     /// It failed.
     Fail(Finding),
-    /// It was not run, because this check failed.
+    /// It was not run, because this check did not pass.
     Needs(&'static Page),
     /// It was not run, for a reason that is not a failure.
     Left(&'static str),
@@ -84,6 +84,11 @@ impl Done {
             Outcome::Warn(finding) | Outcome::Fail(finding) => finding.page.unwrap_or(self.step),
             _ => self.step,
         }
+    }
+
+    /// Whether there is a problem.
+    pub(super) fn is_found(&self) -> bool {
+        matches!(self.outcome, Outcome::Warn(_) | Outcome::Fail(_))
     }
 
     /// The page to read first when checks that depend on this one cannot run.

@@ -9,8 +9,10 @@ use remora_smol::file;
 use super::claims::{Claims, ClaimsError};
 use super::configuration::faultless;
 use super::context::{Checked, Context};
+use super::http::Answer;
 use super::network::span;
 use super::outcome::{Finding, Outcome};
+use super::published::{self, Unasked};
 use super::route::{Goal, Route};
 use crate::pages;
 
@@ -18,6 +20,20 @@ use crate::pages;
 const AUDIENCE: &str = "api://AzureADTokenExchange";
 /// The audience of tokens for AKS identity bindings.
 const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
+
+/// The only signature algorithm of projected tokens that Entra accepts.
+const ALGORITHM: &str = "RS256";
+
+/// Why another algorithm matters, and what to do about it.
+const OTHER_ALGORITHM: &str = "Entra refuses it, whatever its claims. A cluster's key decides which algorithm signs.";
+const RSA_KEY: &str = "let the cluster sign service-account tokens with an RSA key: give the API server one with --service-account-signing-key-file,\n\
+publish its public half at the issuer, then replace the pod\n\
+kubectl get --raw /openid/v1/jwks\n\
+kubectl delete pod <pod> -n <namespace>";
+/// Why a token without the name of its key is suspicious, and what to do about it.
+const UNNAMED_KEY: &str = "Entra finds the key to verify it with by that name. A cluster's own tokens always have it.";
+const LET_API_SERVER_SIGN: &str = "check what is mounted in its place, and let the kubelet project the token\n\
+kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[*].projected.sources[*].serviceAccountToken}'";
 
 /// TOK-01.
 pub(super) fn readable(cx: &mut Context<'_>) -> Checked {
@@ -39,8 +55,22 @@ pub(super) fn signed(cx: &mut Context<'_>) -> Checked {
     cx.pod.learn("issuer-without-slash", trimmed);
     cx.pod.learn("subject", claims.text("sub").map(str::to_owned));
     cx.pod.learn("audience", claims.texts("aud").first().map(|audience| (*audience).to_owned()));
-    cx.assertion = Some(claims);
-    Ok(String::new())
+    signature(cx.assertion.insert(claims))
+}
+
+/// Entra verifies only RS256, with the key that the token names
+/// (learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations).
+fn signature(claims: &Claims) -> Checked {
+    let algorithm = &claims.algorithm;
+    if algorithm != ALGORITHM {
+        let seen = format!("its signature algorithm is {algorithm:?}, but Entra accepts only {ALGORITHM}");
+        return Err(Outcome::Fail(Finding::new(seen).because(OTHER_ALGORITHM).repaired(RSA_KEY)));
+    }
+    if claims.key_id.is_none() {
+        let seen = "its header names no key (kid)";
+        return Err(Outcome::Warn(Finding::new(seen).because(UNNAMED_KEY).repaired(LET_API_SERVER_SIGN)));
+    }
+    Ok(algorithm.clone())
 }
 
 /// TOK-03.
@@ -114,40 +144,36 @@ fn is_private(host: &str) -> bool {
 
 /// TOK-07. The issuer may legitimately be unreachable from here: only a wrong response is a problem.
 pub(super) fn keys(cx: &mut Context<'_>) -> Checked {
-    let issuer = cx.assertion()?.text("iss").unwrap_or_default().to_owned();
+    let assertion = cx.assertion()?;
+    let (issuer, key_id) = (assertion.text("iss").unwrap_or_default().to_owned(), assertion.key_id.clone());
     cx.needs(&pages::TOK_06)?;
-    let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    let Ok(endpoint) = Endpoint::parse(&url) else { return Err(Outcome::Needs(&pages::TOK_06)) };
-    let target = endpoint.target().to_owned();
-    let asked = Route::new(Goal::Issuer, endpoint, cx.config()?.proxy.as_ref())
-        .map_err(|error| error.to_string())
-        .and_then(|mut route| {
-            route.again(cx.trust().map_err(|_| "no authorities".to_owned())?).map_err(|finding| finding.seen)?;
-            route.get(&target).ok_or("no connection")?.map_err(|error| error.to_string())
-        });
-    match asked {
-        Ok(answer) if answer.status == 200 => names_itself(&issuer, &answer.body),
-        Ok(answer) => Ok(format!("it answers {} from here; what counts is that Entra can reach it", answer.status)),
-        Err(error) => Ok(format!("not reachable from here ({error}); what counts is that Entra can reach it")),
-    }
+    published::judge(&issuer, key_id.as_deref(), |url| ask(cx, url))
 }
 
-fn names_itself(issuer: &str, document: &[u8]) -> Checked {
-    let document: serde_json::Value = serde_json::from_slice(document).unwrap_or_default();
-    match document.get("issuer").and_then(serde_json::Value::as_str) {
-        Some(named) if named == issuer => Ok(issuer.to_owned()),
-        Some(named) => {
-            let seen = format!("the token says {issuer:?}, but the document there says {named:?}");
-            Err(Outcome::Warn(Finding::new(seen)))
-        }
-        None => Err(Outcome::Warn(Finding::new(format!("the answer of {issuer} is not an OpenID configuration")))),
-    }
+/// The response to a GET on a host of the issuer, or why there is none.
+fn ask(cx: &Context<'_>, url: &Endpoint) -> Result<Answer, Unasked> {
+    let (trust, proxy) = (cx.trust().map_err(Unasked::Left)?, cx.config().map_err(Unasked::Left)?.proxy.as_ref());
+    let target = url.target().to_owned();
+    let mut route = Route::new(Goal::Issuer, url.clone(), proxy)?;
+    route.again(trust).map_err(|finding| Unasked::Unreachable(finding.seen))?;
+    Ok(route.get(&target).unwrap_or_else(|| Err(io::ErrorKind::NotConnected.into()))?)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::claims::tests::claims;
+    use super::super::claims::tests::{claims, token};
     use super::*;
+
+    #[test]
+    fn only_an_rsa_signature_with_a_named_key_is_what_entra_verifies() {
+        let judged = |header| signature(&Claims::read(&token(header, "{}")).unwrap());
+        assert_eq!(judged(r#"{"alg":"RS256","kid":"k"}"#).unwrap(), "RS256");
+        for header in [r#"{"alg":"ES256","kid":"k"}"#, r#"{"alg":"PS256","kid":"k"}"#, r#"{"alg":"HS256"}"#] {
+            let Err(Outcome::Fail(finding)) = judged(header) else { panic!("{header}") };
+            assert!(finding.repair.is_some_and(|repair| repair.contains("RSA key")), "{header}");
+        }
+        assert!(matches!(judged(r#"{"alg":"RS256"}"#), Err(Outcome::Warn(_))));
+    }
 
     #[test]
     fn a_token_is_fresh_until_four_fifths_of_its_life_are_over() {
@@ -169,13 +195,5 @@ mod tests {
             assert!(is_private(host), "{host}");
         }
         assert!(!is_private("eastus.oic.prod-aks.azure.com"));
-    }
-
-    #[test]
-    fn an_issuer_must_name_itself_to_the_last_slash() {
-        assert!(names_itself("https://i/", br#"{"issuer":"https://i/"}"#).is_ok());
-        for document in [&br#"{"issuer":"https://i"}"#[..], b"{}", b"<html>"] {
-            assert!(matches!(names_itself("https://i/", document), Err(Outcome::Warn(_))));
-        }
     }
 }

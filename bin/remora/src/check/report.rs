@@ -83,11 +83,21 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Sums up a run.
+    /// Sums up a run: the chosen checks, and the problems for which any of them could not run. A check that could not
+    /// run has not passed.
     pub(super) fn new(cx: &Context<'_>) -> Self {
-        let chosen = |done: &&Done| steps::ALL.iter().any(|step| step.page == done.step && step.is_chosen(cx.options));
-        let lines: Vec<_> = cx.done.iter().filter(chosen).map(|done| Line::new(done, &cx.pod)).collect();
-        Self { conclusion: conclusion(cx), lines, pod: cx.pod.clone() }
+        let chosen = |done: &Done| steps::ALL.iter().any(|step| step.page == done.step && step.is_chosen(cx.options));
+        let needed = |done: &Done| match done.outcome {
+            Outcome::Needs(cause) => Some(cause),
+            _ => None,
+        };
+        let causes: Vec<_> = cx.done.iter().filter(|done| chosen(done)).filter_map(needed).collect();
+        let is_cause = |done: &Done| [done.step, done.page()].iter().any(|page| causes.contains(page));
+        let stands = |done: &&Done| {
+            chosen(done) || (done.is_found() && is_cause(done) && !steps::is_among(&cx.options.skip, done.step))
+        };
+        let lines: Vec<_> = cx.done.iter().filter(stands).map(|done| Line::new(done, &cx.pod)).collect();
+        Self { conclusion: conclusion(cx, &lines), lines, pod: cx.pod.clone() }
     }
 
     /// The code of the first failure.
@@ -118,12 +128,14 @@ impl Report {
 }
 
 /// The conclusion when no check failed: it claims only what was tested.
-fn conclusion(cx: &Context<'_>) -> String {
+fn conclusion(cx: &Context<'_>, lines: &[Line]) -> String {
     let held =
         |page: &'static Page| cx.done.iter().any(|done| done.step == page && matches!(done.outcome, Outcome::Ok(_)));
     let rule = cx.pod.known("dcr").unwrap_or("the workspace");
     let throttled = |done: &Done| done.page() == &pages::RBAC_03;
-    if cx.done.iter().any(throttled) {
+    if lines.iter().all(|line| line.verdict == Verdict::Skipped) {
+        "Nothing was tested.".to_owned()
+    } else if cx.done.iter().any(throttled) {
         format!("This pod may write to {rule}, but Azure asks it to send less.")
     } else if held(&pages::RBAC_01) {
         format!("This pod can write to {rule} in Azure Monitor.")
@@ -131,5 +143,46 @@ fn conclusion(cx: &Context<'_>) -> String {
         format!("This pod gets tokens for {rule}; --write also tests whether it may write.")
     } else {
         "Everything that was tested passed.".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::check::{Choice, Options, Reach};
+
+    /// The report of these checks in a container with these settings.
+    fn reported(only: &[&str], skip: &[&str], settings: &[(&str, &str)]) -> Report {
+        let choices = |names: &[&str]| names.iter().filter_map(|name| Choice::parse(name)).collect();
+        let options = Options { reach: Reach::Write, only: choices(only), skip: choices(skip), ..Options::default() };
+        let source: BTreeMap<_, _> = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let mut cx = Context::new(&options, &source);
+        steps::run(&mut cx);
+        Report::new(&cx)
+    }
+
+    #[test]
+    fn a_chosen_check_that_could_not_run_has_not_passed() {
+        for only in ["RBAC-01", "token-exchange", "PROM-02", "CFG-03"] {
+            let report = reported(&[only], &[], &[]);
+            assert_eq!(report.first_failure().as_deref(), Some("REMORA-CFG-01"), "{only}");
+            assert_eq!((report.exit_code(false), report.count(Verdict::Error)), (ExitCode::FAILURE, 1), "{only}");
+            assert!(report.json().contains("\"success\": false"), "{only}");
+        }
+        // The fault may belong to a later check than the chosen one.
+        let endpoint = ("INGESTION_URL", "https://h/dataCollectionRules/d/x?api-version=2023-04-24");
+        let settings = [endpoint, ("IDENTITY_TYPE", "systemAssigned"), ("LOG_LEVEL", "loud")];
+        assert_eq!(reported(&["CFG-03"], &[], &settings).first_failure().as_deref(), Some("REMORA-CFG-06"));
+        let chosen = reported(&["configuration"], &[], &[]);
+        assert!(chosen.lines.iter().all(|line| line.page.category == Category::Configuration));
+    }
+
+    #[test]
+    fn what_the_user_skips_holds_nothing_up_and_is_not_called_a_success_of_anything() {
+        let report = reported(&["RBAC-01"], &["CFG-01"], &[]);
+        assert_eq!((report.first_failure(), report.exit_code(true)), (None, ExitCode::SUCCESS));
+        assert_eq!(report.conclusion, "Nothing was tested.");
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Route {
     /// The proxy on the way, if any.
     hop: Option<Hop>,
     addresses: Vec<SocketAddr>,
+    /// How long the last name resolution took.
+    pub(super) resolution: Duration,
     link: Option<Link>,
     /// The page of the step that failed.
     pub(super) blocked: Option<&'static Page>,
@@ -50,7 +52,7 @@ impl Route {
         let hop = proxy.map(|proxy| Hop::towards(&to, proxy)).transpose()?.flatten();
         // A proxy that is itself reached over TLS is used only for tokens.
         let hop = hop.filter(|hop| goal != Goal::Ingestion || !hop.secure);
-        Ok(Self { goal, to, hop, addresses: Vec::new(), link: None, blocked: None })
+        Ok(Self { goal, to, hop, addresses: Vec::new(), resolution: Duration::ZERO, link: None, blocked: None })
     }
 
     /// The host to connect to: the proxy if there is one.
@@ -69,10 +71,9 @@ impl Route {
         let began = Instant::now();
         let (host, port) = self.next();
         let found = probe::resolve(host, port, LIMIT).map_err(|error| self.unresolved(&error))?;
-        let (took, first) = (began.elapsed(), found.first().map(|address| address.ip().to_string()));
-        let slow = if took > Duration::from_secs(1) { format!(", after {} s", took.as_secs()) } else { String::new() };
-        let note = format!("{host} is {}{slow}", first.unwrap_or_default());
-        self.addresses = found;
+        let first = found.first().map(|address| address.ip().to_string());
+        let note = format!("{host} is {}", first.unwrap_or_default());
+        (self.addresses, self.resolution) = (found, began.elapsed());
         Ok(note)
     }
 

@@ -105,12 +105,21 @@ fn unanswered(url: &PrometheusUrl, error: &io::Error) -> Finding {
 pub(super) fn keeps_up(cx: &mut Context<'_>) -> Checked {
     let config = cx.config()?;
     let Some((asked, before)) = cx.queue.filter(|(_, queue)| queue.known) else {
-        return Err(Outcome::Left("no queue for this sidecar was found"));
+        return Err(without_queue(cx));
     };
     thread::sleep(APART.saturating_sub(asked.elapsed()));
     let metrics = cx.options.prometheus.clone().unwrap_or_default().metrics();
     let Ok(metrics) = metrics else { return Err(Outcome::Left("Prometheus stopped answering")) };
     judge(&before, &Queue::read(&metrics, config.listen.port), config.pass_rate_limit)
+}
+
+/// Why there is no queue: PROM-01 says so, and was left out if there is no Prometheus at all.
+fn without_queue(cx: &Context<'_>) -> Outcome {
+    let left = cx.done.iter().find_map(|done| match done.outcome {
+        Outcome::Left(why) if done.step == &pages::PROM_01 => Some(why),
+        _ => None,
+    });
+    left.map_or(Outcome::Needs(&pages::PROM_01), Outcome::Left)
 }
 
 fn judge(before: &Queue, after: &Queue, pass_rate_limit: bool) -> Checked {

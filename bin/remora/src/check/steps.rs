@@ -58,6 +58,15 @@ pub(super) static ALL: &[Step] = &[
     online(&pages::PROM_02, sender::keeps_up),
 ];
 
+/// The checks behind the network whose results others need, and those others.
+static NEEDED: &[(&Page, &[&Page])] = &[
+    (&pages::TOK_10, &[&pages::TOK_11, &pages::RBAC_01, &pages::LIVE_02, &pages::LIVE_03]),
+    (&pages::TOK_11, &[&pages::RBAC_01]),
+    (&pages::LIVE_01, &[&pages::LIVE_02, &pages::LIVE_03]),
+    (&pages::LIVE_02, &[&pages::LIVE_03]),
+    (&pages::PROM_01, &[&pages::PROM_02]),
+];
+
 impl Step {
     /// Why this check is left out regardless of its state, if it is.
     fn left(&self, options: &Options) -> Option<&'static str> {
@@ -75,15 +84,19 @@ impl Step {
     }
 
     /// Whether it runs: if it is to be reported, or if a reported check needs its result.
-    fn runs(&self, options: &Options, azure: bool) -> bool {
-        let leads_to_azure = self.page.category == Category::Network || self.page == &pages::TOK_10;
-        self.is_chosen(options) || !self.online || (azure && leads_to_azure)
+    fn runs(&self, options: &Options) -> bool {
+        let is_needed = || ALL.iter().any(|other| other.is_chosen(options) && self.leads_to(other.page));
+        self.is_chosen(options) || !self.online || is_needed()
     }
 
-    /// Whether it depends on Azure, and so on the route there.
-    fn needs_azure(&self) -> bool {
-        let category = matches!(self.page.category, Category::Network | Category::TokenExchange | Category::Role);
-        category || [&pages::LIVE_02, &pages::LIVE_03].contains(&self.page)
+    /// Whether the check of `page` needs the result of this one, which opens sockets. All others always run.
+    fn leads_to(&self, page: &'static Page) -> bool {
+        let leads = |first| NEEDED.iter().any(|(needed, by)| *needed == first && by.contains(&page));
+        match self.page.category {
+            Category::Network if page.category == Category::Network => self.page.code < page.code,
+            Category::Network => page == &pages::TOK_10 || leads(&pages::TOK_10),
+            _ => leads(self.page),
+        }
     }
 }
 
@@ -94,9 +107,7 @@ pub(super) fn is_among(choices: &[Choice], page: &'static Page) -> bool {
 
 /// Runs the checks.
 pub(super) fn run(cx: &mut Context<'_>) {
-    let azure = ALL.iter().any(|step| step.is_chosen(cx.options) && step.needs_azure());
-    let last = ALL.iter().rposition(|step| step.is_chosen(cx.options)).map_or(0, |place| place + 1);
-    for step in ALL.iter().take(last).filter(|step| step.runs(cx.options, azure)) {
+    for step in ALL.iter().filter(|step| step.runs(cx.options)) {
         let outcome = match step.left(cx.options) {
             Some(why) => Outcome::Left(why),
             None => (step.run)(cx).map_or_else(|outcome| outcome, Outcome::Ok),

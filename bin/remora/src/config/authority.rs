@@ -7,7 +7,6 @@ use super::fault::Reject;
 use super::reader::Reader;
 use super::settings::{AAD_HOST_ENDPOINT, AZURE_AUTHORITY_HOST, CLOUD, Setting};
 use super::url;
-use crate::pages::ENV_04;
 
 /// Reads the authority host. `AZURE_AUTHORITY_HOST` overrides the cloud's own; for a custom cloud `AAD_HOST_ENDPOINT`,
 /// which a person set, overrides `AZURE_AUTHORITY_HOST`, which the webhook sets everywhere.
@@ -20,11 +19,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Cloud) -> Option<Endpoint> {
         if custom { &[&AAD_HOST_ENDPOINT, &AZURE_AUTHORITY_HOST] } else { &[&AZURE_AUTHORITY_HOST] };
     let given = order.iter().find_map(|setting| Some((*setting, reader.given(setting)?)));
     match given {
-        Some((setting, text)) => {
-            let authority = reader.parsed(setting, &text, parse)?;
-            warn_of_another_cloud(reader, cloud, &authority);
-            Some(authority)
-        }
+        Some((setting, text)) => reader.parsed(setting, &text, parse),
         None => own(reader, cloud),
     }
 }
@@ -46,14 +41,4 @@ fn parse(text: &str) -> Result<Endpoint, Reject> {
     }
     let fix = format!("use only the host: https://{}/ ; the tenant goes in AZURE_TENANT_ID", authority.authority());
     Err(Reject::new("has a path", fix))
-}
-
-fn warn_of_another_cloud(reader: &mut Reader<'_>, cloud: Cloud, authority: &Endpoint) {
-    let Some(other) = Cloud::of_authority(authority.host()).filter(|other| *other != cloud && cloud != Cloud::Custom)
-    else {
-        return;
-    };
-    let (host, name) = (authority.host(), other.name());
-    let text = format!("is {}, but the authority {host} belongs to {name}; set CLOUD={name}", cloud.name());
-    reader.warn_on(&ENV_04, &CLOUD, text);
 }

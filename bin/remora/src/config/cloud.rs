@@ -1,8 +1,38 @@
 //! The Azure clouds: the authority that issues tokens, and their audience.
 
-use remora_smol::endpoint::Endpoint;
+use std::net::IpAddr;
 
 use super::fault::Reject;
+
+/// The domains of the clouds that have a name here.
+const DOMAINS: [&str; 10] = [
+    "azure.com",
+    "microsoft.com",
+    "microsoftonline.com",
+    "windows.net",
+    "azure.us",
+    "microsoftonline.us",
+    "usgovcloudapi.net",
+    "azure.cn",
+    "microsoftonline.cn",
+    "chinacloudapi.cn",
+];
+/// Domains that no cloud can have: reserved (RFC 6761, RFC 8375), private by custom (RFC 6762 appendix G), a cluster's.
+const PRIVATE: [&str; 13] = [
+    "localhost",
+    "test",
+    "example",
+    "invalid",
+    "home.arpa",
+    "local",
+    "internal",
+    "intranet",
+    "private",
+    "corp",
+    "home",
+    "lan",
+    "svc",
+];
 
 /// One of Azure's clouds, or a custom one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +88,11 @@ impl Cloud {
         }
     }
 
+    /// Audience of a token for metrics ingestion, as `INGESTION_AAD_AUDIENCE` may name it.
+    pub(crate) fn audience(self) -> Option<&'static str> {
+        self.scope().map(|scope| scope.trim_end_matches("/.default"))
+    }
+
     /// The cloud whose Azure Monitor accepts this audience. Trailing slashes are ignored.
     pub(crate) fn of_audience(audience: &str) -> Option<Self> {
         let resource = |text: &str| text.trim_end_matches("/.default").trim_end_matches('/').to_ascii_lowercase();
@@ -75,13 +110,15 @@ impl Cloud {
         }
     }
 
-    /// The cloud that an ingestion endpoint belongs to, if it is a different one.
-    pub(crate) fn contradicted_by(self, ingestion: &Endpoint) -> Option<Self> {
-        Self::of_ingestion(ingestion.host()).filter(|other| *other != self && self != Self::Custom)
+    /// Whether a host has a public name outside the domains of all clouds that have a name here.
+    pub(crate) fn is_elsewhere(host: &str) -> bool {
+        let is_in = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        let has_public_form = host.contains('.') && host.parse::<IpAddr>().is_err() && !host.contains(".svc.");
+        has_public_form && !DOMAINS.iter().chain(&PRIVATE).any(|domain| is_in(domain))
     }
 
     /// The cloud that an ingestion host of Azure Monitor belongs to.
-    fn of_ingestion(host: &str) -> Option<Self> {
+    pub(crate) fn of_ingestion(host: &str) -> Option<Self> {
         let (_, suffix) = host.split_once(".ingest.monitor.azure.")?;
         match suffix {
             "com" => Some(Self::Public),
@@ -117,6 +154,35 @@ mod tests {
             assert_eq!(Cloud::of_ingestion(&host(suffix)), Some(cloud));
         }
         assert_eq!(Cloud::of_ingestion("localhost"), None);
+    }
+
+    #[test]
+    fn hosts_of_named_clouds_and_private_names_are_not_elsewhere() {
+        for host in [
+            "login.sovcloud-identity.fr",
+            "x-1.francecentral-1.metrics.ingest.monitor.sovcloud-api.fr",
+            "login.microsoftonline.eaglex.ic.gov",
+            "login.microsoftonline.microsoft.scloud",
+            "gateway.contoso.com",
+            "notazure.com",
+        ] {
+            assert!(Cloud::is_elsewhere(host), "{host}");
+        }
+        for host in [
+            "login.microsoftonline.us",
+            "x-1.eastus-1.metrics.ingest.monitor.azure.com",
+            "gateway.eastus.cloudapp.azure.com",
+            "localhost",
+            "127.0.0.1",
+            "::ffff:10.1.2.3",
+            "gateway",
+            "gateway.monitoring.svc",
+            "gateway.monitoring.svc.cluster.contoso.com",
+            "gateway.monitoring.svc.cluster.local",
+            "gateway.corp",
+        ] {
+            assert!(!Cloud::is_elsewhere(host), "{host}");
+        }
     }
 
     #[test]

@@ -32,6 +32,17 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Iden
     }
 }
 
+/// The audience of the tokens that are requested, without `/.default`.
+pub(crate) fn audience(identity: &Identity) -> &str {
+    match identity {
+        Identity::Managed(managed) => &managed.resource,
+        other => {
+            let scope = other.client().map_or("", |client| client.scope.as_str());
+            scope.strip_suffix(client::DEFAULT_SCOPE).unwrap_or(scope)
+        }
+    }
+}
+
 /// Whether this kind of identity is set up by the webhook.
 pub(crate) fn is_workload(reader: &Reader<'_>) -> bool {
     let named = reader.given(&IDENTITY_TYPE).is_none_or(|text| kind(&text) == Ok(Kind::Workload));

@@ -2,12 +2,11 @@
 
 use remora_smol::endpoint::Endpoint;
 
-use super::cloud::Cloud;
 use super::fault::Reject;
 use super::reader::Reader;
-use super::settings::{CLOUD, INGESTION_URL};
+use super::settings::INGESTION_URL;
 use super::url;
-use crate::pages::{CFG_02, CFG_03, ENV_04};
+use crate::pages::{CFG_02, CFG_03};
 
 const WHERE_TO_FIND: &str = "copy \"Metrics ingestion endpoint\" from the workspace's Overview page in the portal";
 const SHAPE: &str = "https://<endpoint>.metrics.ingest.monitor.azure.com/dataCollectionRules/<dcr>/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
@@ -17,7 +16,7 @@ const RULES: &str = "/dataCollectionRules/";
 const STREAM: &str = "streams/Microsoft-PrometheusMetrics/api/v1/write";
 
 /// Reads the URL and warns about anything that Azure will probably refuse.
-pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Endpoint> {
+pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Endpoint> {
     let Some(text) = reader.given(&INGESTION_URL) else {
         reader.missing(&INGESTION_URL, &format!("{WHERE_TO_FIND}; it looks like\n{SHAPE}"));
         return None;
@@ -33,13 +32,6 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Endp
     if !names_api_version(&endpoint) {
         let text = "no api-version in the query; Azure requires ?api-version=2023-04-24 at the end";
         reader.warn_on(&CFG_03, &INGESTION_URL, text);
-    }
-    if let Some(cloud) = cloud
-        && let Some(other) = cloud.contradicted_by(&endpoint)
-    {
-        let (own, host, name) = (cloud.name(), endpoint.host(), other.name());
-        let text = format!("is {own}, but {host} in INGESTION_URL belongs to {name}; set CLOUD={name}");
-        reader.warn_on(&ENV_04, &CLOUD, text);
     }
     Some(endpoint)
 }

@@ -323,11 +323,58 @@ fn a_path_that_is_not_azures_is_warned_of_beside_a_missing_version() {
 fn an_audience_of_another_cloud_is_warned_of() {
     let name = "INGESTION_AAD_AUDIENCE";
     let audience = (name, "https://monitor.azure.com/.default");
-    assert!(warned(&loaded(&[("CLOUD", "AZUREGOVERNMENT"), audience]), name));
+    let gateway = ("INGESTION_URL", "https://gateway.example/dataCollectionRules/d/x?api-version=2023-04-24");
+    assert!(warned(&loaded(&[("CLOUD", "AZUREGOVERNMENT"), audience, gateway]), name));
     assert!(warned(&loaded(&[(name, "https://monitor.azure.us//.default")]), name));
     assert!(!warned(&loaded(&[audience]), name));
     assert!(!warned(&loaded(&[("CLOUD", "AZURECUSTOM"), audience]), name));
     assert!(!warned(&loaded(&[("CLOUD", "AZUREGOVERNMENT"), (name, "https://monitor.example")]), name));
+}
+
+#[test]
+fn what_belongs_to_one_cloud_is_right_whatever_cloud_says() {
+    let audience = ("INGESTION_AAD_AUDIENCE", "https://monitor.azure.cn");
+    let authority = ("AZURE_AUTHORITY_HOST", "https://login.chinacloudapi.cn/");
+    let ingestion = ("INGESTION_URL", IN_CHINA);
+    let machine = ("IDENTITY_TYPE", "userAssigned");
+    let clouds = |changes: &[(&'static str, &str)]| {
+        let loaded = loaded(changes);
+        let named = loaded.warnings.iter().filter(|warning| ["CFG-05", "ENV-04"].contains(&warning.page.code));
+        (named.count(), one_cloud::refusing(loaded.cloud, &loaded.config))
+    };
+    assert_eq!(clouds(&[machine, ingestion, audience]), (0, None));
+    assert_eq!(clouds(&[authority, ingestion, audience]), (0, None));
+    // A token of the public cloud's authority for another cloud: doubtful, but not refused for its audience.
+    assert_eq!(clouds(&[ingestion, audience]), (1, None));
+    assert_eq!(clouds(&[machine, ingestion]), (1, Some(Cloud::China)));
+    let public = ("INGESTION_AAD_AUDIENCE", "https://monitor.azure.com");
+    assert_eq!(clouds(&[("CLOUD", "AZURECHINA"), machine, ingestion, public]), (1, None));
+}
+
+#[test]
+fn hosts_of_a_cloud_without_a_name_do_not_get_the_public_audience_in_silence() {
+    let authority = ("AZURE_AUTHORITY_HOST", "https://login.sovcloud-identity.fr/");
+    let ingestion = ("INGESTION_URL", "https://x.sovcloud-api.fr/dataCollectionRules/d/x?api-version=2023-04-24");
+    let text = |changes: &[(&'static str, &str)]| {
+        let loaded = loaded(changes);
+        let warning = loaded.warnings.into_iter().find(|warning| warning.page.code == "ENV-04");
+        warning.map(|warning| warning.text).unwrap_or_default()
+    };
+    let both = text(&[authority, ingestion]);
+    assert!(both.contains("login.sovcloud-identity.fr and x.sovcloud-api.fr"), "{both}");
+    assert!(both.contains("requested for https://monitor.azure.com;") && both.contains("CLOUD=AZURECUSTOM"), "{both}");
+    let machine = ("IDENTITY_TYPE", "userAssigned");
+    assert!(text(&[ingestion, machine, authority]).contains("not include x.sovcloud-api.fr,"));
+    let audience = ("INGESTION_AAD_AUDIENCE", "https://monitor.sovcloud-api.fr");
+    assert!(!text(&[authority, ingestion, audience]).is_empty());
+    assert_eq!(text(&[authority, ingestion, audience, ("CLOUD", "AZURECUSTOM")]), "");
+    // A gateway in front of Azure Monitor: its audience was chosen, or its name is private.
+    let public = ("INGESTION_AAD_AUDIENCE", "https://monitor.azure.com/");
+    let gateway = |host| format!("https://{host}/dataCollectionRules/d/x?api-version=2023-04-24");
+    assert!(!text(&[("INGESTION_URL", &gateway("gateway.contoso.com"))]).is_empty());
+    assert_eq!(text(&[("INGESTION_URL", &gateway("gateway.contoso.com")), public]), "");
+    assert_eq!(text(&[("INGESTION_URL", &gateway("gateway.monitoring.svc"))]), "");
+    assert_eq!(text(&[("INGESTION_URL", &gateway("10.1.2.3"))]), "");
 }
 
 #[test]

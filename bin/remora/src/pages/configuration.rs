@@ -25,9 +25,10 @@ CFG_04 "CFG-04" "LISTENING_PORT and the other listening settings are valid",
 "correct the value in the container's env; kube-prometheus-stack: prometheus.prometheusSpec.containers\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath=\"{.spec['containers','initContainers'][*].env}\"";
 
-CFG_05 "CFG-05" "IDENTITY_TYPE, CLOUD and INGESTION_AAD_AUDIENCE are valid and match each other",
+CFG_05 "CFG-05" "IDENTITY_TYPE, CLOUD and INGESTION_AAD_AUDIENCE are valid and fit INGESTION_URL",
 "They decide where the token comes from and what it is for. Azure Monitor refuses a token for another cloud or audience.",
-"set CLOUD to the cloud of the workspace (AZUREPUBLIC, AZUREGOVERNMENT or AZURECHINA), and leave INGESTION_AAD_AUDIENCE unset unless CLOUD=AZURECUSTOM\n\
+"set CLOUD to the cloud of the workspace (AZUREPUBLIC, AZUREGOVERNMENT or AZURECHINA) and unset INGESTION_AAD_AUDIENCE, or set that to the audience of\n\
+the workspace's cloud; CLOUD=AZURECUSTOM, for a cloud without a name of its own, requires it\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath=\"{.spec['containers','initContainers'][*].env}\"";
 
 CFG_06 "CFG-06" "All other settings are valid",

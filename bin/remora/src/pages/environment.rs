@@ -28,6 +28,7 @@ kubectl delete pod <pod> -n <namespace>";
 
 ENV_04 "ENV-04" "CLOUD, the authority and INGESTION_URL belong to one cloud",
 "An authority of one cloud does not issue tokens for another, and the workspace accepts only those of its own.",
-"set CLOUD to the cloud of the workspace, and the webhook's AZURE_ENVIRONMENT to that of the cluster\n\
+"set CLOUD to the cloud of the workspace, and the webhook's AZURE_ENVIRONMENT to that of the cluster; for a cloud without a name of its own, set\n\
+CLOUD=AZURECUSTOM, INGESTION_AAD_AUDIENCE and, unless the webhook sets the authority, AAD_HOST_ENDPOINT\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath=\"{.spec['containers','initContainers'][*].env}\"";
 } }

@@ -11,9 +11,10 @@ since v1.6.0 and at /var/run/secrets/azure/tokens/azure-identity-token before. I
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[*].projected.sources[*].serviceAccountToken}'\n\
 kubectl delete pod <pod> -n <namespace>";
 
-TOK_02 "TOK-02" "The projected token is a signed JSON web token",
-"Entra reads issuer, subject, audience and times from it. Anything else is refused as malformed.",
-"check what is mounted in its place; a file that was written by hand often holds something else\n\
+TOK_02 "TOK-02" "The projected token is a JSON web token signed with RS256",
+"Entra reads issuer, subject, audience and times from it, and verifies only RS256. Anything else is refused.",
+"check what is mounted in its place; a file that was written by hand often holds something else. If the algorithm is another one, let the\n\
+cluster sign with an RSA key\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes}'\n\
 kubectl delete pod <pod> -n <namespace>";
 
@@ -44,7 +45,8 @@ kubectl delete pod <pod> -n <namespace>";
 
 TOK_07 "TOK-07" "The cluster's issuer publishes its keys",
 "Entra fetches the issuer's keys to check the projected token. What cannot be reached from here may still be reachable from there, but not the other way around.",
-"check that the issuer answers from outside and names itself exactly as in the token, including any trailing slash\n\
+"check that the issuer answers from outside and names itself exactly as in the token, including any trailing slash, and that the jwks_uri it names\n\
+answers with the cluster's keys\n\
 curl -sS <issuer-without-slash>/.well-known/openid-configuration\n\
 az aks show -g <group> -n <cluster> --query oidcIssuerProfile.issuerUrl -o tsv";
 }

@@ -58,22 +58,12 @@ fn tenant_id(text: &str) -> Result<String, Reject> {
 /// The configured scope, or the cloud's.
 pub(super) fn scope(reader: &mut Reader<'_>, cloud: Cloud) -> Option<String> {
     if let Some(text) = reader.given(&INGESTION_AAD_AUDIENCE) {
-        warn_of_another_cloud(reader, cloud, &text);
         return reader.parsed(&INGESTION_AAD_AUDIENCE, &text, parse_scope);
     }
     if cloud.scope().is_none() {
         reader.missing(&INGESTION_AAD_AUDIENCE, "AZURECUSTOM has no default audience; use that of its Azure Monitor");
     }
     cloud.scope().map(str::to_owned)
-}
-
-fn warn_of_another_cloud(reader: &mut Reader<'_>, cloud: Cloud, audience: &str) {
-    let Some(other) = Cloud::of_audience(audience).filter(|other| *other != cloud && cloud != Cloud::Custom) else {
-        return;
-    };
-    let (own, name) = (cloud.name(), other.name());
-    let text = format!("is the audience of {name}, but CLOUD is {own}; unset it, or set CLOUD={name}");
-    reader.warn(&INGESTION_AAD_AUDIENCE, text);
 }
 
 /// A resource ID with or without `/.default`. The ID's own trailing slash is kept: Entra removes only the suffix, so
