@@ -54,7 +54,10 @@ pub(super) enum Route {
     /// `/health`.
     Health,
     /// `/ready`.
-    Ready,
+    Ready {
+        /// `/ready/token`: not without a token.
+        strict: bool,
+    },
     /// `/`.
     Index,
     /// A page written by the driver.
@@ -71,7 +74,7 @@ impl Route {
             Self::Rejected(Rejection::Head(_) | Rejection::Path | Rejection::Method { .. }) => Purpose::Stray,
             Self::Write(_) | Self::Rejected(_) => Purpose::Write,
             Self::Missing(_) => Purpose::Lookup,
-            Self::Health | Self::Ready | Self::Index | Self::Page(_) => Purpose::Probe,
+            Self::Health | Self::Ready { .. } | Self::Index | Self::Page(_) => Purpose::Probe,
         }
     }
 }
@@ -179,13 +182,14 @@ fn route(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Route
         "/api/v1/write" if read => Route::Missing(Rejection::Method { allow: "POST" }),
         "/api/v1/write" => write(head, peer, max_body_bytes).map_or_else(Route::Rejected, Route::Write),
         "/health" | "/healthz" | "/livez" | "/-/healthy" if read => Route::Health,
-        "/ready" | "/readyz" | "/-/ready" if read => Route::Ready,
+        "/ready" | "/readyz" | "/-/ready" if read => Route::Ready { strict: false },
+        "/ready/token" if read => Route::Ready { strict: true },
         "/metrics" if read => Route::Page(Page::Metrics(Format::negotiate(head.fields.tokens("accept")))),
         "/status" if read && peer.is_near() => Route::Page(Page::Status),
         "/status" if read => Route::Missing(Rejection::Status),
         "/" if read => Route::Index,
-        "/health" | "/healthz" | "/livez" | "/-/healthy" | "/ready" | "/readyz" | "/-/ready" | "/metrics"
-        | "/status" | "/" => Route::Rejected(Rejection::Method { allow: "GET, HEAD" }),
+        "/health" | "/healthz" | "/livez" | "/-/healthy" | "/ready" | "/readyz" | "/-/ready" | "/ready/token"
+        | "/metrics" | "/status" | "/" => Route::Rejected(Rejection::Method { allow: "GET, HEAD" }),
         _ if read => Route::Missing(Rejection::Path),
         _ => Route::Rejected(Rejection::Path),
     }

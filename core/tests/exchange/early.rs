@@ -208,15 +208,17 @@ fn the_admin_port_says_where_writes_go() {
 
 #[test]
 fn ready_tells_what_is_missing() {
-    let ask = b"GET /ready HTTP/1.1\r\nHost: h\r\n\r\n";
     let mut bench = Bench::new();
-    let expect = |bench: &mut Bench, status, text| {
-        bench.send(ask);
-        assert_eq!(bench.take_events().last(), Some(&Event::Report));
-        bench.exchange.report(bench.now, "no assertion file");
-        bench.settle();
-        let told = bench.answer();
-        assert_eq!((told.status(), told.text()), (status, text));
+    let expect = |bench: &mut Bench, status, text: &str| {
+        let strict = if text.starts_with("degraded") { 503 } else { status };
+        for (path, status) in [("/ready", status), ("/ready/token", strict)] {
+            bench.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+            assert_eq!(bench.take_events().last(), Some(&Event::Report));
+            bench.exchange.report(bench.now, "no assertion file");
+            bench.settle();
+            let told = bench.answer();
+            assert_eq!((told.status(), told.text()), (status, text), "{path}");
+        }
     };
     let minute = core::time::Duration::from_secs(60);
     expect(&mut bench, 503, "waiting for the first token: no assertion file\n");

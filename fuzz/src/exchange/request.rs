@@ -9,7 +9,7 @@ use crate::frame;
 const MOST_REQUESTS: usize = 4;
 
 /// Paths other than the one for writes.
-const PATHS: [&str; 7] = ["/", "/health", "/ready", "/-/ready", "/nowhere", "/metrics", "/status"];
+const PATHS: [&str; 8] = ["/", "/health", "/ready", "/-/ready", "/ready/token", "/nowhere", "/metrics", "/status"];
 
 /// The permitted outcomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -194,9 +194,10 @@ impl Exchange<'_> {
             return;
         }
         let detail = if self.peer.is_near() { detail } else { "the log says why" };
+        let degraded = if let Route::Ready { strict: true } = self.request.route { 503 } else { 200 };
         let (status, line) = match self.gateway.readiness(now) {
             Readiness::Ready => (200, Line::plain(format_args!("ready"))),
-            Readiness::Degraded => (200, Line::plain(format_args!("degraded: {detail}"))),
+            Readiness::Degraded => (degraded, Line::plain(format_args!("degraded: {detail}"))),
             Readiness::Waiting => (503, Line::plain(format_args!("waiting for the first token: {detail}"))),
             Readiness::Draining => (503, Line::plain(format_args!("shutting down"))),
         };
@@ -234,7 +235,7 @@ impl Exchange<'_> {
                 let text = if self.peer.may_write() { INDEX } else { PAGES };
                 self.answer(now, Reply::text(200), text);
             }
-            Route::Ready => {
+            Route::Ready { .. } => {
                 self.enter(Phase::Report, Instant::NEVER);
                 self.push(Event::Report);
             }
