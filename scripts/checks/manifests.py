@@ -12,12 +12,16 @@ from pathlib import Path
 
 import kubernetes_validate
 import yaml
-from cloudcoil.models.prometheus_operator import v1 as operator
+from cloudcoil.models.prometheus_operator import v1, v1alpha1
 
 KUBERNETES = ("1.29", "1.33", "1.37")
-OPERATOR = "monitoring.coreos.com/v1"
+OPERATOR_V1 = "monitoring.coreos.com/v1"
+OPERATOR = {OPERATOR_V1: v1, "monitoring.coreos.com/v1alpha1": v1alpha1}
+PROMETHEUS = ("Prometheus", "PrometheusAgent")
 # kube-prometheus-stack's default for the pod of Prometheus.
 CHART_POD = {"runAsUser": 1000, "runAsGroup": 2000, "fsGroup": 2000, "runAsNonRoot": True}
+# The default of the chart without an operator.
+PLAIN_CHART_POD = {"runAsUser": 65534, "runAsGroup": 65534, "fsGroup": 65534, "runAsNonRoot": True}
 SECCOMP = {"seccompProfile": {"type": "RuntimeDefault"}}
 HARMLESS_VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 
@@ -50,31 +54,44 @@ def load(kubectl, path):
     else:
         documents = yaml.safe_load_all(path.read_text())
     for document in documents:
-        yield from [document] if "kind" in document else of_values(document["prometheus"])
+        if "kind" in document:
+            yield document
+        else:
+            yield from of_values(document["prometheus"]) if "prometheus" in document else of_plain_values(document)
 
 
 def of_values(values):
     """The objects that kube-prometheus-stack creates from its values, limited to the parts that matter here."""
     spec = {"securityContext": CHART_POD | SECCOMP} | values["prometheusSpec"]
-    yield {"apiVersion": OPERATOR, "kind": "Prometheus", "metadata": {"name": "values"}, "spec": spec}
+    yield {"apiVersion": OPERATOR_V1, "kind": "Prometheus", "metadata": {"name": "values"}, "spec": spec}
     for monitor in values.get("additionalPodMonitors", []):
         rest = {key: value for key, value in monitor.items() if key != "name"}
-        yield {"apiVersion": OPERATOR, "kind": "PodMonitor", "metadata": {"name": monitor["name"]}, "spec": rest}
+        yield {"apiVersion": OPERATOR_V1, "kind": "PodMonitor", "metadata": {"name": monitor["name"]}, "spec": rest}
+
+
+def of_plain_values(values):
+    """The Deployment that the chart prometheus creates from its values, with only our container."""
+    labels = {"app.kubernetes.io/name": "prometheus"}
+    named = [{"name": name} | container for name, container in values["server"]["sidecarContainers"].items()]
+    pod = {"securityContext": PLAIN_CHART_POD | SECCOMP, "containers": named}
+    template = {"metadata": {"labels": labels | values["server"]["podLabels"]}, "spec": pod}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    yield {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "values"}, "spec": spec}
 
 
 def unknown_or_wrong(one):
     """Schema faults, including those of the pod that the operator creates for a Prometheus."""
-    if one["apiVersion"] == OPERATOR:
+    if one["apiVersion"] in OPERATOR:
         yield from by_model(one)
     else:
         yield from by_schema(one)
-    if one["kind"] == "Prometheus":
+    if one["kind"] in PROMETHEUS:
         yield from by_schema({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": pod_spec(one)})
 
 
 def by_model(one):
     """The model drops unknown fields."""
-    model = getattr(operator, one["kind"])
+    model = getattr(OPERATOR[one["apiVersion"]], one["kind"])
     try:
         kept = model.model_validate(one).model_dump(mode="json", by_alias=True, exclude_unset=True)
     except ValueError as error:
@@ -109,7 +126,7 @@ def pod_spec(one):
     """The pod of a Deployment, or our additions to the pod of a Prometheus; None for other kinds."""
     if one["kind"] == "Deployment":
         return one["spec"]["template"]["spec"]
-    if one["kind"] == "Prometheus":
+    if one["kind"] in PROMETHEUS:
         kept = ("securityContext", "containers", "initContainers", "volumes")
         spec = {key: one["spec"][key] for key in kept if key in one["spec"]}
         return {"containers": [{"name": "prometheus", "image": "p", "securityContext": restricted()}]} | spec

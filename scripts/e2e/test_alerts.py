@@ -1,5 +1,6 @@
 """The alerts of scripts/deploy, tested with promtool."""
 
+import json
 import re
 import shutil
 import textwrap
@@ -12,6 +13,27 @@ from promtool import promtool
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 FAMILIES = DEPLOY.parents[1] / "core/src/forward/counters/families.rs"
+
+
+def panel_test(expression, cluster, none, sound):
+    """promtool's test of a panel's query: a sound pod, and one without a success or token; 10 minutes, start at 1."""
+    query = re.sub(r"\$\w+", ".*", expression)
+    series, expected = [], []
+    for number, (succeeded, expiry, value) in enumerate(((540, 3600, sound), (0, 0, none))):
+        labels = f'{{namespace="m", pod="p-{number}", instance="10.0.0.{number}:8081"{cluster}}}'
+        values = {
+            f"remora_last_success_timestamp_seconds{labels}": succeeded,
+            f"remora_token_expiry_timestamp_seconds{labels}": expiry,
+            f"process_start_time_seconds{labels}": 60,
+            # Prometheus in the same pod.
+            f"process_start_time_seconds{labels.replace('8081', '9090')}": 1,
+        }
+        series += [{"series": name, "values": f"{constant}x20"} for name, constant in values.items()]
+        expected.append({"labels": labels, "value": value})
+    test = {"interval": "1m", "input_series": series}
+    test["promql_expr_test"] = [{"expr": query, "eval_time": "10m", "exp_samples": expected}]
+    # JSON is also YAML.
+    return json.dumps({"tests": [test]})
 
 
 class Alerts(Case):
@@ -27,7 +49,7 @@ class Alerts(Case):
 
     def test_promtool_finds_the_rules_good(self):
         told = promtool("check", "rules", "rules.yaml", folder=self.folder.path)
-        self.assertIn("14 rules found", told)
+        self.assertIn("15 rules found", told)
 
     def test_each_alert_fires_when_it_should_and_not_before(self):
         promtool("test", "rules", "prometheus-rule-tests.yaml", folder=self.folder.path)
@@ -36,6 +58,16 @@ class Alerts(Case):
             if "- alert:" in line:
                 name = line.split()[-1]
                 self.assertIn(f"alertname: {name}\n        exp_alerts:\n          -", tests, f"{name} is never expected")
+
+    def test_the_dashboard_shows_a_pod_that_never_succeeded_and_has_no_token(self):
+        panels = json.loads((DEPLOY / "dashboard.json").read_text())["panels"]
+        # (title, value without a success or token 9 minutes after the start, value of a sound pod)
+        for title, none, sound in (("Since the last success", 540, 60), ("Token left", 0, 3000)):
+            expression = next(panel for panel in panels if panel["title"] == title)["targets"][0]["expr"]
+            # With the label `cluster` and without.
+            for cluster in ("", ', cluster="one"'):
+                (self.folder.path / "panel.yaml").write_text(panel_test(expression, cluster, none, sound))
+                promtool("test", "rules", "panel.yaml", folder=self.folder.path)
 
     def test_each_status_that_loses_samples_is_told_and_each_reason_has_its_line(self):
         families = FAMILIES.read_text()

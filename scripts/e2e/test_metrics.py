@@ -186,9 +186,11 @@ class Scraped(Case):
         for panel in panels:
             for target in panel["targets"]:
                 expression = target["expr"]
+                self.assertIn('cluster=~"$cluster"', expression)
                 for word, value in (
                     ("$__rate_interval", "10s"),
                     ("$__range", "60s"),
+                    ("$cluster", ".*"),
                     ("$namespace", "monitoring"),
                     ("$pod", "prometheus-.*"),
                 ):
