@@ -52,7 +52,7 @@ pub fn of_code(code: u32) -> Option<&'static Hint> {
 }
 
 impl Hint {
-    /// The hints that may replace this one, depending on what was sent and by whom. All share its numbers.
+    /// The hints that may replace this one, depending on what was sent and by whom. All may come with its numbers.
     pub fn variants(&self) -> &'static [Self] {
         match *self {
             FEDERATION | SUBJECT | SUBJECT_CASE => &[TOKEN_AUDIENCE, DEFAULT_ACCOUNT],
@@ -60,8 +60,15 @@ impl Hint {
             ASSERTION_OUTDATED => &[TOKEN_OUTDATED],
             SIGNATURE => &[ISSUER_KEYS],
             CLIENT => &[APPLICATION],
+            RESOURCE => &[MONITOR],
+            SECRET_EXPIRED => &[CERTIFICATE_EXPIRED],
             _ => &[],
         }
+    }
+
+    /// The hint for what was sent: this one, or the variant that says more.
+    pub(crate) fn given(&'static self, sent: &Sent) -> &'static Self {
+        if *self == RESOURCE && sent.is_for_azure_monitor() { &MONITOR } else { self }
     }
 }
 
@@ -132,9 +139,46 @@ mod tests {
     }
 
     #[test]
-    fn a_variant_has_no_number_of_its_own() {
+    fn a_variant_has_no_variants() {
         for hint in ALL {
-            assert!(hint.variants().iter().all(|other| other.codes.is_empty() && other != hint), "{}", hint.word);
+            assert!(hint.variants().iter().all(|other| other.variants().is_empty() && other != hint), "{}", hint.word);
+        }
+    }
+
+    #[test]
+    fn an_audience_that_the_tenant_does_not_know_is_kept_where_it_is_required() {
+        let of_scope = |scope: &str| {
+            let sent = Sent { scope: Some(scope.to_owned()), ..Sent::default() };
+            let hint = RESOURCE.given(&sent);
+            (hint.word, hint.repair(&sent))
+        };
+        for scope in
+            ["https://monitor.azure.com/.default", "https://monitor.azure.us//.default", "https://monitor.azure.cn"]
+        {
+            let (word, repair) = of_scope(scope);
+            assert_eq!(word, "monitor-unknown", "{scope}");
+            assert!(!repair.contains("INGESTION_AAD_AUDIENCE"), "{repair}");
+            assert!(
+                repair.contains(": az ad sp show --id https://monitor.azure.") && !repair.contains(".default"),
+                "{repair}"
+            );
+        }
+        for scope in [
+            "https://monitor.cloud.example/.default",
+            "https://monitor.azure.com.example",
+            "https://management.azure.com",
+        ] {
+            let (word, repair) = of_scope(scope);
+            assert_eq!(word, "resource-unknown", "{scope}");
+            assert!(repair.starts_with("with CLOUD=AZURECUSTOM, set INGESTION_AAD_AUDIENCE "), "{repair}");
+        }
+        assert_eq!(TENANT.given(&Sent::everything()), &TENANT);
+    }
+
+    #[test]
+    fn no_repair_names_the_authority_of_one_cloud() {
+        for hint in ALL {
+            assert!(!hint.repair.contains("login.microsoftonline"), "{}", hint.word);
         }
     }
 

@@ -68,8 +68,10 @@ impl Failure {
         self
     }
 
+    /// With what was sent, on which the hint may depend.
     #[must_use]
     pub(crate) fn with_sent(mut self, sent: &Sent) -> Self {
+        self.hint = self.hint.map(|hint| hint.given(sent));
         self.sent = Box::new(sent.clone());
         self
     }
