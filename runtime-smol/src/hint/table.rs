@@ -2,11 +2,18 @@
 
 use super::Hint;
 
-/// `NAME "word" [codes] "cause" => "repair";` becomes a constant for each name, and `ALL`.
+/// `NAME "word" [codes] "cause" => "repair" or "application";` becomes a constant for each name, and `ALL`. Most have no
+/// `or`.
 macro_rules! hints {
-    ($($(#[$doc:meta])* $name:ident $word:literal [$($code:literal)*] $cause:literal => $repair:literal;)*) => {
-        $($(#[$doc])* pub const $name: Hint =
-            Hint { word: $word, codes: &[$($code),*], cause: $cause, repair: $repair };)*
+    ($($(#[$doc:meta])* $name:ident $word:literal [$($code:literal)*] $cause:literal
+        => $repair:literal $(or $application:literal)?;)*) => {
+        $($(#[$doc])* pub const $name: Hint = Hint {
+            word: $word,
+            codes: &[$($code),*],
+            cause: $cause,
+            repair: $repair,
+            application: concat!($($application)?),
+        };)*
         /// Every hint, in reading order.
         pub const ALL: &[Hint] = &[$($name),*];
     };
@@ -16,23 +23,28 @@ hints! {
     /// No credential matches the assertion's issuer, subject and audience; Entra's older and more general text.
     FEDERATION "federated-credential" [70_021]
         "no federated credential has the issuer, subject and audience of this pod's token; a new one can take minutes to take effect"
-        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
+        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
+        or r#"az ad app federated-credential create --id {client-id} --parameters '{"name":"remora","issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
     /// The subject matches no credential.
     SUBJECT "federated-subject" [700_213]
         "no federated credential has the subject of this pod's service account; a new one can take minutes to take effect"
-        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
+        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
+        or r#"az ad app federated-credential create --id {client-id} --parameters '{"name":"remora","issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
     /// The issuer matches no credential.
     ISSUER "federated-issuer" [700_211]
         "no federated credential has the issuer of this pod's token; a new cluster has a new issuer, and the trailing slash matters"
-        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
+        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
+        or r#"az ad app federated-credential create --id {client-id} --parameters '{"name":"remora","issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
     /// The audience matches no credential.
     AUDIENCE "federated-audience" [700_212]
         "the federated credential has another audience than this pod's token"
-        => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
+        => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
+        or r#"az ad app federated-credential update --id {client-id} --federated-credential-id <credential> --parameters '{"issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
     /// The subject matches except for letter case.
     SUBJECT_CASE "federated-subject-case" [7_002_138]
         "the federated credential's subject differs from this pod's in letter case"
-        => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
+        => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
+        or r#"az ad app federated-credential update --id {client-id} --federated-credential-id <credential> --parameters '{"issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
     /// The pod's token is for another audience, most often the cluster's API server.
     TOKEN_AUDIENCE "token-audience" []
         "this pod's token is for another audience than api://AzureADTokenExchange"
@@ -40,7 +52,8 @@ hints! {
     /// The pod has no service account of its own.
     DEFAULT_ACCOUNT "default-account" []
         "this pod uses its namespace's default service account, but a federated credential should name one of its own"
-        => "set the pod's serviceAccountName to the account in the federated credential (kube-prometheus-stack: prometheus.serviceAccount.name): az identity federated-credential list --identity-name <identity> -g <group> -o table";
+        => "set the pod's serviceAccountName to the account in the federated credential (kube-prometheus-stack: prometheus.serviceAccount.name): az identity federated-credential list --identity-name <identity> -g <group> -o table"
+        or "az ad app federated-credential list --id {client-id} -o table";
     /// No flexible credential's expression matches.
     SUBJECT_EXPRESSION "federated-expression" [7_002_131 7_002_137]
         "no expression of a flexible federated credential matches this pod's token"

@@ -40,7 +40,7 @@ fn refused(failure: &Failure) -> Finding {
     let mut finding = Finding::new(format!("{}{ids}", failure.message));
     finding.why = failure.hint.map(|hint| hint.cause.to_owned());
     finding.more = failure.hint.map(|hint| hint.word);
-    finding.repair = failure.hint.map(|hint| hint.repair(&failure.sent));
+    finding.repair = failure.hint.map(|hint| hint.steps(&failure.sent));
     finding
 }
 
