@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::endpoint::Endpoint;
 use crate::hint::{Hint, Sent};
 
 /// Longest message that is kept, in characters.
@@ -10,6 +11,9 @@ const MAX_TEXT: usize = 400;
 
 /// Longest id or OAuth error code that is kept, in bytes.
 const MAX_WORD: usize = 64;
+
+/// Longest `error_uri` that is kept, in bytes.
+const MAX_URI: usize = 256;
 
 /// When the next attempt makes sense, apart from `Retry-After`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +44,10 @@ pub struct Failure {
     pub trace_id: Option<Box<str>>,
     /// Entra's id of the conversation, for a support ticket.
     pub correlation_id: Option<Box<str>>,
+    /// Entra's time of the answer, for a support ticket.
+    pub timestamp: Option<Box<str>>,
+    /// Entra's page about the error (RFC 6749 §5.2), on the authority's own host.
+    pub error_uri: Option<Box<str>>,
     /// What was sent.
     pub sent: Box<Sent>,
     pub(crate) retry: Retry,
@@ -84,8 +92,9 @@ impl Failure {
             return self;
         }
         self.message = self.message.replace(&secret, "***");
-        for word in [&mut self.error, &mut self.trace_id, &mut self.correlation_id] {
-            *word = word.take().filter(|word| !word.contains(&secret));
+        let Self { error, trace_id, correlation_id, timestamp, error_uri, .. } = &mut self;
+        for part in [error, trace_id, correlation_id, timestamp, error_uri] {
+            *part = part.take().filter(|part| !part.contains(&secret));
         }
         self
     }
@@ -94,18 +103,21 @@ impl Failure {
         matches!(self.retry, Retry::Late)
     }
 
-    /// Names and values, the most useful first, as they appear in the log and in the text for the sender.
+    /// Names and values, the most useful first, as they appear in the log and in the text for the sender. Entra's page
+    /// says less than a hint, so it stands in for one.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = vec![("err", self.message.clone())];
         let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
         let optional = [
             ("cause", self.hint.map(|hint| format!("{}: {}", hint.word, hint.cause))),
             ("fix", self.hint.map(|hint| hint.repair(&self.sent))),
+            ("error_uri", text(&self.error_uri).filter(|_| self.hint.is_none())),
             ("status", self.status.map(|status| status.to_string())),
             ("error", text(&self.error)),
             ("code", self.code.map(|code| format!("AADSTS{code}"))),
             ("trace_id", text(&self.trace_id)),
             ("correlation_id", text(&self.correlation_id)),
+            ("timestamp", text(&self.timestamp)),
         ];
         fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
         fields.extend(self.sent.fields().map(|(name, value)| (name, value.to_owned())));
@@ -133,6 +145,21 @@ pub(super) fn word(text: &str) -> Option<Box<str>> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let short = !text.is_empty() && text.len() <= MAX_WORD;
     (short && text.bytes().all(plain)).then(|| text.into())
+}
+
+/// A time as Entra writes it, `2026-01-18 00:16:59Z`, if `text` looks like one.
+pub(super) fn time(text: &str) -> Option<Box<str>> {
+    let plain = |byte: u8| byte.is_ascii_digit() || b" :-.TZ".contains(&byte);
+    let short = !text.is_empty() && text.len() <= MAX_WORD;
+    (short && text.bytes().all(plain)).then(|| text.into())
+}
+
+/// An https URL on the host and port of `authority`; any other may lead anywhere.
+pub(super) fn uri(text: &str, authority: &Endpoint) -> Option<Box<str>> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?&=%+,".contains(&byte);
+    let short = text.len() <= MAX_URI && text.bytes().all(plain) && one_line(text) == text;
+    let own = || Endpoint::parse(text).is_ok_and(|uri| uri.authority() == authority.authority());
+    (short && own()).then(|| text.into())
 }
 
 #[cfg(test)]
@@ -183,6 +210,81 @@ mod tests {
         let (correlation_id, error, trace_id) = parts();
         let failure = Failure { error, trace_id, correlation_id, ..Failure::new("no") }.without("hush-1");
         assert_eq!(failure.to_string(), "no; trace_id: t-1");
+        let (timestamp, error_uri) = (time("2026"), Some("https://x/?hush-1".into()));
+        let failure = Failure { timestamp, error_uri, ..Failure::new("no") };
+        assert_eq!(failure.without("hush-1").without("2026").to_string(), "no");
+    }
+
+    #[test]
+    fn a_support_ticket_has_what_entra_asks_for() {
+        let failure = Failure {
+            timestamp: time("2026-01-18 00:16:59Z"),
+            error_uri: uri("https://login.example/error?code=1", &Endpoint::parse("https://login.example").unwrap()),
+            ..Failure::new("AADSTS1: new")
+        };
+        assert_eq!(
+            failure.to_string(),
+            "AADSTS1: new; error_uri: https://login.example/error?code=1; timestamp: 2026-01-18 00:16:59Z"
+        );
+        let known = failure.with_hint(&hint::TENANT).to_string();
+        assert!(known.ends_with("; timestamp: 2026-01-18 00:16:59Z") && !known.contains("error_uri"), "{known}");
+    }
+
+    #[test]
+    fn cause_and_fix_stay_in_what_prometheus_logs_of_an_answer() {
+        let some = |text: &str| Some(text.to_owned());
+        let sent = Sent {
+            issuer: some(
+                "https://germanywestcentral.oic.prod-aks.azure.com/72f988bf-86f1-41af-91ab-2d7cd011db47/3913510d-42f4-4e42-8a64-420c390055eb/",
+            ),
+            subject: some("system:serviceaccount:monitoring:prometheus-kube-prometheus-prometheus"),
+            ..Sent::default()
+        };
+        let refused = "AADSTS700213: No matching federated identity record found for presented assertion subject 'system:serviceaccount:monitoring:prometheus-kube-prometheus-prometheus'. Check your federated identity credential Subject, Audience and Issuer against the presented assertion. https://learn.microsoft.com/entra/workload-id/workload-identity-federation";
+        let failure = Failure {
+            error_uri: Some("x".repeat(MAX_URI).into()),
+            ..Failure::new(refused).with_hint(&hint::SUBJECT).with_sent(&sent)
+        };
+        // The rest is core's own beginning of the line.
+        let line = failure.to_string();
+        let end = line.find(" --audiences api://AzureADTokenExchange").expect("a whole command");
+        assert!(end < 940, "{end}: {line}");
+    }
+
+    #[test]
+    fn a_page_about_an_error_is_the_authoritys_own() {
+        let at = |authority: &str, text: &str| uri(text, &Endpoint::parse(authority).unwrap()).is_some();
+        assert!(at("https://login.microsoftonline.us/", "https://login.microsoftonline.us/error?code=700213"));
+        assert!(at("https://localhost:8443/", "https://LOCALHOST:8443/error?code=1"));
+        let long = format!("https://login.example/{}", "x".repeat(MAX_URI));
+        for text in [
+            "",
+            "https://stranger.example/error",
+            "https://login.example.stranger.example/error",
+            "https://login.example:8443/error",
+            "https://login.example@stranger.example/error",
+            "https://x@login.example/error",
+            "http://login.example/error",
+            "javascript:alert(1)",
+            "login.example/error",
+            "https://login.example/error?token=eyJhbGciOiJSUzI1NiJ9",
+            "https://login.example/a b",
+            "https://login.example/\u{1b}[2J",
+            "https://login.example/\n",
+            "https://login.example/$(x)",
+            "https://login.example/`x`",
+            &long,
+        ] {
+            assert!(!at("https://login.example/", text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_a_time() {
+        assert_eq!(time("2026-01-18 00:16:59Z").as_deref(), Some("2026-01-18 00:16:59Z"));
+        for text in ["", "now", "2026-01-18\n", "2026\u{1b}", &"1".repeat(65)] {
+            assert_eq!(time(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -132,7 +132,8 @@ fn answer(status: u16, retry_after: &str, body: &[u8]) -> Answer {
 }
 
 fn refusal(origin: Origin, status: u16, retry_after: &str, body: &[u8]) -> Failure {
-    decode(origin, &answer(status, retry_after, body)).expect_err("a refusal").shortened()
+    let authority = Endpoint::parse("https://login.microsoftonline.com/").unwrap();
+    decode(origin, Some(&authority), &answer(status, retry_after, body)).expect_err("a refusal").shortened()
 }
 
 #[test]
@@ -174,12 +175,12 @@ fn the_successes_of_all_endpoints_are_grants() {
         ),
         (Arc, r#"{"access_token":"a","expires_in":"84473","expires_on":"1639265125","token_type":"Bearer"}"#, 84_473),
     ] {
-        let grant = decode(origin, &answer(200, "", body.as_bytes())).unwrap();
+        let grant = decode(origin, None, &answer(200, "", body.as_bytes())).unwrap();
         assert_eq!(grant.lifetime.as_secs(), life, "{body}");
     }
     let soon = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() + 3600;
     let body = format!(r#"{{"access_token":"a","expires_on":"{soon}","resource":"r","token_type":"Bearer"}}"#);
-    let life = decode(AppService, &answer(200, "", body.as_bytes())).unwrap().lifetime.as_secs();
+    let life = decode(AppService, None, &answer(200, "", body.as_bytes())).unwrap().lifetime.as_secs();
     assert!((3590..=3600).contains(&life), "{life}");
 }
 
@@ -191,6 +192,10 @@ fn an_error_keeps_its_ids_and_leaves_them_out_of_its_text() {
     assert_eq!(failure.trace_id.as_deref(), Some("0a1b2c3d-0000-4000-8000-000000000001"));
     assert_eq!(failure.correlation_id.as_deref(), Some("0a1b2c3d-0000-4000-8000-000000000002"));
     assert_eq!(failure.error.as_deref(), Some("invalid_client"));
+    assert_eq!(failure.timestamp.as_deref(), Some("2026-01-18 00:16:59Z"));
+    assert_eq!(failure.error_uri.as_deref(), Some("https://login.microsoftonline.com/error?code=700213"));
+    let nowhere = decode(Imds, None, &answer(401, "", body.as_bytes())).expect_err("a refusal");
+    assert_eq!(nowhere.error_uri, None);
 }
 
 #[test]
