@@ -79,14 +79,7 @@ fn described(status: u16, refused: Option<body::Refused>, error: Option<Box<str>
         (None, Some(error)) => format!("{error} ({status})"),
         (None, None) => format!("the {status} response gives no reason"),
     };
-    Failure {
-        error,
-        trace_id: refused.trace_id,
-        correlation_id: refused.correlation_id,
-        timestamp: refused.timestamp,
-        error_uri: refused.error_uri,
-        ..Failure::new(message)
-    }
+    Failure { error, ticket: refused.ticket.into(), ..Failure::new(message) }
 }
 
 /// Status and OAuth `error` decide. A 429 from Entra asks for a long pause. Entra answers `invalid_grant` to a client

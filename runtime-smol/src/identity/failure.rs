@@ -27,6 +27,19 @@ pub(crate) enum Retry {
     Late,
 }
 
+/// What Entra gives with a refusal for a support ticket.
+#[derive(Clone, Debug, Default)]
+pub struct Ticket {
+    /// Id of the request.
+    pub trace_id: Option<Box<str>>,
+    /// Id of the conversation.
+    pub correlation_id: Option<Box<str>>,
+    /// Time of the answer.
+    pub timestamp: Option<Box<str>>,
+    /// Page about the error (RFC 6749 §5.2), on the authority's own host.
+    pub error_uri: Option<Box<str>>,
+}
+
 /// No token was granted. None of it is secret, and each part fits one line.
 #[derive(Clone, Debug, Default)]
 pub struct Failure {
@@ -40,14 +53,8 @@ pub struct Failure {
     pub error: Option<Box<str>>,
     /// `AADSTS` number.
     pub code: Option<u32>,
-    /// Entra's id of the request, for a support ticket.
-    pub trace_id: Option<Box<str>>,
-    /// Entra's id of the conversation, for a support ticket.
-    pub correlation_id: Option<Box<str>>,
-    /// Entra's time of the answer, for a support ticket.
-    pub timestamp: Option<Box<str>>,
-    /// Entra's page about the error (RFC 6749 §5.2), on the authority's own host.
-    pub error_uri: Option<Box<str>>,
+    /// What identifies the answer.
+    pub ticket: Box<Ticket>,
     /// What was sent.
     pub sent: Box<Sent>,
     pub(crate) retry: Retry,
@@ -92,8 +99,8 @@ impl Failure {
             return self;
         }
         self.message = self.message.replace(&secret, "***");
-        let Self { error, trace_id, correlation_id, timestamp, error_uri, .. } = &mut self;
-        for part in [error, trace_id, correlation_id, timestamp, error_uri] {
+        let Ticket { trace_id, correlation_id, timestamp, error_uri } = &mut *self.ticket;
+        for part in [&mut self.error, trace_id, correlation_id, timestamp, error_uri] {
             *part = part.take().filter(|part| !part.contains(&secret));
         }
         self
@@ -111,13 +118,13 @@ impl Failure {
         let optional = [
             ("cause", self.hint.map(|hint| format!("{}: {}", hint.word, hint.cause))),
             ("fix", self.hint.map(|hint| hint.repair(&self.sent))),
-            ("error_uri", text(&self.error_uri).filter(|_| self.hint.is_none())),
+            ("error_uri", text(&self.ticket.error_uri).filter(|_| self.hint.is_none())),
             ("status", self.status.map(|status| status.to_string())),
             ("error", text(&self.error)),
             ("code", self.code.map(|code| format!("AADSTS{code}"))),
-            ("trace_id", text(&self.trace_id)),
-            ("correlation_id", text(&self.correlation_id)),
-            ("timestamp", text(&self.timestamp)),
+            ("trace_id", text(&self.ticket.trace_id)),
+            ("correlation_id", text(&self.ticket.correlation_id)),
+            ("timestamp", text(&self.ticket.timestamp)),
         ];
         fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
         fields.extend(self.sent.fields().map(|(name, value)| (name, value.to_owned())));
@@ -173,7 +180,7 @@ mod tests {
         let failure = Failure {
             status: Some(400),
             code: Some(90_002),
-            trace_id: word("trace-1"),
+            ticket: Ticket { trace_id: word("trace-1"), ..Ticket::default() }.into(),
             ..Failure::new("AADSTS90002: no such tenant").with_hint(&hint::TENANT).with_sent(&sent)
         };
         let text = failure.to_string();
@@ -205,23 +212,28 @@ mod tests {
     fn a_secret_in_place_of_an_id_or_a_word_is_dropped() {
         let parts = || (word("hush-1"), word("x.hush-1"), word("t-1"));
         let (error, trace_id, correlation_id) = parts();
-        let failure = Failure { error, trace_id, correlation_id, ..Failure::new("no") }.without("hush-1");
+        let ticket = Ticket { trace_id, correlation_id, ..Ticket::default() }.into();
+        let failure = Failure { error, ticket, ..Failure::new("no") }.without("hush-1");
         assert_eq!(failure.to_string(), "no; correlation_id: t-1");
         let (correlation_id, error, trace_id) = parts();
-        let failure = Failure { error, trace_id, correlation_id, ..Failure::new("no") }.without("hush-1");
+        let ticket = Ticket { trace_id, correlation_id, ..Ticket::default() }.into();
+        let failure = Failure { error, ticket, ..Failure::new("no") }.without("hush-1");
         assert_eq!(failure.to_string(), "no; trace_id: t-1");
         let (timestamp, error_uri) = (time("2026"), Some("https://x/?hush-1".into()));
-        let failure = Failure { timestamp, error_uri, ..Failure::new("no") };
+        let failure =
+            Failure { ticket: Ticket { timestamp, error_uri, ..Ticket::default() }.into(), ..Failure::new("no") };
         assert_eq!(failure.without("hush-1").without("2026").to_string(), "no");
     }
 
     #[test]
     fn a_support_ticket_has_what_entra_asks_for() {
-        let failure = Failure {
+        let authority = Endpoint::parse("https://login.example").unwrap();
+        let ticket = Ticket {
             timestamp: time("2026-01-18 00:16:59Z"),
-            error_uri: uri("https://login.example/error?code=1", &Endpoint::parse("https://login.example").unwrap()),
-            ..Failure::new("AADSTS1: new")
+            error_uri: uri("https://login.example/error?code=1", &authority),
+            ..Ticket::default()
         };
+        let failure = Failure { ticket: ticket.into(), ..Failure::new("AADSTS1: new") };
         assert_eq!(
             failure.to_string(),
             "AADSTS1: new; error_uri: https://login.example/error?code=1; timestamp: 2026-01-18 00:16:59Z"
@@ -241,10 +253,9 @@ mod tests {
             ..Sent::default()
         };
         let refused = "AADSTS700213: No matching federated identity record found for presented assertion subject 'system:serviceaccount:monitoring:prometheus-kube-prometheus-prometheus'. Check your federated identity credential Subject, Audience and Issuer against the presented assertion. https://learn.microsoft.com/entra/workload-id/workload-identity-federation";
-        let failure = Failure {
-            error_uri: Some("x".repeat(MAX_URI).into()),
-            ..Failure::new(refused).with_hint(&hint::SUBJECT).with_sent(&sent)
-        };
+        let ticket = Ticket { error_uri: Some("x".repeat(MAX_URI).into()), ..Ticket::default() };
+        let known = Failure::new(refused).with_hint(&hint::SUBJECT).with_sent(&sent);
+        let failure = Failure { ticket: ticket.into(), ..known };
         // The rest is core's own beginning of the line.
         let line = failure.to_string();
         let end = line.find(" --audiences api://AzureADTokenExchange").expect("a whole command");

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use super::{Snapshot, assertion_expiry, report};
 use crate::body::Body;
 use crate::hub::Hub;
-use crate::identity::Failure;
+use crate::identity::{Failure, Ticket};
 use crate::traffic;
 
 /// All times are in RFC 3339 format.
@@ -105,7 +105,8 @@ fn token(hub: &Hub) -> Token {
 }
 
 fn failed(failure: Failure) -> Failed {
-    let Failure { message, hint, status, code, trace_id, correlation_id, timestamp, error_uri, sent, .. } = failure;
+    let Failure { message, hint, status, code, ticket, sent, .. } = failure;
+    let Ticket { trace_id, correlation_id, timestamp, error_uri } = *ticket;
     let (hint, code) = (hint.map(|hint| hint.repair(&sent)), code.map(|code| format!("AADSTS{code}")));
     let [trace_id, correlation_id, timestamp, error_uri] =
         [trace_id, correlation_id, timestamp, error_uri].map(|part| part.map(String::from));

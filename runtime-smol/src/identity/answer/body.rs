@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Grant, id, text};
 use crate::endpoint::Endpoint;
-use crate::identity::failure::{one_line, time, uri, word};
+use crate::identity::failure::{Ticket, one_line, time, uri, word};
 use crate::secret::Bearer;
 
 /// A refusal, from any endpoint.
@@ -17,10 +17,7 @@ pub(super) struct Refused {
     pub(super) error: Option<Box<str>>,
     /// The human-readable text, without the ids at its end.
     pub(super) description: Option<String>,
-    pub(super) trace_id: Option<Box<str>>,
-    pub(super) correlation_id: Option<Box<str>>,
-    pub(super) timestamp: Option<Box<str>>,
-    pub(super) error_uri: Option<Box<str>>,
+    pub(super) ticket: Ticket,
     codes: Vec<u32>,
 }
 
@@ -78,10 +75,12 @@ pub(super) fn refused(body: &[u8], authority: Option<&Endpoint>) -> Option<Refus
         .map(one_line);
     let mut refused = Refused {
         error: error.and_then(word),
-        trace_id: id(&object, &["trace_id"]),
-        correlation_id: id(&object, &["correlation_id", "correlationId"]),
-        timestamp: text(&object, "timestamp").and_then(time),
-        error_uri: text(&object, "error_uri").and_then(|text| uri(text, authority?)),
+        ticket: Ticket {
+            trace_id: id(&object, &["trace_id"]),
+            correlation_id: id(&object, &["correlation_id", "correlationId"]),
+            timestamp: text(&object, "timestamp").and_then(time),
+            error_uri: text(&object, "error_uri").and_then(|text| uri(text, authority?)),
+        },
         codes: codes(&object),
         description: None,
     };
@@ -93,12 +92,13 @@ impl Refused {
     /// The description up to the ids that Entra repeats after it; missing id fields are filled in from them.
     fn without_ids(&mut self, description: &str) -> String {
         let Some((text, ids)) = description.split_once(" Trace ID: ") else { return description.to_owned() };
+        let Ticket { trace_id, correlation_id, timestamp, .. } = &mut self.ticket;
         let mut words = ids.split_whitespace();
-        self.trace_id = self.trace_id.take().or_else(|| word(words.next()?));
+        *trace_id = trace_id.take().or_else(|| word(words.next()?));
         let correlation = ids.split_once("Correlation ID: ").and_then(|(_, rest)| rest.split_whitespace().next());
-        self.correlation_id = self.correlation_id.take().or_else(|| word(correlation?));
-        let timestamp = ids.split_once("Timestamp: ").map(|(_, rest)| rest);
-        self.timestamp = self.timestamp.take().or_else(|| time(timestamp?));
+        *correlation_id = correlation_id.take().or_else(|| word(correlation?));
+        let when = ids.split_once("Timestamp: ").map(|(_, rest)| rest);
+        *timestamp = timestamp.take().or_else(|| time(when?));
         text.to_owned()
     }
 }
@@ -209,8 +209,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(refused.description.as_deref(), Some("AADSTS7000215: Wrong."));
-        assert_eq!((refused.trace_id.as_deref(), refused.correlation_id.as_deref()), (Some("t-1"), Some("c-1")));
-        assert_eq!(refused.timestamp.as_deref(), Some("2023-03-01 00:00:00Z"));
+        let ticket = &refused.ticket;
+        assert_eq!((ticket.trace_id.as_deref(), ticket.correlation_id.as_deref()), (Some("t-1"), Some("c-1")));
+        assert_eq!(ticket.timestamp.as_deref(), Some("2023-03-01 00:00:00Z"));
         assert_eq!(refused.code(), Some(7_000_215));
     }
 
@@ -218,7 +219,7 @@ mod tests {
     fn a_field_of_another_type_hides_no_other() {
         let refused =
             refused(br#"{"error":"x","error_codes":"700213","trace_id":7,"correlation_id":"c"}"#, None).unwrap();
-        assert_eq!((refused.error.as_deref(), refused.correlation_id.as_deref()), (Some("x"), Some("c")));
-        assert_eq!((refused.code(), refused.trace_id), (None, None));
+        assert_eq!((refused.error.as_deref(), refused.ticket.correlation_id.as_deref()), (Some("x"), Some("c")));
+        assert_eq!((refused.code(), refused.ticket.trace_id), (None, None));
     }
 }

@@ -189,13 +189,13 @@ fn an_error_keeps_its_ids_and_leaves_them_out_of_its_text() {
     let body = entra!("invalid_client", "700213", "No match.");
     let failure = refusal(Entra, 401, "", body.as_bytes());
     assert_eq!(failure.message, "AADSTS700213: No match.");
-    assert_eq!(failure.trace_id.as_deref(), Some("0a1b2c3d-0000-4000-8000-000000000001"));
-    assert_eq!(failure.correlation_id.as_deref(), Some("0a1b2c3d-0000-4000-8000-000000000002"));
+    assert_eq!(failure.ticket.trace_id.as_deref(), Some("0a1b2c3d-0000-4000-8000-000000000001"));
+    assert_eq!(failure.ticket.correlation_id.as_deref(), Some("0a1b2c3d-0000-4000-8000-000000000002"));
     assert_eq!(failure.error.as_deref(), Some("invalid_client"));
-    assert_eq!(failure.timestamp.as_deref(), Some("2026-01-18 00:16:59Z"));
-    assert_eq!(failure.error_uri.as_deref(), Some("https://login.microsoftonline.com/error?code=700213"));
+    assert_eq!(failure.ticket.timestamp.as_deref(), Some("2026-01-18 00:16:59Z"));
+    assert_eq!(failure.ticket.error_uri.as_deref(), Some("https://login.microsoftonline.com/error?code=700213"));
     let nowhere = decode(Imds, None, &answer(401, "", body.as_bytes())).expect_err("a refusal");
-    assert_eq!(nowhere.error_uri, None);
+    assert_eq!(nowhere.ticket.error_uri, None);
 }
 
 #[test]
