@@ -280,6 +280,17 @@ mod tests {
     }
 
     #[test]
+    fn a_webhook_and_an_issuer_are_enabled_on_aks_and_on_clusters_with_arc() {
+        for page in [&ENV_01, &TOK_06] {
+            for command in ["az aks update -g ", "az connectedk8s update -g "] {
+                let line = page.repair.lines().find(|line| line.starts_with(command)).expect(command);
+                assert!(line.contains(" --enable-oidc-issuer"), "{line}");
+            }
+        }
+        assert!(ENV_01.repair.contains("azure.workload.identity/skip-containers"));
+    }
+
+    #[test]
     fn the_page_of_a_refused_token_fits_every_identity() {
         for kind in ["workloadIdentity", "userAssigned", "systemAssigned", "aadApplication"] {
             assert!(TOK_10.repair.contains(kind), "{kind}");

@@ -37,9 +37,12 @@ kubectl get events -n <namespace> --field-selector involvedObject.name=<pod>";
 
 TOK_06 "TOK-06" "The issuer is one that Entra can reach",
 "Entra fetches the keys from exactly this URL. A name that only the cluster knows cannot be reached from outside.",
-"enable the public issuer, then replace the pod; on a cluster of your own, set the API server's --service-account-issuer to a public URL\n\
+"enable the public issuer, then replace the pod; the first two commands are for AKS, the next two for Arc-enabled Kubernetes, where the API server's\n\
+--service-account-issuer must be set to the URL that they show. On a cluster of your own, set it to a public URL that serves the cluster's keys\n\
 az aks update -g <group> -n <cluster> --enable-oidc-issuer\n\
 az aks show -g <group> -n <cluster> --query oidcIssuerProfile.issuerUrl -o tsv\n\
+az connectedk8s update -g <group> -n <cluster> --enable-oidc-issuer --enable-workload-identity\n\
+az connectedk8s show -g <group> -n <cluster> --query oidcIssuerProfile.issuerUrl -o tsv\n\
 kubectl delete pod <pod> -n <namespace>";
 
 TOK_07 "TOK-07" "The cluster's issuer publishes its keys",
