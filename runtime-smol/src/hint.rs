@@ -31,7 +31,7 @@ impl Hint {
         if self.application.is_empty() {
             return repair;
         }
-        format!("for a managed identity (for an application, see remora explain {}): {repair}", self.word)
+        format!("for a managed identity (an application: remora explain {}): {repair}", self.word)
     }
 
     /// The fix line by line, for a terminal: [`Hint::repair`] with the commands for every kind of client.

@@ -95,6 +95,8 @@ mod tests {
         for (number, words) in [
             ("AADSTS700024", ["assertion-outdated", "token-outdated"]),
             ("AADSTS700212", ["federated-audience", "token-audience"]),
+            ("AADSTS500011", ["resource-unknown", "monitor-unknown"]),
+            ("AADSTS7000222", ["secret-expired", "certificate-expired"]),
             ("AADSTS700213", ["federated-subject", "default-account"]),
         ] {
             let text = explain(number).unwrap();

@@ -244,6 +244,7 @@ mod tests {
 
     #[test]
     fn cause_and_fix_stay_in_what_prometheus_logs_of_an_answer() {
+        const LOGGED: usize = 1024;
         let some = |text: &str| Some(text.to_owned());
         let sent = Sent {
             issuer: some(
@@ -252,14 +253,15 @@ mod tests {
             subject: some("system:serviceaccount:monitoring:prometheus-kube-prometheus-prometheus"),
             ..Sent::default()
         };
-        let refused = "AADSTS700213: No matching federated identity record found for presented assertion subject 'system:serviceaccount:monitoring:prometheus-kube-prometheus-prometheus'. Check your federated identity credential Subject, Audience and Issuer against the presented assertion. https://learn.microsoft.com/entra/workload-id/workload-identity-federation";
-        let ticket = Ticket { error_uri: Some("x".repeat(MAX_URI).into()), ..Ticket::default() };
-        let known = Failure::new(refused).with_hint(&hint::SUBJECT).with_sent(&sent);
-        let failure = Failure { ticket: ticket.into(), ..known };
-        // The rest is core's own beginning of the line.
-        let line = failure.to_string();
-        let end = line.find(" --audiences api://AzureADTokenExchange").expect("a whole command");
-        assert!(end < 940, "{end}: {line}");
+        for hint in [&hint::FEDERATION, &hint::SUBJECT, &hint::ISSUER, &hint::AUDIENCE, &hint::SUBJECT_CASE] {
+            let known = Failure::new("m".repeat(2 * MAX_TEXT)).shortened().with_hint(hint).with_sent(&sent);
+            let line = format!("remora: no usable token [REMORA-TOK-10]: {known}");
+            assert!(
+                line[..line.len().min(LOGGED)].contains(" --audiences api://AzureADTokenExchange; "),
+                "{}: {line}",
+                hint.word
+            );
+        }
     }
 
     #[test]
