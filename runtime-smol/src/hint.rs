@@ -19,25 +19,54 @@ pub struct Hint {
     /// The command or the change that fixes it. `{issuer}` and the like are replaced by values of [`Sent`]; `<group>`
     /// and the like stand for what the process cannot know.
     pub repair: &'static str,
+    /// The command in place of the one in `repair` if the client is an Entra application and not a managed identity;
+    /// empty if that makes no difference. Its quotes are why it is in no log line, which would escape them.
+    pub application: &'static str,
 }
 
 impl Hint {
-    /// The fix with the values of `sent` filled in.
+    /// The fix on one line, for a log or a sender, with the values of `sent` filled in.
     pub fn repair(&self, sent: &Sent) -> String {
-        let mut text = String::new();
-        let mut rest = self.repair;
-        while let Some((before, opened)) = rest.split_once('{') {
-            let (name, after) = opened.split_once('}').unwrap_or((opened, ""));
-            text.push_str(before);
-            match sent.value(name).filter(|value| is_plain(value)) {
-                Some(value) => text.push_str(&value),
-                None => text.extend(["<", name, ">"]),
-            }
-            rest = after;
+        let repair = fill(self.repair, sent);
+        if self.application.is_empty() {
+            return repair;
         }
-        text.push_str(rest);
-        text
+        format!("for a managed identity (an application: remora explain {}): {repair}", self.word)
     }
+
+    /// The fix line by line, for a terminal: [`Hint::repair`] with the commands for every kind of client.
+    pub fn steps(&self, sent: &Sent) -> String {
+        let repair = fill(self.repair, sent);
+        if self.application.is_empty() {
+            return repair;
+        }
+        let application = fill(self.application, sent);
+        format!(
+            "for a managed identity, use the first command; for an application, the second\n{repair}\n{application}"
+        )
+    }
+}
+
+/// `template` with the values of `sent`. A brace that no name follows is JSON's own.
+fn fill(template: &str, sent: &Sent) -> String {
+    let mut text = String::new();
+    let mut rest = template;
+    while let Some((before, opened)) = rest.split_once('{') {
+        text.push_str(before);
+        let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        let Some((name, after)) = opened.split_once('}').filter(|(name, _)| is_name(name)) else {
+            text.push('{');
+            rest = opened;
+            continue;
+        };
+        match sent.value(name).filter(|value| is_plain(value)) {
+            Some(value) => text.push_str(&value),
+            None => text.extend(["<", name, ">"]),
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    text
 }
 
 /// Whether a shell takes the value literally. A value from a token must not change the command.
@@ -52,7 +81,7 @@ pub fn of_code(code: u32) -> Option<&'static Hint> {
 }
 
 impl Hint {
-    /// The hints that may replace this one, depending on what was sent and by whom. All share its numbers.
+    /// The hints that may replace this one, depending on what was sent and by whom. All may come with its numbers.
     pub fn variants(&self) -> &'static [Self] {
         match *self {
             FEDERATION | SUBJECT | SUBJECT_CASE => &[TOKEN_AUDIENCE, DEFAULT_ACCOUNT],
@@ -60,8 +89,15 @@ impl Hint {
             ASSERTION_OUTDATED => &[TOKEN_OUTDATED],
             SIGNATURE => &[ISSUER_KEYS],
             CLIENT => &[APPLICATION],
+            RESOURCE => &[MONITOR],
+            SECRET_EXPIRED => &[CERTIFICATE_EXPIRED],
             _ => &[],
         }
+    }
+
+    /// The hint for what was sent: this one, or the variant that says more.
+    pub(crate) fn given(&'static self, sent: &Sent) -> &'static Self {
+        if *self == RESOURCE && sent.is_for_azure_monitor() { &MONITOR } else { self }
     }
 }
 
@@ -96,6 +132,7 @@ mod tests {
             // Logfmt escapes quotes with backslashes, which a shell would interpret differently.
             assert!(!hint.repair.contains(['"', '\\', '\n']), "{}", hint.word);
             assert!(hint.repair(&Sent::everything()).find(['{', '}']).is_none(), "{}", hint.word);
+            assert!(!hint.application.contains(['\\', '\n']), "{}", hint.word);
             for name in hint.repair.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
                 assert!(Sent::everything().value(name).is_some(), "{}: {name}", hint.word);
             }
@@ -110,6 +147,36 @@ mod tests {
     }
 
     #[test]
+    fn an_applications_credential_has_its_own_command() {
+        let sent = Sent::everything();
+        let told = [FEDERATION, SUBJECT, ISSUER, AUDIENCE, SUBJECT_CASE, DEFAULT_ACCOUNT];
+        for hint in told {
+            let steps = hint.steps(&sent);
+            let [first, identity, application] = steps.lines().collect::<Vec<_>>()[..] else { panic!("{steps}") };
+            assert!(first.contains("for a managed identity") && first.contains("for an application"), "{first}");
+            assert!(identity.contains("az identity federated-credential "), "{identity}");
+            let start = "az ad app federated-credential ";
+            let id = " --id 3913510d-42f4-4e42-8a64-420c390055eb";
+            assert!(application.starts_with(start) && application.contains(id), "{application}");
+            let line = hint.repair(&sent);
+            assert!(line.contains(identity) && line.contains(&format!("remora explain {})", hint.word)), "{line}");
+        }
+        assert!(ALL.iter().all(|hint| told.contains(hint) || hint.application.is_empty()));
+    }
+
+    #[test]
+    fn an_applications_credential_is_json_with_the_pods_values() {
+        for hint in [FEDERATION, SUBJECT, ISSUER, AUDIENCE, SUBJECT_CASE] {
+            let steps = hint.steps(&Sent::everything());
+            let [_, json, ""] = steps.split('\'').collect::<Vec<_>>()[..] else { panic!("{steps}") };
+            let credential: serde_json::Value = serde_json::from_str(json).expect("JSON");
+            assert_eq!(credential["issuer"], "https://issuer.example/guid/");
+            assert_eq!(credential["subject"], "system:serviceaccount:monitoring:prometheus");
+            assert_eq!(credential["audiences"], serde_json::json!(["api://AzureADTokenExchange"]));
+        }
+    }
+
+    #[test]
     fn no_repair_federates_the_default_account_or_the_clusters_own_audience() {
         let sent = Sent {
             subject: Some("system:serviceaccount:monitoring:default".to_owned()),
@@ -117,7 +184,7 @@ mod tests {
             ..Sent::everything()
         };
         for hint in ALL {
-            let repair = hint.repair(&sent);
+            let repair = hint.steps(&sent);
             assert!(!repair.contains(":default"), "{repair}");
             assert!(!repair.contains("--audiences https"), "{repair}");
         }
@@ -132,9 +199,46 @@ mod tests {
     }
 
     #[test]
-    fn a_variant_has_no_number_of_its_own() {
+    fn a_variant_has_no_variants() {
         for hint in ALL {
-            assert!(hint.variants().iter().all(|other| other.codes.is_empty() && other != hint), "{}", hint.word);
+            assert!(hint.variants().iter().all(|other| other.variants().is_empty() && other != hint), "{}", hint.word);
+        }
+    }
+
+    #[test]
+    fn an_audience_that_the_tenant_does_not_know_is_kept_where_it_is_required() {
+        let of_scope = |scope: &str| {
+            let sent = Sent { scope: Some(scope.to_owned()), ..Sent::default() };
+            let hint = RESOURCE.given(&sent);
+            (hint.word, hint.repair(&sent))
+        };
+        for scope in
+            ["https://monitor.azure.com/.default", "https://monitor.azure.us//.default", "https://monitor.azure.cn"]
+        {
+            let (word, repair) = of_scope(scope);
+            assert_eq!(word, "monitor-unknown", "{scope}");
+            assert!(!repair.contains("INGESTION_AAD_AUDIENCE"), "{repair}");
+            assert!(
+                repair.contains(": az ad sp show --id https://monitor.azure.") && !repair.contains(".default"),
+                "{repair}"
+            );
+        }
+        for scope in [
+            "https://monitor.cloud.example/.default",
+            "https://monitor.azure.com.example",
+            "https://management.azure.com",
+        ] {
+            let (word, repair) = of_scope(scope);
+            assert_eq!(word, "resource-unknown", "{scope}");
+            assert!(repair.starts_with("with CLOUD=AZURECUSTOM, set INGESTION_AAD_AUDIENCE "), "{repair}");
+        }
+        assert_eq!(TENANT.given(&Sent::everything()), &TENANT);
+    }
+
+    #[test]
+    fn no_repair_names_the_authority_of_one_cloud() {
+        for hint in ALL {
+            assert!(!hint.repair.contains("login.microsoftonline"), "{}", hint.word);
         }
     }
 

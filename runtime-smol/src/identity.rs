@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use smol::channel;
 
 pub(crate) use answer::Grant;
-pub use failure::Failure;
+pub use failure::{Failure, Ticket};
 pub use granted::{Claims, Granted};
 
 use crate::config::{Credential, Identity, ManagedEndpoint, Proxy};

@@ -215,6 +215,29 @@ class TokenExchange(Checked):
         self.with_fault("token", status=503, body="<html>Service Unavailable</html>")
         self.assert_cause("TOK-10", words=["503"])
 
+    def test_refusal_that_is_not_known(self):
+        self.with_fault("token", status=400, body=self.refusal(900144))
+        page = "see what Entra says about this at https://localhost:"
+        self.assert_cause("TOK-10", words=["AADSTS900144", "time 2026-01-18 00:16:59Z", page, "gave no token"])
+        self.assertNotIn("federated-credential", self.check("-o", "short")[1])
+
+    def test_refusal_of_an_application_that_is_not_known(self):
+        self.with_fault("token", status=400, body=self.refusal(900144))
+        how = self.of_identity("secret")
+        self.assert_cause("TOK-10", words=["AADSTS900144", "compare its message", "the secret or certificate"], **how)
+
+    def refusal(self, number):
+        """A body of Entra's form with a number that no hint knows."""
+        return json.dumps(
+            {
+                "error": "invalid_request",
+                "error_description": f"AADSTS{number}: The request body must contain the following parameter.",
+                "error_codes": [number],
+                "timestamp": "2026-01-18 00:16:59Z",
+                "error_uri": f"{self.complete['AZURE_AUTHORITY_HOST'].rstrip('/')}/error?code={number}",
+            }
+        )
+
     def issuer(self):
         """The emulated cluster's issuer."""
         ports = json.loads((self.folder.path / "azure/settings.json").read_text())["ports"]
@@ -231,6 +254,13 @@ class ManagedIdentity(Checked):
     def test_nobody_in_the_place_of_the_metadata_service(self):
         how = self.of_identity("imds-system", AZURE_POD_IDENTITY_AUTHORITY_HOST=f"http://127.0.0.1:{free_port()}")
         self.assert_cause("TOK-10", words=["let this pod reach 127.0.0.1:"], **how)
+
+    def test_metadata_service_that_does_not_say_what_it_knows(self):
+        body = {"error": "invalid_request", "error_description": "Required audience parameter not specified"}
+        self.with_fault("imds", status=400, body=json.dumps(body))
+        words = ["the instance metadata service", "Required audience parameter", "az vmss identity show"]
+        self.assert_cause("TOK-10", words=words, **self.of_identity("imds-user"))
+        self.assertNotIn("federated-credential", self.check("-o", "short", **self.of_identity("imds-user"))[1])
 
     def test_arc_without_the_machines_keys(self):
         self.assert_cause("TOK-10", words=["mount the machine's /var/opt/azcmagent/tokens"], **self.of_identity("arc"))

@@ -245,7 +245,7 @@ class Failures(Bench):
         stack.emulator.ask("/projected-token", {"subject": "system:serviceaccount:other:account", "write": True})
         stack.remora.process.start()
         line = self.wait_for_line(stack, "token exchange failed", "code=AADSTS700213")
-        for part in ("federated-credential create", "--subject system:serviceaccount:other:account ", "issuer="):
+        for part in ("federated-credential create", "--subject system:serviceaccount:other:account ", "issuer=", "timestamp="):
             self.assertIn(part, line)
 
 

@@ -54,7 +54,7 @@ fn of_hint(hint: &Hint, by_number: bool) -> String {
         let numbers = if numbers.is_empty() { numbers } else { format!(" ({numbers})") };
         let or = if i == 0 { "" } else { "\nor " };
         let _ = writeln!(text, "{or}{}{numbers}\n\nWhat it means: {}.\n\nWhat to do:", cause.word, cause.cause);
-        push_repair(&mut text, &cause.repair(&Sent::default()));
+        push_repair(&mut text, &cause.steps(&Sent::default()));
     }
     text
 }
@@ -82,7 +82,11 @@ mod tests {
     fn a_code_a_word_and_a_number_have_a_page() {
         assert!(explain("remora-env-02").unwrap().contains("azure.workload.identity/client-id"));
         for name in ["federated-subject", "AADSTS700213", "700213"] {
-            assert!(explain(name).unwrap().contains("--subject <subject>"), "{name}");
+            let text = explain(name).unwrap();
+            assert!(
+                text.contains("--subject <subject>") && text.contains("\n    az ad app federated-credential "),
+                "{text}"
+            );
         }
     }
 
@@ -91,6 +95,8 @@ mod tests {
         for (number, words) in [
             ("AADSTS700024", ["assertion-outdated", "token-outdated"]),
             ("AADSTS700212", ["federated-audience", "token-audience"]),
+            ("AADSTS500011", ["resource-unknown", "monitor-unknown"]),
+            ("AADSTS7000222", ["secret-expired", "certificate-expired"]),
             ("AADSTS700213", ["federated-subject", "default-account"]),
         ] {
             let text = explain(number).unwrap();

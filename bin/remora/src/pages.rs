@@ -210,7 +210,7 @@ mod tests {
 
         // Options of Remora and of the API server, which are mentioned in prose.
         const NAMED: [&str; 4] = ["--help", "--write", "--wait", "--service-account-issuer"];
-        let hints = hint::ALL.iter().map(|hint| (hint.word.to_owned(), hint.repair(&Sent::default())));
+        let hints = hint::ALL.iter().map(|hint| (hint.word.to_owned(), hint.steps(&Sent::default())));
         let pages = all().map(|page| (page.to_string(), page.repair.to_owned()));
         let (mut commands, mut used) = (0, BTreeSet::new());
         for (name, repair) in hints.chain(pages) {
@@ -271,9 +271,35 @@ mod tests {
     fn a_placeholder_in_a_command_needs_no_quotes_of_its_own() {
         for page in all() {
             for line in page.repair.lines().filter(|line| is_command(line)) {
-                assert!(!line.contains("\"<") && !line.contains('\u{2013}'), "{page}: {line}");
+                // Inside single quotes, a value that a shell would split is not filled in.
+                let mut bare = line.split('\'').step_by(2);
+                assert!(!bare.any(|part| part.contains("\"<")) && !line.contains('\u{2013}'), "{page}: {line}");
                 assert_eq!(line.matches('\'').count() % 2, 0, "{page}: {line}");
             }
         }
+    }
+
+    #[test]
+    fn a_webhook_and_an_issuer_are_enabled_on_aks_and_on_clusters_with_arc() {
+        for page in [&ENV_01, &TOK_06] {
+            for command in ["az aks update -g ", "az connectedk8s update -g "] {
+                let line = page.repair.lines().find(|line| line.starts_with(command)).expect(command);
+                assert!(line.contains(" --enable-oidc-issuer"), "{line}");
+            }
+        }
+        assert!(ENV_01.repair.contains("azure.workload.identity/skip-containers"));
+    }
+
+    #[test]
+    fn the_page_of_a_refused_token_fits_every_identity() {
+        for kind in ["workloadIdentity", "userAssigned", "systemAssigned", "aadApplication"] {
+            assert!(TOK_10.repair.contains(kind), "{kind}");
+        }
+        let commands = TOK_10.commands();
+        for command in ["az identity federated-credential create", "az ad app federated-credential create"] {
+            assert!(commands.contains(command), "{commands}");
+        }
+        let json = commands.split('\'').nth(1).expect("an application's credential");
+        assert!(serde_json::from_str::<serde_json::Value>(json).is_ok(), "{json}");
     }
 }

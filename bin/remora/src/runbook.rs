@@ -28,7 +28,7 @@ fn markdown() -> String {
         let numbers = numbers(hint);
         let numbers = if numbers.is_empty() { numbers } else { format!("{numbers}: ") };
         let _ = writeln!(text, "\n### {}\n\n{numbers}{}.\n", hint.word, hint.cause);
-        push_repair(&mut text, &hint.repair(&Sent::default()));
+        push_repair(&mut text, &hint.steps(&Sent::default()));
     }
     text.push('\n');
     text

@@ -67,6 +67,18 @@ impl Sent {
         self.subject.as_deref().and_then(account).unwrap_or_default()
     }
 
+    /// The requested audience, without `/.default` and without slashes at its end.
+    fn resource(&self) -> Option<&str> {
+        let scope = self.scope.as_deref()?;
+        Some(scope.strip_suffix("/.default").unwrap_or(scope).trim_end_matches('/'))
+    }
+
+    /// Whether the audience is Azure Monitor's in one of the clouds with a name in `CLOUD`.
+    pub(super) fn is_for_azure_monitor(&self) -> bool {
+        let cloud = self.resource().and_then(|resource| resource.strip_prefix("https://monitor.azure."));
+        cloud.is_some_and(|cloud| ["com", "us", "cn"].contains(&cloud))
+    }
+
     /// The value for a placeholder in a fix. The default service account has none, as it should not be federated.
     pub(super) fn value(&self, place: &str) -> Option<String> {
         let account = || self.subject.as_deref()?.strip_prefix("system:serviceaccount:")?.split_once(':');
@@ -78,6 +90,7 @@ impl Sent {
             "client-id" => self.client_id.as_deref(),
             "tenant-id" => self.tenant_id.as_deref(),
             "scope" => self.scope.as_deref(),
+            "resource" => self.resource(),
             "authority" => self.authority.as_deref(),
             "file" => self.file.as_deref(),
             "namespace" => account().map(|(namespace, _)| namespace),

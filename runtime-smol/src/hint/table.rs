@@ -2,11 +2,18 @@
 
 use super::Hint;
 
-/// `NAME "word" [codes] "cause" => "repair";` becomes a constant for each name, and `ALL`.
+/// `NAME "word" [codes] "cause" => "repair" or "application";` becomes a constant for each name, and `ALL`. Most have no
+/// `or`.
 macro_rules! hints {
-    ($($(#[$doc:meta])* $name:ident $word:literal [$($code:literal)*] $cause:literal => $repair:literal;)*) => {
-        $($(#[$doc])* pub const $name: Hint =
-            Hint { word: $word, codes: &[$($code),*], cause: $cause, repair: $repair };)*
+    ($($(#[$doc:meta])* $name:ident $word:literal [$($code:literal)*] $cause:literal
+        => $repair:literal $(or $application:literal)?;)*) => {
+        $($(#[$doc])* pub const $name: Hint = Hint {
+            word: $word,
+            codes: &[$($code),*],
+            cause: $cause,
+            repair: $repair,
+            application: concat!($($application)?),
+        };)*
         /// Every hint, in reading order.
         pub const ALL: &[Hint] = &[$($name),*];
     };
@@ -16,23 +23,28 @@ hints! {
     /// No credential matches the assertion's issuer, subject and audience; Entra's older and more general text.
     FEDERATION "federated-credential" [70_021]
         "no federated credential has the issuer, subject and audience of this pod's token; a new one can take minutes to take effect"
-        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
+        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
+        or r#"az ad app federated-credential create --id {client-id} --parameters '{"name":"remora","issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
     /// The subject matches no credential.
     SUBJECT "federated-subject" [700_213]
         "no federated credential has the subject of this pod's service account; a new one can take minutes to take effect"
-        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
+        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
+        or r#"az ad app federated-credential create --id {client-id} --parameters '{"name":"remora","issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
     /// The issuer matches no credential.
     ISSUER "federated-issuer" [700_211]
         "no federated credential has the issuer of this pod's token; a new cluster has a new issuer, and the trailing slash matters"
-        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
+        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
+        or r#"az ad app federated-credential create --id {client-id} --parameters '{"name":"remora","issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
     /// The audience matches no credential.
     AUDIENCE "federated-audience" [700_212]
         "the federated credential has another audience than this pod's token"
-        => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
+        => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
+        or r#"az ad app federated-credential update --id {client-id} --federated-credential-id <credential> --parameters '{"issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
     /// The subject matches except for letter case.
     SUBJECT_CASE "federated-subject-case" [7_002_138]
         "the federated credential's subject differs from this pod's in letter case"
-        => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange";
+        => "az identity federated-credential update -n <credential> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
+        or r#"az ad app federated-credential update --id {client-id} --federated-credential-id <credential> --parameters '{"issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
     /// The pod's token is for another audience, most often the cluster's API server.
     TOKEN_AUDIENCE "token-audience" []
         "this pod's token is for another audience than api://AzureADTokenExchange"
@@ -40,7 +52,8 @@ hints! {
     /// The pod has no service account of its own.
     DEFAULT_ACCOUNT "default-account" []
         "this pod uses its namespace's default service account, but a federated credential should name one of its own"
-        => "set the pod's serviceAccountName to the account in the federated credential (kube-prometheus-stack: prometheus.serviceAccount.name): az identity federated-credential list --identity-name <identity> -g <group> -o table";
+        => "set the pod's serviceAccountName to the account in the federated credential (kube-prometheus-stack: prometheus.serviceAccount.name): az identity federated-credential list --identity-name <identity> -g <group> -o table"
+        or "az ad app federated-credential list --id {client-id} -o table";
     /// No flexible credential's expression matches.
     SUBJECT_EXPRESSION "federated-expression" [7_002_131 7_002_137]
         "no expression of a flexible federated credential matches this pod's token"
@@ -58,7 +71,7 @@ hints! {
         "the pod's token is for an identity binding, but no token proxy is set in AZURE_KUBERNETES_TOKEN_PROXY"
         => "kubectl delete pod <pod> -n {namespace}";
     /// The assertion has expired or is not valid yet.
-    ASSERTION_OUTDATED "assertion-outdated" [700_024]
+    ASSERTION_OUTDATED "assertion-outdated" [700_024 500_133]
         "the assertion is outside its validity period: this machine's clock is wrong, or the token file is not being replaced"
         => "set the clock: timedatectl set-ntp true";
     /// The same for a service account's token.
@@ -69,16 +82,16 @@ hints! {
     SIGNATURE "assertion-signature" [700_027]
         "Entra does not know the signing key: the certificate is not the application's, or the cluster's keys have changed"
         => "az ad app credential reset --id {client-id} --append --cert @<certificate.pem>";
-    /// The same for a service account's token.
-    ISSUER_KEYS "issuer-keys" []
-        "Entra does not know the key that signed this pod's token: the cluster's keys have changed, or another cluster uses this issuer"
-        => "curl -sS {issuer-without-slash}/.well-known/openid-configuration";
+    /// The issuer's keys do not include the one that signed a service account's token.
+    ISSUER_KEYS "issuer-keys" [7_000_272]
+        "Entra does not know the key that signed this pod's token: the cluster's keys have changed, or another cluster uses this issuer; Entra may take 20 to 30 minutes to notice new keys"
+        => "see what {issuer-without-slash}/.well-known/openid-configuration names as jwks_uri; on a cluster of your own, publish these keys there: kubectl get --raw /openid/v1/jwks";
     /// The assertion is not a valid JSON web token.
     ASSERTION_MALFORMED "assertion-malformed" [50_027]
         "the assertion is not a valid JSON web token; its audience must be a single string"
         => "check what is mounted at {file} (a file that was written by hand often holds something else), then replace the pod: kubectl delete pod <pod> -n {namespace}";
     /// No such client in the tenant.
-    CLIENT "client-unknown" [700_016]
+    CLIENT "client-unknown" [700_016 700_038]
         "no client with this ID exists in the tenant: it may belong to another tenant, or be too new to have propagated"
         => "kubectl annotate sa {service-account} -n {namespace} --overwrite azure.workload.identity/client-id=<client-id> && kubectl delete pod <pod> -n {namespace}";
     /// The same for an application configured directly.
@@ -86,12 +99,16 @@ hints! {
         "no application with this ID exists in the tenant: it may belong to another tenant, or be too new to have propagated"
         => "set AZURE_CLIENT_ID to the output of: az ad app list --display-name <name> --query [].appId -o tsv";
     /// The client is disabled.
-    CLIENT_DISABLED "client-disabled" [7_000_112 700_038]
+    CLIENT_DISABLED "client-disabled" [7_000_112]
         "the application is disabled in its tenant"
         => "az ad sp update --id {client-id} --set accountEnabled=true";
     /// No such tenant.
     TENANT "tenant-unknown" [90_002 900_023]
         "no such tenant exists in this cloud"
+        => "set AZURE_TENANT_ID to the output of: az account show --query tenantId -o tsv";
+    /// The request names no single tenant, and the client belongs to one.
+    TENANT_SHARED "tenant-shared" [50_194]
+        "AZURE_TENANT_ID is not the tenant of this client, which works only in its own"
         => "set AZURE_TENANT_ID to the output of: az account show --query tenantId -o tsv";
     /// The tenant belongs to another cloud.
     CLOUD "cloud-mismatch" [90_038 900_439 900_382 900_432]
@@ -100,7 +117,11 @@ hints! {
     /// The resource does not exist in the tenant.
     RESOURCE "resource-unknown" [500_011 50_001]
         "the audience does not exist in this cloud or tenant"
-        => "unset INGESTION_AAD_AUDIENCE and set CLOUD to the cloud of the workspace";
+        => "with CLOUD=AZURECUSTOM, set INGESTION_AAD_AUDIENCE to the audience of that cloud's Azure Monitor; otherwise unset it and set CLOUD to the cloud of the workspace";
+    /// The same for the audience of Azure Monitor in a cloud that is known.
+    MONITOR "monitor-unknown" []
+        "this audience is Azure Monitor's, but not in this tenant: the workspace is in another cloud, or the tenant does not have Azure Monitor"
+        => "set CLOUD to the cloud of the workspace; if it is, ask the tenant's administrator to add what this does not find: az ad sp show --id {resource}";
     /// The scope is not one resource and `/.default`.
     SCOPE "scope-malformed" [1_002_012 70_011 28_002]
         "the scope is not a single resource"
@@ -109,9 +130,9 @@ hints! {
     SECRET "secret-wrong" [7_000_215]
         "the client secret is wrong; often the secret's ID was used instead of its value"
         => "set AZURE_CLIENT_SECRET, or the Secret that it comes from, to the output of: az ad app credential reset --id {client-id} --append --query password -o tsv";
-    /// The secret or certificate has expired.
+    /// The secret has expired; for a certificate, see `CERTIFICATE_EXPIRED`.
     SECRET_EXPIRED "secret-expired" [7_000_222]
-        "the application's secret or certificate has expired"
+        "the application's secret has expired"
         => "set AZURE_CLIENT_SECRET, or the Secret that it comes from, to the output of: az ad app credential reset --id {client-id} --append --query password -o tsv";
     /// Neither secret nor assertion reached Entra.
     CREDENTIAL_MISSING "credential-missing" [7_000_218]
@@ -140,7 +161,7 @@ hints! {
     /// The authority is a regional endpoint.
     REGIONAL "regional-authority" [100_007]
         "the authority is regional and does not accept this kind of client"
-        => "set AZURE_AUTHORITY_HOST=https://login.microsoftonline.com/";
+        => "set AZURE_AUTHORITY_HOST to the output of: az cloud show --query endpoints.activeDirectory -o tsv";
     /// The projected token cannot be read.
     TOKEN_FILE "token-file" []
         "the projected service-account token cannot be read"
@@ -163,8 +184,8 @@ hints! {
         => "set AZURE_CLIENT_CERTIFICATE_PATH to a file with both: openssl pkcs12 -export -inkey <key.pem> -in <certificate.pem> -out <new-file.pfx>";
     /// The certificate has expired or is not valid yet.
     CERTIFICATE_EXPIRED "certificate-expired" []
-        "the certificate is outside its validity period"
-        => "az ad app credential reset --id {client-id} --append --create-cert";
+        "the application's certificate is outside its validity period"
+        => "replace {file} by the file that this creates: az ad app credential reset --id {client-id} --append --create-cert";
     /// The node's metadata service does not answer.
     IMDS_UNREACHABLE "imds-unreachable" []
         "the instance metadata service does not answer: this is not an Azure machine, or pods are blocked from reaching it"

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::Exchanged;
 use super::failure::{Failure, Retry, word};
 use super::http::Answer;
+use crate::endpoint::Endpoint;
 use crate::hint::{self, Hint};
 use crate::secret::Bearer;
 
@@ -39,14 +40,14 @@ pub(super) enum Origin {
     AppService,
 }
 
-/// Decodes an answer of any status.
-pub(super) fn decode(origin: Origin, answer: &Answer) -> Exchanged {
+/// Decodes an answer of any status, which `authority` may have given itself or through a token proxy.
+pub(super) fn decode(origin: Origin, authority: Option<&Endpoint>, answer: &Answer) -> Exchanged {
     let status = answer.status;
     if (200..300).contains(&status) {
         let granted = body::grant(&answer.body, SystemTime::now());
         return granted.map_err(|missing| without_token(origin, status, missing));
     }
-    let refused = body::refused(&answer.body);
+    let refused = body::refused(&answer.body, authority);
     let code = refused.as_ref().and_then(body::Refused::code);
     let error = refused.as_ref().and_then(|refused| refused.error.clone());
     let retry = retry(origin, status, error.as_deref(), code);
@@ -78,7 +79,7 @@ fn described(status: u16, refused: Option<body::Refused>, error: Option<Box<str>
         (None, Some(error)) => format!("{error} ({status})"),
         (None, None) => format!("the {status} response gives no reason"),
     };
-    Failure { error, trace_id: refused.trace_id, correlation_id: refused.correlation_id, ..Failure::new(message) }
+    Failure { error, ticket: refused.ticket.into(), ..Failure::new(message) }
 }
 
 /// Status and OAuth `error` decide. A 429 from Entra asks for a long pause. Entra answers `invalid_grant` to a client

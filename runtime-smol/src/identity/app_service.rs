@@ -36,7 +36,7 @@ impl TokenSource for AppService {
         answer
             // Without an answer nothing is known about the app's identities.
             .map_err(|failure| failure.with_hint(&hint::APP_SERVICE_UNREACHABLE))
-            .and_then(|answer| answer::decode(Origin::AppService, &answer))
+            .and_then(|answer| answer::decode(Origin::AppService, None, &answer))
             .map_err(|failure| failure.with_sent(&sent).without(self.header.reveal()))
     }
 }

@@ -51,11 +51,11 @@ impl ArcAgent {
     fn exchange(&self) -> Exchanged {
         let answer = self.ask(None)?;
         if answer.status != 401 {
-            return answer::decode(Origin::Arc, &answer);
+            return answer::decode(Origin::Arc, None, &answer);
         }
         let key = read_key(answer.challenge.as_deref(), Path::new(KEYS))?;
         let authorization = Zeroizing::new(format!("Basic {}", key.as_str()));
-        let decoded = answer::decode(Origin::Arc, &self.ask(Some(&authorization))?);
+        let decoded = answer::decode(Origin::Arc, None, &self.ask(Some(&authorization))?);
         decoded.map_err(|failure| failure.without(&key))
     }
 }

@@ -56,7 +56,8 @@ impl Binding {
         let url = url(&self.proxy, &entra::token_path(&self.client));
         let answer = http.post(&url, &self.proxy.endpoint.authority(), &entra::form(&self.client, proof));
         let answer = answer.map_err(of_the_proxy);
-        answer.and_then(|answer| answer::decode(Origin::TokenProxy, &answer)).map_err(failed)
+        let decode = |answer| answer::decode(Origin::TokenProxy, Some(&self.client.authority), &answer);
+        answer.and_then(decode).map_err(failed)
     }
 
     /// The authorities to use now.

@@ -61,15 +61,22 @@ impl TokenSource for Certificate {
 }
 
 impl Certificate {
-    /// Follows Entra's clock if the assertion was outdated, and points out a certificate outside its validity.
+    /// Follows Entra's clock if the assertion was outdated.
     fn explained(&mut self, failure: Failure, signer: &Signer) -> Failure {
         if failure.retry == Retry::AtOnce {
             self.clock.follow(self.entra.date);
         }
         let now = self.clock.now();
         let valid = signer.leaf.not_before <= now && now <= signer.leaf.not_after;
-        if failure.code.is_some() && !valid { failure.with_hint(&hint::CERTIFICATE_EXPIRED) } else { failure }
+        of_certificate(failure, valid)
     }
+}
+
+/// Entra has one number for secrets and certificates that have expired, and others may also result from a certificate
+/// outside its validity.
+fn of_certificate(failure: Failure, valid: bool) -> Failure {
+    let expired = failure.hint == Some(&hint::SECRET_EXPIRED);
+    if expired || (failure.code.is_some() && !valid) { failure.with_hint(&hint::CERTIFICATE_EXPIRED) } else { failure }
 }
 
 /// The clock for assertions: this machine's until Entra rejects one as outdated, then Entra's.
@@ -110,5 +117,20 @@ mod tests {
         }
         clock.follow(None);
         assert!(clock.now() < SystemTime::now());
+    }
+
+    #[test]
+    fn the_repair_of_an_expired_certificate_is_a_certificate() {
+        let refused = |code, hint| Failure { code: Some(code), ..Failure::new("no").with_hint(hint) };
+        let sent = Sent { file: Some("/certs/remora.pem".to_owned()), ..Sent::default() };
+        for (failure, valid) in
+            [(refused(7_000_222, &hint::SECRET_EXPIRED), true), (refused(700_027, &hint::SIGNATURE), false)]
+        {
+            let failure = of_certificate(failure, valid);
+            assert_eq!(failure.hint, Some(&hint::CERTIFICATE_EXPIRED));
+            let repair = hint::CERTIFICATE_EXPIRED.repair(&sent);
+            assert!(repair.starts_with("replace /certs/remora.pem by ") && !repair.contains("SECRET"), "{repair}");
+        }
+        assert_eq!(of_certificate(refused(700_027, &hint::SIGNATURE), true).hint, Some(&hint::SIGNATURE));
     }
 }

@@ -34,7 +34,8 @@ impl Entra {
         let url = token_url(&self.client);
         let answer = self.http.post(&url, &host, &form(&self.client, proof));
         self.date = answer.as_ref().ok().and_then(|answer| answer.date);
-        answer.and_then(|answer| answer::decode(Origin::Entra, &answer)).map_err(|failure| failure.with_sent(sent))
+        let decode = |answer| answer::decode(Origin::Entra, Some(&self.client.authority), &answer);
+        answer.and_then(decode).map_err(|failure| failure.with_sent(sent))
     }
 }
 

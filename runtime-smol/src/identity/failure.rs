@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::endpoint::Endpoint;
 use crate::hint::{Hint, Sent};
 
 /// Longest message that is kept, in characters.
@@ -10,6 +11,9 @@ const MAX_TEXT: usize = 400;
 
 /// Longest id or OAuth error code that is kept, in bytes.
 const MAX_WORD: usize = 64;
+
+/// Longest `error_uri` that is kept, in bytes.
+const MAX_URI: usize = 256;
 
 /// When the next attempt makes sense, apart from `Retry-After`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +25,19 @@ pub(crate) enum Retry {
     Soon,
     /// After a long pause: the server asks to be left alone.
     Late,
+}
+
+/// What Entra gives with a refusal for a support ticket.
+#[derive(Clone, Debug, Default)]
+pub struct Ticket {
+    /// Id of the request.
+    pub trace_id: Option<Box<str>>,
+    /// Id of the conversation.
+    pub correlation_id: Option<Box<str>>,
+    /// Time of the answer.
+    pub timestamp: Option<Box<str>>,
+    /// Page about the error (RFC 6749 §5.2), on the authority's own host.
+    pub error_uri: Option<Box<str>>,
 }
 
 /// No token was granted. None of it is secret, and each part fits one line.
@@ -36,10 +53,8 @@ pub struct Failure {
     pub error: Option<Box<str>>,
     /// `AADSTS` number.
     pub code: Option<u32>,
-    /// Entra's id of the request, for a support ticket.
-    pub trace_id: Option<Box<str>>,
-    /// Entra's id of the conversation, for a support ticket.
-    pub correlation_id: Option<Box<str>>,
+    /// What identifies the answer.
+    pub ticket: Box<Ticket>,
     /// What was sent.
     pub sent: Box<Sent>,
     pub(crate) retry: Retry,
@@ -68,8 +83,10 @@ impl Failure {
         self
     }
 
+    /// With what was sent, on which the hint may depend.
     #[must_use]
     pub(crate) fn with_sent(mut self, sent: &Sent) -> Self {
+        self.hint = self.hint.map(|hint| hint.given(sent));
         self.sent = Box::new(sent.clone());
         self
     }
@@ -82,8 +99,9 @@ impl Failure {
             return self;
         }
         self.message = self.message.replace(&secret, "***");
-        for word in [&mut self.error, &mut self.trace_id, &mut self.correlation_id] {
-            *word = word.take().filter(|word| !word.contains(&secret));
+        let Ticket { trace_id, correlation_id, timestamp, error_uri } = &mut *self.ticket;
+        for part in [&mut self.error, trace_id, correlation_id, timestamp, error_uri] {
+            *part = part.take().filter(|part| !part.contains(&secret));
         }
         self
     }
@@ -92,18 +110,21 @@ impl Failure {
         matches!(self.retry, Retry::Late)
     }
 
-    /// Names and values, the most useful first, as they appear in the log and in the text for the sender.
+    /// Names and values, the most useful first, as they appear in the log and in the text for the sender. Entra's page
+    /// says less than a hint, so it stands in for one.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = vec![("err", self.message.clone())];
         let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
         let optional = [
             ("cause", self.hint.map(|hint| format!("{}: {}", hint.word, hint.cause))),
             ("fix", self.hint.map(|hint| hint.repair(&self.sent))),
+            ("error_uri", text(&self.ticket.error_uri).filter(|_| self.hint.is_none())),
             ("status", self.status.map(|status| status.to_string())),
             ("error", text(&self.error)),
             ("code", self.code.map(|code| format!("AADSTS{code}"))),
-            ("trace_id", text(&self.trace_id)),
-            ("correlation_id", text(&self.correlation_id)),
+            ("trace_id", text(&self.ticket.trace_id)),
+            ("correlation_id", text(&self.ticket.correlation_id)),
+            ("timestamp", text(&self.ticket.timestamp)),
         ];
         fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
         fields.extend(self.sent.fields().map(|(name, value)| (name, value.to_owned())));
@@ -133,6 +154,21 @@ pub(super) fn word(text: &str) -> Option<Box<str>> {
     (short && text.bytes().all(plain)).then(|| text.into())
 }
 
+/// A time as Entra writes it, `2026-01-18 00:16:59Z`, if `text` looks like one.
+pub(super) fn time(text: &str) -> Option<Box<str>> {
+    let plain = |byte: u8| byte.is_ascii_digit() || b" :-.TZ".contains(&byte);
+    let short = !text.is_empty() && text.len() <= MAX_WORD;
+    (short && text.bytes().all(plain)).then(|| text.into())
+}
+
+/// An https URL on the host and port of `authority`; any other may lead anywhere.
+pub(super) fn uri(text: &str, authority: &Endpoint) -> Option<Box<str>> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?&=%+,".contains(&byte);
+    let short = text.len() <= MAX_URI && text.bytes().all(plain) && one_line(text) == text;
+    let own = || Endpoint::parse(text).is_ok_and(|uri| uri.authority() == authority.authority());
+    (short && own()).then(|| text.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,7 +180,7 @@ mod tests {
         let failure = Failure {
             status: Some(400),
             code: Some(90_002),
-            trace_id: word("trace-1"),
+            ticket: Ticket { trace_id: word("trace-1"), ..Ticket::default() }.into(),
             ..Failure::new("AADSTS90002: no such tenant").with_hint(&hint::TENANT).with_sent(&sent)
         };
         let text = failure.to_string();
@@ -176,11 +212,92 @@ mod tests {
     fn a_secret_in_place_of_an_id_or_a_word_is_dropped() {
         let parts = || (word("hush-1"), word("x.hush-1"), word("t-1"));
         let (error, trace_id, correlation_id) = parts();
-        let failure = Failure { error, trace_id, correlation_id, ..Failure::new("no") }.without("hush-1");
+        let ticket = Ticket { trace_id, correlation_id, ..Ticket::default() }.into();
+        let failure = Failure { error, ticket, ..Failure::new("no") }.without("hush-1");
         assert_eq!(failure.to_string(), "no; correlation_id: t-1");
         let (correlation_id, error, trace_id) = parts();
-        let failure = Failure { error, trace_id, correlation_id, ..Failure::new("no") }.without("hush-1");
+        let ticket = Ticket { trace_id, correlation_id, ..Ticket::default() }.into();
+        let failure = Failure { error, ticket, ..Failure::new("no") }.without("hush-1");
         assert_eq!(failure.to_string(), "no; trace_id: t-1");
+        let (timestamp, error_uri) = (time("2026"), Some("https://x/?hush-1".into()));
+        let failure =
+            Failure { ticket: Ticket { timestamp, error_uri, ..Ticket::default() }.into(), ..Failure::new("no") };
+        assert_eq!(failure.without("hush-1").without("2026").to_string(), "no");
+    }
+
+    #[test]
+    fn a_support_ticket_has_what_entra_asks_for() {
+        let authority = Endpoint::parse("https://login.example").unwrap();
+        let ticket = Ticket {
+            timestamp: time("2026-01-18 00:16:59Z"),
+            error_uri: uri("https://login.example/error?code=1", &authority),
+            ..Ticket::default()
+        };
+        let failure = Failure { ticket: ticket.into(), ..Failure::new("AADSTS1: new") };
+        assert_eq!(
+            failure.to_string(),
+            "AADSTS1: new; error_uri: https://login.example/error?code=1; timestamp: 2026-01-18 00:16:59Z"
+        );
+        let known = failure.with_hint(&hint::TENANT).to_string();
+        assert!(known.ends_with("; timestamp: 2026-01-18 00:16:59Z") && !known.contains("error_uri"), "{known}");
+    }
+
+    #[test]
+    fn cause_and_fix_stay_in_what_prometheus_logs_of_an_answer() {
+        const LOGGED: usize = 1024;
+        let some = |text: &str| Some(text.to_owned());
+        let sent = Sent {
+            issuer: some(
+                "https://germanywestcentral.oic.prod-aks.azure.com/72f988bf-86f1-41af-91ab-2d7cd011db47/3913510d-42f4-4e42-8a64-420c390055eb/",
+            ),
+            subject: some("system:serviceaccount:monitoring:prometheus-kube-prometheus-prometheus"),
+            ..Sent::default()
+        };
+        for hint in [&hint::FEDERATION, &hint::SUBJECT, &hint::ISSUER, &hint::AUDIENCE, &hint::SUBJECT_CASE] {
+            let known = Failure::new("m".repeat(2 * MAX_TEXT)).shortened().with_hint(hint).with_sent(&sent);
+            let line = format!("remora: no usable token [REMORA-TOK-10]: {known}");
+            assert!(
+                line[..line.len().min(LOGGED)].contains(" --audiences api://AzureADTokenExchange; "),
+                "{}: {line}",
+                hint.word
+            );
+        }
+    }
+
+    #[test]
+    fn a_page_about_an_error_is_the_authoritys_own() {
+        let at = |authority: &str, text: &str| uri(text, &Endpoint::parse(authority).unwrap()).is_some();
+        assert!(at("https://login.microsoftonline.us/", "https://login.microsoftonline.us/error?code=700213"));
+        assert!(at("https://localhost:8443/", "https://LOCALHOST:8443/error?code=1"));
+        let long = format!("https://login.example/{}", "x".repeat(MAX_URI));
+        for text in [
+            "",
+            "https://stranger.example/error",
+            "https://login.example.stranger.example/error",
+            "https://login.example:8443/error",
+            "https://login.example@stranger.example/error",
+            "https://x@login.example/error",
+            "http://login.example/error",
+            "javascript:alert(1)",
+            "login.example/error",
+            "https://login.example/error?token=eyJhbGciOiJSUzI1NiJ9",
+            "https://login.example/a b",
+            "https://login.example/\u{1b}[2J",
+            "https://login.example/\n",
+            "https://login.example/$(x)",
+            "https://login.example/`x`",
+            &long,
+        ] {
+            assert!(!at("https://login.example/", text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_a_time() {
+        assert_eq!(time("2026-01-18 00:16:59Z").as_deref(), Some("2026-01-18 00:16:59Z"));
+        for text in ["", "now", "2026-01-18\n", "2026\u{1b}", &"1".repeat(65)] {
+            assert_eq!(time(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -114,6 +114,10 @@ mod tests {
         ] {
             assert_eq!(made_by_the_cluster(Failure::new("no").with_hint(told)).hint, Some(meant));
         }
+        for (code, word) in [(500_133, "token-outdated"), (7_000_272, "issuer-keys")] {
+            let told = hint::of_code(code).expect("a hint");
+            assert_eq!(made_by_the_cluster(Failure::new("no").with_hint(told)).hint.expect("a hint").word, word);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use super::{Snapshot, assertion_expiry, report};
 use crate::body::Body;
 use crate::hub::Hub;
-use crate::identity::Failure;
+use crate::identity::{Failure, Ticket};
 use crate::traffic;
 
 /// All times are in RFC 3339 format.
@@ -49,6 +49,8 @@ struct Failed {
     status: Option<u16>,
     trace_id: Option<String>,
     correlation_id: Option<String>,
+    timestamp: Option<String>,
+    error_uri: Option<String>,
 }
 
 /// The last write that was not accepted. Its answer says how to fix it.
@@ -103,10 +105,12 @@ fn token(hub: &Hub) -> Token {
 }
 
 fn failed(failure: Failure) -> Failed {
-    let Failure { message, hint, status, code, trace_id, correlation_id, sent, .. } = failure;
+    let Failure { message, hint, status, code, ticket, sent, .. } = failure;
+    let Ticket { trace_id, correlation_id, timestamp, error_uri } = *ticket;
     let (hint, code) = (hint.map(|hint| hint.repair(&sent)), code.map(|code| format!("AADSTS{code}")));
-    let (trace_id, correlation_id) = (trace_id.map(String::from), correlation_id.map(String::from));
-    Failed { message, hint, code, status, trace_id, correlation_id }
+    let [trace_id, correlation_id, timestamp, error_uri] =
+        [trace_id, correlation_id, timestamp, error_uri].map(|part| part.map(String::from));
+    Failed { message, hint, code, status, trace_id, correlation_id, timestamp, error_uri }
 }
 
 fn last_failure(hub: &Hub, failed: traffic::FailedWrite) -> FailedWrite {

@@ -6,10 +6,12 @@ pages! { ENVIRONMENT = Environment {
 ENV_01 "ENV-01" "The workload identity webhook changed this pod",
 "The webhook gives a labeled pod its client ID, tenant and token. Without it, the pod has no identity.",
 "label the pod azure.workload.identity/use: \"true\" (kube-prometheus-stack: prometheus.prometheusSpec.podMetadata.labels), and check that the\n\
-cluster has the webhook; pods in kube-system are skipped, and a pod is changed only when it is created\n\
+cluster has the webhook (the first update is for AKS, the second for Arc-enabled Kubernetes); pods in kube-system are skipped, as are containers\n\
+that the pod's annotation azure.workload.identity/skip-containers lists, and a pod is changed only when it is created\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.metadata.labels.azure\\.workload\\.identity/use}'\n\
 kubectl get mutatingwebhookconfiguration -o name\n\
 az aks update -g <group> -n <cluster> --enable-oidc-issuer --enable-workload-identity\n\
+az connectedk8s update -g <group> -n <cluster> --enable-oidc-issuer --enable-workload-identity\n\
 kubectl delete pod <pod> -n <namespace>";
 
 ENV_02 "ENV-02" "AZURE_CLIENT_ID is a client ID",

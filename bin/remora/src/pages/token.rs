@@ -38,9 +38,12 @@ kubectl get events -n <namespace> --field-selector involvedObject.name=<pod>";
 
 TOK_06 "TOK-06" "The issuer is one that Entra can reach",
 "Entra fetches the keys from exactly this URL. A name that only the cluster knows cannot be reached from outside.",
-"enable the public issuer, then replace the pod; on a cluster of your own, set the API server's --service-account-issuer to a public URL\n\
+"enable the public issuer, then replace the pod; the first two commands are for AKS, the next two for Arc-enabled Kubernetes, where the API server's\n\
+--service-account-issuer must be set to the URL that they show. On a cluster of your own, set it to a public URL that serves the cluster's keys\n\
 az aks update -g <group> -n <cluster> --enable-oidc-issuer\n\
 az aks show -g <group> -n <cluster> --query oidcIssuerProfile.issuerUrl -o tsv\n\
+az connectedk8s update -g <group> -n <cluster> --enable-oidc-issuer --enable-workload-identity\n\
+az connectedk8s show -g <group> -n <cluster> --query oidcIssuerProfile.issuerUrl -o tsv\n\
 kubectl delete pod <pod> -n <namespace>";
 
 TOK_07 "TOK-07" "The cluster's issuer publishes its keys",
@@ -53,10 +56,21 @@ az aks show -g <group> -n <cluster> --query oidcIssuerProfile.issuerUrl -o tsv";
 TokenExchange {
 TOK_10 "TOK-10" "The identity gets an access token",
 "Without an access token, Azure Monitor accepts no samples; they wait in Prometheus.",
-"compare the federated credentials of the identity with this pod's issuer and subject; if the token has another audience (TOK-04) or is the default\n\
-service account's (TOK-03), change the pod and not the credential\n\
+"the log and remora check say who refused the token and why, with the fix if the reason is known; then it depends on IDENTITY_TYPE. For\n\
+workloadIdentity, compare the federated credentials with this pod's issuer and subject; if its token has another audience (TOK-04) or is the\n\
+default service account's (TOK-03), change the pod and not the credential. Those of a managed identity are\n\
 az identity federated-credential list --identity-name <identity> -g <group> -o table\n\
-az identity federated-credential create --name remora --identity-name <identity> -g <group> --issuer <issuer> --subject <subject> --audiences api://AzureADTokenExchange";
+az identity federated-credential create --name remora --identity-name <identity> -g <group> --issuer <issuer> --subject <subject> --audiences api://AzureADTokenExchange\n\
+and those of an Entra application are\n\
+az ad app federated-credential list --id <client-id> -o table\n\
+az ad app federated-credential create --id <client-id> --parameters '{\"name\":\"remora\",\"issuer\":\"<issuer>\",\"subject\":\"<subject>\",\"audiences\":[\"api://AzureADTokenExchange\"]}'\n\
+for aadApplication, see which secrets and certificates the application has, and when they expire\n\
+az ad app credential list --id <client-id> -o table\n\
+az ad app credential list --id <client-id> --cert -o table\n\
+for userAssigned and systemAssigned, see which identities the machines of a scale set, a web app or an Arc machine have\n\
+az vmss identity show -g <node-group> -n <scale-set>\n\
+az webapp identity show -g <group> -n <app>\n\
+azcmagent show";
 
 TOK_11 "TOK-11" "The access token is for Azure Monitor",
 "Azure Monitor refuses a token for another audience (InvalidAudience).",

@@ -6,7 +6,8 @@ use remora_core::http::digits::decimal;
 use serde_json::{Map, Value};
 
 use super::{Grant, id, text};
-use crate::identity::failure::{one_line, word};
+use crate::endpoint::Endpoint;
+use crate::identity::failure::{Ticket, one_line, time, uri, word};
 use crate::secret::Bearer;
 
 /// A refusal, from any endpoint.
@@ -16,8 +17,7 @@ pub(super) struct Refused {
     pub(super) error: Option<Box<str>>,
     /// The human-readable text, without the ids at its end.
     pub(super) description: Option<String>,
-    pub(super) trace_id: Option<Box<str>>,
-    pub(super) correlation_id: Option<Box<str>>,
+    pub(super) ticket: Ticket,
     codes: Vec<u32>,
 }
 
@@ -62,8 +62,8 @@ fn lifetime(object: &Map<String, Value>, now: SystemTime) -> Result<Duration, Mi
     }
 }
 
-/// The details of a refusal; none if the body is not a JSON object.
-pub(super) fn refused(body: &[u8]) -> Option<Refused> {
+/// The details of a refusal; none if the body is not a JSON object. `authority` is the host whose pages may be shown.
+pub(super) fn refused(body: &[u8], authority: Option<&Endpoint>) -> Option<Refused> {
     let object = object(body)?;
     // Fields of Entra and the metadata service, then `{"error": {"code", "message"}}`, then fields of the platforms.
     let inner = object.get("error").and_then(Value::as_object);
@@ -75,8 +75,12 @@ pub(super) fn refused(body: &[u8]) -> Option<Refused> {
         .map(one_line);
     let mut refused = Refused {
         error: error.and_then(word),
-        trace_id: id(&object, &["trace_id"]),
-        correlation_id: id(&object, &["correlation_id", "correlationId"]),
+        ticket: Ticket {
+            trace_id: id(&object, &["trace_id"]),
+            correlation_id: id(&object, &["correlation_id", "correlationId"]),
+            timestamp: text(&object, "timestamp").and_then(time),
+            error_uri: text(&object, "error_uri").and_then(|text| uri(text, authority?)),
+        },
         codes: codes(&object),
         description: None,
     };
@@ -88,10 +92,13 @@ impl Refused {
     /// The description up to the ids that Entra repeats after it; missing id fields are filled in from them.
     fn without_ids(&mut self, description: &str) -> String {
         let Some((text, ids)) = description.split_once(" Trace ID: ") else { return description.to_owned() };
+        let Ticket { trace_id, correlation_id, timestamp, .. } = &mut self.ticket;
         let mut words = ids.split_whitespace();
-        self.trace_id = self.trace_id.take().or_else(|| word(words.next()?));
+        *trace_id = trace_id.take().or_else(|| word(words.next()?));
         let correlation = ids.split_once("Correlation ID: ").and_then(|(_, rest)| rest.split_whitespace().next());
-        self.correlation_id = self.correlation_id.take().or_else(|| word(correlation?));
+        *correlation_id = correlation_id.take().or_else(|| word(correlation?));
+        let when = ids.split_once("Timestamp: ").map(|(_, rest)| rest);
+        *timestamp = timestamp.take().or_else(|| time(when?));
         text.to_owned()
     }
 }
@@ -197,18 +204,22 @@ mod tests {
     #[test]
     fn ids_are_taken_from_the_text_where_they_have_no_fields() {
         let refused = refused(
-            br#"{"error":"invalid_client","error_description":"AADSTS7000215: Wrong.\r\nTrace ID: t-1\r\nCorrelation ID: c-1\r\nTimestamp: x"}"#,
+            br#"{"error":"invalid_client","error_description":"AADSTS7000215: Wrong.\r\nTrace ID: t-1\r\nCorrelation ID: c-1\r\nTimestamp: 2023-03-01 00:00:00Z"}"#,
+            None,
         )
         .unwrap();
         assert_eq!(refused.description.as_deref(), Some("AADSTS7000215: Wrong."));
-        assert_eq!((refused.trace_id.as_deref(), refused.correlation_id.as_deref()), (Some("t-1"), Some("c-1")));
+        let ticket = &refused.ticket;
+        assert_eq!((ticket.trace_id.as_deref(), ticket.correlation_id.as_deref()), (Some("t-1"), Some("c-1")));
+        assert_eq!(ticket.timestamp.as_deref(), Some("2023-03-01 00:00:00Z"));
         assert_eq!(refused.code(), Some(7_000_215));
     }
 
     #[test]
     fn a_field_of_another_type_hides_no_other() {
-        let refused = refused(br#"{"error":"x","error_codes":"700213","trace_id":7,"correlation_id":"c"}"#).unwrap();
-        assert_eq!((refused.error.as_deref(), refused.correlation_id.as_deref()), (Some("x"), Some("c")));
-        assert_eq!((refused.code(), refused.trace_id), (None, None));
+        let refused =
+            refused(br#"{"error":"x","error_codes":"700213","trace_id":7,"correlation_id":"c"}"#, None).unwrap();
+        assert_eq!((refused.error.as_deref(), refused.ticket.correlation_id.as_deref()), (Some("x"), Some("c")));
+        assert_eq!((refused.code(), refused.ticket.trace_id), (None, None));
     }
 }

@@ -46,14 +46,18 @@ const ANSWERS: &[Row] = &[
     (Entra, 401, "", entra!("invalid_client", "700024", "Client assertion is not within its valid time range."), AtOnce, 0, 700_024, "assertion-outdated"),
     (TokenProxy, 401, "", entra!("invalid_client", "700024", "Client assertion is not within its valid time range."), AtOnce, 0, 700_024, "assertion-outdated"),
     (Entra, 401, "", entra!("invalid_client", "700027", "The certificate with identifier used to sign the client assertion is not registered on application."), Soon, 0, 700_027, "assertion-signature"),
+    (Entra, 401, "", entra!("invalid_client", "7000272", "The certificate with identifier DFA184AB5E2B used to sign the federated credential could not be found in the metadata of identity provider https://i/."), Soon, 0, 7_000_272, "issuer-keys"),
+    (Entra, 400, "", entra!("invalid_grant", "500133", "Assertion is not within its valid time range."), Late, 0, 500_133, "assertion-outdated"),
     (Entra, 400, "", entra!("invalid_request", "50027", "JWT token is invalid or malformed."), Soon, 0, 50_027, "assertion-malformed"),
     (Entra, 400, "", entra!("invalid_request", "90061", "Request to External OIDC endpoint failed."), Soon, 0, 90_061, "issuer-unreachable"),
     (Entra, 400, "", entra!("invalid_request", "501661", "Request to External OIDC endpoint failed with 404."), Soon, 0, 501_661, "issuer-unreachable"),
     // Client, tenant, cloud, resource.
     (Entra, 400, "", entra!("unauthorized_client", "700016", "Application with identifier was not found in the directory."), Soon, 0, 700_016, "client-unknown"),
+    (Entra, 400, "", entra!("unauthorized_client", "700038", "00000000-0000-0000-0000-000000000000 is not a valid application identifier."), Soon, 0, 700_038, "client-unknown"),
     (Entra, 400, "", entra!("unauthorized_client", "7000112", "Application is disabled."), Soon, 0, 7_000_112, "client-disabled"),
     (Entra, 400, "", entra!("invalid_request", "90002", "Tenant 'x' not found."), Soon, 0, 90_002, "tenant-unknown"),
     (Entra, 400, "", entra!("invalid_request", "900023", "Specified tenant identifier 'x' is neither a valid DNS name nor a valid external domain."), Soon, 0, 900_023, "tenant-unknown"),
+    (Entra, 400, "", entra!("invalid_request", "50194", "Application 'x' is not configured as a multi-tenant application."), Soon, 0, 50_194, "tenant-shared"),
     (Entra, 400, "", entra!("invalid_request", "900439", "USGClientNotSupportedOnPublicEndpoint."), Soon, 0, 900_439, "cloud-mismatch"),
     (Entra, 400, "", entra!("invalid_resource", "500011", "The resource principal named https://monitor.azure.cn was not found in the tenant."), Soon, 0, 500_011, "resource-unknown"),
     (Entra, 400, "", entra!("invalid_scope", "1002012", "The provided value for scope is not valid."), Soon, 0, 1_002_012, "scope-malformed"),
@@ -128,7 +132,8 @@ fn answer(status: u16, retry_after: &str, body: &[u8]) -> Answer {
 }
 
 fn refusal(origin: Origin, status: u16, retry_after: &str, body: &[u8]) -> Failure {
-    decode(origin, &answer(status, retry_after, body)).expect_err("a refusal").shortened()
+    let authority = Endpoint::parse("https://login.microsoftonline.com/").unwrap();
+    decode(origin, Some(&authority), &answer(status, retry_after, body)).expect_err("a refusal").shortened()
 }
 
 #[test]
@@ -170,12 +175,12 @@ fn the_successes_of_all_endpoints_are_grants() {
         ),
         (Arc, r#"{"access_token":"a","expires_in":"84473","expires_on":"1639265125","token_type":"Bearer"}"#, 84_473),
     ] {
-        let grant = decode(origin, &answer(200, "", body.as_bytes())).unwrap();
+        let grant = decode(origin, None, &answer(200, "", body.as_bytes())).unwrap();
         assert_eq!(grant.lifetime.as_secs(), life, "{body}");
     }
     let soon = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() + 3600;
     let body = format!(r#"{{"access_token":"a","expires_on":"{soon}","resource":"r","token_type":"Bearer"}}"#);
-    let life = decode(AppService, &answer(200, "", body.as_bytes())).unwrap().lifetime.as_secs();
+    let life = decode(AppService, None, &answer(200, "", body.as_bytes())).unwrap().lifetime.as_secs();
     assert!((3590..=3600).contains(&life), "{life}");
 }
 
@@ -184,9 +189,13 @@ fn an_error_keeps_its_ids_and_leaves_them_out_of_its_text() {
     let body = entra!("invalid_client", "700213", "No match.");
     let failure = refusal(Entra, 401, "", body.as_bytes());
     assert_eq!(failure.message, "AADSTS700213: No match.");
-    assert_eq!(failure.trace_id.as_deref(), Some("0a1b2c3d-0000-4000-8000-000000000001"));
-    assert_eq!(failure.correlation_id.as_deref(), Some("0a1b2c3d-0000-4000-8000-000000000002"));
+    assert_eq!(failure.ticket.trace_id.as_deref(), Some("0a1b2c3d-0000-4000-8000-000000000001"));
+    assert_eq!(failure.ticket.correlation_id.as_deref(), Some("0a1b2c3d-0000-4000-8000-000000000002"));
     assert_eq!(failure.error.as_deref(), Some("invalid_client"));
+    assert_eq!(failure.ticket.timestamp.as_deref(), Some("2026-01-18 00:16:59Z"));
+    assert_eq!(failure.ticket.error_uri.as_deref(), Some("https://login.microsoftonline.com/error?code=700213"));
+    let nowhere = decode(Imds, None, &answer(401, "", body.as_bytes())).expect_err("a refusal");
+    assert_eq!(nowhere.ticket.error_uri, None);
 }
 
 #[test]

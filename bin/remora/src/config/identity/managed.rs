@@ -29,7 +29,7 @@ pub(super) fn user_assigned(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Op
     let identity = read(reader, cloud, selection?)?;
     if matches!(identity.endpoint, ManagedEndpoint::Arc(_)) {
         let fix = "set IDENTITY_TYPE=systemAssigned and grant that identity the role";
-        let reject = Reject::new("requests an identity that an Azure Arc machine cannot have", fix);
+        let reject = Reject::new("is not supported by Remora on an Azure Arc machine", fix);
         reader.fault(IDENTITY_TYPE.name, Some("userAssigned"), reject);
         return None;
     }

@@ -93,7 +93,17 @@ fn the_platforms_variables_choose_the_endpoint() {
     assert!(matches!(managed(&[SYSTEM, url, imds]).endpoint, ManagedEndpoint::Arc(..)));
     assert_eq!(names(&[SYSTEM, url]), ["IDENTITY_ENDPOINT"]);
     assert_eq!(names(&[SYSTEM, url, header, ("IDENTITY_SERVER_THUMBPRINT", "x")]), ["IDENTITY_ENDPOINT"]);
-    assert_eq!(names(&[USER, ("AZURE_CLIENT_ID", CLIENT), url, imds]), ["IDENTITY_TYPE"]);
+}
+
+#[test]
+fn an_arc_machine_has_its_own_identity_alone() {
+    let arc = [("IDENTITY_ENDPOINT", "http://localhost:40342/token"), ("IMDS_ENDPOINT", "http://localhost:40342")];
+    let user = [&[USER, ("AZURE_CLIENT_ID", CLIENT)], arc.as_slice()].concat();
+    let faults = load(&plain(&user)).expect_err("a fault").faults;
+    let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+    assert_eq!(fault.name, "IDENTITY_TYPE");
+    // Other clients do send it (azure-identity for Python since 1.26.0).
+    assert_eq!(fault.reject.wrong, "is not supported by Remora on an Azure Arc machine");
 }
 
 #[test]
