@@ -198,7 +198,8 @@ impl Connection {
         let buffer = match waited {
             Waited::For(buffer) => buffer,
             Waited::TooLong => {
-                let detail = "already forwarding MAX_IN_FLIGHT requests; raise it, or have the sender send larger batches";
+                let detail =
+                    "already forwarding MAX_IN_FLIGHT requests; raise it, or have the sender send larger batches";
                 return self.exchange.refuse(self.now, Unavailable::Capacity, detail);
             }
             Waited::WithoutSender => return self.exchange.client_broken(self.now),
