@@ -1,6 +1,6 @@
 //! Reads settings one by one and collects every fault, so that a user sees all of them at once.
 
-use super::fault::{Fault, Reject, page_of};
+use super::fault::{Fault, Reject, holds_client_secret, masked_words, page_of};
 use super::settings::{Preset, Setting};
 use super::source::Source;
 use crate::pages::Page;
@@ -73,7 +73,8 @@ impl<'s> Reader<'s> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(reject) => {
-                self.fault(setting.name, Some(text), in_quotes(text).unwrap_or(reject));
+                let plainer = in_quotes(text).or_else(|| client_secret(text));
+                self.fault(setting.name, Some(text), plainer.unwrap_or(reject));
                 None
             }
         }
@@ -89,14 +90,14 @@ impl<'s> Reader<'s> {
         self.faults.push(Fault::new(name, value, reject));
     }
 
-    /// Records a warning about `setting`.
+    /// Records a warning about `setting`. Masks secrets in the text.
     pub(crate) fn warn(&mut self, setting: &Setting, text: impl Into<String>) {
         self.warn_on(page_of(setting.name), setting, text);
     }
 
     /// Like `warn`, but explained on a page other than the setting's own.
     pub(crate) fn warn_on(&mut self, page: &'static Page, setting: &Setting, text: impl Into<String>) {
-        self.warnings.push(Warning { name: setting.name, text: text.into(), page });
+        self.warnings.push(Warning { name: setting.name, text: masked_words(&text.into()), page });
     }
 
     /// All faults and warnings.
@@ -111,4 +112,10 @@ pub(crate) fn in_quotes(text: &str) -> Option<Reject> {
     let inside = |(open, close): (char, char)| text.strip_prefix(open)?.strip_suffix(close);
     let quoted = PAIRS.into_iter().any(|pair| inside(pair).is_some());
     quoted.then(|| Reject::new("has quotes around it, which count as part of the value", "take the quotes out"))
+}
+
+/// The fault of a client secret where something else is expected.
+fn client_secret(text: &str) -> Option<Reject> {
+    let fix = "put the secret in AZURE_CLIENT_SECRET, or in the file that AZURE_CLIENT_SECRET_FILE names";
+    holds_client_secret(text).then(|| Reject::new("has the form of a client secret", fix))
 }

@@ -268,6 +268,30 @@ fn odd_but_working_values_are_warned_of() {
 }
 
 #[test]
+fn a_client_id_that_is_the_tenants_is_warned_of() {
+    let upper = TENANT.to_ascii_uppercase();
+    for client in [TENANT, &upper] {
+        let warnings = loaded(&[("AZURE_CLIENT_ID", client)]).warnings;
+        assert!(warnings.len() == 1 && warnings[0].text.contains("the same as AZURE_TENANT_ID"), "{warnings:?}");
+    }
+    let managed = [("IDENTITY_TYPE", "userAssigned"), ("AZURE_CLIENT_ID", TENANT)];
+    assert!(warned(&loaded(&managed), "AZURE_CLIENT_ID"));
+}
+
+#[test]
+fn a_client_secret_in_another_variable_is_named_and_not_shown() {
+    let secret = "hUs8Q~hush.hush-hush_hush~hush0hush1hush";
+    for name in ["AZURE_CLIENT_ID", "AZURE_TENANT_ID", "INGESTION_AAD_AUDIENCE", "AZURE_FEDERATED_TOKEN_FILE"] {
+        let faults = faults(&[(name, secret)]);
+        assert_eq!((faults.len(), faults[0].name.as_str()), (1, name));
+        assert_eq!(faults[0].reject.wrong, "has the form of a client secret");
+        assert!(!format!("{faults:?} {}", faults[0]).contains("hush"), "{}", faults[0]);
+    }
+    let shown = format!("{:?}", effective::fields(&loaded(&[("CLUSTER", secret)])));
+    assert!(shown.contains("a client secret, not shown") && !shown.contains("hush"), "{shown}");
+}
+
+#[test]
 fn quotes_around_a_value_are_named() {
     for (name, value) in [
         ("AZURE_CLIENT_ID", format!("\"{CLIENT}\"")),
