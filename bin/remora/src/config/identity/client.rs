@@ -31,15 +31,23 @@ pub(super) fn own_id(reader: &mut Reader<'_>) -> Option<String> {
     Some(id)
 }
 
-/// A client ID: a GUID other than all zeros, which Entra refuses (AADSTS700038).
+/// A client ID: a GUID other than all zeros, which Entra refuses (AADSTS700038) and which stands for the real one in the
+/// files of `scripts/deploy`.
 fn client_id(text: &str) -> Result<String, Reject> {
-    if is_guid(text) && text.bytes().any(|byte| !matches!(byte, b'0' | b'-')) {
-        return Ok(text.to_owned());
+    if !is_guid(text) {
+        return Err(Reject::new(
+            "is not a GUID",
+            "use the client ID, not the name:\naz identity show -g <group> -n <identity> --query clientId -o tsv",
+        ));
     }
-    Err(Reject::new(
-        "is not a GUID",
-        "use the client ID, not the name:\naz identity show -g <group> -n <identity> --query clientId -o tsv",
-    ))
+    if text.bytes().all(|byte| matches!(byte, b'0' | b'-')) {
+        return Err(Reject::new(
+            "is the placeholder of the example files",
+            "put the identity's client ID in its place, in the annotation or the variable that holds it:\n\
+             az identity show -g <group> -n <identity> --query clientId -o tsv",
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 pub(super) fn is_guid(text: &str) -> bool {
@@ -116,6 +124,14 @@ mod tests {
         ] {
             assert!(client_id(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_id_of_the_example_files_is_called_a_placeholder() {
+        let account = include_str!("../../../../../scripts/deploy/shared/serviceaccount.yaml");
+        let (_, id) = account.split_once("azure.workload.identity/client-id: ").expect("an annotation");
+        let reject = client_id(id.lines().next().expect("an ID")).expect_err("a placeholder");
+        assert!(reject.wrong.contains("placeholder") && reject.fix.contains("az identity show"), "{reject:?}");
     }
 
     #[test]
