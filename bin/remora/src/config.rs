@@ -11,6 +11,7 @@ pub(crate) mod ingestion;
 mod limits;
 mod listen;
 mod logging;
+mod misspelled;
 mod network;
 pub(crate) mod quantity;
 mod readable;
@@ -78,6 +79,7 @@ pub(crate) fn load(source: &dyn Source) -> Result<Loaded, Faults> {
     let cloud = reader.value(&settings::CLOUD, Cloud::parse);
     let cluster = reader.given(&settings::CLUSTER);
     let config = read(&mut reader, cloud);
+    reader.warn_of_misspelled();
     let (faults, warnings) = reader.finish();
     match (config, cloud) {
         (Some(config), Some(cloud)) if faults.is_empty() => {
