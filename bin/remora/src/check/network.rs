@@ -17,7 +17,13 @@ const WRONG: Duration = Duration::from_secs(300);
 /// NET-01. Creates the routes here, so that all later checks have them.
 pub(super) fn resolve(cx: &mut Context<'_>) -> Checked {
     cx.routes = routes(cx)?;
-    each(cx, &pages::NET_01, Route::resolve)
+    let lookups: Vec<_> = cx.routes.iter().map(Route::look_up).collect();
+    let known = cx.routes.iter().zip(&lookups).find_map(|(route, lookup)| route.proves_dns(lookup)).map(str::to_owned);
+    let mut lookups = lookups.into_iter();
+    each(cx, &pages::NET_01, |route| {
+        let lookup = lookups.next().unwrap_or_else(|| route.look_up());
+        route.resolve(lookup, known.as_deref())
+    })
 }
 
 /// The routes to the identity's authority and to the ingestion endpoint. Endpoints of the machine and of the cluster,
