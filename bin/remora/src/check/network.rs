@@ -6,7 +6,7 @@ use remora_smol::config::Identity;
 
 use super::context::{Checked, Context};
 use super::outcome::{Finding, Outcome};
-use super::route::{Goal, Route};
+use super::route::{Goal, Lookup, Route};
 use crate::pages::{self, Page, is_command};
 
 /// Clock difference that is worth a warning. A `Date` has a resolution of one second.
@@ -17,7 +17,12 @@ const WRONG: Duration = Duration::from_secs(300);
 /// NET-01. Creates the routes here, so that all later checks have them.
 pub(super) fn resolve(cx: &mut Context<'_>) -> Checked {
     cx.routes = routes(cx)?;
-    let lookups: Vec<_> = cx.routes.iter().map(Route::look_up).collect();
+    let lookups = cx.routes.iter().map(Route::look_up).collect();
+    resolved(cx, lookups)
+}
+
+/// Gives each route its lookup. All are made first, because each may show that DNS answers while another fails.
+fn resolved(cx: &mut Context<'_>, lookups: Vec<Lookup>) -> Checked {
     let known = cx.routes.iter().zip(&lookups).find_map(|(route, lookup)| route.proves_dns(lookup)).map(str::to_owned);
     let mut lookups = lookups.into_iter();
     each(cx, &pages::NET_01, |route| {
@@ -136,7 +141,11 @@ pub(super) fn span(span: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::io;
+
     use super::*;
+    use crate::check::Options;
 
     fn judged(seconds: i64) -> Checked {
         let here = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
@@ -160,6 +169,34 @@ mod tests {
             ("a; b", Some("allow a\nallow b\nkubectl get x"))
         );
         assert_eq!(together(&[Finding::new("a"), Finding::new("a")]).repair, None);
+    }
+
+    #[test]
+    fn dns_that_answers_for_one_host_is_not_to_blame_for_the_other() {
+        let variables = [
+            ("INGESTION_URL", "https://x-1.example/dataCollectionRules/d/x?api-version=1"),
+            ("AZURE_CLIENT_ID", "3913510d-42f4-4e42-8a64-420c390055eb"),
+            ("AZURE_TENANT_ID", "72f988bf-86f1-41af-91ab-2d7cd011db47"),
+            ("AZURE_FEDERATED_TOKEN_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")),
+        ];
+        let source: BTreeMap<&str, String> = variables.map(|(name, value)| (name, value.to_owned())).into();
+        let options = Options::default();
+        let lookup = |is_found| Lookup {
+            found: if is_found { Ok(Vec::new()) } else { Err(io::Error::other("Name does not resolve")) },
+            took: Duration::ZERO,
+        };
+        for (authority, ingestion, words) in [
+            (true, false, Some("INGESTION_URL is mistyped")),
+            (false, true, Some("AZURE_AUTHORITY_HOST")),
+            (false, false, None),
+        ] {
+            let mut cx = Context::new(&options, &source);
+            cx.routes = routes(&cx).unwrap_or_else(|_| panic!("routes"));
+            let checked = resolved(&mut cx, vec![lookup(authority), lookup(ingestion)]);
+            let Err(Outcome::Fail(finding)) = checked else { panic!("no failure") };
+            let repair = finding.repair.unwrap_or_default();
+            assert!(words.map_or(repair.is_empty(), |words| repair.contains(words)), "{repair}");
+        }
     }
 
     #[test]

@@ -21,8 +21,10 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The result of a name lookup.
 #[derive(Debug)]
 pub(super) struct Lookup {
-    found: io::Result<Vec<SocketAddr>>,
-    took: Duration,
+    /// The addresses, or why there are none.
+    pub(super) found: io::Result<Vec<SocketAddr>>,
+    /// How long it took.
+    pub(super) took: Duration,
 }
 
 /// The destination of a route.
