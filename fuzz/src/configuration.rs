@@ -8,7 +8,7 @@ use arbitrary::{Arbitrary, Unstructured};
 /// The secret, which must never be shown, wherever it is put.
 const SECRET: &str = "correct-horse-battery-staple";
 
-/// The variables that the configuration reads, and two that it does not.
+/// The variables that the configuration reads, and three that it does not.
 const NAMES: &[&str] = &[
     "INGESTION_URL",
     "CLOUD",
@@ -54,6 +54,7 @@ const NAMES: &[&str] = &[
     "LOG_FORMAT",
     "TRACE_LOGGING",
     "NO_COLOR",
+    "INGESTON_URL",
     "Ünbekannt",
 ];
 
@@ -127,6 +128,8 @@ enum Piece<'i> {
     Credentials,
     /// A JSON web token that contains the secret, after a byte that can end a word.
     Token,
+    /// The secret in the form of Entra's client secrets.
+    ClientSecret,
 }
 
 /// A variable and the pieces of its value.
@@ -182,6 +185,7 @@ fn text(piece: &Piece<'_>) -> String {
         Piece::Text(text) => (*text).to_owned(),
         Piece::Credentials => format!("user:{SECRET}@"),
         Piece::Token => format!(".eyJhbGciOiJSUzI1NiJ9.{SECRET}.c2ln"),
+        Piece::ClientSecret => format!("a1b8Q~{SECRET}"),
     }
 }
 

@@ -16,6 +16,9 @@ use crate::secret::Bearer;
 /// Longest head, in bytes: our fields and a token of several KiB. One TLS record.
 const LONGEST: usize = SEGMENT;
 
+/// Longest value of an `Authorization` field, in bytes: it leaves a head the room that [`UpstreamHead::new`] asks for.
+pub(crate) const LONGEST_BEARER: usize = LONGEST - 4 * 1024;
+
 /// A head in memory that is overwritten on drop.
 pub(crate) type Head = UpstreamHead<Zeroizing<Vec<u8>>>;
 
@@ -51,5 +54,25 @@ impl Credential {
     #[cfg(test)]
     pub(crate) fn bearer(&self) -> &Arc<Bearer> {
         &self.bearer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::fixture;
+    use crate::identity::Grant;
+    use crate::trust::Trust;
+
+    #[test]
+    fn the_longest_token_fits_in_a_head() {
+        let config = fixture::config(&format!("https://h.example/{}", "x".repeat(1000)), Path::new("/nowhere"));
+        let hub = fixture::hub(&config, &Trust::load(&config.trust).unwrap());
+        let bearer = Bearer::new(&"t".repeat(LONGEST_BEARER - "Bearer ".len())).unwrap();
+        hub.tokens.hold(Grant { bearer, lifetime: Duration::from_secs(3600), refresh_in: None });
+        assert!(hub.tokens.usable().unwrap().head(&hub.connector).is_ok());
     }
 }

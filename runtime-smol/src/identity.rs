@@ -37,6 +37,7 @@ pub use failure::{Failure, Ticket};
 pub use granted::{Claims, Granted};
 
 use crate::config::{Credential, Identity, ManagedEndpoint, Proxy};
+use crate::credential::LONGEST_BEARER;
 use crate::trust::Trust;
 use failure::Retry;
 
@@ -86,7 +87,18 @@ fn exchange(source: &mut dyn TokenSource) -> Exchanged {
         Err(failure) if failure.retry == Retry::AtOnce => source.attempt(),
         other => other,
     };
-    exchanged.and_then(|grant| aged(grant, began.elapsed())).map_err(Failure::shortened)
+    exchanged.and_then(fitting).and_then(|grant| aged(grant, began.elapsed())).map_err(Failure::shortened)
+}
+
+/// A token that no request head can hold is none: it must not replace one that can be sent.
+fn fitting(grant: Grant) -> Exchanged {
+    let length = grant.bearer.as_bytes().len();
+    if length > LONGEST_BEARER {
+        let text =
+            format!("the token does not fit in a request head: {length} bytes instead of {LONGEST_BEARER} or less");
+        return Err(Failure { status: Some(OK), ..Failure::new(text) });
+    }
+    Ok(grant)
 }
 
 /// A token's lifetime may have begun with the request; a slow answer must not extend it.
@@ -183,6 +195,21 @@ mod tests {
             let failure = aged(grant(), Duration::from_secs(took)).expect_err("no life is left");
             assert!(failure.message.contains("valid for 5 s") && failure.status.is_some(), "{failure}");
         }
+    }
+
+    #[test]
+    fn a_token_that_does_not_fit_in_a_head_is_none() {
+        struct Granting(usize);
+        impl TokenSource for Granting {
+            fn attempt(&mut self) -> Exchanged {
+                let bearer = Bearer::new(&"t".repeat(self.0 - "Bearer ".len())).unwrap();
+                Ok(Grant { bearer, lifetime: Duration::from_secs(60), refresh_in: None })
+            }
+        }
+        assert!(exchange(&mut Granting(LONGEST_BEARER)).is_ok());
+        let failure = exchange(&mut Granting(LONGEST_BEARER + 1)).expect_err("too long");
+        assert_eq!(failure.message, "the token does not fit in a request head: 12289 bytes instead of 12288 or less");
+        assert_eq!(failure.status, Some(OK));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::sync::mpsc;
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
@@ -17,6 +19,10 @@ const FRESH: Duration = Duration::from_secs(60);
 
 /// How long to wait for a new answer when there is an old one.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long to wait for addresses of both families before one is looked up by itself. Cluster DNS answers within
+/// milliseconds.
+const PROMPT: Duration = Duration::from_secs(1);
 
 /// One host and its known addresses.
 #[derive(Debug)]
@@ -150,13 +156,11 @@ impl Resolver {
         *self.failure.borrow_mut() = found.err();
     }
 
-    /// Starts a lookup. `getaddrinfo` may take ten seconds and cannot be cancelled, so it runs on its own thread, which
-    /// ends with it.
+    /// Starts a lookup on a thread of its own, which ends with it.
     fn look_up(&self) -> io::Result<Receiver<Answer>> {
         let (answer, answered) = channel::bounded(1);
         let (name, port) = (self.host.clone(), self.port);
-        let thread = std::thread::Builder::new().name("resolve".to_owned()).stack_size(128 * 1024);
-        thread.spawn(move || {
+        thread().spawn(move || {
             let found = match look_up(&name, port) {
                 Ok(none) if none.is_empty() => Err("no address".to_owned()),
                 Ok(addresses) => Ok(alternate(&addresses)),
@@ -170,13 +174,33 @@ impl Resolver {
     }
 }
 
-/// Looks a name up with the system's resolver, on the calling thread. That of musl fails as a whole if a name server
-/// fails to answer for one of the families, as some do for IPv6; then each family is looked up by itself.
+/// Looks a name up with the system's resolver, and waits for the result.
+///
+/// That of musl fails as a whole, or waits ten seconds, if a name server does not answer for one of the families, as
+/// some do not for IPv6. Then each family is looked up by itself. Both together come first, because only then does the
+/// resolver order the addresses by what is reachable (RFC 6724).
 pub(crate) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    (host, port).to_socket_addrs().map(Iterator::collect).or_else(|failure| {
-        let alone = [AddrFamily::Inet, AddrFamily::Inet6].map(|family| look_up_in(family, host, port));
-        alone.into_iter().flatten().find(|addresses| !addresses.is_empty()).ok_or(failure)
-    })
+    let (answer, answered) = mpsc::channel();
+    let name = host.to_owned();
+    thread().spawn(move || {
+        // The caller may have found addresses meanwhile.
+        let _ = answer.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
+    })?;
+    let both = answered.recv_timeout(PROMPT);
+    if let Ok(Ok(found)) = both {
+        return Ok(found);
+    }
+    let of_family = |family| look_up_in(family, host, port).ok().filter(|addresses| !addresses.is_empty());
+    let found = of_family(AddrFamily::Inet);
+    match both {
+        Ok(failed) => found.or_else(|| of_family(AddrFamily::Inet6)).map_or(failed, Ok),
+        Err(_) => found.map_or_else(|| answered.recv().unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())), Ok),
+    }
+}
+
+/// A thread for one lookup. `getaddrinfo` may take ten seconds and cannot be cancelled.
+fn thread() -> Builder {
+    Builder::new().name("resolve".to_owned()).stack_size(128 * 1024)
 }
 
 fn look_up_in(family: AddrFamily, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

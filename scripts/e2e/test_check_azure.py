@@ -273,6 +273,19 @@ class Role(Checked):
         self.emulator.ask("/roles/revoke")
         self.assert_cause("RBAC-01", "--write", words=["--assignee-object-id 7e57c0de-0000-4000-8000-000000000003"])
 
+    def test_403_that_does_not_name_the_role(self):
+        body = json.dumps({"error": {"code": "Forbidden", "message": "Access from public networks is disabled."}})
+        self.with_fault("ingest", status=403, body=body)
+        self.assert_cause("RBAC-01", "--write", words=["public networks is disabled", "publicNetworkAccess"])
+
+    def test_403_of_a_firewall(self):
+        self.with_fault("ingest", status=403, body="<html>Access denied by corporate firewall</html>")
+        self.assert_cause("NET-02", "--write", words=["something other than Azure", "corporate firewall", "NET-03"])
+
+    def test_captive_portal(self):
+        self.with_fault("ingest", status=302, headers={"Location": "https://portal.corp.example/login"})
+        self.assert_cause("NET-02", "--write", words=["a redirect to portal.corp.example"])
+
     def test_wrong_dcr(self):
         url = self.complete["INGESTION_URL"].replace("dcr-7e57c0de", "dcr-0000c0de")
         self.assert_cause("RBAC-02", "--write", INGESTION_URL=url)

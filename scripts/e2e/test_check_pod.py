@@ -48,6 +48,23 @@ class Configuration(Checked):
     def test_memory_that_is_none(self):
         self.assert_cause("CFG-06", BODY_MEMORY="lots")
 
+    def test_misspelled_name(self):
+        self.assert_warned("CFG-06", "--pre", BODY_MEMROY="hush", words=["did you mean BODY_MEMORY?"])
+        self.assertNotIn("hush", self.check("--pre", BODY_MEMROY="hush")[1])
+
+    def test_url_of_the_example_files(self):
+        url = f"{HOST}.com{PATH}".replace("x-1", "w-abcd").replace("dcr-7e57", f"dcr-{0:032}")
+        self.assert_cause("CFG-01", "--pre", INGESTION_URL=url, words=["placeholder", "defaultIngestionSettings"])
+
+    def test_client_id_of_the_tenant(self):
+        tenant = self.complete["AZURE_TENANT_ID"]
+        self.assert_warned("ENV-02", "--pre", AZURE_CLIENT_ID=tenant, words=["the same as AZURE_TENANT_ID"])
+
+    def test_client_secret_in_place_of_the_client_id(self):
+        secret = "hUs8Q~hush.hush-hush_hush~hush0hush1hush"
+        self.assert_cause("ENV-02", "--pre", AZURE_CLIENT_ID=secret, words=["a client secret"])
+        self.assertNotIn("hush", self.check("--pre", "-o", "json", AZURE_CLIENT_ID=secret)[1])
+
     def test_certificates_that_are_none(self):
         path = self.folder.path / "no-certificates.pem"
         path.write_text("# nothing\n")

@@ -109,7 +109,7 @@ class Files(Bench):
         self.wait_for_line(stack, "token exchange failed", "certificate-expired", "AADSTS")
         self.assert_writes(stack)
         own.write_text("-----BEGIN CERTIFICATE-----\n")
-        self.wait_for_line(stack, "token exchange failed", "certificate-file", within=50)
+        self.wait_for_line(stack, "token exchange failed", "certificate-contents", within=50)
         shutil.copy(azure / "client.pem", own)
         self.wait_for_renewal(stack, 40)
         self.assert_writes(stack)

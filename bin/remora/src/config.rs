@@ -11,6 +11,7 @@ pub(crate) mod ingestion;
 mod limits;
 mod listen;
 mod logging;
+mod misspelled;
 mod network;
 pub(crate) mod one_cloud;
 pub(crate) mod quantity;
@@ -82,6 +83,7 @@ pub(crate) fn load(source: &dyn Source) -> Result<Loaded, Faults> {
     if let (Some(config), Some(cloud)) = (&config, cloud) {
         one_cloud::judge(&mut reader, cloud, config);
     }
+    reader.warn_of_misspelled();
     let (faults, warnings) = reader.finish();
     match (config, cloud) {
         (Some(config), Some(cloud)) if faults.is_empty() => {

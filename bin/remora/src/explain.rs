@@ -1,24 +1,29 @@
 //! `remora explain`: the page of one code, or the list of all. Besides the codes of `remora check`, of the log and of
-//! responses to senders, it knows Entra's error numbers and the words for its refusals.
+//! responses to senders, it knows Entra's error numbers and the words for its refusals, Azure's statuses and the alerts.
 
 use std::fmt::Write as _;
 
 use remora_smol::hint::{self, Hint, Sent};
 
 use crate::arguments;
-use crate::pages::{self, Category, Page, is_command, split_command};
+use crate::pages::{self, Category, Page, Symptom, is_command, split_command};
 
 /// The page of `code`; if there is none, the name that was probably intended.
 pub(crate) fn explain(code: &str) -> Result<String, Option<String>> {
     if let Some(page) = pages::find(code) {
         return Ok(of_page(page));
     }
+    if let Some(symptom) = pages::symptom(code) {
+        return Ok(of_symptom(&symptom));
+    }
     let by_number = |hint: &Hint| !hint.word.eq_ignore_ascii_case(code.trim());
     hint::find(code).map(|hint| of_hint(hint, by_number(hint))).ok_or_else(|| {
         let words = hint::ALL.iter().map(|hint| hint.word.to_owned());
         let codes = pages::all().flat_map(|page| [page.code.to_owned(), page.to_string()]);
+        let alerts = pages::ALERTS.iter().map(|(alert, ..)| (*alert).to_owned());
         arguments::nearest(&code.to_ascii_uppercase(), codes)
             .or_else(|| arguments::nearest(&code.to_ascii_lowercase(), words))
+            .or_else(|| arguments::nearest(code, alerts))
     })
 }
 
@@ -35,7 +40,27 @@ pub(crate) fn list() -> String {
     for hint in hint::ALL {
         let _ = writeln!(text, "  {:<24} {}", hint.word, numbers(hint));
     }
+    let _ = writeln!(text, "statuses of Azure and alerts");
+    for symptom in pages::STATUSES.into_iter().chain(pages::ALERTS.iter().map(|(alert, ..)| *alert)) {
+        let codes = pages::symptom(symptom).map(|symptom| codes(&symptom)).unwrap_or_default();
+        let _ = writeln!(text, "  {symptom:<28} {codes}");
+    }
     text
+}
+
+/// The pages of a symptom as plain text.
+fn of_symptom(symptom: &Symptom) -> String {
+    let lead = if symptom.lead.is_empty() { String::new() } else { format!("\n{}", symptom.lead) };
+    let mut text = format!("{}: {}{lead}\n", symptom.name, codes(symptom));
+    for page in &symptom.pages {
+        let _ = write!(text, "\n{}", of_page(page));
+    }
+    text
+}
+
+/// The codes of a symptom's pages.
+fn codes(symptom: &Symptom) -> String {
+    symptom.pages.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// A page as plain text.
@@ -106,7 +131,18 @@ mod tests {
     }
 
     #[test]
+    fn a_status_and_an_alert_have_the_pages_of_their_causes() {
+        assert!(explain("403").unwrap().contains("az role assignment create"));
+        let alert = explain("remoraupstreamrejecting").unwrap();
+        assert!(
+            alert.starts_with("RemoraUpstreamRejecting: REMORA-RBAC-04, REMORA-RBAC-01, REMORA-RBAC-02\nThe label ")
+        );
+        assert!(alert.contains("\nREMORA-RBAC-02  "), "{alert}");
+    }
+
+    #[test]
     fn a_mistyped_code_is_guessed() {
+        assert_eq!(explain("RemoraThrotled"), Err(Some("RemoraThrottled".to_owned())));
         assert_eq!(explain("tok-1O"), Err(Some("TOK-10".to_owned())));
         assert_eq!(explain("something else"), Err(None));
     }

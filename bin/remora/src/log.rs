@@ -89,8 +89,22 @@ impl Log {
     }
 }
 
-/// The whole line with its line feed.
+/// The whole line with its line feed, in at most [`standard_error::ROOM`] bytes: the longest values are cut to one
+/// length, so that the others stay whole.
 fn render(format: Format, now: SystemTime, level: Level, msg: &str, fields: &Fields<'_>) -> String {
+    let mut most = standard_error::ROOM;
+    loop {
+        let line = rendered(format, now, level, msg, fields, most);
+        if line.len() <= standard_error::ROOM || most == 0 {
+            return line;
+        }
+        // Escapes take up to six bytes, so only the line itself shows whether it fits.
+        most -= most.div_ceil(4);
+    }
+}
+
+/// The line with values of at most `most` characters.
+fn rendered(format: Format, now: SystemTime, level: Level, msg: &str, fields: &Fields<'_>, most: usize) -> String {
     let time = humantime::format_rfc3339_millis(now);
     let head: [(&str, &dyn Display); 3] = [("ts", &time), ("level", &level.word()), ("msg", &msg)];
     let mut line = String::with_capacity(256);
@@ -99,6 +113,7 @@ fn render(format: Format, now: SystemTime, level: Level, msg: &str, fields: &Fie
         value.clear();
         // A failing `Display` leaves what it has written so far.
         let _ = write!(value, "{shown}");
+        cut(&mut value, most);
         match format {
             Format::Logfmt => push_logfmt(&mut line, index, key, &value),
             Format::Json => push_json(&mut line, index, key, &value),
@@ -106,6 +121,14 @@ fn render(format: Format, now: SystemTime, level: Level, msg: &str, fields: &Fie
     }
     line.push_str(if format == Format::Json { "}\n" } else { "\n" });
     line
+}
+
+/// Keeps the first `most` characters, with a mark if there were more.
+fn cut(value: &mut String, most: usize) {
+    if let Some((end, _)) = value.char_indices().nth(most) {
+        value.truncate(end);
+        value.push('…');
+    }
 }
 
 fn push_logfmt(line: &mut String, index: usize, key: &str, value: &str) {
@@ -234,6 +257,34 @@ mod tests {
         }
         let line = render(Format::Logfmt, at(0), Level::Info, "m", &[("a", &Broken), ("b", &1)]);
         assert!(line.ends_with("msg=m a=half b=1\n"), "{line}");
+    }
+
+    #[test]
+    fn a_line_fits_in_a_pipe_whatever_its_values_and_the_short_ones_stay_whole() {
+        let (long, escapes) = ("\"é\u{2028}\\=".repeat(300), "\u{1b}".repeat(1024));
+        let mut many: Vec<(&str, &dyn Display)> = vec![("k", &long); 30];
+        many.extend([("status", &503 as &dyn Display), ("answer", &escapes)]);
+        for fields in [[("status", &503 as &dyn Display), ("answer", &escapes)].as_slice(), &many] {
+            for format in [Format::Logfmt, Format::Json] {
+                let line = render(format, at(5), Level::Error, "m", fields);
+                assert!(line.len() <= 4096 && line.len() > 2048, "{}", line.len());
+                assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{line}");
+                assert!(line.contains("status=503 answer=\"\\u001b") || format == Format::Json, "{line}");
+                if format == Format::Json {
+                    let read: serde_json::Value = serde_json::from_str(&line).expect(&line);
+                    assert_eq!(read["status"], "503");
+                    assert!(read["answer"].as_str().is_some_and(|answer| answer.ends_with("\u{1b}…")), "{line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_fits_is_not_cut() {
+        let value = "x".repeat(4096 - logfmt("").len() + "\"\"".len());
+        let line = logfmt(&value);
+        assert!(line.len() == 4096 && line.contains(&value), "{}", line.len());
+        assert!(logfmt(&format!("{value}x")).ends_with("x…\n"));
     }
 
     #[test]

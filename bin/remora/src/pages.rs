@@ -8,6 +8,7 @@ mod environment;
 mod network;
 mod process;
 mod role;
+mod symptoms;
 mod token;
 
 use std::fmt;
@@ -17,6 +18,7 @@ pub(crate) use environment::*;
 pub(crate) use network::*;
 pub(crate) use process::*;
 pub(crate) use role::*;
+pub(crate) use symptoms::{ALERTS, STATUSES, Symptom, symptom};
 pub(crate) use token::*;
 
 /// Prefix of every code where it is shown.

@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+/// Bytes that a pipe polled as writable takes at once and as a whole (`PIPE_BUF`, pipe(7)). No line is longer.
+pub(crate) const ROOM: usize = 4096;
+
 /// Dropped lines that have not been reported yet.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
@@ -28,8 +31,7 @@ pub(crate) fn lost() -> Option<u64> {
     some.then(|| LOST.swap(0, Ordering::Relaxed))
 }
 
-/// Whether a write would not block. A pipe polled as writable has room for 4096 bytes (pipe(7)), more than the length
-/// of a line.
+/// Whether a write of up to [`ROOM`] bytes would not block.
 fn has_room(outlet: &impl AsFd) -> bool {
     let mut outlets = [PollFd::new(outlet, PollFlags::OUT)];
     // If the kernel cannot tell, the write itself will.
@@ -45,8 +47,8 @@ mod tests {
         let (_reader, mut writer) = std::io::pipe().expect("a pipe");
         let mut written = 0;
         while has_room(&writer) {
-            written += writer.write(&[b'x'; 4096]).expect("room for as much as a line");
+            written += writer.write(&[b'x'; ROOM]).expect("room for as much as a line");
         }
-        assert!(written >= 4096, "{written}");
+        assert!(written >= ROOM, "{written}");
     }
 }

@@ -170,10 +170,14 @@ hints! {
     SECRET_FILE "secret-file" []
         "the client secret file cannot be read or is empty"
         => "mount the secret at {file} so that this user can read it";
-    /// The certificate's file cannot be read or decoded.
+    /// The certificate's file cannot be read.
     CERTIFICATE_FILE "certificate-file" []
-        "the certificate file cannot be read or is neither PEM nor PFX"
+        "the certificate file cannot be read"
         => "mount the certificate with its key at {file} so that this user can read it";
+    /// The certificate's file is read but cannot be decoded.
+    CERTIFICATE_CONTENTS "certificate-contents" []
+        "the certificate file is incomplete, or is neither PEM nor PFX in a form that can be used"
+        => "put the whole certificate with its key at {file} again; a full disk or an interrupted copy cuts a file short";
     /// The password does not open the file.
     CERTIFICATE_PASSWORD "certificate-password" []
         "the password does not open the certificate file"

@@ -39,7 +39,7 @@ impl Signer {
         let key = RsaKeyPair::from_pkcs8(key).or_else(|_| RsaKeyPair::from_der(key));
         let key = key.map_err(|error| fault(&hint::CERTIFICATE_KEY, &format!("holds no usable RSA key: {error}")))?;
         let decoded = contents.certificates.iter().map(|der| Certificate::decode(der)).collect::<Result<Vec<_>, _>>();
-        let mut others = decoded.map_err(|_| fault(&hint::CERTIFICATE_FILE, "holds an invalid certificate"))?;
+        let mut others = decoded.map_err(|_| fault(&hint::CERTIFICATE_CONTENTS, "holds an invalid certificate"))?;
         let own = others.iter().position(|certificate| certificate.public_key == key.public_key().as_ref());
         let own = own.ok_or_else(|| fault(&hint::CERTIFICATE_KEY, "holds no certificate for its key"))?;
         let leaf = others.swap_remove(own);
@@ -65,10 +65,10 @@ fn chain(leaf: &Certificate, mut others: Vec<Certificate>) -> Vec<Certificate> {
 
 /// Keys and certificates of a PEM file, in any order; anything else in it is ignored.
 fn pem(file: &[u8], password: Option<&str>) -> Result<Contents, Failure> {
-    let text = std::str::from_utf8(file).map_err(|_| fault(&hint::CERTIFICATE_FILE, "is not text"))?;
+    let text = std::str::from_utf8(file).map_err(|_| fault(&hint::CERTIFICATE_CONTENTS, "is not text"))?;
     if text.contains("Proc-Type: 4,ENCRYPTED") {
         let why = "holds a key in OpenSSL's old encryption; convert it: openssl pkcs8 -topk8 -in <old> -out <new>";
-        return Err(fault(&hint::CERTIFICATE_FILE, why));
+        return Err(fault(&hint::CERTIFICATE_CONTENTS, why));
     }
     // The reader does not know the label of encrypted keys. Their DER distinguishes them from plain ones.
     let text = Zeroizing::new(text.replace("ENCRYPTED PRIVATE KEY", "PRIVATE KEY"));
@@ -90,7 +90,7 @@ fn pem(file: &[u8], password: Option<&str>) -> Result<Contents, Failure> {
 
 fn section(rest: &mut &[u8]) -> Result<Option<(SectionKind, Vec<u8>)>, Failure> {
     let read = rustls_pki_types::pem::from_buf(rest);
-    read.map_err(|error| fault(&hint::CERTIFICATE_FILE, &format!("is malformed PEM: {}", pem_fault(&error))))
+    read.map_err(|error| fault(&hint::CERTIFICATE_CONTENTS, &format!("is malformed PEM: {}", pem_fault(&error))))
 }
 
 /// A PKCS#8 key, decrypted if it is encrypted.
@@ -110,9 +110,9 @@ fn fault_of(error: PbeError, password: Option<&str>) -> Failure {
         (PbeError::Password, Some(_)) => fault(&hint::CERTIFICATE_PASSWORD, "cannot be opened with the password"),
         (PbeError::Password, None) => fault(&hint::CERTIFICATE_PASSWORD, "is encrypted, but no password is set"),
         (PbeError::Scheme, _) => {
-            fault(&hint::CERTIFICATE_FILE, "uses an encryption scheme that Remora does not support")
+            fault(&hint::CERTIFICATE_CONTENTS, "uses an encryption scheme that Remora does not support")
         }
-        (PbeError::Malformed, _) => fault(&hint::CERTIFICATE_FILE, "is neither PEM nor PFX"),
+        (PbeError::Malformed, _) => fault(&hint::CERTIFICATE_CONTENTS, "is neither PEM nor PFX"),
     }
 }
 

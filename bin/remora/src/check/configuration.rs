@@ -2,7 +2,7 @@
 //! it; its faults and warnings are grouped by page here, and settings that only Azure would refuse are checked as well.
 
 use remora_smol::Trust;
-use remora_smol::config::TrustSource;
+use remora_smol::config::{Identity, Selection, TrustSource};
 
 use super::context::{Checked, Context};
 use super::outcome::{Finding, Outcome};
@@ -18,6 +18,10 @@ const API_VERSIONS: [&str; 2] = ["2023-04-24", "2021-11-01-preview"];
 
 /// Why an ID that no webhook sets matters.
 const BY_HAND: &str = "It identifies the process to Entra, and for this IDENTITY_TYPE it is set by hand.";
+/// What to do about an ID that is another's.
+const OWN_ID: &str = "set AZURE_CLIENT_ID to the client ID of the managed identity or application\n\
+    az identity show -g <group> -n <identity> --query clientId -o tsv\n\
+    az ad app list --display-name <name> --query [].appId -o tsv";
 /// Why an ID that the identity does not use is suspicious, and what to do about it.
 const UNUSED: [&str; 2] =
     ["The identity in use may not be the intended one.", "unset the variable, or set the IDENTITY_TYPE that uses it"];
@@ -35,7 +39,16 @@ fn warning(loaded: &Loaded, page: &'static Page, by_hand: bool) -> Option<Findin
     let seen = loaded.warnings.iter().filter(|warning| warning.page == page);
     let seen: Vec<_> = seen.map(|warning| format!("{} {}", warning.name, warning.text)).collect();
     let finding = (!seen.is_empty()).then(|| Finding::new(seen.join("; ")))?;
-    Some(if by_hand { finding.because(UNUSED[0]).repaired(UNUSED[1]) } else { finding })
+    Some(match by_hand {
+        false => finding,
+        true if is_unused(loaded) => finding.because(UNUSED[0]).repaired(UNUSED[1]),
+        true => finding.because(BY_HAND).repaired(OWN_ID),
+    })
+}
+
+/// Whether the identity is one that has no ID of its own in the settings.
+fn is_unused(loaded: &Loaded) -> bool {
+    matches!(&loaded.config.identity, Identity::Managed(identity) if identity.selection == Selection::System)
 }
 
 fn fault(faults: &Faults, page: &'static Page, by_hand: bool) -> Option<Finding> {
@@ -185,6 +198,9 @@ mod tests {
         let ignored = found(&pages::ENV_02, &[("IDENTITY_TYPE", "systemAssigned"), INGESTION, client]);
         assert!(!webhook(&ignored, &pages::ENV_02), "{ignored:?}");
         assert_eq!(ignored.repair.as_deref(), Some(UNUSED[1]));
+        let tenant = ("AZURE_TENANT_ID", client.1);
+        let tenants = found(&pages::ENV_02, &[("IDENTITY_TYPE", "userAssigned"), INGESTION, client, tenant]);
+        assert!(!webhook(&tenants, &pages::ENV_02) && tenants.repair.as_deref() == Some(OWN_ID), "{tenants:?}");
 
         let authority = ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/");
         for page in [&pages::ENV_02, &pages::ENV_03] {

@@ -8,7 +8,7 @@ use remora_smol::endpoint::Endpoint;
 use remora_smol::probe::Link;
 use zeroize::Zeroizing;
 
-use crate::config::fault::masked_words;
+use crate::config::fault::{masked, masked_words};
 
 /// Longest head of a response, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
@@ -24,6 +24,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// The `Date` field.
     pub(super) date: Option<String>,
+    /// The `Location` field.
+    pub(super) location: Option<String>,
     /// The body, or the beginning of it.
     pub(super) body: Vec<u8>,
 }
@@ -35,6 +37,13 @@ impl Answer {
         let text = String::from_utf8_lossy(&self.body);
         let line = masked_words(text.lines().next().unwrap_or_default());
         line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_LINE).collect()
+    }
+
+    /// The host that a redirect names, with its port. A relative one names none (RFC 9110 §10.2.2).
+    pub(super) fn redirected_to(&self) -> Option<String> {
+        let (_, rest) = self.location.as_deref()?.split_once("//")?;
+        let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;
+        Some(masked(authority))
     }
 }
 
@@ -77,9 +86,10 @@ pub(super) fn answer(link: &mut Link, limit: usize) -> io::Result<Answer> {
         if (100..200).contains(&head.status) {
             continue;
         }
-        let date = head.fields.first("date").and_then(|date| std::str::from_utf8(date).ok()).map(str::to_owned);
+        let text = |name| head.fields.first(name).and_then(|text| std::str::from_utf8(text).ok()).map(str::to_owned);
+        let (date, location) = (text("date"), text("location"));
         let body = body(link, received, BodyDecoder::new(head.framing), limit)?;
-        return Ok(Answer { status: head.status, date, body });
+        return Ok(Answer { status: head.status, date, location, body });
     }
     Err(io::Error::other("only interim responses"))
 }
@@ -179,7 +189,23 @@ mod tests {
 
     #[test]
     fn a_line_for_a_report_obeys_no_terminal() {
-        let answer = Answer { status: 500, date: None, body: b"a\x1b[2Jb\nc".to_vec() };
+        let answer = Answer { status: 500, date: None, location: None, body: b"a\x1b[2Jb\nc".to_vec() };
         assert_eq!(answer.line(), "a [2Jb");
+    }
+
+    #[test]
+    fn a_redirect_names_its_host_without_a_login() {
+        let answer = read(&["HTTP/1.1 302 Found\r\nLocation: http://a.example/x\r\nContent-Length: 0\r\n\r\n"], 9);
+        assert_eq!(answer.unwrap().redirected_to().as_deref(), Some("a.example"));
+        for (location, host) in [
+            ("https://portal.corp.example:8443?from=x//y", Some("portal.corp.example:8443")),
+            ("//portal.example", Some("portal.example")),
+            ("http://user:secret@portal.example/", Some("***@portal.example")),
+            ("/login", None),
+            ("http://", None),
+        ] {
+            let answer = Answer { status: 302, date: None, location: Some(location.to_owned()), body: Vec::new() };
+            assert_eq!(answer.redirected_to().as_deref(), host, "{location}");
+        }
     }
 }

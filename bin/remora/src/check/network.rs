@@ -6,7 +6,7 @@ use remora_smol::config::Identity;
 
 use super::context::{Checked, Context};
 use super::outcome::{Finding, Outcome};
-use super::route::{Goal, Route};
+use super::route::{Goal, Lookup, Route};
 use crate::pages::{self, Page, is_command};
 
 /// Time for a name resolution that is worth a warning. A cluster's DNS answers within milliseconds.
@@ -19,7 +19,8 @@ const WRONG: Duration = Duration::from_secs(300);
 /// NET-01. Creates the routes here, so that all later checks have them.
 pub(super) fn resolve(cx: &mut Context<'_>) -> Checked {
     cx.routes = routes(cx)?;
-    let note = each(cx, &pages::NET_01, Route::resolve)?;
+    let lookups = cx.routes.iter().map(Route::look_up).collect();
+    let note = resolved(cx, lookups)?;
     let Some(slowest) = cx.routes.iter().max_by_key(|route| route.resolution) else { return Ok(note) };
     let (host, took) = (slowest.next().0.to_owned(), slowest.resolution);
     if took > SLOW {
@@ -36,6 +37,16 @@ fn slow_resolution(host: &str, took: Duration) -> Finding {
             "Token exchanges and new connections wait for it. A resolver that answers late may soon not answer at all.",
         )
         .repaired(format!("{repair}\n{}", pages::NET_01.commands()))
+}
+
+/// Gives each route its lookup. All are made first, because each may show that DNS answers while another fails.
+fn resolved(cx: &mut Context<'_>, lookups: Vec<Lookup>) -> Checked {
+    let known = cx.routes.iter().zip(&lookups).find_map(|(route, lookup)| route.proves_dns(lookup)).map(str::to_owned);
+    let mut lookups = lookups.into_iter();
+    each(cx, &pages::NET_01, |route| {
+        let lookup = lookups.next().unwrap_or_else(|| route.look_up());
+        route.resolve(lookup, known.as_deref())
+    })
 }
 
 /// The routes to the identity's authority and to the ingestion endpoint. Endpoints of the machine and of the cluster,
@@ -148,7 +159,11 @@ pub(super) fn span(span: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::io;
+
     use super::*;
+    use crate::check::Options;
 
     fn judged(seconds: i64) -> Checked {
         let here = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
@@ -180,6 +195,34 @@ mod tests {
         assert_eq!(finding.seen, "h.example resolved only after 5.0 s");
         let repair = finding.repair.unwrap();
         assert!(repair.contains("resolv.conf") && repair.contains("\nkubectl run dns-check"), "{repair}");
+    }
+
+    #[test]
+    fn dns_that_answers_for_one_host_is_not_to_blame_for_the_other() {
+        let variables = [
+            ("INGESTION_URL", "https://x-1.example/dataCollectionRules/d/x?api-version=1"),
+            ("AZURE_CLIENT_ID", "3913510d-42f4-4e42-8a64-420c390055eb"),
+            ("AZURE_TENANT_ID", "72f988bf-86f1-41af-91ab-2d7cd011db47"),
+            ("AZURE_FEDERATED_TOKEN_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")),
+        ];
+        let source: BTreeMap<&str, String> = variables.map(|(name, value)| (name, value.to_owned())).into();
+        let options = Options::default();
+        let lookup = |is_found| Lookup {
+            found: if is_found { Ok(Vec::new()) } else { Err(io::Error::other("Name does not resolve")) },
+            took: Duration::ZERO,
+        };
+        for (authority, ingestion, words) in [
+            (true, false, Some("INGESTION_URL is mistyped")),
+            (false, true, Some("AZURE_AUTHORITY_HOST")),
+            (false, false, None),
+        ] {
+            let mut cx = Context::new(&options, &source);
+            cx.routes = routes(&cx).unwrap_or_else(|_| panic!("routes"));
+            let checked = resolved(&mut cx, vec![lookup(authority), lookup(ingestion)]);
+            let Err(Outcome::Fail(finding)) = checked else { panic!("no failure") };
+            let repair = finding.repair.unwrap_or_default();
+            assert!(words.map_or(repair.is_empty(), |words| repair.contains(words)), "{repair}");
+        }
     }
 
     #[test]

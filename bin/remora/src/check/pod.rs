@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::claims::Claims;
+use crate::config::fault::without_secrets;
 use crate::config::source::Source;
 
 /// Where Kubernetes mounts every pod's own token, which also names the pod.
@@ -30,7 +31,7 @@ impl Pod {
         for (placeholder, variable) in
             [("client-id", "AZURE_CLIENT_ID"), ("tenant-id", "AZURE_TENANT_ID"), ("pod", "HOSTNAME")]
         {
-            pod.learn(placeholder, source.var(variable));
+            pod.learn(placeholder, source.var(variable).as_deref().map(without_secrets));
         }
         pod
     }
@@ -148,6 +149,12 @@ mod tests {
     fn what_a_terminal_would_obey_is_not_learnt() {
         let pod = pod(&[("pod", "a\u{1b}[2J"), ("namespace", "")]);
         assert_eq!((pod.known("pod"), pod.known("namespace")), (None, None));
+    }
+
+    #[test]
+    fn a_secret_in_place_of_an_id_is_not_learnt() {
+        let source = BTreeMap::from([("AZURE_CLIENT_ID", "hUs8Q~hush.hush-hush_hush~hush0hush1hush".to_owned())]);
+        assert_eq!(Pod::look(&source).known("client-id"), Some("(a client secret, not shown)"));
     }
 
     #[test]

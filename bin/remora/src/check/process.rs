@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     fn ready(text: &str) -> Answer {
-        Answer { status: 200, date: None, body: text.as_bytes().to_vec() }
+        Answer { status: 200, date: None, location: None, body: text.as_bytes().to_vec() }
     }
 
     #[test]

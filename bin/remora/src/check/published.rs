@@ -127,7 +127,7 @@ mod tests {
             let place = asked.borrow().len();
             asked.borrow_mut().push(url.to_string());
             let (status, body) = answers.get(place).ok_or(Unasked::Unreachable("refused".to_owned()))?;
-            Ok(Answer { status: *status, date: None, body: body.as_bytes().to_vec() })
+            Ok(Answer { status: *status, date: None, location: None, body: body.as_bytes().to_vec() })
         });
         (outcome, asked.into_inner())
     }

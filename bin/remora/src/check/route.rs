@@ -2,7 +2,7 @@
 //! reported.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use remora_core::http::tunnel::TunnelError;
@@ -17,6 +17,15 @@ use crate::pages::{NET_01, NET_02, NET_03, NET_04, Page};
 
 /// Time limit of the name resolution, and of everything on one connection.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// The result of a name lookup.
+#[derive(Debug)]
+pub(super) struct Lookup {
+    /// The addresses, or why there are none.
+    pub(super) found: io::Result<Vec<SocketAddr>>,
+    /// How long it took.
+    pub(super) took: Duration,
+}
 
 /// The destination of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,14 +75,26 @@ impl Route {
         format!("{proxy}{}:{}", self.next().0, self.next().1)
     }
 
-    /// Resolves the host.
-    pub(super) fn resolve(&mut self) -> Result<String, Finding> {
+    /// Looks the host up.
+    pub(super) fn look_up(&self) -> Lookup {
         let began = Instant::now();
         let (host, port) = self.next();
-        let found = probe::resolve(host, port, LIMIT).map_err(|error| self.unresolved(&error))?;
+        Lookup { found: probe::resolve(host, port, LIMIT), took: began.elapsed() }
+    }
+
+    /// The host, if its lookup shows that DNS answers for names outside the cluster. A proxy may be inside.
+    pub(super) fn proves_dns(&self, lookup: &Lookup) -> Option<&str> {
+        let host = self.to.host();
+        let asked = self.hop.is_none() && host.parse::<IpAddr>().is_err() && host != "localhost";
+        (asked && lookup.found.is_ok()).then_some(host)
+    }
+
+    /// Takes the addresses from a lookup. `known` is another host for which DNS answered.
+    pub(super) fn resolve(&mut self, lookup: Lookup, known: Option<&str>) -> Result<String, Finding> {
+        let found = lookup.found.map_err(|error| self.unresolved(&error, known))?;
         let first = found.first().map(|address| address.ip().to_string());
-        let note = format!("{host} is {}", first.unwrap_or_default());
-        (self.addresses, self.resolution) = (found, began.elapsed());
+        let note = format!("{} is {}", self.next().0, first.unwrap_or_default());
+        (self.addresses, self.resolution) = (found, lookup.took);
         Ok(note)
     }
 
@@ -122,7 +143,7 @@ impl Route {
     /// Takes the whole route again, for a request of its own.
     pub(super) fn again(&mut self, trust: &Trust) -> Result<&mut Link, Finding> {
         if self.addresses.is_empty() {
-            self.resolve()?;
+            self.resolve(self.look_up(), None)?;
         }
         self.connect()?;
         self.secure(trust)?;
@@ -130,20 +151,51 @@ impl Route {
     }
 }
 
+/// An ingestion host that does not exist.
+const NO_INGESTION: &str = "DNS works, but this host does not exist: INGESTION_URL is mistyped, its workspace or endpoint was deleted or moved, or its\n\
+    private DNS zone is not linked to the cluster's network; compare INGESTION_URL with";
+/// The command that shows the endpoint of a workspace.
+const DEFAULT_INGESTION: &str = "az monitor account show -n <workspace> -g <group> --query defaultIngestionSettings";
+/// A host of Entra that does not exist.
+const NO_AUTHORITY: &str = "DNS works, but this host does not exist: correct or unset AZURE_AUTHORITY_HOST (AAD_HOST_ENDPOINT with CLOUD=AZURECUSTOM);\n\
+    if the name is right, let the cluster's DNS resolve it";
+
+/// The texts of `EAI_NONAME` and `EAI_NODATA`, which say that there is no such name: glibc's `gai_strerror`, then
+/// musl's. Other errors may pass.
+const NO_NAME: [&str; 4] =
+    ["Name or service not known", "No address associated", "Name does not resolve", "Name has no usable address"];
+
+fn is_no_name(error: &io::Error) -> bool {
+    let text = error.to_string();
+    NO_NAME.iter().any(|no_name| text.contains(no_name))
+}
+
 /// What to do if no proxy is needed.
 const AROUND: &str = "or list in NO_PROXY the hosts that can be reached directly";
 
 /// Findings whose fix fits the step that failed: the fix must not be to set a proxy that is already set.
 impl Route {
-    fn unresolved(&self, error: &io::Error) -> Finding {
+    fn unresolved(&self, error: &io::Error, known: Option<&str>) -> Finding {
         let (host, _) = self.next();
         if self.hop.is_none() {
-            return Finding::new(format!("{host}: {error}"));
+            return match known.filter(|_| is_no_name(error)) {
+                Some(known) => self.nonexistent(error, known),
+                None => Finding::new(format!("{host}: {error}")),
+            };
         }
         let seen = format!("the proxy {host}: {error}");
         let repair =
             format!("correct HTTPS_PROXY, whose host is {host}, or check whether the cluster's DNS knows that name");
         Finding::new(seen).repaired(format!("{repair}; {AROUND}\n{}", NET_01.commands()))
+    }
+
+    /// DNS answers, so it is the name that is wrong.
+    fn nonexistent(&self, error: &io::Error, known: &str) -> Finding {
+        let repair = match self.goal {
+            Goal::Ingestion => format!("{NO_INGESTION}\n{DEFAULT_INGESTION}"),
+            Goal::Authority | Goal::Issuer => format!("{NO_AUTHORITY}\n{}", NET_01.commands()),
+        };
+        Finding::new(format!("{}: {error}; DNS works: {known} resolves", self.to.host())).repaired(repair)
     }
 
     fn unconnected(&self, seen: &str) -> Finding {
@@ -238,12 +290,35 @@ mod tests {
     #[test]
     fn a_proxy_whose_name_does_not_resolve_is_what_is_to_be_corrected() {
         let route = route(Some("http://squid.corp.invalid:3128"));
-        let finding = route.unresolved(&io::Error::other("no such name"));
+        let finding = route.unresolved(&io::Error::other("no such name"), Some("login.example"));
         assert_eq!(finding.seen, "the proxy squid.corp.invalid: no such name");
         assert!(repair(&finding).starts_with("correct HTTPS_PROXY, whose host is squid.corp.invalid,"));
         assert!(repair(&finding).contains("NO_PROXY"), "{}", repair(&finding));
         assert!(repair(&finding).contains("\nkubectl run dns-check"), "{}", repair(&finding));
         assert_eq!(route.next().0, "squid.corp.invalid");
+    }
+
+    #[test]
+    fn a_host_that_does_not_exist_is_not_blamed_on_dns_that_answers() {
+        let lookup = |error: &'static str| Lookup { found: Err(io::Error::other(error)), took: Duration::ZERO };
+        let found = Lookup { found: Ok(Vec::new()), took: Duration::ZERO };
+        let (mut authority, direct) = (route(None), route(None));
+        assert_eq!(direct.proves_dns(&found), Some(TARGET));
+        assert_eq!((direct.proves_dns(&lookup("no")), route(Some("http://squid:1")).proves_dns(&found)), (None, None));
+        let mut ingestion = Route { goal: Goal::Ingestion, ..route(None) };
+        for error in NO_NAME {
+            let finding = ingestion.resolve(lookup(error), Some("login.example")).expect_err(error);
+            assert!(finding.seen.ends_with("; DNS works: login.example resolves"), "{}", finding.seen);
+            assert!(repair(&finding).contains("INGESTION_URL is mistyped"), "{}", repair(&finding));
+            assert!(repair(&finding).ends_with(&format!("\n{DEFAULT_INGESTION}")), "{}", repair(&finding));
+            let finding = authority.resolve(lookup(error), Some("x-1.example")).expect_err(error);
+            assert!(repair(&finding).contains("AZURE_AUTHORITY_HOST"), "{}", repair(&finding));
+        }
+        for (error, known) in [("Try again", Some("login.example")), (NO_NAME[0], None)] {
+            assert_eq!(ingestion.resolve(lookup(error), known).expect_err(error).repair, None);
+        }
+        let pages = [NET_01.repair, crate::pages::RBAC_02.repair, crate::pages::CFG_01.repair];
+        assert!(pages.iter().filter(|page| page.contains(DEFAULT_INGESTION)).count() == 2);
     }
 
     #[test]

@@ -97,10 +97,13 @@ pub(crate) fn masked(value: &str) -> String {
     shortened(&without_secrets(value))
 }
 
-/// The value with the credentials of URLs and whole tokens replaced.
+/// The value with the credentials of URLs, whole tokens and client secrets replaced.
 pub(crate) fn without_secrets(value: &str) -> String {
     if holds_token(value) {
         return "(a token, not shown)".to_owned();
+    }
+    if holds_client_secret(value) {
+        return "(a client secret, not shown)".to_owned();
     }
     let Some((before, host)) = value.rsplit_once('@') else { return value.to_owned() };
     if is_portal_page(before) {
@@ -125,6 +128,20 @@ fn is_portal_page(before: &str) -> bool {
 fn holds_token(value: &str) -> bool {
     let mut words = value.split(|c: char| !c.is_ascii_alphanumeric());
     value.contains("eyJ") || words.any(|word| word.starts_with("eyj"))
+}
+
+/// Whether the value contains a client secret as Entra makes them: three characters, a digit, `Q~`, and 31 to 34 more.
+/// One that lost its end, or its case in a host name, is still a secret.
+pub(crate) fn holds_client_secret(value: &str) -> bool {
+    const MARK: &str = "q~";
+    const MOST_LOST: usize = 14;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_-.~".contains(c);
+    let lower = value.to_ascii_lowercase();
+    lower.match_indices(MARK).any(|(at, _)| {
+        let (before, rest) = (lower.get(..at).unwrap_or_default(), lower.get(at + MARK.len()..).unwrap_or_default());
+        let length = rest.chars().take_while(|c| is_part(*c)).count();
+        before.ends_with(|c: char| c.is_ascii_digit()) && length + MOST_LOST >= 34
+    })
 }
 
 /// A sentence with the secrets in its words replaced: neither a token nor a password contains a space.
@@ -169,6 +186,10 @@ mod tests {
             ("https://eyjhbgcioijsuzi1nij9.e30.c2ln/", "(a token, not shown)"),
             ("keyjar", "keyjar"),
             ("Bearer eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "(a token, not shown)"),
+            ("hUs8Q~hush.hush-hush_hush~hush0hush1hush", "(a client secret, not shown)"),
+            ("https://hus8q~hush.hush-hush_hush~hush/", "(a client secret, not shown)"),
+            ("secret=hUs7Q~hush.hush-hush_hush~hush0hush1h", "(a client secret, not shown)"),
+            ("/home/FAQ~1/faq8Q~old", "/home/FAQ~1/faq8Q~old"),
         ] {
             assert_eq!(masked(value), shown);
         }

@@ -10,6 +10,9 @@ use crate::pages::{CFG_02, CFG_03};
 
 const WHERE_TO_FIND: &str = "copy \"Metrics ingestion endpoint\" from the workspace's Overview page in the portal";
 const SHAPE: &str = "https://<endpoint>.metrics.ingest.monitor.azure.com/dataCollectionRules/<dcr>/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
+/// The host and the rule in the files of `scripts/deploy`, to be replaced before they are applied.
+const EXAMPLE: (&str, &str) =
+    ("w-abcd.eastus-1.metrics.ingest.monitor.azure.com", "dcr-00000000000000000000000000000000");
 /// The part of a write URL's path that precedes the rule.
 const RULES: &str = "/dataCollectionRules/";
 /// The part of a write URL's path that follows the rule.
@@ -71,6 +74,10 @@ fn parse(text: &str) -> Result<Endpoint, Reject> {
         )
         .on(&CFG_02));
     }
+    let is_azures = host.contains(".ingest.monitor.azure.");
+    if host == EXAMPLE.0 || (is_azures && rule(&endpoint) == Some(EXAMPLE.1)) {
+        return Err(Reject::new("still has the placeholder of the example files", WHERE_TO_FIND));
+    }
     if endpoint.path() == "/" {
         return Err(Reject::new("has no path", format!("use the full URL; it looks like\n{SHAPE}")).on(&CFG_02));
     }
@@ -118,6 +125,24 @@ mod tests {
         ] {
             let reject = parse(url).expect_err(url);
             assert!(reject.wrong.contains("portal") && reject.fix.contains("Metrics ingestion endpoint"), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_url_of_the_example_files_is_not_taken_for_a_workspaces() {
+        let files = [
+            include_str!("../../../../scripts/deploy/values-sidecar.yaml"),
+            include_str!("../../../../scripts/deploy/values-native-sidecar.yaml"),
+            include_str!("../../../../scripts/deploy/shared/kustomization.yaml"),
+            include_str!("../../../../scripts/deploy/example/kustomization.yaml"),
+        ];
+        for file in files {
+            let at = file.find("https://w-").expect("an endpoint");
+            let url = file.get(at..).and_then(|rest| rest.lines().next()).expect("a line");
+            assert_eq!(wrong(url), "still has the placeholder of the example files", "{url}");
+            assert_eq!(wrong(&url.replace("w-abcd", "x-1")), "still has the placeholder of the example files");
+            assert!(parse(&url.replace("w-abcd", "x-1").replace("dcr-00", "dcr-01")).is_ok(), "{url}");
+            assert!(parse(&url.replace(EXAMPLE.0, "localhost")).is_ok(), "{url}");
         }
     }
 

@@ -37,11 +37,15 @@ fn read_port(
     setting: &Setting,
     parse: impl FnOnce(&str) -> Result<u16, Reject>,
 ) -> Option<u16> {
-    let is_link = |text: &String| ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme));
-    let Some(link) = reader.given(setting).filter(is_link) else { return reader.value(setting, parse) };
+    let Some(link) = reader.given(setting).filter(|text| is_link(text)) else { return reader.value(setting, parse) };
     let odd = format!("is {link}, which Kubernetes sets for a Service of that name; it counts as unset");
     reader.warn(setting, odd);
     reader.preset(setting, parse)
+}
+
+/// Whether Kubernetes gives such a value to the `_PORT` variable of a Service.
+pub(super) fn is_link(value: &str) -> bool {
+    ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))
 }
 
 fn parse_networks(text: &str) -> Result<Vec<IpNet>, Reject> {

@@ -1,15 +1,16 @@
 //! Reads settings one by one and collects every fault, so that a user sees all of them at once.
 
-use super::fault::{Fault, Reject, page_of};
+use super::fault::{Fault, Reject, holds_client_secret, masked_words, page_of};
+use super::misspelled;
 use super::settings::{Preset, Setting};
 use super::source::Source;
-use crate::pages::Page;
+use crate::pages::{CFG_06, Page};
 
 /// Something that works but is probably unintended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Warning {
-    /// The variable in question.
-    pub(crate) name: &'static str,
+    /// The variable in question, as it may be shown.
+    pub(crate) name: String,
     /// What is questionable, and what to do.
     pub(crate) text: String,
     /// The page that explains it.
@@ -73,7 +74,8 @@ impl<'s> Reader<'s> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(reject) => {
-                self.fault(setting.name, Some(text), in_quotes(text).unwrap_or(reject));
+                let plainer = in_quotes(text).or_else(|| client_secret(text));
+                self.fault(setting.name, Some(text), plainer.unwrap_or(reject));
                 None
             }
         }
@@ -81,7 +83,20 @@ impl<'s> Reader<'s> {
 
     /// Records that `setting` has no value although it needs one.
     pub(crate) fn missing(&mut self, setting: &Setting, fix: &str) {
-        self.fault(setting.name, None, Reject::new("is not set", fix));
+        let wrong = format!("is not set{}", self.instead_of(setting));
+        self.fault(setting.name, None, Reject::new(wrong, fix));
+    }
+
+    /// The misspelled names that are set in place of `setting`, in parentheses; empty if there are none.
+    pub(crate) fn instead_of(&self, setting: &Setting) -> String {
+        let all = misspelled::all(self.source);
+        let names: Vec<_> =
+            all.into_iter().filter(|(_, meant)| meant.name == setting.name).map(|(name, _)| name).collect();
+        match names.as_slice() {
+            [] => String::new(),
+            [name] => format!(" ({name} is set)"),
+            names => format!(" ({} are set)", names.join(", ")),
+        }
     }
 
     /// Records a fault of `name`.
@@ -89,14 +104,23 @@ impl<'s> Reader<'s> {
         self.faults.push(Fault::new(name, value, reject));
     }
 
-    /// Records a warning about `setting`.
+    /// Records a warning about `setting`. Masks secrets in the text.
     pub(crate) fn warn(&mut self, setting: &Setting, text: impl Into<String>) {
         self.warn_on(page_of(setting.name), setting, text);
     }
 
     /// Like `warn`, but explained on a page other than the setting's own.
     pub(crate) fn warn_on(&mut self, page: &'static Page, setting: &Setting, text: impl Into<String>) {
-        self.warnings.push(Warning { name: setting.name, text: text.into(), page });
+        self.warnings.push(Warning { name: setting.name.to_owned(), text: masked_words(&text.into()), page });
+    }
+
+    /// Records a warning about each name that is set and probably misspelled.
+    pub(crate) fn warn_of_misspelled(&mut self) {
+        let ignored = |(name, meant): (String, &'static Setting)| {
+            let text = format!("is not a setting and is ignored; did you mean {}?", meant.name);
+            Warning { name, text, page: &CFG_06 }
+        };
+        self.warnings.extend(misspelled::all(self.source).into_iter().map(ignored));
     }
 
     /// All faults and warnings.
@@ -111,4 +135,10 @@ pub(crate) fn in_quotes(text: &str) -> Option<Reject> {
     let inside = |(open, close): (char, char)| text.strip_prefix(open)?.strip_suffix(close);
     let quoted = PAIRS.into_iter().any(|pair| inside(pair).is_some());
     quoted.then(|| Reject::new("has quotes around it, which count as part of the value", "take the quotes out"))
+}
+
+/// The fault of a client secret where something else is expected.
+fn client_secret(text: &str) -> Option<Reject> {
+    let fix = "put the secret in AZURE_CLIENT_SECRET, or in the file that AZURE_CLIENT_SECRET_FILE names";
+    holds_client_secret(text).then(|| Reject::new("has the form of a client secret", fix))
 }

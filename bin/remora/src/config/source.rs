@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 pub(crate) trait Source {
     /// The value as given, or None if the variable does not exist.
     fn var(&self, name: &str) -> Option<String>;
+
+    /// The names of the variables that exist.
+    fn names(&self) -> Vec<String>;
 }
 
 /// The environment of the process. A value that is not Unicode is read with replacement characters, so that it is
@@ -18,11 +21,19 @@ impl Source for Environment {
     fn var(&self, name: &str) -> Option<String> {
         std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
     }
+
+    fn names(&self) -> Vec<String> {
+        std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect()
+    }
 }
 
 impl<K: Borrow<str> + Ord> Source for BTreeMap<K, String> {
     fn var(&self, name: &str) -> Option<String> {
         self.get(name).cloned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.keys().map(|name| name.borrow().to_owned()).collect()
     }
 }
 
@@ -33,6 +44,10 @@ pub(crate) struct Over<A, B>(pub(crate) A, pub(crate) B);
 impl<A: Source, B: Source> Source for Over<A, B> {
     fn var(&self, name: &str) -> Option<String> {
         self.0.var(name).filter(|value| !value.trim().is_empty()).or_else(|| self.1.var(name))
+    }
+
+    fn names(&self) -> Vec<String> {
+        [self.0.names(), self.1.names()].concat()
     }
 }
 

@@ -250,7 +250,7 @@ fn the_admin_port_is_another_port() {
     assert_eq!(faults(&[("ADMIN_PORT", "8081")])[0].name, "ADMIN_PORT");
     let links = loaded(&[("ADMIN_PORT", "tcp://10.0.0.1:80"), ("LISTENING_PORT", "udp://10.0.0.1:53")]);
     assert_eq!((links.config.listen.port, links.config.listen.admin_port), (8081, None));
-    let odd: Vec<_> = links.warnings.iter().map(|warning| warning.name).collect();
+    let odd: Vec<_> = links.warnings.iter().map(|warning| warning.name.as_str()).collect();
     assert_eq!(odd, ["LISTENING_PORT", "ADMIN_PORT"]);
 }
 
@@ -265,6 +265,57 @@ fn odd_but_working_values_are_warned_of() {
     ] {
         assert!(warned(&loaded(&[(name, value)]), name), "{name}={value}");
     }
+}
+
+#[test]
+fn a_client_id_that_is_the_tenants_is_warned_of() {
+    let upper = TENANT.to_ascii_uppercase();
+    for client in [TENANT, &upper] {
+        let warnings = loaded(&[("AZURE_CLIENT_ID", client)]).warnings;
+        assert!(warnings.len() == 1 && warnings[0].text.contains("the same as AZURE_TENANT_ID"), "{warnings:?}");
+    }
+    let managed = [("IDENTITY_TYPE", "userAssigned"), ("AZURE_CLIENT_ID", TENANT)];
+    assert!(warned(&loaded(&managed), "AZURE_CLIENT_ID"));
+}
+
+#[test]
+fn a_client_secret_in_another_variable_is_named_and_not_shown() {
+    let secret = "hUs8Q~hush.hush-hush_hush~hush0hush1hush";
+    for name in ["AZURE_CLIENT_ID", "AZURE_TENANT_ID", "INGESTION_AAD_AUDIENCE", "AZURE_FEDERATED_TOKEN_FILE"] {
+        let faults = faults(&[(name, secret)]);
+        assert_eq!((faults.len(), faults[0].name.as_str()), (1, name));
+        assert_eq!(faults[0].reject.wrong, "has the form of a client secret");
+        assert!(!format!("{faults:?} {}", faults[0]).contains("hush"), "{}", faults[0]);
+    }
+    let shown = format!("{:?}", effective::fields(&loaded(&[("CLUSTER", secret)])));
+    assert!(shown.contains("a client secret, not shown") && !shown.contains("hush"), "{shown}");
+}
+
+#[test]
+fn misspelled_names_are_warned_of_without_their_values() {
+    let loaded = loaded(&[("BODY_MEMROY", "hush"), ("REMORA_LOG_LEVEL", "hush"), ("HTTP_PROXY", "hush")]);
+    let told: Vec<_> = loaded.warnings.iter().map(|warning| format!("{} {}", warning.name, warning.text)).collect();
+    assert_eq!(
+        told,
+        [
+            "BODY_MEMROY is not a setting and is ignored; did you mean BODY_MEMORY?",
+            "REMORA_LOG_LEVEL is not a setting and is ignored; did you mean LOG_LEVEL?",
+        ]
+    );
+    assert!(loaded.warnings.iter().all(|warning| warning.page.code == "CFG-06"));
+}
+
+#[test]
+fn a_missing_setting_is_told_with_the_misspelled_one() {
+    for (name, misspelled) in [("INGESTION_URL", "INGESTON_URL"), ("AZURE_CLIENT_ID", "AZURE_CLIENTID")] {
+        let fault = faults(&[(name, ""), (misspelled, "hush")]).remove(0);
+        assert!(fault.name == name && fault.reject.wrong.starts_with("is not set ("), "{fault}");
+        assert!(fault.reject.wrong.contains(&format!("({misspelled} is set)")), "{fault}");
+    }
+    let without_webhook = [("AZURE_FEDERATED_TOKEN_FILE", ""), ("AZURE_AUTHORITY_HOST", ""), ("AZURE_TENANT_ID", "")];
+    let fault = faults(&[without_webhook.as_slice(), &[("AZURE_TENANTID", "hush")]].concat()).remove(0);
+    assert!(fault.reject.wrong.starts_with("not set (AZURE_TENANTID is set), and "), "{fault}");
+    assert!(!fault.to_string().contains("hush"), "{fault}");
 }
 
 #[test]

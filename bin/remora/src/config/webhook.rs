@@ -27,12 +27,16 @@ pub(crate) fn report_missing(reader: &mut Reader<'_>) {
     }
     if unset(reader, &AZURE_FEDERATED_TOKEN_FILE) && unset(reader, &AZURE_AUTHORITY_HOST) {
         let names: Vec<_> = missing.iter().map(|(setting, _)| setting.name).collect();
-        let wrong = "not set, and there is no other trace of the workload identity webhook: it did not change this pod";
+        let instead: String = missing.iter().map(|(setting, _)| reader.instead_of(setting)).collect();
+        let wrong = format!(
+            "not set{instead}, and there is no other trace of the workload identity webhook: it did not change this pod"
+        );
         reader.fault(&names.join(", "), None, Reject::new(wrong, ENV_01.repair).on(&ENV_01));
         return;
     }
     for (setting, fix) in missing {
-        let wrong = "is not set, although the workload identity webhook changed this pod";
+        let instead = reader.instead_of(setting);
+        let wrong = format!("is not set{instead}, although the workload identity webhook changed this pod");
         reader.fault(setting.name, None, Reject::new(wrong, fix));
     }
 }

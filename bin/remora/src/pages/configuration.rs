@@ -32,8 +32,8 @@ the workspace's cloud; CLOUD=AZURECUSTOM, for a cloud without a name of its own,
 kubectl get pod <pod> -n <namespace> -o jsonpath=\"{.spec['containers','initContainers'][*].env}\"";
 
 CFG_06 "CFG-06" "All other settings are valid",
-"The sidecar does not start if it cannot read a value.",
-"correct the value in the container's env; remora --help lists every setting";
+"The sidecar does not start if it cannot read a value, and ignores a variable whose name is misspelled.",
+"correct the name or the value in the container's env; remora --help lists every setting";
 
 CFG_07 "CFG-07" "The certificates in SSL_CERT_FILE and SSL_CERT_DIR can be used",
 "They replace the built-in authorities. Without a usable one, no TLS peer can be trusted.",

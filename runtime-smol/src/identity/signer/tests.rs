@@ -73,10 +73,10 @@ fn a_file_without_exactly_one_rsa_key_and_its_certificate_is_refused() {
         (format!("{key}{others}"), "certificate-key", "holds no certificate for its key"),
         (format!("{plain}{key}"), "certificate-key", "holds 2 keys instead of one"),
         (elliptic.clone(), "certificate-key", "holds no usable RSA key"),
-        (text(include_bytes!("files/old-encryption.pem")), "certificate-file", "OpenSSL's old encryption"),
-        (plain.replace("MII", "!!!"), "certificate-file", "is malformed PEM"),
-        (String::new(), "certificate-file", "is neither PEM nor PFX"),
-        ("no certificate".to_owned(), "certificate-file", "is neither PEM nor PFX"),
+        (text(include_bytes!("files/old-encryption.pem")), "certificate-contents", "OpenSSL's old encryption"),
+        (plain.replace("MII", "!!!"), "certificate-contents", "is malformed PEM"),
+        (String::new(), "certificate-contents", "is neither PEM nor PFX"),
+        ("no certificate".to_owned(), "certificate-contents", "is neither PEM nor PFX"),
     ] {
         let (found, message) = refused(file.as_bytes(), None);
         assert!(found == word && message.contains(why), "{found}: {message}, expected {why}");
@@ -96,7 +96,7 @@ fn broken_pem_is_refused_without_a_word_of_it() {
         (whole.replace("-----BEGIN PRIVATE KEY-----\n", "-----BEGIN PRIVATE KEY----- MIIE"), "BEGIN line"),
     ] {
         let (word, message) = refused(file.as_bytes(), None);
-        assert!(word == "certificate-file" && message.contains(why), "{message}");
+        assert!(word == "certificate-contents" && message.contains(why), "{message}");
         assert!(!message.contains(", ") && !message.contains("MII") && message.len() < 150, "{message}");
     }
 }

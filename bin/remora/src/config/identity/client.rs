@@ -4,7 +4,7 @@ use remora_smol::config::Client;
 
 use crate::config::authority;
 use crate::config::cloud::Cloud;
-use crate::config::fault::Reject;
+use crate::config::fault::{Reject, holds_client_secret};
 use crate::config::reader::Reader;
 use crate::config::settings::{AZURE_CLIENT_ID, AZURE_TENANT_ID, INGESTION_AAD_AUDIENCE};
 
@@ -13,7 +13,7 @@ pub(super) const DEFAULT_SCOPE: &str = "/.default";
 
 /// Reads all parts before giving up on one. The caller reports missing parts, because it knows the reason.
 pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Client> {
-    let client_id = reader.value(&AZURE_CLIENT_ID, client_id);
+    let client_id = own_id(reader);
     let tenant_id = reader.value(&AZURE_TENANT_ID, tenant_id);
     let cloud = cloud?;
     let authority = authority::read(reader, cloud);
@@ -21,15 +21,33 @@ pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Clie
     Some(Client { client_id: client_id?, tenant_id: tenant_id?, authority: authority?, scope: scope? })
 }
 
-/// A client ID: a GUID other than all zeros, which Entra refuses (AADSTS700038).
-pub(super) fn client_id(text: &str) -> Result<String, Reject> {
-    if is_guid(text) && text.bytes().any(|byte| !matches!(byte, b'0' | b'-')) {
-        return Ok(text.to_owned());
+/// Reads the client ID, and warns if it is the tenant's.
+pub(super) fn own_id(reader: &mut Reader<'_>) -> Option<String> {
+    let id = reader.value(&AZURE_CLIENT_ID, client_id)?;
+    if reader.given(&AZURE_TENANT_ID).is_some_and(|tenant| tenant.eq_ignore_ascii_case(&id)) {
+        let text = "is the same as AZURE_TENANT_ID, the ID of the tenant; use the client ID of the identity";
+        reader.warn(&AZURE_CLIENT_ID, text);
     }
-    Err(Reject::new(
-        "is not a GUID",
-        "use the client ID, not the name:\naz identity show -g <group> -n <identity> --query clientId -o tsv",
-    ))
+    Some(id)
+}
+
+/// A client ID: a GUID other than all zeros, which Entra refuses (AADSTS700038) and which stands for the real one in the
+/// files of `scripts/deploy`.
+fn client_id(text: &str) -> Result<String, Reject> {
+    if !is_guid(text) {
+        return Err(Reject::new(
+            "is not a GUID",
+            "use the client ID, not the name:\naz identity show -g <group> -n <identity> --query clientId -o tsv",
+        ));
+    }
+    if text.bytes().all(|byte| matches!(byte, b'0' | b'-')) {
+        return Err(Reject::new(
+            "is the placeholder of the example files",
+            "put the identity's client ID in its place, in the annotation or the variable that holds it:\n\
+             az identity show -g <group> -n <identity> --query clientId -o tsv",
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 pub(super) fn is_guid(text: &str) -> bool {
@@ -70,7 +88,7 @@ pub(super) fn scope(reader: &mut Reader<'_>, cloud: Cloud) -> Option<String> {
 /// `https://monitor.azure.com/` becomes a scope with two slashes.
 fn parse_scope(text: &str) -> Result<String, Reject> {
     let resource = text.strip_suffix(DEFAULT_SCOPE).unwrap_or(text);
-    if resource.is_empty() || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if resource.is_empty() || holds_client_secret(resource) || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Reject::new(
             "is not a single resource",
             "use one resource, for example https://monitor.azure.com/.default",
@@ -96,6 +114,14 @@ mod tests {
         ] {
             assert!(client_id(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_id_of_the_example_files_is_called_a_placeholder() {
+        let account = include_str!("../../../../../scripts/deploy/shared/serviceaccount.yaml");
+        let (_, id) = account.split_once("azure.workload.identity/client-id: ").expect("an annotation");
+        let reject = client_id(id.lines().next().expect("an ID")).expect_err("a placeholder");
+        assert!(reject.wrong.contains("placeholder") && reject.fix.contains("az identity show"), "{reject:?}");
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn selection(reader: &mut Reader<'_>) -> Option<Selection> {
             None
         }
         [_] => {
-            let client = reader.value(&AZURE_CLIENT_ID, client::client_id).map(Selection::ClientId);
+            let client = client::own_id(reader).map(Selection::ClientId);
             let object = reader.value(&AZURE_MANAGED_IDENTITY_OBJECT_ID, object_id).map(Selection::ObjectId);
             let resource = reader.value(&AZURE_MANAGED_IDENTITY_RESOURCE_ID, resource_id).map(Selection::ResourceId);
             client.or(object).or(resource)
