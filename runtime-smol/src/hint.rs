@@ -86,7 +86,7 @@ impl Hint {
         match *self {
             FEDERATION | SUBJECT | SUBJECT_CASE => &[TOKEN_AUDIENCE, DEFAULT_ACCOUNT],
             ISSUER | AUDIENCE => &[TOKEN_AUDIENCE],
-            ASSERTION_OUTDATED => &[TOKEN_OUTDATED],
+            ASSERTION_OUTDATED => &[TOKEN_OUTDATED, CLUSTER_CLOCK],
             SIGNATURE => &[ISSUER_KEYS],
             CLIENT => &[APPLICATION],
             RESOURCE => &[MONITOR],

@@ -78,6 +78,10 @@ hints! {
     TOKEN_OUTDATED "token-outdated" []
         "this pod's projected token has expired or is not valid yet: its file is not being replaced, as with a subPath mount, or the cluster's clock is wrong"
         => "mount the token's folder without subPath, then replace the pod: kubectl delete pod <pod> -n {namespace}";
+    /// A service account's token is valid by this machine's clock, but not by Entra's.
+    CLUSTER_CLOCK "cluster-clock" []
+        "the cluster's clock is wrong: this pod's token is valid by it, but by Entra's clock it has expired or is not valid yet"
+        => "set the clock on the cluster's machines: timedatectl set-ntp true";
     /// The assertion's signature does not verify.
     SIGNATURE "assertion-signature" [700_027]
         "Entra does not know the signing key: the certificate is not the application's, or the cluster's keys have changed"

@@ -3,7 +3,9 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::binding::Binding;
@@ -12,10 +14,14 @@ use super::failure::Failure;
 use super::{Exchanged, TokenSource, file};
 use crate::config::{self, Proxy, WorkloadIdentity};
 use crate::hint::{self, Hint, Sent};
+use crate::jwt;
 use crate::trust::Trust;
 
 /// Audience of the tokens that Entra accepts, in every cloud.
 const AUDIENCE: &str = "api://AzureADTokenExchange";
+/// A difference between two clocks that counts. A `Date` has a resolution of one second, and answers take time.
+const NOTABLE: Duration = Duration::from_secs(60);
+
 /// Audience of the tokens that only a token proxy accepts.
 const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
 
@@ -64,11 +70,42 @@ impl TokenSource for Workload {
         let sent = sent.with_claims(&assertion);
         let proof = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.as_str())];
         let exchanged = match &mut self.ask {
-            Ask::Authority(entra) => entra.ask(&proof, &sent).map_err(projected).map_err(bypassed),
+            Ask::Authority(entra) => {
+                let exchanged = entra.ask(&proof, &sent).map_err(projected).map_err(bypassed);
+                exchanged.map_err(|failure| timed(failure, &assertion, entra.date, SystemTime::now()))
+            }
             Ask::Binding(binding) => binding.ask(&proof, &sent),
         };
         exchanged.map_err(|failure| made_by_the_cluster(failure).without(&assertion))
     }
+}
+
+/// When a token is valid, in seconds since 1970 (RFC 7519 §4.1).
+#[derive(Deserialize)]
+struct Validity {
+    #[serde(default)]
+    nbf: u64,
+    exp: u64,
+}
+
+/// Entra found the token outdated. If it is valid at `now`, by this machine's clock, and that differs from `date`,
+/// which is Entra's, the token's file is not to blame: the clock that the cluster signs by is.
+fn timed(failure: Failure, assertion: &str, date: Option<SystemTime>, now: SystemTime) -> Failure {
+    let outdated = failure.hint == Some(&hint::ASSERTION_OUTDATED);
+    let (Some(date), Some(Validity { nbf, exp }), true) = (date, jwt::claims(assertion.as_bytes()), outdated) else {
+        return failure;
+    };
+    let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (difference, side) = match now.duration_since(date) {
+        Ok(ahead) => (ahead, "ahead of"),
+        Err(behind) => (behind.duration(), "behind"),
+    };
+    if !(nbf..exp).contains(&second) || difference < NOTABLE {
+        return failure;
+    }
+    let difference = humantime::format_duration(Duration::from_secs(difference.as_secs()));
+    let message = format!("{} This machine's clock is {difference} {side} Entra's.", failure.message);
+    Failure { message, ..failure }.with_hint(&hint::CLUSTER_CLOCK)
 }
 
 /// The cluster made the assertion: with its own keys, not a certificate's, and its own clock, not this machine's.
@@ -103,6 +140,9 @@ fn bypassed(failure: Failure) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     #[test]
@@ -118,6 +158,27 @@ mod tests {
             let told = hint::of_code(code).expect("a hint");
             assert_eq!(made_by_the_cluster(Failure::new("no").with_hint(told)).hint.expect("a hint").word, word);
         }
+    }
+
+    #[test]
+    fn a_clock_is_to_blame_if_the_token_is_valid_by_it_alone() {
+        let assertion = format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(r#"{"nbf":1000000,"exp":1003600}"#));
+        let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        let told = |date: Option<u64>, now| {
+            let failure = Failure::new("No.").with_hint(&hint::ASSERTION_OUTDATED);
+            timed(failure, &assertion, date.map(at), at(now))
+        };
+        let ahead = told(Some(994_799), 1_002_000);
+        assert_eq!(ahead.hint, Some(&hint::CLUSTER_CLOCK));
+        assert_eq!(ahead.message, "No. This machine's clock is 2h 1s ahead of Entra's.");
+        let behind = told(Some(1_009_200), 1_002_000);
+        assert_eq!((behind.hint, behind.message.contains("2h behind")), (Some(&hint::CLUSTER_CLOCK), true));
+        // The file is stale, the clocks agree, or Entra's is not known.
+        for (date, now) in [(Some(1_009_200), 1_003_600), (Some(1_002_030), 1_002_000), (None, 1_002_000)] {
+            assert_eq!(told(date, now).hint, Some(&hint::ASSERTION_OUTDATED), "{date:?} {now}");
+        }
+        let other = timed(Failure::new("no").with_hint(&hint::TENANT), &assertion, Some(at(0)), at(1_002_000));
+        assert_eq!(other.hint, Some(&hint::TENANT));
     }
 
     #[test]
