@@ -108,7 +108,9 @@ impl Connector {
         let unresolved = |error| ConnectError::Resolve(format!("{}: {error}", self.named(self.resolver.host())));
         let mut addresses = resolved.unwrap_or_else(|| Err("timed out".to_owned())).map_err(unresolved)?;
         // Accepting a TCP connection does not prove an address healthy, so the last resort is tried after all others.
-        addresses.sort_by_key(|address| Some(*address) == self.last_resort.get());
+        if let Some(last) = addresses.iter().position(|address| Some(*address) == self.last_resort.get()) {
+            addresses[last..].rotate_left(1);
+        }
         let mut attempt = Attempt { connector: self, reached: Cell::default(), succeeded: false };
         let reached = clock.before(deadline, self.reach(&addresses, &attempt.reached)).await;
         let unreached = |error| ConnectError::Connect(format!("{}: {error}", self.named(&self.resolver.place())));

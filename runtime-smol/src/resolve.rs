@@ -181,21 +181,27 @@ impl Resolver {
 /// resolver order the addresses by what is reachable (RFC 6724).
 pub(crate) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let (answer, answered) = mpsc::channel();
-    let name = host.to_owned();
+    let (name, of_both) = (host.to_owned(), answer.clone());
     thread().spawn(move || {
         // The caller may have found addresses meanwhile.
-        let _ = answer.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
+        let _ = of_both.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
     })?;
-    let both = answered.recv_timeout(PROMPT);
-    if let Ok(Ok(found)) = both {
-        return Ok(found);
+    let mut failure = match answered.recv_timeout(PROMPT) {
+        Ok(Ok(found)) => return Ok(found),
+        Ok(Err(error)) => Some(error),
+        Err(_) => None,
+    };
+    let is_prompt = failure.is_some();
+    let name = host.to_owned();
+    thread().spawn(move || drop(answer.send(look_up_in(AddrFamily::Inet, &name, port))))?;
+    for found in answered {
+        match found {
+            Ok(addresses) if !addresses.is_empty() => return Ok(addresses),
+            found => failure = failure.or(found.err()),
+        }
     }
-    let of_family = |family| look_up_in(family, host, port).ok().filter(|addresses| !addresses.is_empty());
-    let found = of_family(AddrFamily::Inet);
-    match both {
-        Ok(failed) => found.or_else(|| of_family(AddrFamily::Inet6)).map_or(failed, Ok),
-        Err(_) => found.map_or_else(|| answered.recv().unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())), Ok),
-    }
+    let last = if is_prompt { look_up_in(AddrFamily::Inet6, host, port).unwrap_or_default() } else { Vec::new() };
+    if last.is_empty() { Err(failure.unwrap_or_else(|| io::Error::other("no address"))) } else { Ok(last) }
 }
 
 /// A thread for one lookup. `getaddrinfo` may take ten seconds and cannot be cancelled.

@@ -60,15 +60,14 @@ impl Trust {
     pub fn load(source: &TrustSource) -> Result<Self, TrustError> {
         let TrustSource::Files { file, dir } = source else { return Ok(Self::default()) };
         let mut certificates = Vec::new();
-        if let Some(file) = file {
-            certificates.extend(read_file(file)?);
+        let of_file = file.as_deref().map(read_file).transpose()?;
+        let of_dir = dir.as_deref().map(read_dir).transpose()?;
+        for certificate in of_file.into_iter().chain(of_dir).flatten() {
+            // A folder usually contains the bundle's certificates again.
+            if !certificates.contains(&certificate) {
+                certificates.push(certificate);
+            }
         }
-        if let Some(dir) = dir {
-            certificates.extend(read_dir(dir)?);
-        }
-        // A folder usually contains the bundle's certificates again.
-        certificates.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
-        certificates.dedup();
         let unusable = tls::unusable_roots(&certificates);
         if unusable == certificates.len() {
             let path = file.as_ref().or(dir.as_ref()).cloned().unwrap_or_default();
@@ -102,12 +101,11 @@ fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
 /// All certificates in a folder's files. Files that are not PEM are skipped, as in OpenSSL.
 fn read_dir(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
     let unreadable = |error| TrustError::Unreadable(path.to_owned(), error);
-    let mut names = fs::read_dir(path)
+    let names = fs::read_dir(path)
         .map_err(unreadable)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(unreadable)?;
-    names.sort();
     Ok(names.iter().filter_map(|name| read_file(name).ok()).flatten().collect())
 }
 

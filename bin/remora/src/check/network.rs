@@ -32,7 +32,7 @@ pub(super) fn resolve(cx: &mut Context<'_>) -> Checked {
 
 fn slow_resolution(host: &str, took: Duration) -> Finding {
     let repair = "check whether every nameserver in the pod's /etc/resolv.conf answers, and whether the cluster's DNS is overloaded";
-    Finding::new(format!("{host} resolved only after {:.1} s", took.as_secs_f64()))
+    Finding::new(format!("{host} resolved only after {}.{} s", took.as_secs(), took.subsec_millis() / 100))
         .because(
             "Token exchanges and new connections wait for it. A resolver that answers late may soon not answer at all.",
         )

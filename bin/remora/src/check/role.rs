@@ -64,7 +64,7 @@ fn judge(answer: &Answer, host: &str) -> Checked {
 /// A 403 by its body. Azure's is JSON, and names the role only if that is what is missing.
 fn forbidden(answer: &Answer, host: &str, seen: String) -> Finding {
     let body = String::from_utf8_lossy(&answer.body);
-    let is_azures = serde_json::from_str::<Value>(&body).is_ok_and(|body| body.get("error").is_some());
+    let is_azures = serde_json::from_slice::<Value>(body.as_bytes()).is_ok_and(|body| body.get("error").is_some());
     if body.contains(NO_ROLE) {
         return Finding::new(seen).on(&pages::RBAC_01);
     }
