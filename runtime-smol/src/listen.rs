@@ -122,16 +122,20 @@ enum Place {
 }
 
 impl Place {
-    /// A place for this peer, if there is one. Reports when it is none, or another's.
+    /// A place for this peer, if there is one. Counts when there is none, or when another loses its place.
     fn take(hub: &'static Hub, peer: Peer) -> Option<Self> {
-        let full = if peer.may_write() { hub.slots.free() == 0 } else { hub.guests.is_full() };
-        if full {
+        if peer.may_write() {
+            let slot = hub.slots.try_take();
+            if slot.is_none() {
+                hub.traffic.turn_away();
+                hub.notice(&Notice::Crowded);
+            }
+            return slot.map(Self::Slot);
+        }
+        if hub.guests.is_full() {
             hub.traffic.turn_away();
         }
-        if full && peer.may_write() {
-            hub.notice(&Notice::Crowded);
-        }
-        if peer.may_write() { hub.slots.try_take().map(Self::Slot) } else { hub.guests.enter().map(Self::Guest) }
+        hub.guests.enter().map(Self::Guest)
     }
 
     fn guest(&self) -> Option<Rc<Guest>> {
