@@ -18,7 +18,7 @@ use smol::future;
 use crate::body::Body;
 use crate::credential::Credential;
 use crate::guests::Guest;
-use crate::hub::{Hub, PAGES_KEPT, SEALED_AT_ONCE};
+use crate::hub::{Hub, SEALED_AT_ONCE};
 use crate::reactor::{Alarm, Socket};
 use crate::report;
 use crate::threads::Message;
@@ -153,9 +153,6 @@ impl Connection {
     /// Writes a page that covers all threads.
     async fn write_page(&mut self, page: Page) {
         let ask = |answer| Message::Snapshot(page, answer);
-        if !self.may_read().await {
-            return self.exchange.exhausted(self.now);
-        }
         let others = within(self.hub, &self.exchange, self.hub.threads.ask(&ask)).await;
         self.look_at_clock();
         let Some(others) = others else { return self.exchange.wake(self.now) };
@@ -164,21 +161,6 @@ impl Connection {
             Some(length) => self.exchange.page_ready(self.now, length),
             None => self.exchange.exhausted(self.now),
         }
-    }
-
-    /// Whether there is room for a page. A guest takes none of what is kept for others, and replaces the oldest guest
-    /// that reads one, so that those who do not read theirs keep no one out.
-    async fn may_read(&mut self) -> bool {
-        let Some(guest) = self.guest.clone() else { return true };
-        let is_full = || self.hub.pages.free() <= PAGES_KEPT;
-        if is_full() && self.hub.guests.dismiss_reader() {
-            // Its task runs before this one goes on.
-            future::yield_now().await;
-        }
-        let may = !is_full();
-        self.look_at_clock();
-        guest.set_reading(may);
-        may
     }
 
     async fn connect(&mut self, fresh: bool) {
@@ -198,8 +180,7 @@ impl Connection {
         let buffer = match waited {
             Waited::For(buffer) => buffer,
             Waited::TooLong => {
-                let detail =
-                    "already forwarding MAX_IN_FLIGHT requests; raise it, or have the sender send larger batches";
+                let detail = "already forwarding MAX_IN_FLIGHT requests: Azure or Entra is slow, or the limit is too low for the sender";
                 return self.exchange.refuse(self.now, Unavailable::Capacity, detail);
             }
             Waited::WithoutSender => return self.exchange.client_broken(self.now),
@@ -255,9 +236,6 @@ impl Connection {
         self.body.clear();
         self.page.clear();
         self.credential = None;
-        if let Some(guest) = &self.guest {
-            guest.set_reading(false);
-        }
         if mem::take(&mut self.attached) && outcome.upstream_status.is_none() {
             self.hub.forget_connections();
         }

@@ -29,7 +29,6 @@ pub(crate) struct Guests {
 #[derive(Debug, Default)]
 pub(crate) struct Guest {
     dismissed: Cell<bool>,
-    reading: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -41,7 +40,7 @@ impl Guests {
 
     /// Adds a guest; at the limit, in place of the oldest. None if too many are leaving already.
     pub(crate) fn enter(&self) -> Option<Rc<Guest>> {
-        if self.is_full() && !self.dismiss(|_| true) {
+        if self.is_full() && !self.dismiss_first() {
             return None;
         }
         let guest = Rc::<Guest>::default();
@@ -58,20 +57,13 @@ impl Guests {
         }
     }
 
-    /// Asks the oldest guest to which a page is being sent to leave; false if there is none.
-    pub(crate) fn dismiss_reader(&self) -> bool {
-        self.dismiss(|guest| guest.reading.get())
-    }
-
-    /// Asks the oldest guest of this kind to leave; false if there is none, or if `LEAVING` are leaving already. What it
-    /// holds is free as soon as its task has run.
-    fn dismiss(&self, kind: impl Fn(&Guest) -> bool) -> bool {
+    /// Asks the oldest guest to leave; false if there is none, or if `LEAVING` are leaving already. Its slot is free as
+    /// soon as its task has run.
+    fn dismiss_first(&self) -> bool {
         if self.leaving.get() >= LEAVING {
             return false;
         }
-        let mut staying = self.staying.borrow_mut();
-        let first = staying.iter().position(|guest| kind(guest)).and_then(|at| staying.remove(at));
-        drop(staying);
+        let first = self.staying.borrow_mut().pop_front();
         let Some(guest) = first else { return false };
         self.leaving.set(self.leaving.get() + 1);
         guest.dismissed.set(true);
@@ -83,11 +75,6 @@ impl Guests {
 }
 
 impl Guest {
-    /// Notes whether a page is being sent to it.
-    pub(crate) fn set_reading(&self, reading: bool) {
-        self.reading.set(reading);
-    }
-
     /// Whether it was asked to leave.
     pub(crate) const fn is_dismissed(&self) -> bool {
         self.dismissed.get()
@@ -136,27 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn of_those_who_read_the_oldest_is_dismissed() {
-        let guests = Guests::default();
-        let all = [(); 3].map(|()| guests.enter().unwrap());
-        assert!(!guests.dismiss_reader());
-        all[1].set_reading(true);
-        all[2].set_reading(true);
-        assert!(guests.dismiss_reader());
-        assert_eq!(all.each_ref().map(|guest| guest.is_dismissed()), [false, true, false]);
-        all[2].set_reading(false);
-        assert!(!guests.dismiss_reader());
-    }
-
-    #[test]
     fn who_waits_hears_of_it() {
         smol::block_on(async {
             let guests = Guests::default();
             let guest = guests.enter().unwrap();
-            guest.set_reading(true);
             let mut dismissed = Box::pin(poll_fn(|cx| guest.poll_dismissed(cx)));
             assert!(poll_once(&mut dismissed).await.is_none());
-            assert!(guests.dismiss_reader());
+            assert!(guests.dismiss_first());
             dismissed.await;
         });
     }

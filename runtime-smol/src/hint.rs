@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn an_applications_credential_has_its_own_command() {
         let sent = Sent::everything();
-        let told = [FEDERATION, SUBJECT, ISSUER, AUDIENCE, SUBJECT_CASE, DEFAULT_ACCOUNT];
+        let told = [FEDERATION, SUBJECT, ISSUER, AUDIENCE, SUBJECT_CASE];
         for hint in told {
             let steps = hint.steps(&sent);
             let [first, identity, application] = steps.lines().collect::<Vec<_>>()[..] else { panic!("{steps}") };

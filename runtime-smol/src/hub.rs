@@ -43,11 +43,9 @@ const INBOX: usize = TAKEN;
 const STRIDE: usize = 12 * 1024;
 
 /// Segments for `/metrics` and `/status`, separate from those for bodies: neither can bodies crowd out the metrics, nor
-/// readers take the room of writers. A page takes one or two.
+/// readers take the room of writers. A page takes one or two, and a peer outside the pod, which gets one page for each
+/// connection, none for long: the kernel's send buffer has room for it.
 const PAGES: usize = 16;
-
-/// Of these, segments that peers that may not write leave to senders and to the pod.
-pub(crate) const PAGES_KEPT: usize = 8;
 
 /// Bytes for Azure's response.
 const RESPONSE: usize = 8 * 1024;

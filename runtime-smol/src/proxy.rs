@@ -35,8 +35,8 @@ pub(crate) fn parse(proxy: &config::Proxy) -> io::Result<Proxy> {
         builder = builder.password(password);
     }
     let direct = proxy.no_proxy.as_deref().unwrap_or_default();
-    // As in curl, spaces separate as well.
-    for host in direct.split([',', ' ', '\t']).map(bare_host).filter(|host| !host.is_empty()) {
+    // As in curl, spaces separate as well; block scalars in YAML end with a line feed.
+    for host in direct.split(|c: char| c == ',' || c.is_whitespace()).map(bare_host).filter(|host| !host.is_empty()) {
         builder = builder.no_proxy(host);
         // As in Go and curl, a name also covers all names below it.
         if !host.starts_with(['.', '*']) && host.parse::<IpAddr>().is_err() {
@@ -163,7 +163,15 @@ mod tests {
     #[test]
     fn what_no_proxy_names_is_reached_directly() {
         assert!(detour("https://x.example/y", "http://proxy:1", Some("other, .example")).is_none());
-        let spelled = ["a, X.EXAMPLE", "a x.example b", "x.example.", "https://x.example/", "https://x.example.:443"];
+        let spelled = [
+            "a, X.EXAMPLE",
+            "a x.example b",
+            "a,\nx.example",
+            "a\r\nx.example\n",
+            "x.example.",
+            "https://x.example/",
+            "https://x.example.:443",
+        ];
         for names in ["example", "x.example:443", "*.example", "*"].into_iter().chain(spelled) {
             assert!(detour("https://x.example/y", "http://proxy:1", Some(names)).is_none(), "{names}");
         }

@@ -1,4 +1,4 @@
-"""Inside a network namespace: what senders and strangers still get while others hold connections and pages.
+"""Inside a network namespace: what senders and strangers still get while the others hold connections.
 
 Prints the responses as JSON. Strangers connect from a documentation address (RFC 5737), senders from loopback, and a
 service mesh's proxy from 127.0.0.6 to the pod's address.
@@ -7,7 +7,6 @@ service mesh's proxy from 127.0.0.6 to the pod's address.
 import json
 import socket
 import subprocess
-import time
 
 import frames
 import wire
@@ -18,7 +17,6 @@ from web import fetch
 STRANGER = "192.0.2.1"
 MESH = "127.0.0.6"
 SENDERS = 16
-READERS = 24
 PAGE = b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
@@ -30,7 +28,6 @@ def main():
         port = stack.remora.port
         told = {
             "senders": beside_silent_senders(stack, port),
-            "readers": beside_silent_readers(stack, port),
             "stranger": wire.statuses(port, PAGE * 2, 2, host=STRANGER),
             "mesh": wire.statuses(port, wire.with_length(frames.one_sample()), 1, host=STRANGER, source=MESH),
         }
@@ -42,24 +39,6 @@ def beside_silent_senders(stack, port):
     silent = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(SENDERS)]
     try:
         return {"probe": fetch(f"http://{STRANGER}:{port}/health").status, "sender": stack.remora.get("/health").status}
-    finally:
-        close(silent)
-
-
-def beside_silent_readers(stack, port):
-    """The statuses of /metrics while strangers asked for it and do not read it."""
-    silent = []
-    for _ in range(READERS):
-        reader = socket.socket()
-        # Less than a page.
-        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-        reader.connect((STRANGER, port))
-        reader.sendall(PAGE)
-        silent.append(reader)
-    time.sleep(0.5)
-    try:
-        outside = [fetch(f"http://{STRANGER}:{port}/metrics").status for _ in range(READERS)]
-        return {"pod": stack.remora.get("/metrics").status, "outside": sorted(set(outside))}
     finally:
         close(silent)
 

@@ -35,6 +35,8 @@ pub struct Gateway {
     pub counters: Counters,
     started: Instant,
     last_success: Cell<Option<Instant>>,
+    /// The first of the refusals that do not concern the data; over with the next success.
+    refused_since: Cell<Instant>,
     /// Until when the latest token is usable.
     token_until: Cell<Option<Instant>>,
     draining: Cell<bool>,
@@ -48,6 +50,7 @@ impl Gateway {
             counters: Counters::default(),
             started: now,
             last_success: Cell::new(None),
+            refused_since: Cell::new(Instant::ZERO),
             token_until: Cell::new(None),
             draining: Cell::new(false),
         }
@@ -80,17 +83,27 @@ impl Gateway {
         }
     }
 
+    /// Whether there was ever a token.
+    pub(super) const fn had_token(&self) -> bool {
+        self.token_until.get().is_some()
+    }
+
     /// When Azure last accepted a request. May change after every call that feeds bytes from Azure to an exchange, and
     /// after [`Gateway::learn_success`].
     pub const fn last_success(&self) -> Option<Instant> {
         self.last_success.get()
     }
 
-    /// How much longer refusals that do not concern the data are held back; zero when they are not. A new role
-    /// assignment takes up to 30 minutes to reach the ingestion endpoint, and Prometheus drops samples on 403.
+    /// How much longer refusals that do not concern the data are held back, counted from the first one since the last
+    /// success; zero when they are not. A new role assignment takes up to 30 minutes to reach the ingestion endpoint, and
+    /// Prometheus drops samples on 403.
     pub fn holds_for(&self, now: Instant) -> Duration {
-        let since = self.last_success.get().unwrap_or(self.started);
-        since.saturating_add(self.policy.refusal_hold).since(now)
+        self.held_since(now).saturating_add(self.policy.refusal_hold).since(now)
+    }
+
+    fn held_since(&self, now: Instant) -> Instant {
+        let first = self.refused_since.get();
+        if first > self.last_success.get().unwrap_or_default() { first } else { now }
     }
 
     /// Azure accepted a request.
@@ -104,8 +117,9 @@ impl Gateway {
         self.last_success.set(self.last_success.get().max(Some(at)));
     }
 
-    /// Whether refusals that do not concern the data are still held back.
-    pub(super) fn holds(&self, now: Instant) -> bool {
+    /// Azure refused a request for a reason that does not concern the data: whether that is still held back.
+    pub(super) fn refused(&self, now: Instant) -> bool {
+        self.refused_since.set(self.held_since(now));
         !self.holds_for(now).is_zero()
     }
 }

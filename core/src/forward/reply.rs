@@ -73,7 +73,8 @@ impl fmt::Display for Rejection {
             Self::Path => f.write_str("no such path; remote-write goes to /api/v1/write"),
             Self::Method { allow } => write!(f, "this path accepts only {allow}"),
             Self::Peer => f.write_str(
-                "writes are accepted only from this pod; to allow others, list their addresses in ALLOWED_SOURCES",
+                "writes are accepted only from this pod and from no browser; to allow other pods, list their addresses in \
+                 ALLOWED_SOURCES",
             ),
             Self::Port => f.write_str("this port does not accept writes; LISTENING_PORT does"),
             Self::Status => f.write_str("/status is available only on loopback; use kubectl exec or port-forward"),
@@ -154,8 +155,9 @@ pub(super) enum Relay {
 }
 
 impl Relay {
-    /// What the sender gets for `status`. `holds`: refusals that do not concern the data are still held back.
-    pub(super) const fn of(status: u16, holds: bool, pass_rate_limit: bool) -> Self {
+    /// What the sender gets for `status`. `holds` is asked about refusals that do not concern the data: whether they are
+    /// still held back.
+    pub(super) fn of(status: u16, holds: impl FnOnce() -> bool, pass_rate_limit: bool) -> Self {
         match status {
             // Verdicts on the data, which a retry cannot change.
             400 | 409 | 413 | 415 | 422 => Self::AsItIs,
@@ -165,7 +167,7 @@ impl Relay {
             408 | 421 | 425 => Self::Hold { retry_after: 1 },
             // A 401 after a forced refresh, a role assignment or rule that does not exist yet, an address that is not
             // Azure's.
-            400..=499 if holds => Self::Hold { retry_after: 30 },
+            400..=499 if holds() => Self::Hold { retry_after: 30 },
             200..=299 | 400..=599 => Self::AsItIs,
             _ => Self::BadGateway,
         }

@@ -55,7 +55,7 @@ pub(super) enum Route {
     Health,
     /// `/ready`.
     Ready {
-        /// `/ready/token`: not without a token.
+        /// `/ready/token`: not before the first token.
         strict: bool,
     },
     /// `/`.
@@ -178,21 +178,20 @@ fn route(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Route
     let read = matches!(head.method, "GET" | "HEAD");
     // Only browsers send Origin (RFC 6454 §7): a page from elsewhere may ask one that runs beside this process.
     let peer = if head.fields.first("origin").is_some() { Peer::Foreign } else { peer };
-    match head.path() {
-        "/api/v1/write" if read => Route::Missing(Rejection::Method { allow: "POST" }),
-        "/api/v1/write" => write(head, peer, max_body_bytes).map_or_else(Route::Rejected, Route::Write),
-        "/health" | "/healthz" | "/livez" | "/-/healthy" if read => Route::Health,
-        "/ready" | "/readyz" | "/-/ready" if read => Route::Ready { strict: false },
-        "/ready/token" if read => Route::Ready { strict: true },
-        "/metrics" if read => Route::Page(Page::Metrics(Format::negotiate(head.fields.tokens("accept")))),
-        "/status" if read && peer.is_near() => Route::Page(Page::Status),
-        "/status" if read => Route::Missing(Rejection::Status),
-        "/" if read => Route::Index,
-        "/health" | "/healthz" | "/livez" | "/-/healthy" | "/ready" | "/readyz" | "/-/ready" | "/ready/token"
-        | "/metrics" | "/status" | "/" => Route::Rejected(Rejection::Method { allow: "GET, HEAD" }),
-        _ if read => Route::Missing(Rejection::Path),
-        _ => Route::Rejected(Rejection::Path),
-    }
+    let page = match head.path() {
+        "/api/v1/write" if read => return Route::Missing(Rejection::Method { allow: "POST" }),
+        "/api/v1/write" => return write(head, peer, max_body_bytes).map_or_else(Route::Rejected, Route::Write),
+        "/health" | "/healthz" | "/livez" | "/-/healthy" => Route::Health,
+        "/ready" | "/readyz" | "/-/ready" => Route::Ready { strict: false },
+        "/ready/token" => Route::Ready { strict: true },
+        "/metrics" => Route::Page(Page::Metrics(Format::negotiate(head.fields.tokens("accept")))),
+        "/status" if peer.is_near() => Route::Page(Page::Status),
+        "/status" => Route::Missing(Rejection::Status),
+        "/" => Route::Index,
+        _ if read => return Route::Missing(Rejection::Path),
+        _ => return Route::Rejected(Rejection::Path),
+    };
+    if read { page } else { Route::Rejected(Rejection::Method { allow: "GET, HEAD" }) }
 }
 
 fn write(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Result<Version, Rejection> {

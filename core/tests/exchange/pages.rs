@@ -176,6 +176,6 @@ fn the_index_lists_writes_to_those_who_may_write() {
         let told = bench.answer();
         let lines = told.text().lines().filter(|line| line.starts_with("POST /api/v1/write")).count();
         assert_eq!((told.status(), lines), (200, writes), "{peer:?}");
-        assert_eq!(told.text().lines().filter(|line| line.starts_with("GET /")).count(), 4);
+        assert_eq!(told.text().lines().filter(|line| line.starts_with("GET /")).count(), 5);
     }
 }

@@ -224,22 +224,27 @@ fn interim_responses_are_swallowed() {
 }
 
 #[test]
-fn the_hold_begins_anew_with_every_success_and_ends() {
-    let refusal_hold = Duration::from_secs(600);
+fn the_hold_begins_with_the_first_refusal_after_a_success_and_ends() {
+    let refusal_hold = Duration::from_secs(250);
     let mut bench = Bench::with(Policy { refusal_hold, ..POLICY }, Peer::Loopback);
     // Seconds since the last request, the status from Azure, the status to the sender.
     for (after, status, told) in [
         (300, 403, 503),
-        (200, 204, 204),
-        (350, 403, 503),
+        (249, 204, 204),
+        (300, 403, 503),
         (249, 404, 503),
         (1, 403, 403),
+        (300, 401, 401),
         (0, 204, 204),
         (10, 403, 503),
     ] {
         bench.pass(Duration::from_secs(after));
         bench.submit(&write(SMALL_BODY));
         bench.forward(&answer(status, "", ""));
+        if status == 401 {
+            bench.exchange.unrefreshed(bench.now, None);
+            bench.settle();
+        }
         assert_eq!(bench.answer().status(), told, "{status} after {after} s");
     }
 }
@@ -247,14 +252,20 @@ fn the_hold_begins_anew_with_every_success_and_ends() {
 #[test]
 fn a_success_on_one_connection_holds_for_all() {
     let mut bench = Bench::with(Policy { refusal_hold: Duration::from_secs(300), ..POLICY }, Peer::Loopback);
+    let refused = |bench: &mut Bench| {
+        bench.submit(&write(SMALL_BODY));
+        bench.forward(&answer(403, "", ""));
+        bench.answer().status()
+    };
+    assert_eq!(refused(&mut bench), 503);
     bench.pass(Duration::from_secs(150));
     let mut other = bench.beside();
     other.submit(&write(SMALL_BODY));
     other.forward(&answer(204, "", ""));
     bench.pass(Duration::from_secs(200));
-    bench.submit(&write(SMALL_BODY));
-    bench.forward(&answer(403, "", ""));
-    assert_eq!(bench.answer().status(), 503);
+    assert_eq!(refused(&mut bench), 503);
+    bench.pass(Duration::from_secs(300));
+    assert_eq!(refused(&mut bench), 403);
 }
 
 #[test]

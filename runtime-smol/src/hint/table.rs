@@ -52,8 +52,7 @@ hints! {
     /// The pod has no service account of its own.
     DEFAULT_ACCOUNT "default-account" []
         "this pod uses its namespace's default service account, but a federated credential should name one of its own"
-        => "set the pod's serviceAccountName to the account in the federated credential (kube-prometheus-stack: prometheus.serviceAccount.name): az identity federated-credential list --identity-name <identity> -g <group> -o table"
-        or "az ad app federated-credential list --id {client-id} -o table";
+        => "set the pod's serviceAccountName to the account in the federated credential (kube-prometheus-stack: prometheus.serviceAccount.name): az identity federated-credential list --identity-name <identity> -g <group> -o table";
     /// No flexible credential's expression matches.
     SUBJECT_EXPRESSION "federated-expression" [7_002_131 7_002_137]
         "no expression of a flexible federated credential matches this pod's token"
@@ -125,7 +124,7 @@ hints! {
     /// The same for the audience of Azure Monitor in a cloud that is known.
     MONITOR "monitor-unknown" []
         "this audience is Azure Monitor's, but not in this tenant: the workspace is in another cloud, or the tenant does not have Azure Monitor"
-        => "set CLOUD to the cloud of the workspace; if it is, ask the tenant's administrator to add what this does not find: az ad sp show --id {resource}";
+        => "set CLOUD to the cloud of the workspace; if it is right already, the tenant has no service principal for Azure Monitor, and its administrator can add it; to see it: az ad sp show --id {resource}";
     /// The scope is not one resource and `/.default`.
     SCOPE "scope-malformed" [1_002_012 70_011 28_002]
         "the scope is not a single resource"

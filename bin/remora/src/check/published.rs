@@ -45,8 +45,8 @@ pub(super) fn judge(issuer: &str, key_id: Option<&str>, ask: impl Fn(&Endpoint) 
     };
     names_itself(issuer, &document)?;
     let keys = keys_url(&url, &document)?;
-    if keys.host() != url.host() {
-        return Ok(format!("{issuer}; its keys are on {}, which is not asked", keys.host()));
+    if keys.authority() != url.authority() {
+        return Ok(format!("{issuer}; its keys are on {}, which is not asked", keys.authority()));
     }
     match read(&keys, &ask)? {
         Read::Document(set) => holds(&keys, key_id, &set).map(|()| issuer.to_owned()),
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn nobody_but_the_issuers_own_host_is_asked() {
-        for elsewhere in ["https://169.254.169.254/keys", "https://j.example/keys"] {
+        for elsewhere in ["https://169.254.169.254/keys", "https://j.example/keys", "https://i.example:8443/keys"] {
             let document = DISCOVERY.replace("https://i.example/a/keys", elsewhere);
             let (outcome, asked) = judged(Some("new"), &[(200, &document)]);
             assert!(outcome.unwrap().ends_with("which is not asked") && asked.len() == 1, "{asked:?}");

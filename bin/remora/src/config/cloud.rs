@@ -5,8 +5,13 @@ use std::net::IpAddr;
 use super::fault::Reject;
 
 /// The domains of the clouds that have a name here.
-const DOMAINS: [&str; 10] = [
+const DOMAINS: [&str; 15] = [
     "azure.com",
+    "azure-api.net",
+    "azurecontainerapps.io",
+    "azurefd.net",
+    "azurewebsites.net",
+    "trafficmanager.net",
     "microsoft.com",
     "microsoftonline.com",
     "windows.net",

@@ -33,7 +33,9 @@ fn meant(name: &str) -> Option<&'static Setting> {
         return None;
     }
     let own = upper.strip_prefix(PREFIX).unwrap_or(&upper);
-    let alike = |setting: &&Setting| joined(setting.name) == joined(own);
+    // A word such as `cluster` is anybody's.
+    let is_one_word = |ours: &str| own == upper && !ours.contains('_');
+    let alike = |setting: &&Setting| joined(setting.name) == joined(own) && !is_one_word(setting.name);
     let near = |setting: &&Setting| is_near(&upper, setting.name);
     settings::ALL.iter().find(alike).or_else(|| settings::ALL.iter().find(near))
 }
@@ -118,7 +120,7 @@ mod tests {
             AZURE_TRACING_DISABLED AZURE_CONFIG_DIR AZURE_STORAGE_KEY AZURE_STORAGE_ACCOUNT IDENTITY_SERVER_THUMBPRINT \
             MSI_ENDPOINT MSI_SECRET KMS_ENDPOINT ARM_CLIENT_ID ARM_TENANT_ID AWS_ROLE_ARN MIN_CONNECTIONS \
             DB_MAX_CONNECTIONS LOG_FILE LOG_DIR LOG_OUTPUT SERVER_PORT LISTEN_PORT ADMIN_HOST ADMIN_USER \
-            OTEL_SERVICE_NAME OTEL_EXPORTER_OTLP_ENDPOINT REMORA_E2E_LONG REMORA_WRITE_README";
+            cluster cloud check threads OTEL_SERVICE_NAME OTEL_EXPORTER_OTLP_ENDPOINT REMORA_E2E_LONG REMORA_WRITE_README";
         for name in names.split_whitespace() {
             assert!(meant(name).is_none(), "{name} is taken for {:?}", meant(name));
         }

@@ -188,7 +188,7 @@ settings! {
         UPSTREAM_TIMEOUT "DURATION" Value("25s"),
             "Longest wait for Azure's answer once a request is complete, including the wait for a place in MAX_IN_FLIGHT.";
         REFUSAL_HOLD "DURATION" Value("30m"),
-            "How long a 4xx that does not concern the data, such as 403, is reported as 503, from start or last success.";
+            "How long a 4xx that does not concern the data, such as 403, is reported as 503, from the first one on.";
         RATE_LIMIT_STATUS "STATUS" Value("503"),
             "503 or 429: the status that the sender gets when Azure answers 429.";
         CHECK "LEVEL" Value("full"),

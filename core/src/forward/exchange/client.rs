@@ -12,8 +12,8 @@ macro_rules! pages {
         concat!(
             "remora ",
             env!("CARGO_PKG_VERSION"),
-            "\nGET /health         200 while the process runs\nGET /ready          503 until the first token\nGET \
-             /metrics        Prometheus metrics\nGET /status         state and configuration as JSON, only on loopback\n"
+            "\nGET /health         200 while the process runs\nGET /ready          503 until the first token or for a \
+             minute\nGET /ready/token    503 until the first token\nGET /metrics        Prometheus metrics\nGET /status         state and configuration as JSON, only on loopback\n"
         )
     };
 }
@@ -194,7 +194,8 @@ impl Exchange<'_> {
             return;
         }
         let detail = if self.peer.is_near() { detail } else { "the log says why" };
-        let degraded = if let Route::Ready { strict: true } = self.request.route { 503 } else { 200 };
+        let strict = matches!(self.request.route, Route::Ready { strict: true });
+        let degraded = if strict && !self.gateway.had_token() { 503 } else { 200 };
         let (status, line) = match self.gateway.readiness(now) {
             Readiness::Ready => (200, Line::plain(format_args!("ready"))),
             Readiness::Degraded => (degraded, Line::plain(format_args!("degraded: {detail}"))),

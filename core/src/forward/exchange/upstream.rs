@@ -234,7 +234,7 @@ impl<'m> Exchange<'m> {
     fn relay(&mut self, now: Instant, status: u16) {
         let Some(link) = self.link.take() else { return };
         let Message { retry_after: asked, content_type, written, body } = link.response.message();
-        match Relay::of(status, self.gateway.holds(now), self.gateway.policy.pass_rate_limit) {
+        match Relay::of(status, || self.gateway.refused(now), self.gateway.policy.pass_rate_limit) {
             Relay::AsItIs => {
                 let plain = Reply::text(status);
                 let content_type = content_type.unwrap_or(plain.content_type);
