@@ -180,7 +180,8 @@ impl Connection {
         let buffer = match waited {
             Waited::For(buffer) => buffer,
             Waited::TooLong => {
-                let detail = "already forwarding MAX_IN_FLIGHT requests: Azure or Entra is slow, or the limit is too low for the sender";
+                let detail = "already forwarding MAX_IN_FLIGHT requests: Azure or Entra is slow, or the limit is too low \
+                              for the sender";
                 return self.exchange.refuse(self.now, Unavailable::Capacity, detail);
             }
             Waited::WithoutSender => return self.exchange.client_broken(self.now),

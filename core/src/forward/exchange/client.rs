@@ -13,7 +13,8 @@ macro_rules! pages {
             "remora ",
             env!("CARGO_PKG_VERSION"),
             "\nGET /health         200 while the process runs\nGET /ready          503 until the first token or for a \
-             minute\nGET /ready/token    503 until the first token\nGET /metrics        Prometheus metrics\nGET /status         state and configuration as JSON, only on loopback\n"
+             minute\nGET /ready/token    503 until the first token\nGET /metrics        Prometheus \
+             metrics\nGET /status         state and configuration as JSON, only on loopback\n"
         )
     };
 }
