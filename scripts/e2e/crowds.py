@@ -7,6 +7,7 @@ service mesh's proxy from 127.0.0.6 to the pod's address.
 import json
 import socket
 import subprocess
+import time
 
 import frames
 import wire
@@ -38,13 +39,21 @@ def beside_silent_senders(stack, port):
     """The status of a probe while senders hold every one of their connections."""
     silent = []
     try:
-        # The connections that saw it start may still be closing.
-        while stack.remora.get("/health").status != 503 and len(silent) < 2 * SENDERS:
+        while not is_full(stack) and len(silent) < 2 * SENDERS:
             silent.append(socket.create_connection(("127.0.0.1", port), timeout=10))
         return {"probe": fetch(f"http://{STRANGER}:{port}/health").status, "sender": stack.remora.get("/health").status}
     finally:
         for connection in silent:
             connection.close()
+
+
+def is_full(stack):
+    """Whether a sender finds no connection free, and not only because an earlier one is still closing."""
+    for _ in range(3):
+        if stack.remora.get("/health").status != 503:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 if __name__ == "__main__":
