@@ -43,8 +43,8 @@ const INBOX: usize = TAKEN;
 const STRIDE: usize = 12 * 1024;
 
 /// Segments for `/metrics` and `/status`, separate from those for bodies: neither can bodies crowd out the metrics, nor
-/// readers take the room of writers. A page takes one or two, and a peer outside the pod, which gets one page for each
-/// connection, none for long: the kernel's send buffer has room for it.
+/// readers take the room of writers. A page takes one or two. A peer outside the pod gets one page for each connection,
+/// which the kernel's send buffer takes at once, so that it holds none back by not reading.
 const PAGES: usize = 16;
 
 /// Bytes for Azure's response.
