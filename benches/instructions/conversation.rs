@@ -1,24 +1,15 @@
 //! A sender, Azure and the driver between them, for one exchange in which all goes well. Bodies are not copied and
 //! frames not checked: only the machine's instructions are counted.
 
-use std::time::Duration;
-
-use remora_core::forward::{Event, Exchange, Gateway, Outgoing, Peer, Policy, Timeouts, Upstream, UpstreamHead};
+use remora_core::forward::{Destination, Event, Exchange, Gateway, Outgoing, Peer, Policy, UpstreamHead};
 use remora_core::time::Instant;
 
 const NOW: Instant = Instant::from_millis(1_000_000);
 
-const POLICY: Policy = Policy {
-    max_body_bytes: 4 << 20,
-    max_decoded_bytes: 32 << 20,
-    check: None,
-    refusal_hold: Duration::from_secs(1800),
-    pass_rate_limit: false,
-    timeouts: Timeouts::DEFAULT,
-};
+const POLICY: Policy = Policy { check: None, ..Policy::DEFAULT };
 
 /// Azure's address and credential.
-const AZURE: Upstream<'_> = Upstream {
+const AZURE: Destination<'_> = Destination {
     authority: "example-1234.westeurope-1.metrics.ingest.monitor.azure.com",
     target: "/dataCollectionRules/dcr-0123456789abcdef0123456789abcdef/streams/Microsoft-PrometheusMetrics/api/v1/write?\
              api-version=2023-04-24",

@@ -21,21 +21,11 @@ use std::{env, fs, thread};
 
 use azure::Azure;
 use connection::Connection;
-use remora_core::forward::{Exchange, Gateway, Peer, Policy, Timeouts};
-use remora_core::remote_write::Level;
+use remora_core::forward::{Exchange, Gateway, INBOX_BYTES, OUTBOX_BYTES, Peer, Policy, RESPONSE_BYTES};
 use remora_core::time::Instant;
 
 /// Any error that ends the program early, in one line.
 type Failure = Box<dyn core::error::Error + Send + Sync>;
-
-const POLICY: Policy = Policy {
-    max_body_bytes: 4 << 20,
-    max_decoded_bytes: 32 << 20,
-    check: Some(Level::Full),
-    refusal_hold: core::time::Duration::from_secs(30 * 60),
-    pass_rate_limit: false,
-    timeouts: Timeouts::DEFAULT,
-};
 
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1).map(PathBuf::from);
@@ -65,9 +55,9 @@ fn run(environment: &Path, bodies: Vec<PathBuf>) -> Result<bool, Failure> {
 
 /// Serves one connection after the other.
 fn serve(listener: &TcpListener, mut azure: Azure) {
-    let gateway = Gateway::new(Instant::ZERO, POLICY);
+    let gateway = Gateway::new(Instant::ZERO, Policy::DEFAULT);
     for sender in listener.incoming().flatten() {
-        let (mut inbox, mut outbox, mut response) = ([0; 8192], [0; 2048], [0; 8192]);
+        let (mut inbox, mut outbox, mut response) = ([0; INBOX_BYTES], [0; OUTBOX_BYTES], [0; RESPONSE_BYTES]);
         let exchange = Exchange::new(azure.now(), &gateway, Peer::Loopback, &mut inbox, &mut outbox);
         Connection::new(exchange, &gateway, sender, &mut response).run(&mut azure);
     }

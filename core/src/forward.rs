@@ -4,7 +4,7 @@
 //! body: bytes, times and results are handed in, and it says what to do next. [`Gateway`] holds the state that all
 //! exchanges of a thread share. One table, [`reply`], defines the response to the sender for every outcome.
 //!
-//! This crate's README describes the driver's loop.
+//! The driver's loop is described in the [crate's documentation](crate#the-drivers-loop).
 
 mod buffer;
 pub mod counters;
@@ -21,7 +21,7 @@ use core::time::Duration;
 
 pub use exchange::{Exchange, Outcome};
 pub use gateway::{Gateway, Readiness};
-pub use head::{Upstream, UpstreamHead};
+pub use head::{Destination, UpstreamHead};
 pub use request::{Peer, Purpose};
 
 use crate::metrics::Format;
@@ -36,7 +36,8 @@ pub struct Policy {
     pub max_decoded_bytes: u32,
     /// How thoroughly a frame is checked; `None` forwards it unchecked.
     pub check: Option<Level>,
-    /// How long a 4xx that does not concern the data is reported as 503, counted from start or the last success.
+    /// How long a 4xx that does not concern the data is answered as 503, counted from the first such refusal since the
+    /// last success.
     pub refusal_hold: Duration,
     /// Answer Azure's 429 as 429 instead of 503.
     pub pass_rate_limit: bool,
@@ -44,24 +45,52 @@ pub struct Policy {
     pub timeouts: Timeouts,
 }
 
+impl Policy {
+    /// The defaults of the program `remora`.
+    pub const DEFAULT: Self = Self {
+        max_body_bytes: 4 * 1024 * 1024,
+        // As in Prometheus' own receiver.
+        max_decoded_bytes: 32 * 1024 * 1024,
+        check: Some(Level::Full),
+        refusal_hold: Duration::from_secs(30 * 60),
+        pass_rate_limit: false,
+        timeouts: Timeouts::DEFAULT,
+    };
+}
+
+/// Size in bytes of the inbox that [`Exchange::new`] takes. A head must leave 512 of them for chunks, or it is too
+/// large.
+pub const INBOX_BYTES: usize = 8 * 1024;
+
+/// Size in bytes of the outbox that [`Exchange::new`] takes: every response of an exchange fits. A response that does
+/// not fit a smaller one ends the connection.
+pub const OUTBOX_BYTES: usize = 2 * 1024;
+
+/// Size in bytes of the response buffer that [`Exchange::attach`] takes. A head of Azure's that does not leave
+/// [`reply::MAX_TEXT`] of them for the body is too large.
+pub const RESPONSE_BYTES: usize = 8 * 1024;
+
 /// Received body bytes that extend [`Timeouts::body_start`] by one millisecond.
 pub const PACE: usize = 16;
 
 /// One time limit for each phase of an exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// Between requests. Longer than the five minutes for which Prometheus keeps an idle connection.
+    /// Between requests. Longer than the five minutes for which Prometheus keeps an idle connection. A peer that may not
+    /// write gets the time for a head.
     pub idle: Duration,
     /// From the first byte of a head to its end.
     pub head: Duration,
-    /// From the end of the head until storage for the body is reserved, or the page is written.
+    /// From the end of the head until storage for the body is reserved, or the page is written. Less than the 30 s for
+    /// which Prometheus waits for a response (`remote_timeout`), so that it learns the reason.
     pub admission: Duration,
     /// Initial limit for the body, which occupies memory that other requests wait for. Received bytes extend it, see
     /// [`PACE`].
     pub body_start: Duration,
     /// Maximum for the body to arrive, however far it was extended.
     pub body: Duration,
-    /// From the complete body to Azure's complete response: token, connection, both directions, retries.
+    /// From the complete body to Azure's complete response: token, connection, both directions, retries. Less than 30 s
+    /// for the same reason.
     pub upstream: Duration,
     /// For the sender to read its response.
     pub answer: Duration,
@@ -83,12 +112,15 @@ impl Timeouts {
     };
 }
 
-/// What the driver must do; events are to be handled in order.
+/// What the driver must do; events are to be handled in order. The list is complete on purpose: a driver that ignores an
+/// event leaves an exchange waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Find room for a body of this many bytes, then call [`Exchange::reserved`]. Until then nothing is read.
+    /// Find room for a body of this many bytes, then call [`Exchange::reserved`]. Until then nothing is read. Not sent
+    /// for a chunked body, which takes room as it arrives.
     Reserve(usize),
-    /// The body is complete: run [`Exchange::frame_check`] over it and hand the verdict to [`Exchange::checked`].
+    /// The body is complete: run [`Exchange::frame_check`] over it and hand the verdict to [`Exchange::checked`]. There is
+    /// no deadline.
     Check,
     /// Find a usable token and a connection, then call [`Exchange::attach`] or [`Exchange::refuse`].
     Connect {
@@ -104,9 +136,11 @@ pub enum Event {
     },
     /// Render a page and store it, then call [`Exchange::page_ready`], or [`Exchange::exhausted`] if there is no room.
     Page(Page),
-    /// `/ready` was requested: call [`Exchange::report`] with the reason why there is no token, or an empty string.
-    Report,
-    /// The response is decided or, for a page, fully sent. The stored bytes and their memory are no longer needed.
+    /// `/ready` was requested: call [`Exchange::readiness_detail`] with the reason why there is no token, or an empty
+    /// string.
+    Readiness,
+    /// The response is decided or, for a page, fully sent. The stored bytes and their memory are no longer needed. Not
+    /// sent if the sender's connection ends before: then [`Event::Close`] frees them.
     Answered(Outcome),
     /// Shut down the sending direction of the sender's connection and keep reading.
     HalfClose,
@@ -139,11 +173,12 @@ impl Page {
 pub struct Interest {
     /// The exchange can take bytes from the sender.
     pub client_read: bool,
-    /// [`Exchange::client_pending`] or the page, see [`Exchange::page`], has bytes for the sender.
+    /// [`Exchange::client_pending`] or the page, see [`Exchange::page_offset`], has bytes for the sender.
     pub client_write: bool,
     /// The exchange can take bytes from Azure.
     pub upstream_read: bool,
-    /// [`Exchange::outgoing`] is not [`Outgoing::Done`].
+    /// [`Exchange::outgoing`] is not [`Outgoing::Done`]. Bytes that were handed over and wait to be sent are the driver's
+    /// own to flush.
     pub upstream_write: bool,
 }
 

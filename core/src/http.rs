@@ -14,25 +14,42 @@
 //! place, its [`Framing`] sets up a [`BodyDecoder`], and [`HeadWriter`] writes heads. All of them borrow from the
 //! caller's buffers. After a [`HeadError`] or a [`BodyError`] it is unknown where the next message would begin: the
 //! connection is closed, after a response if it is a sender's.
+//!
+//! ```
+//! use remora_core::http::{BodyDecoder, HeadScan, Piece, decode_request, field_slots};
+//!
+//! let received = b"POST /api/v1/write HTTP/1.1\r\nHost: localhost:8081\r\nContent-Length: 4\r\n\r\nbody";
+//! let end = HeadScan::default().scan(received)?.expect("the head is complete");
+//! let (head, rest) = received.split_at(end);
+//! let mut slots = field_slots();
+//! let head = decode_request(head, &mut slots)?;
+//! assert_eq!((head.method, head.path()), ("POST", "/api/v1/write"));
+//!
+//! let mut body = BodyDecoder::new(head.framing);
+//! assert_eq!(body.next(rest), Ok((4, Piece::Data(b"body"))));
+//! assert_eq!(body.next(b""), Ok((0, Piece::End)));
+//! # Ok::<(), remora_core::http::HeadError>(())
+//! ```
 
-pub mod body;
+mod body;
 mod chunks;
 pub mod digits;
-pub mod encode;
+mod encode;
 mod fault;
 mod fields;
-pub mod framing;
-pub mod head;
+mod framing;
+mod head;
 mod scan;
 mod target;
 mod text;
 pub mod tunnel;
 
 pub use body::{BodyDecoder, BodyError, Piece};
+pub use chunks::{MAX_EXTENSION_BYTES, MAX_TRAILER_BYTES};
 pub use encode::{EncodeError, HeadWriter};
+pub use fault::HeadError;
 pub(crate) use fields::is_token_byte;
+pub use fields::{FieldSlots, Fields, MAX_FIELDS, field_slots};
 pub use framing::Framing;
-pub use head::{
-    FieldSlots, Fields, HeadError, HeadScan, MAX_FIELDS, RequestHead, ResponseHead, decode_request, decode_response,
-    field_slots,
-};
+pub use head::{RequestHead, ResponseHead, decode_request, decode_response};
+pub use scan::HeadScan;

@@ -1,4 +1,4 @@
-//! The deterministic half of Remora: HTTP/1.1, remote-write frames, the life of a request and of a token.
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,20 +1,38 @@
 //! Metrics as Prometheus reads them: families, counters that hold their values, and text pages made of both.
 //!
 //! Nothing here knows what is counted: [`crate::forward`] counts requests, a driver its own work, each next to a table
-//! of its families. Both report to a [`Sink`], such as a [`Page`].
+//! of its families. Both report to a [`Sink`], such as an [`Exposition`].
 //!
 //! Names and units follow "Metric and label naming" and "Writing exporters" of the Prometheus documentation. Every
 //! series exists from the start, at 0, and label values are a list in the source, never taken from a sender.
+//!
+//! ```
+//! use remora_core::metrics::{CounterSet, Exposition, Family, Format};
+//!
+//! const ANSWERS: Family = Family::counter("answers_total", "Answers, by kind.").by("kind", &["yes", "no"]);
+//!
+//! let answers = CounterSet::<2>::new();
+//! answers.add(1, 3);
+//! let mut page = String::new();
+//! let mut exposition = Exposition::new(Format::Text, &mut page);
+//! answers.report(&ANSWERS, &mut exposition);
+//! exposition.finish()?;
+//! assert!(page.ends_with("answers_total{kind=\"yes\"} 0\nanswers_total{kind=\"no\"} 3\n"));
+//! # Ok::<(), std::fmt::Error>(())
+//! ```
 
+mod exposition;
 mod format;
 mod histogram;
-mod page;
 
 use core::cell::Cell;
+use core::time::Duration;
 
 pub use format::Format;
 pub use histogram::{BOUNDS, Histogram};
-pub use page::Page;
+
+use crate::time::millis;
+pub use exposition::Exposition;
 
 /// What a family measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +80,16 @@ impl Family {
         Self { name, kind, label: "", values: &[], help }
     }
 
+    /// A counter of one series.
+    pub const fn counter(name: &'static str, help: &'static str) -> Self {
+        Self::new(Kind::Counter, name, help)
+    }
+
+    /// A gauge of one series.
+    pub const fn gauge(name: &'static str, help: &'static str) -> Self {
+        Self::new(Kind::Gauge, name, help)
+    }
+
     /// The same family with a series for each of `values`.
     #[must_use]
     pub const fn by(mut self, label: &'static str, values: &'static [&'static str]) -> Self {
@@ -80,6 +108,14 @@ pub enum Value {
     Milli(u64),
 }
 
+impl Value {
+    /// A duration in seconds.
+    #[inline]
+    pub fn seconds(duration: Duration) -> Self {
+        Self::Milli(millis(duration))
+    }
+}
+
 /// Receives measurements, family by family.
 pub trait Sink {
     /// One value for each value of the family's label, in their order; one value where it has no label.
@@ -92,17 +128,17 @@ pub trait Sink {
 
 /// Counters of one family, one for each value of its label. One thread owns them.
 #[derive(Clone, Debug)]
-pub struct Tally<const N: usize>([Cell<u64>; N]);
+pub struct CounterSet<const N: usize>([Cell<u64>; N]);
 
-impl<const N: usize> Tally<N> {
+impl<const N: usize> CounterSet<N> {
     /// All counters at 0.
     pub const fn new() -> Self {
         Self([const { Cell::new(0) }; N])
     }
 
-    /// Adds `n` to the counter at index `place`. Out of range, nothing is counted.
-    pub fn add(&self, place: usize, n: u64) {
-        if let Some(counter) = self.0.get(place) {
+    /// Adds `n` to the counter at `index`. Out of range, nothing is counted.
+    pub fn add(&self, index: usize, n: u64) {
+        if let Some(counter) = self.0.get(index) {
             counter.set(counter.get().wrapping_add(n));
         }
     }
@@ -128,7 +164,7 @@ fn include(counters: &[Cell<u64>], more: &[Cell<u64>]) {
     }
 }
 
-impl<const N: usize> Default for Tally<N> {
+impl<const N: usize> Default for CounterSet<N> {
     fn default() -> Self {
         Self::new()
     }
@@ -139,8 +175,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_two_threads_counted_adds_up_place_by_place() {
-        let (all, other) = (Tally::<3>::new(), Tally::<3>::new());
+    fn what_two_threads_counted_adds_up_index_by_index() {
+        let (all, other) = (CounterSet::<3>::new(), CounterSet::<3>::new());
         all.add(0, 1);
         other.add(0, 2);
         other.add(2, 5);

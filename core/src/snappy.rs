@@ -19,7 +19,7 @@ use window::Window;
 /// reading; one element may overshoot it.
 const RUN: usize = 16 * 1024;
 
-/// The smallest window that [`Decoder::new`] accepts, in bytes.
+/// The smallest window that [`Decoder::new`] accepts, in bytes. A smaller one would serve nobody.
 const MIN_WINDOW: usize = 16;
 
 /// What one call of [`Decoder::step`] did.
@@ -53,6 +53,27 @@ enum State {
 /// Call [`step`](Self::step) with what is left of a piece until it neither uses nor lends anything, continue with the
 /// next piece, and end with [`finish`](Self::finish). Errors are final: every later call returns the same error. Bytes
 /// decoded before the fault are lent first, so what a caller sees does not depend on how the input was cut.
+///
+/// ```
+/// use remora_core::snappy::Decoder;
+///
+/// // 6 bytes: the literal "ab", then 4 bytes from 2 bytes back.
+/// let mut rest = &b"\x06\x04ab\x01\x02"[..];
+/// let mut window = [0; 64];
+/// let mut decoder = Decoder::new(&mut window, 1 << 20)?;
+/// let mut decoded = Vec::new();
+/// loop {
+///     let step = decoder.step(rest)?;
+///     decoded.extend_from_slice(step.run);
+///     rest = &rest[step.used..];
+///     if step.run.is_empty() && rest.is_empty() {
+///         break;
+///     }
+/// }
+/// decoder.finish()?;
+/// assert_eq!(decoded, b"ababab");
+/// # Ok::<(), remora_core::snappy::SnappyError>(())
+/// ```
 #[derive(Debug)]
 pub struct Decoder<'w> {
     window: Window<'w>,

@@ -15,6 +15,22 @@
 //! * The server's `Retry-After` (up to [`Policy::longest_pause`], and at least [`Policy::throttle_pause`] after 429) is
 //!   always honoured, and extended by up to a tenth: many sidecars may have been told the same.
 //! * A 401 from the resource forces one refresh, at most one in [`Policy::forced_pause`].
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use remora_core::time::Instant;
+//! use remora_core::token::{Action, Event, Lifecycle, Policy};
+//!
+//! let start = Instant::ZERO;
+//! let mut token = Lifecycle::new(Policy::DEFAULT, 1);
+//! let Action::Fetch(fetch) = token.handle(start, Event::Wake) else { panic!("there is no token yet") };
+//! let granted = Event::Granted { fetch, lifetime: Duration::from_secs(3600), refresh_in: None };
+//! let Action::WaitUntil(refresh) = token.handle(start, granted) else { panic!("there is a token") };
+//! assert!(refresh <= start.saturating_add(Duration::from_secs(1800)), "at half its life, or a tenth earlier");
+//! assert!(token.usable(refresh).is_some());
+//! assert!(matches!(token.handle(refresh, Event::Wake), Action::Fetch(_)));
+//! ```
 
 use core::time::Duration;
 
@@ -98,7 +114,8 @@ impl Policy {
 #[derive(Clone, Copy, Debug)]
 struct Grant {
     id: GrantId,
-    rested: Instant,
+    /// No fetch starts before, unless a 401 forces it.
+    not_before: Instant,
     refresh_at: Instant,
     expires: Instant,
 }
@@ -119,8 +136,11 @@ pub struct Lifecycle {
     grant: Option<Grant>,
     in_flight: Option<FetchId>,
     pause: Option<Pause>,
+    /// In a row without a usable token; 0 if the last failure was that of a refresh.
     failures: u32,
+    /// When a 401 last forced a refresh.
     forced_at: Option<Instant>,
+    /// The next fetch is forced.
     forced_due: bool,
     last_fetch: u32,
     last_grant: u32,
@@ -148,12 +168,12 @@ impl Lifecycle {
         match event {
             Event::Wake => {}
             Event::Granted { fetch, lifetime, refresh_in } => {
-                if self.is_answered(fetch) {
+                if self.end(fetch) {
                     self.granted(now, lifetime, refresh_in);
                 }
             }
             Event::Failed { fetch, retry_after, throttled } => {
-                if self.is_answered(fetch) {
+                if self.end(fetch) {
                     self.failed(now, retry_after, throttled);
                 }
             }
@@ -177,12 +197,13 @@ impl Lifecycle {
         self.in_flight.is_some()
     }
 
-    fn is_answered(&mut self, fetch: FetchId) -> bool {
-        let answered = self.in_flight == Some(fetch);
-        if answered {
+    /// Ends the fetch if it is the one in flight; returns whether it is.
+    fn end(&mut self, fetch: FetchId) -> bool {
+        let awaited = self.in_flight == Some(fetch);
+        if awaited {
             self.in_flight = None;
         }
-        answered
+        awaited
     }
 
     fn granted(&mut self, now: Instant, lifetime: Duration, refresh_in: Option<Duration>) {
@@ -196,7 +217,7 @@ impl Lifecycle {
         self.last_grant = self.last_grant.wrapping_add(1);
         self.grant = Some(Grant {
             id: GrantId(self.last_grant),
-            rested: now.saturating_add(self.policy.first_pause),
+            not_before: now.saturating_add(self.policy.first_pause),
             refresh_at: now.saturating_add(self.jitter.shorten(refresh)),
             expires,
         });
@@ -221,8 +242,8 @@ impl Lifecycle {
 
     fn rejected(&mut self, now: Instant, grant: GrantId) {
         let current = self.grant.is_some_and(|held| held.id == grant);
-        let rested = self.forced_at.is_none_or(|at| now >= at.saturating_add(self.policy.forced_pause));
-        if current && rested && self.in_flight.is_none() {
+        let may_force = self.forced_at.is_none_or(|at| now >= at.saturating_add(self.policy.forced_pause));
+        if current && may_force && self.in_flight.is_none() {
             self.forced_at = Some(now);
             self.forced_due = true;
         }
@@ -252,12 +273,13 @@ impl Lifecycle {
         let chosen = self.pause.map(|pause| pause.chosen);
         let wanted = match self.grant {
             Some(grant) if now < grant.expires => chosen.unwrap_or(grant.refresh_at).min(grant.expires),
+            // The token has expired. A pause meant for its refresh ended with it; one since then still holds.
             Some(grant) => {
                 chosen.filter(|&chosen| self.failures > 0 && chosen > grant.expires).unwrap_or(grant.expires)
             }
             None => chosen.unwrap_or(now),
         };
-        wanted.max(asked).max(self.grant.map_or(Instant::ZERO, |grant| grant.rested))
+        wanted.max(asked).max(self.grant.map_or(Instant::ZERO, |grant| grant.not_before))
     }
 }
 

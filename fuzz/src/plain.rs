@@ -2,7 +2,7 @@
 //! test.
 
 use remora_core::http::Framing;
-use remora_core::http::body::{MAX_EXTENSION_BYTES, MAX_TRAILER_BYTES};
+use remora_core::http::{MAX_EXTENSION_BYTES, MAX_TRAILER_BYTES};
 
 /// The framing of a request head; `None` if its lines contradict each other.
 pub fn request_framing(head: &[u8]) -> Option<Framing> {

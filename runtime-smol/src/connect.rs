@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_io::{Async, Timer};
-use remora_core::forward::{Unavailable, Upstream as Destination};
+use remora_core::forward::{Destination, Unavailable};
 use remora_core::time::Instant;
 use smol::future;
 

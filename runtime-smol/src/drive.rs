@@ -140,9 +140,9 @@ impl Connection {
             Event::Refresh => self.refresh().await,
             Event::Release { reusable } => self.release(reusable),
             Event::Page(page) => self.write_page(page).await,
-            Event::Report => {
+            Event::Readiness => {
                 let cause = self.hub.tokens.cause();
-                self.exchange.report(self.now, &cause);
+                self.exchange.readiness_detail(self.now, &cause);
             }
             Event::Answered(outcome) => self.answered(&outcome),
             Event::HalfClose => drop(self.stream.get_ref().shutdown(Shutdown::Write)),
@@ -278,7 +278,7 @@ impl Connection {
     }
 
     fn write_client(&mut self) -> bool {
-        let page = self.exchange.page().and_then(|from| self.page.slices(from).next());
+        let page = self.exchange.page_offset().and_then(|from| self.page.slices(from).next());
         match self.stream.write(page.unwrap_or(self.exchange.client_pending())) {
             Ok(n) => self.exchange.client_drained(self.now, n),
             Err(error) if is_blocked(&error) => return false,

@@ -57,7 +57,7 @@ pub(crate) fn write(hub: &Hub, others: &[Answer], page: Page, body: &mut Body) -
 
 /// Writes the metrics page to `out`. Allocates nothing.
 fn write_metrics(hub: &Hub, snapshot: &Snapshot, format: Format, out: &mut dyn Write) -> fmt::Result {
-    let mut page = metrics::Page::new(format, out);
+    let mut page = metrics::Exposition::new(format, out);
     let about = &hub.about;
     page.info(&families::BUILD, &[("version", about.version), ("target", &about.target), ("tls", about.tls)]);
     report(hub, snapshot, &mut page);

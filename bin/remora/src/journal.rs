@@ -296,7 +296,7 @@ fn request(status: u16, upstream_status: Option<u16>, text: &str, peer: Option<I
     fields.extend(upstream_status.map(|status| ("azure_status", status.to_string())));
     fields.push(("answer", text.to_owned()));
     // Azure's own text does not name a page of `remora explain`.
-    let code = upstream_status.map(reply::code).filter(|code| !code.is_empty() && !text.contains(code));
+    let code = upstream_status.and_then(reply::code).filter(|code| !text.contains(code));
     fields.extend(code.map(|code| ("see", format!("remora explain {code}"))));
     fields.extend(peer.map(|peer| ("peer", peer.to_string())));
     fields

@@ -199,9 +199,10 @@ mod tests {
             Unavailable::Unreadable,
             Unavailable::Timeout,
         ];
-        let told: BTreeSet<_> = refusals.map(Unavailable::code).into_iter().chain((100..600).map(code)).collect();
+        let told: BTreeSet<_> =
+            refusals.map(Unavailable::code).into_iter().chain((100..600).map(code)).flatten().collect();
         assert!(told.len() > 6);
-        for code in told.into_iter().filter(|code| !code.is_empty()) {
+        for code in told {
             assert!(find(code).is_some(), "{code}");
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{fs, time};
 
-use remora_core::forward::Upstream;
+use remora_core::forward::Destination;
 use remora_core::time::Instant;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -59,8 +59,8 @@ impl Azure {
         Instant::ZERO.saturating_add(self.started.elapsed())
     }
 
-    pub(crate) fn destination(&self) -> Upstream<'_> {
-        Upstream { authority: &self.authority, target: &self.target, authorization: self.authorization.as_bytes() }
+    pub(crate) fn destination(&self) -> Destination<'_> {
+        Destination { authority: &self.authority, target: &self.target, authorization: self.authorization.as_bytes() }
     }
 
     /// Gets the first token.

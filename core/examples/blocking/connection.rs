@@ -64,7 +64,7 @@ impl<'m> Connection<'m> {
                 azure.idle = self.upstream.take().filter(|_| reusable);
             }
             Event::Page(page) => self.write_page(page, azure.now()),
-            Event::Report => self.exchange.report(azure.now(), "no token yet"),
+            Event::Readiness => self.exchange.readiness_detail(azure.now(), "no token yet"),
             Event::Answered(_) => self.body.clear(),
             // A connection that is already broken need not be shut down.
             Event::HalfClose => drop(self.sender.shutdown(Shutdown::Write)),
@@ -76,7 +76,7 @@ impl<'m> Connection<'m> {
     fn write_page(&mut self, page: Page, now: Instant) {
         let mut text = String::new();
         if let Page::Metrics(format) = page {
-            let mut page = metrics::Page::new(format, &mut text);
+            let mut page = metrics::Exposition::new(format, &mut text);
             self.gateway.counters.report(&mut page);
             // Writing to a `String` cannot fail.
             let _ = page.finish();
@@ -92,11 +92,10 @@ impl<'m> Connection<'m> {
         let mut window = vec![0; 32 << 20];
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let unix_ms = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
-        if let Some(mut check) = self.exchange.frame_check(unix_ms, &mut window) {
-            check.feed(&self.body);
-            let verdict = check.finish();
-            self.exchange.checked(now, verdict);
-        }
+        let mut check = self.exchange.frame_check(unix_ms, &mut window);
+        check.feed(&self.body);
+        let verdict = check.finish();
+        self.exchange.checked(now, verdict);
     }
 
     fn connect(&mut self, fresh: bool, azure: &mut Azure) {
@@ -134,7 +133,7 @@ impl<'m> Connection<'m> {
             self.body.extend_from_slice(piece);
             self.exchange.body_taken(azure.now(), n);
         } else if interest.client_write {
-            let page = self.exchange.page().and_then(|from| self.body.get(from..));
+            let page = self.exchange.page_offset().and_then(|from| self.body.get(from..));
             let n = self.sender.write(page.unwrap_or(self.exchange.client_pending()))?;
             self.exchange.client_drained(azure.now(), n);
         } else if interest.client_read {

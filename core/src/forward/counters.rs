@@ -7,10 +7,10 @@ use super::Unavailable;
 use super::exchange::Outcome;
 use super::reply::{Rejection, drops_samples};
 use super::request::Purpose;
-use crate::metrics::{Histogram, Sink, Tally};
+use crate::metrics::{CounterSet, Histogram, Sink};
 use crate::remote_write;
 use crate::time::Instant;
-use families::{CODES, DATA, Fate, Frame, RejectedFor, STATUSES, UpstreamError};
+use families::{CODES, DATA, Fate, FrameVerdict, RejectedFor, STATUSES, UpstreamError};
 
 pub(super) use families::Repair;
 
@@ -19,21 +19,21 @@ pub use families::ALL;
 /// The counters. One thread owns them.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
-    requests: Tally<{ CODES.len() }>,
+    requests: CounterSet<{ CODES.len() }>,
     durations: Histogram,
-    request_bytes: Tally<1>,
-    response_bytes: Tally<1>,
-    rejected: Tally<{ RejectedFor::LABELS.len() }>,
-    authorization: Tally<1>,
-    upstream_responses: Tally<{ CODES.len() }>,
-    upstream_errors: Tally<{ UpstreamError::LABELS.len() }>,
-    repairs: Tally<{ Repair::LABELS.len() }>,
-    opened: Tally<1>,
-    held: Tally<1>,
-    frames: Tally<{ Frame::LABELS.len() }>,
+    request_bytes: CounterSet<1>,
+    response_bytes: CounterSet<1>,
+    rejected: CounterSet<{ RejectedFor::LABELS.len() }>,
+    authorization: CounterSet<1>,
+    upstream_responses: CounterSet<{ CODES.len() }>,
+    upstream_errors: CounterSet<{ UpstreamError::LABELS.len() }>,
+    repairs: CounterSet<{ Repair::LABELS.len() }>,
+    opened: CounterSet<1>,
+    held: CounterSet<1>,
+    frames: CounterSet<{ FrameVerdict::LABELS.len() }>,
     /// Series, samples, histograms, exemplars and metadata, each by the outcome of its request.
-    data: [Tally<{ Fate::LABELS.len() }>; DATA.len()],
-    too_old: Tally<1>,
+    data: [CounterSet<{ Fate::LABELS.len() }>; DATA.len()],
+    too_old: CounterSet<1>,
 }
 
 impl Counters {
@@ -52,7 +52,7 @@ impl Counters {
         self.opened.include(&other.opened);
         self.held.include(&other.held);
         self.frames.include(&other.frames);
-        self.data.iter().zip(&other.data).for_each(|(tally, more)| tally.include(more));
+        self.data.iter().zip(&other.data).for_each(|(counters, more)| counters.include(more));
         self.too_old.include(&other.too_old);
     }
 
@@ -70,7 +70,7 @@ impl Counters {
         self.opened.report(&families::UPSTREAM_OPENED, to);
         self.held.report(&families::HELD, to);
         self.frames.report(&families::FRAME_VERDICTS, to);
-        DATA.iter().zip(&self.data).for_each(|(family, tally)| tally.report(family, to));
+        DATA.iter().zip(&self.data).for_each(|(family, counters)| counters.report(family, to));
         self.too_old.report(&families::TOO_OLD, to);
     }
 }
@@ -98,7 +98,7 @@ impl Counters {
             _ => Fate::Deferred,
         };
         let numbers = [counts.series, counts.samples, counts.histograms(), counts.exemplars, counts.metadata];
-        self.data.iter().zip(numbers).for_each(|(tally, number)| tally.add(fate.place(), number.into()));
+        self.data.iter().zip(numbers).for_each(|(counters, number)| counters.add(fate.index(), number.into()));
         // Deferred data is counted when it is sent again.
         if fate != Fate::Deferred {
             self.too_old.add(0, counts.too_old.into());
@@ -117,15 +117,15 @@ impl Counters {
             Rejection::Frame(_) => RejectedFor::CorruptFrame,
             Rejection::SlowBody => RejectedFor::SlowBody,
         };
-        self.rejected.add(reason.place(), 1);
+        self.rejected.add(reason.index(), 1);
     }
 
     pub(super) fn unavailable(&self, why: Unavailable) {
         let error = match why {
             Unavailable::NoToken | Unavailable::TokenRefused => {
-                return self.rejected.add(RejectedFor::NoToken.place(), 1);
+                return self.rejected.add(RejectedFor::NoToken.index(), 1);
             }
-            Unavailable::Capacity => return self.rejected.add(RejectedFor::Overload.place(), 1),
+            Unavailable::Capacity => return self.rejected.add(RejectedFor::Overload.index(), 1),
             Unavailable::Resolve => UpstreamError::Resolve,
             Unavailable::Connect => UpstreamError::Connect,
             Unavailable::Tls => UpstreamError::Tls,
@@ -133,7 +133,7 @@ impl Counters {
             Unavailable::Unreadable => UpstreamError::Unreadable,
             Unavailable::Timeout => UpstreamError::Timeout,
         };
-        self.upstream_errors.add(error.place(), 1);
+        self.upstream_errors.add(error.index(), 1);
     }
 
     /// The sender's Authorization header was dropped.
@@ -147,7 +147,7 @@ impl Counters {
     }
 
     pub(super) fn repaired(&self, repair: Repair) {
-        self.repairs.add(repair.place(), 1);
+        self.repairs.add(repair.index(), 1);
     }
 
     /// A new connection to Azure was opened.
@@ -163,11 +163,11 @@ impl Counters {
     /// `None` where frames are not checked.
     pub(super) fn frame(&self, verdict: Option<&remote_write::Verdict>) {
         let frame = match verdict {
-            Some(remote_write::Verdict::Good(_)) => Frame::Good,
-            Some(remote_write::Verdict::Corrupt(_)) => Frame::Corrupt,
-            Some(remote_write::Verdict::Unchecked(_)) | None => Frame::Unchecked,
+            Some(remote_write::Verdict::Good(_)) => FrameVerdict::Good,
+            Some(remote_write::Verdict::Corrupt(_)) => FrameVerdict::Corrupt,
+            Some(remote_write::Verdict::Unchecked(_)) | None => FrameVerdict::Unchecked,
         };
-        self.frames.add(frame.place(), 1);
+        self.frames.add(frame.index(), 1);
     }
 }
 
@@ -225,7 +225,7 @@ mod tests {
         opened.add(0, 11);
         held.add(0, 12);
         frames.add(1, 13);
-        counters.data.iter().zip(14..).for_each(|(tally, n)| tally.add(2, n));
+        counters.data.iter().zip(14..).for_each(|(counters, n)| counters.add(2, n));
         too_old.add(0, 30);
         counters
     }

@@ -68,7 +68,7 @@ enum Phase {
     /// The token is being refreshed after a 401.
     Refresh,
     /// Waiting for the driver to say why there is no token.
-    Report,
+    Readiness,
     /// The driver is writing a page.
     Page,
     /// A page is being sent.
@@ -89,11 +89,15 @@ struct Link<'m> {
     reused: bool,
     /// Bytes handed to the connection have not been sent yet.
     backlog: bool,
-    /// Writing failed, or the response ends what the connection can carry.
+    /// No further request may use the connection: writing failed, or the response says so.
     spent: bool,
 }
 
-/// One sender connection, request after request. See [`super`] and the crate's README for how it is driven.
+/// One sender connection, request after request. For how it is driven see the
+/// [crate's documentation](crate#the-drivers-loop).
+///
+/// Every call that may change the state takes the time `now`, even where it is not needed yet. Between such calls, what
+/// the queries return stays the same.
 pub struct Exchange<'m> {
     gateway: &'m Gateway,
     peer: Peer,
@@ -104,7 +108,7 @@ pub struct Exchange<'m> {
     events: heapless::Deque<Event, 8>,
     request: Request,
     stored: usize,
-    counts: Option<Counts>,
+    record: Record,
     began: Instant,
     /// When the time limit for the body began.
     body_began: Instant,
@@ -113,9 +117,17 @@ pub struct Exchange<'m> {
     sent: usize,
     link: Option<Link<'m>>,
     released: Option<&'m mut [u8]>,
+}
+
+/// What has become of the open request. The next one begins with an empty record.
+#[derive(Debug, Default)]
+struct Record {
+    counts: Option<Counts>,
     upstream_status: Option<u16>,
     unavailable: Option<Unavailable>,
+    /// The token was refreshed once after a 401.
     refreshed: bool,
+    /// It was sent again once, on a fresh connection.
     reconnected: bool,
 }
 
@@ -130,7 +142,11 @@ impl fmt::Debug for Exchange<'_> {
 }
 
 impl<'m> Exchange<'m> {
-    /// A new connection from `peer`. `inbox` bounds the head (8 KiB is ample), `outbox` the response (at least 2 KiB).
+    /// A new connection from `peer`. `inbox` bounds the head, `outbox` the response: usually [`INBOX_BYTES`] and
+    /// [`OUTBOX_BYTES`].
+    ///
+    /// [`INBOX_BYTES`]: super::INBOX_BYTES
+    /// [`OUTBOX_BYTES`]: super::OUTBOX_BYTES
     pub fn new(now: Instant, gateway: &'m Gateway, peer: Peer, inbox: &'m mut [u8], outbox: &'m mut [u8]) -> Self {
         Self {
             gateway,
@@ -140,19 +156,16 @@ impl<'m> Exchange<'m> {
             phase: Phase::Idle,
             deadline: now.saturating_add(idle(gateway, peer)),
             events: heapless::Deque::new(),
+            // A placeholder until the first head.
             request: Request::malformed(HeadError::Malformed),
             stored: 0,
-            counts: None,
+            record: Record::default(),
             began: now,
             body_began: now,
             close_after: false,
             sent: 0,
             link: None,
             released: None,
-            upstream_status: None,
-            unavailable: None,
-            refreshed: false,
-            reconnected: false,
         }
     }
 
@@ -171,7 +184,7 @@ impl<'m> Exchange<'m> {
         };
         Interest {
             client_read: reading,
-            client_write: !self.outbox.pending().is_empty() || self.page().is_some(),
+            client_write: !self.outbox.pending().is_empty() || self.page_offset().is_some(),
             upstream_read: forward,
             upstream_write: forward && self.outgoing() != Outgoing::Done,
         }
@@ -210,8 +223,9 @@ impl<'m> Exchange<'m> {
         self.deadline
     }
 
-    /// Until when a request may wait for its turn to be forwarded, after [`Event::Connect`]: half of its remaining
-    /// time. If it waited until the deadline, the failure would be blamed on Azure or the network.
+    /// The latest time at which a request that waits for its turn may begin to be forwarded, after [`Event::Connect`]:
+    /// half of its remaining time. One that waited until the deadline would blame Azure or the network for a queue in
+    /// this process.
     // Inline, so that only a driver that limits concurrent forwarding carries the code.
     #[inline]
     pub const fn begin_by(&self, now: Instant) -> Instant {
@@ -250,7 +264,7 @@ impl<'m> Exchange<'m> {
                 self.release(false);
                 self.refuse_now(now, Unavailable::Timeout, "");
             }
-            Phase::Check | Phase::Report | Phase::Done => {}
+            Phase::Check | Phase::Readiness | Phase::Done => {}
         }
     }
 
@@ -283,7 +297,7 @@ impl<'m> Exchange<'m> {
     /// Answers that the request cannot be forwarded now.
     fn refuse_now(&mut self, now: Instant, why: Unavailable, detail: &str) {
         self.gateway.counters.unavailable(why);
-        self.unavailable = Some(why);
+        self.record.unavailable = Some(why);
         let (reply, line) = reply::unavailable(why, detail);
         self.answer(now, reply, line.as_bytes());
     }
@@ -325,11 +339,11 @@ impl<'m> Exchange<'m> {
     const fn outcome(&self, status: u16) -> Outcome {
         Outcome {
             status,
-            upstream_status: self.upstream_status,
-            unavailable: self.unavailable,
+            upstream_status: self.record.upstream_status,
+            unavailable: self.record.unavailable,
             purpose: self.request.route.purpose(),
             body_bytes: self.stored,
-            counts: self.counts,
+            counts: self.record.counts,
             began: self.began,
         }
     }

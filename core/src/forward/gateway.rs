@@ -35,7 +35,7 @@ pub struct Gateway {
     pub counters: Counters,
     started: Instant,
     last_success: Cell<Option<Instant>>,
-    /// The first of the refusals that do not concern the data; over with the next success.
+    /// When the first of the refusals came that do not concern the data. A success after it makes it void.
     refused_since: Cell<Instant>,
     /// Until when the latest token is usable.
     token_until: Cell<Option<Instant>>,
@@ -66,9 +66,9 @@ impl Gateway {
         self.draining.set(true);
     }
 
-    /// Whether a peer's connection ends with the response. That of a sender outside the pod does while draining, so
-    /// that it finds another process; a sender in the pod has no other, and may still hold samples. Other peers outside
-    /// the pod get one response for each connection: these are accepted one at a time, between the requests of senders.
+    /// Whether to close a peer's connection after the response. While draining, this sends senders outside the pod to
+    /// another process; senders inside have no other, and may still hold samples. Peers outside the pod that may not
+    /// write get one response for each connection: these are accepted one at a time, between the requests of senders.
     pub(super) fn sends_away(&self, peer: Peer) -> bool {
         !peer.is_near() && (self.draining.get() || !peer.may_write())
     }
@@ -117,8 +117,9 @@ impl Gateway {
         self.last_success.set(self.last_success.get().max(Some(at)));
     }
 
-    /// Azure refused a request for a reason that does not concern the data: whether that is still held back.
-    pub(super) fn refused(&self, now: Instant) -> bool {
+    /// Azure refused a request for a reason that does not concern the data. Records that, and says whether the refusal is
+    /// to be held back.
+    pub(super) fn hold_refusal(&self, now: Instant) -> bool {
         self.refused_since.set(self.held_since(now));
         !self.holds_for(now).is_zero()
     }

@@ -7,7 +7,7 @@ use crate::http::{EncodeError, HeadWriter};
 
 /// Where a request goes, and with what credential.
 #[derive(Clone, Copy)]
-pub struct Upstream<'a> {
+pub struct Destination<'a> {
     /// Host, and port where it is not 443.
     pub authority: &'a str,
     /// Path and query.
@@ -16,9 +16,9 @@ pub struct Upstream<'a> {
     pub authorization: &'a [u8],
 }
 
-impl fmt::Debug for Upstream<'_> {
+impl fmt::Debug for Destination<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstream")
+        f.debug_struct("Destination")
             .field("authority", &self.authority)
             .field("target", &self.target)
             .finish_non_exhaustive()
@@ -40,7 +40,7 @@ impl<B> fmt::Debug for UpstreamHead<B> {
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> UpstreamHead<B> {
     /// Writes the common lines into `buffer`, which must hold a whole head: 4 KiB plus the credential is ample.
-    pub fn new(mut buffer: B, to: &Upstream<'_>) -> Result<Self, EncodeError> {
+    pub fn new(mut buffer: B, to: &Destination<'_>) -> Result<Self, EncodeError> {
         let common = common(to, buffer.as_mut())?;
         Ok(Self { buffer, common })
     }
@@ -55,7 +55,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> UpstreamHead<B> {
     }
 }
 
-fn common(to: &Upstream<'_>, out: &mut [u8]) -> Result<usize, EncodeError> {
+fn common(to: &Destination<'_>, out: &mut [u8]) -> Result<usize, EncodeError> {
     let mut writer = HeadWriter::request(out, to.target);
     writer.field("Host", to.authority.as_bytes());
     writer.field("Content-Encoding", b"snappy");

@@ -1,12 +1,15 @@
 //! The response to the sender: for every outcome a status, and one line that says why.
 //!
+//! The lines name the settings of the program `remora`. A driver with other settings has its own words where it passes
+//! a detail.
+//!
 //! The status decides whether samples are lost. Prometheus drops a batch on every 4xx and retries 5xx; vmagent drops on
 //! 400, 409 and 415 and retries everything else forever; OpenTelemetry gives up after about five seconds. The first
 //! 1,024 bytes of the body appear in the sender's log.
 
 use core::fmt::{self, Write as _};
 
-use super::Unavailable;
+use super::{PACE, Timeouts, Unavailable};
 use crate::http::{BodyError, EncodeError, HeadError, HeadWriter, digits};
 use crate::remote_write::{Fault, MediaFault};
 
@@ -65,6 +68,12 @@ impl Rejection {
     }
 }
 
+// The words of `SlowBody` below.
+const _: () = {
+    let Timeouts { body_start, body, .. } = Timeouts::DEFAULT;
+    assert!(body_start.as_secs() == 5 && PACE == 16 && body.as_secs() == 30);
+};
+
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -116,20 +125,22 @@ impl Unavailable {
         }
     }
 
-    /// The code of the page that explains it, as accepted by `remora explain`; empty where nothing is wrong.
-    pub const fn code(self) -> &'static str {
-        match self {
+    /// The code of the page that explains it, as accepted by `remora explain`. A lack of capacity has none: its line says
+    /// it all.
+    pub const fn code(self) -> Option<&'static str> {
+        Some(match self {
             Self::NoToken => "REMORA-TOK-10",
             Self::TokenRefused => "REMORA-RBAC-04",
-            Self::Capacity => "",
+            Self::Capacity => return None,
             Self::Resolve => "REMORA-NET-01",
             Self::Connect => "REMORA-NET-02",
             Self::Tls => "REMORA-NET-03",
             Self::Broken | Self::Unreadable | Self::Timeout => "REMORA-RBAC-05",
-        }
+        })
     }
 
-    /// Seconds after which another attempt makes sense.
+    /// Seconds after which another attempt makes sense: about as long as the cause usually lasts. Where Azure or the way
+    /// to it failed halfway, the sender's own backoff decides.
     const fn retry_after(self) -> Option<u64> {
         match self {
             Self::NoToken | Self::TokenRefused => Some(5),
@@ -155,35 +166,39 @@ pub(super) enum Relay {
 }
 
 impl Relay {
-    /// What the sender gets for `status`. `holds` is asked about refusals that do not concern the data: whether they are
-    /// still held back.
-    pub(super) fn of(status: u16, holds: impl FnOnce() -> bool, pass_rate_limit: bool) -> Self {
+    /// What the sender gets for `status`. `hold` is called only for a refusal that does not concern the data: it records
+    /// the refusal and says whether to hold it back.
+    pub(super) fn of(status: u16, hold: impl FnOnce() -> bool, pass_rate_limit: bool) -> Self {
         match status {
-            // Verdicts on the data, which a retry cannot change.
-            400 | 409 | 413 | 415 | 422 => Self::AsItIs,
+            status if is_verdict(status) => Self::AsItIs,
             429 if pass_rate_limit => Self::AsItIs,
             429 => Self::Hold { retry_after: 10 },
             // The same request may be repeated unchanged (RFC 9110 §15.5.9 and §15.5.20, RFC 8470 §5.2).
             408 | 421 | 425 => Self::Hold { retry_after: 1 },
             // A 401 after a forced refresh, a role assignment or rule that does not exist yet, an address that is not
             // Azure's.
-            400..=499 if holds() => Self::Hold { retry_after: 30 },
+            400..=499 if hold() => Self::Hold { retry_after: 30 },
             200..=299 | 400..=599 => Self::AsItIs,
             _ => Self::BadGateway,
         }
     }
 }
 
+/// Whether a status is a verdict on the data, which a retry cannot change.
+const fn is_verdict(status: u16) -> bool {
+    matches!(status, 400 | 409 | 413 | 415 | 422)
+}
+
 /// Whether the connection may carry another request after this status. If the workspace has moved, its old address
 /// keeps refusing, and only a new connection resolves the name again (421: RFC 9110 §15.5.20).
 pub(super) const fn keeps_connection(status: u16) -> bool {
-    matches!(status, 200..=299 | 400 | 409 | 413 | 415 | 422 | 429 | 500..=599)
+    is_verdict(status) || matches!(status, 200..=299 | 429 | 500..=599)
 }
 
-/// Azure's `Retry-After` in seconds, capped at [`LONGEST_RETRY`]. An HTTP date, which needs a calendar, counts as 30
-/// (RFC 9110 §10.2.3).
+/// Azure's `Retry-After` in seconds, capped at [`LONGEST_RETRY`]. An HTTP date (RFC 9110 §10.2.3), which needs a
+/// calendar, counts as half of that.
 pub(super) fn retry_after(value: &[u8]) -> u64 {
-    digits::decimal(value).unwrap_or(30).min(LONGEST_RETRY)
+    digits::decimal(value).unwrap_or(LONGEST_RETRY / 2).min(LONGEST_RETRY)
 }
 
 /// The status and fields of a response.
@@ -329,24 +344,24 @@ pub const fn drops_samples(status: u16) -> bool {
     matches!(status, 400..=428 | 430..=499)
 }
 
-/// The code of the page that explains a status from Azure; empty if there is none, as for verdicts on the data.
-pub const fn code(status: u16) -> &'static str {
-    match status {
+/// The code of the page that explains a status from Azure. Verdicts on the data have none.
+pub const fn code(status: u16) -> Option<&'static str> {
+    Some(match status {
         401 => "REMORA-RBAC-04",
         403 => "REMORA-RBAC-01",
         404 => "REMORA-RBAC-02",
         429 => "REMORA-RBAC-03",
         500..=599 => "REMORA-RBAC-05",
-        _ => "",
-    }
+        _ => return None,
+    })
 }
 
 /// A code as it appears in a line: ` [REMORA-NET-01]`, or nothing.
-struct Code(&'static str);
+struct Code(Option<&'static str>);
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, " [{}]", self.0) }
+        self.0.map_or(Ok(()), |code| write!(f, " [{code}]"))
     }
 }
 

@@ -184,7 +184,7 @@ fn route(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Route
         "/health" | "/healthz" | "/livez" | "/-/healthy" => Route::Health,
         "/ready" | "/readyz" | "/-/ready" => Route::Ready { strict: false },
         "/ready/token" => Route::Ready { strict: true },
-        "/metrics" => Route::Page(Page::Metrics(Format::negotiate(head.fields.tokens("accept")))),
+        "/metrics" => Route::Page(Page::Metrics(Format::negotiate(head.fields.members("accept")))),
         "/status" if peer.is_near() => Route::Page(Page::Status),
         "/status" => Route::Missing(Rejection::Status),
         "/" => Route::Index,

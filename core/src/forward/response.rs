@@ -69,7 +69,7 @@ struct Body {
     decoder: BodyDecoder,
 }
 
-/// Response fields that concern the sender.
+/// Response fields that concern the sender, in the order in which [`Response::message`] reads them.
 const TOLD: [&str; 5] = ["retry-after", "content-type", WRITTEN[0], WRITTEN[1], WRITTEN[2]];
 
 /// The parts of a complete response that concern the sender.

@@ -4,7 +4,6 @@ use core::fmt;
 
 use super::Framing;
 use super::chunks::Chunks;
-pub use super::chunks::{MAX_EXTENSION_BYTES, MAX_TRAILER_BYTES};
 
 /// What [`BodyDecoder::next`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +18,7 @@ pub enum Piece<'i> {
 
 /// Why a body is refused. The connection is closed after the response: where the body ends is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BodyError {
     /// A chunk-size line without a digit. Some parsers take it for the last chunk.
     MissingSize,
@@ -28,13 +28,13 @@ pub enum BodyError {
     SizeOverflow,
     /// A chunk extension without a name, or with a control character.
     BadExtension,
-    /// More than [`MAX_EXTENSION_BYTES`] of chunk extensions in one body.
+    /// More than [`MAX_EXTENSION_BYTES`](super::MAX_EXTENSION_BYTES) of chunk extensions in one body.
     ExtensionTooLong,
     /// Chunk data that is not followed by CRLF.
     MissingChunkEnd,
     /// A trailer line that is not a field line.
     BadTrailer,
-    /// More than [`MAX_TRAILER_BYTES`] of trailer section.
+    /// More than [`MAX_TRAILER_BYTES`](super::MAX_TRAILER_BYTES) of trailer section.
     TrailerTooLong,
     /// A framing line that ends in LF alone.
     BareLineFeed,

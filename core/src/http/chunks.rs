@@ -7,6 +7,7 @@
 use super::body::{BodyError, Piece, take};
 use super::digits::hex_digit;
 use super::fields::is_token_byte;
+use super::text::is_text_byte;
 
 /// Maximum bytes of chunk extensions in one body, including whitespace and semicolons. They are skipped.
 pub const MAX_EXTENSION_BYTES: u16 = 1024;
@@ -151,7 +152,7 @@ impl Chunks {
             (At::BeforeExtension, _) => Err(BodyError::BadSize),
             (At::ExtensionName, _) if !is_token_byte(byte) => Err(BodyError::BadExtension),
             (At::Extension, b'\r') => Ok(At::SizeEnd),
-            _ if is_text(byte) => Ok(At::Extension),
+            _ if is_text_byte(byte) => Ok(At::Extension),
             _ => Err(BodyError::BadExtension),
         }
     }
@@ -166,7 +167,7 @@ impl Chunks {
             (At::TrailerName, b':') => Ok(At::TrailerValue),
             (At::TrailerStart | At::TrailerName, _) if is_token_byte(byte) => Ok(At::TrailerName),
             (At::TrailerValue, b'\r') => Ok(At::TrailerEnd),
-            (At::TrailerValue, _) if is_text(byte) => Ok(At::TrailerValue),
+            (At::TrailerValue, _) if is_text_byte(byte) => Ok(At::TrailerValue),
             _ => Err(BodyError::BadTrailer),
         }
     }
@@ -175,11 +176,6 @@ impl Chunks {
 /// `next`, if `byte` is the LF that must follow a CR.
 const fn line_feed(byte: u8, next: At) -> Result<At, BodyError> {
     if byte == b'\n' { Ok(next) } else { Err(BodyError::BareCarriageReturn) }
-}
-
-/// HTAB, SP, VCHAR and obs-text (RFC 9110 §5.5).
-const fn is_text(byte: u8) -> bool {
-    byte == b'\t' || !byte.is_ascii_control()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::text::is_text;
 
 /// Why a head could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EncodeError {
     /// The buffer is too small.
     NoRoom,

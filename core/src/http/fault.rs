@@ -7,6 +7,7 @@ use core::fmt;
 ///
 /// In a response from upstream each of these makes the response unusable; [`HeadError::status`] is for requests only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HeadError {
     /// The caller's buffer is full and the head has not ended. Raised by the caller: [`HeadScan`](super::HeadScan) has
     /// no limit.

@@ -52,20 +52,20 @@ impl<'h, 'b> Fields<'h, 'b> {
         if values.next().is_some() { Err(HeadError::RepeatedField) } else { Ok(value) }
     }
 
-    /// The members of the comma-separated lists named `name` (RFC 9110 §5.6.1), over all lines, without empty members.
-    /// Quoted strings are not supported: only for fields whose members are tokens.
-    pub fn tokens<'n>(&self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b, 'n> {
-        self.all(name).flat_map(list_members).filter(|member| !member.is_empty())
+    /// The members of the comma-separated lists named `name` (RFC 9110 §5.6.1), over all lines, without empty members. A
+    /// comma in a quoted string separates members as well: not for fields where one may be.
+    pub fn members<'n>(&self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b, 'n> {
+        self.all(name).flat_map(split_list).filter(|member| !member.is_empty())
     }
 
     /// Whether the list named `name` has `token` as a member, ignoring case.
     pub fn has_token(&self, name: &str, token: &str) -> bool {
-        self.tokens(name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
+        self.members(name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
     }
 }
 
 /// The members of one comma-separated value without the whitespace around them; including empty ones.
-pub(super) fn list_members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn split_list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     // The only whitespace in a decoded value is space and tab, so trimming the ASCII set trims exactly OWS.
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }
@@ -120,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn list_members_are_found_over_all_lines_and_whole() {
+    fn split_list_are_found_over_all_lines_and_whole() {
         let fields = Fields::new(&LINES);
         assert!(fields.has_token("connection", "keep-alive"));
         assert!(fields.has_token("connection", "close"));
         assert!(fields.has_token("connection", "foo"));
         assert!(!fields.has_token("connection", "clos"));
         assert!(!fields.has_token("connection", ""));
-        assert_eq!(fields.tokens("connection").count(), 3);
+        assert_eq!(fields.members("connection").count(), 3);
     }
 
     #[test]

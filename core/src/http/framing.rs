@@ -1,7 +1,7 @@
 //! Where a body ends: the decision of RFC 9112 §6.3, without the choices it leaves to the recipient.
 
 use super::HeadError;
-use super::fields::{Fields, is_token, list_members};
+use super::fields::{Fields, is_token, split_list};
 
 /// The length of a body, as its head declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ fn transfer_coding(value: &[u8]) -> Result<Framing, HeadError> {
     let comma = value.iter().rposition(|&byte| byte == b',').ok_or(HeadError::TransferEncoding)?;
     let (others, last) = value.split_at_checked(comma).ok_or(HeadError::TransferEncoding)?;
     let ends_in_chunked = last.strip_prefix(b",").is_some_and(|last| is_chunked(last.trim_ascii_start()));
-    if ends_in_chunked && list_members(others).all(|member| is_token(member) && !is_chunked(member)) {
+    if ends_in_chunked && split_list(others).all(|member| is_token(member) && !is_chunked(member)) {
         Err(HeadError::UnknownCoding)
     } else {
         Err(HeadError::TransferEncoding)

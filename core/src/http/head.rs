@@ -4,11 +4,10 @@ use core::mem::MaybeUninit;
 
 use httparse::{Header, ParserConfig, Status};
 
-pub use super::fault::HeadError;
-pub use super::fields::{FieldSlots, Fields, MAX_FIELDS, field_slots};
-use super::fields::{is_token, list_members};
+use super::fault::HeadError;
+use super::fields::{Fields, is_token, split_list};
 use super::framing::{self, Framing};
-pub use super::scan::HeadScan;
+use super::scan::HeadScan;
 use super::target;
 
 /// The head of a request, as RFC 9112 §3 names its parts.
@@ -188,7 +187,7 @@ fn may_keep_alive(fields: &Fields<'_, '_>, minor_version: u8) -> bool {
 /// RFC 9110 §10.1.1: in HTTP/1.0 the field is ignored.
 fn expects_continue(fields: &Fields<'_, '_>, minor_version: u8) -> Result<bool, HeadError> {
     let mut expects = false;
-    for expectation in fields.all("expect").flat_map(list_members).filter(|_| minor_version == 1) {
+    for expectation in fields.all("expect").flat_map(split_list).filter(|_| minor_version == 1) {
         if !expectation.eq_ignore_ascii_case(b"100-continue") {
             return Err(HeadError::Expectation);
         }
@@ -223,6 +222,7 @@ mod tests {
     use std::format;
 
     use super::*;
+    use crate::http::{MAX_FIELDS, field_slots};
 
     /// The fault of an HTTP/1.1 request with a valid Host and these lines.
     fn fault_of(lines: &str) -> HeadError {

@@ -20,14 +20,19 @@ pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
     plain.saturating_add(rest.iter().take_while(|byte| !byte.is_ascii_control()).count())
 }
 
-/// Whether all of `bytes` is allowed in a line: the only control character allowed is the tab (RFC 9110 §5.5).
+/// Whether all of `bytes` is allowed in a line.
 pub(super) fn is_text(bytes: &[u8]) -> bool {
     let rest = bytes.get(plain_prefix(bytes)..).unwrap_or_default();
-    rest.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control())
+    rest.iter().copied().all(is_text_byte)
+}
+
+/// HTAB, SP, VCHAR and obs-text (RFC 9110 §5.5).
+pub(super) const fn is_text_byte(byte: u8) -> bool {
+    byte == b'\t' || !byte.is_ascii_control()
 }
 
 /// The high bits of the bytes in `word` that are below 0x20 or equal to 0x7f. A borrow may propagate from such a byte
-/// to higher ones, so only the lowest of these bits, or that there is none, is reliable.
+/// to higher ones, so only the lowest set bit, or the absence of any, can be trusted.
 const fn controls(word: usize) -> usize {
     let below_space = word.wrapping_sub(ONES * 0x20) & !word;
     let delete = word ^ (ONES * 0x7f);

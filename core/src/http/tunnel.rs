@@ -20,6 +20,7 @@ pub fn encode_connect(authority: &str, credentials: Option<&[u8]>, out: &mut [u8
 
 /// Why there is no tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TunnelError {
     /// The response is not valid HTTP.
     Head(HeadError),
@@ -30,8 +31,13 @@ pub enum TunnelError {
     },
     /// Unexpected bytes follow the response.
     Excess,
-    /// The proxy closed before its response was complete.
+    /// The proxy closed before its response was complete. Raised by the caller.
     Closed,
+}
+
+impl TunnelError {
+    /// The caller's buffer is full and the response's head has not ended. Raised by the caller.
+    pub const TOO_LARGE: Self = Self::Head(HeadError::TooLarge);
 }
 
 impl fmt::Display for TunnelError {
@@ -59,7 +65,7 @@ impl TunnelAnswer {
     /// open.
     ///
     /// The size of a response is bounded by the caller's buffer: if that is full before `true`, it is
-    /// [`HeadError::TooLarge`].
+    /// [`TunnelError::TOO_LARGE`].
     pub fn read(&mut self, filled: &[u8]) -> Result<bool, TunnelError> {
         let Some(length) = self.scan.scan(filled).map_err(TunnelError::Head)? else { return Ok(false) };
         let head = filled.get(..length).unwrap_or_default();

@@ -40,6 +40,18 @@ enum Stop {
 ///
 /// The pieces go to [`feed`](Self::feed) in order; [`finish`](Self::finish) returns the verdict. It does not depend on
 /// where the pieces are cut.
+///
+/// ```
+/// use remora_core::remote_write::{Check, Level, USUAL_WINDOW, Verdict, Version};
+///
+/// // One series {a="b"} without samples: a literal of 10 bytes, announced as 10 bytes.
+/// let body = b"\x0a\x24\x0a\x08\x0a\x06\x0a\x01a\x12\x01b";
+/// let mut window = [0; USUAL_WINDOW];
+/// let mut check = Check::new(Version::V1, Level::Full, &mut window, 1 << 20);
+/// body.chunks(3).for_each(|piece| check.feed(piece));
+/// let Verdict::Good(counts) = check.finish() else { panic!("a receiver can decode it") };
+/// assert_eq!((counts.series, counts.samples), (1, 0));
+/// ```
 #[derive(Debug)]
 pub struct Check<'w> {
     decoder: Result<Decoder<'w>, Stop>,
@@ -58,8 +70,7 @@ impl<'w> Check<'w> {
         }
     }
 
-    /// Counts data older than [`MAX_AGE`] at `unix_ms`, milliseconds since 1970, as [`Counts::too_old`]. To be called
-    /// before the first byte.
+    /// From here on, counts data older than [`MAX_AGE`] at `unix_ms`, milliseconds since 1970, as [`Counts::too_old`].
     #[must_use]
     pub fn at(mut self, unix_ms: i64) -> Self {
         let age = i64::try_from(MAX_AGE.as_millis()).unwrap_or(i64::MAX);

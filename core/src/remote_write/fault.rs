@@ -9,8 +9,9 @@ use crate::snappy::SnappyError;
 pub struct Fault {
     /// What is wrong.
     pub kind: FaultKind,
-    /// Where, in bytes from 0: in the compressed body for [`FaultKind::Snappy`], in the decoded message for all others,
-    /// where it is the start of the field at fault.
+    /// Where, in bytes from 0: in the compressed body for [`FaultKind::Snappy`], in the decoded message for all others.
+    /// It is the start of the field at fault; for [`FaultKind::Utf8`] the first byte that is wrong, or the end of text
+    /// that is cut short; for what is found at the end of a message, that end.
     pub at: u64,
 }
 
@@ -25,6 +26,7 @@ impl core::error::Error for Fault {}
 /// What is wrong with a body. All but [`Snappy`](Self::Snappy) are faults of the protobuf message in it; section names
 /// are those of the protobuf encoding guide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FaultKind {
     /// The body is not a valid snappy block.
     Snappy(SnappyError),

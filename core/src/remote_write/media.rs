@@ -10,6 +10,7 @@ use crate::http::is_token_byte;
 /// Why a request's media type is refused. The sender gets 415; vmagent then falls back to snappy, and 2.0 senders may
 /// fall back to version 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MediaFault {
     /// The Content-Encoding is not `snappy`.
     Encoding,

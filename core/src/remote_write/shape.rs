@@ -6,6 +6,12 @@ use super::schema::Message;
 use super::varint;
 use super::{Level, text};
 
+// The keys of fields 1, 2, 4 and 5 where these have a length: number and wire type ("Message Structure").
+pub(super) const FIELD_1: u8 = 1 << 3 | 2;
+pub(super) const FIELD_2: u8 = 2 << 3 | 2;
+pub(super) const FIELD_4: u8 = 4 << 3 | 2;
+pub(super) const FIELD_5: u8 = 5 << 3 | 2;
+
 /// The beginning of a series, which is a field of a request: `0a length` in version 1, `2a length` in version 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Series {
@@ -22,8 +28,8 @@ pub(super) struct Series {
 pub(super) fn series(request: Message, bytes: &[u8]) -> Option<Series> {
     let (&key, rest) = bytes.split_first()?;
     let message = match (request, key) {
-        (Message::RequestV1, 0x0a) => Message::SeriesV1,
-        (Message::RequestV2, 0x2a) => Message::SeriesV2,
+        (Message::RequestV1, FIELD_1) => Message::SeriesV1,
+        (Message::RequestV2, FIELD_5) => Message::SeriesV2,
         _ => return None,
     };
     let (content_length, content) = varint::decode(rest)?;
@@ -47,10 +53,10 @@ pub(super) fn labels(bytes: &[u8], level: Level) -> Option<usize> {
 /// len value`. Returns its length, including the key.
 #[inline]
 fn label(bytes: &[u8], level: Level) -> Option<usize> {
-    let &[0x0a, length @ ..0x80, 0x0a, name_length] = bytes.first_chunk::<4>()? else { return None };
+    let &[FIELD_1, length @ ..0x80, FIELD_1, name_length] = bytes.first_chunk::<4>()? else { return None };
     let length = usize::from(length).saturating_add(2);
     let texts = bytes.get(4..length)?;
-    let (&[0x12, value_length], value) = texts.get(usize::from(name_length)..)?.split_first_chunk::<2>()? else {
+    let (&[FIELD_2, value_length], value) = texts.get(usize::from(name_length)..)?.split_first_chunk::<2>()? else {
         return None;
     };
     let whole = usize::from(value_length) == value.len();
@@ -62,7 +68,7 @@ fn label(bytes: &[u8], level: Level) -> Option<usize> {
 /// varint`. Returns its length, including the key, and the timestamp in milliseconds.
 #[inline]
 pub(super) fn sample(bytes: &[u8]) -> Option<(usize, i64)> {
-    let (body, length) = short_field(bytes, 0x12)?;
+    let (body, length) = short_field(bytes, FIELD_2)?;
     let rest = if body.first() == Some(&0x09) { body.get(9..)? } else { body };
     let Some((&key, rest)) = rest.split_first() else { return Some((length, 0)) };
     let timestamp = varint::decode_last(bytes.get(..length)?, rest.len())?;
@@ -72,7 +78,7 @@ pub(super) fn sample(bytes: &[u8]) -> Option<(usize, i64)> {
 /// A symbol of version 2 under 128 bytes: `22 len text`. Returns its length, including the key.
 #[inline]
 pub(super) fn symbol(bytes: &[u8], level: Level) -> Option<usize> {
-    let (body, length) = short_field(bytes, 0x22)?;
+    let (body, length) = short_field(bytes, FIELD_4)?;
     (level == Level::Wire || text::is_ascii(body)).then_some(length)
 }
 
@@ -89,7 +95,7 @@ pub(super) struct References {
 /// the key.
 #[inline]
 pub(super) fn references(bytes: &[u8]) -> Option<(usize, References)> {
-    let (body, length) = short_field(bytes, 0x0a)?;
+    let (body, length) = short_field(bytes, FIELD_1)?;
     let mut references = References { odd: false, highest: None };
     let mut rest = body;
     while !rest.is_empty() {
@@ -107,7 +113,7 @@ pub(super) fn references(bytes: &[u8]) -> Option<(usize, References)> {
 /// The metadata that Prometheus writes for every series that has none: `2a 00`.
 #[inline]
 pub(super) fn empty_metadata(bytes: &[u8]) -> Option<usize> {
-    let (body, length) = short_field(bytes, 0x2a)?;
+    let (body, length) = short_field(bytes, FIELD_5)?;
     body.is_empty().then_some(length)
 }
 

@@ -44,8 +44,8 @@ fn count(counter: &mut u32) {
 #[derive(Debug)]
 pub(super) struct Tally {
     counts: Counts,
-    /// Timestamps before this one are too old.
-    too_old_before: i64,
+    /// Timestamps before this one, in milliseconds since 1970, count as too old.
+    pub(super) too_old_before: i64,
     /// Timestamp of the open sample or histogram; 0 when omitted, as for every proto3 field.
     timestamp: i64,
     /// Whether the last count of the open histogram was a float.
@@ -58,11 +58,11 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Nothing counted; timestamps before `too_old_before`, in milliseconds since 1970, count as too old.
-    pub(super) fn new(too_old_before: i64) -> Self {
+    /// Nothing counted; no timestamp is too old.
+    pub(super) fn new() -> Self {
         Self {
             counts: Counts::default(),
-            too_old_before,
+            too_old_before: i64::MIN,
             timestamp: 0,
             is_float: false,
             metadata: [0; 3],

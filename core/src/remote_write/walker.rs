@@ -19,7 +19,7 @@ const OPEN_GROUPS: usize = 16;
 
 /// A length-delimited range that is being walked.
 #[derive(Clone, Copy, Debug)]
-struct Frame {
+struct Open {
     content: Content,
     /// Where it ends, in decoded bytes from the start of the request.
     end: usize,
@@ -60,8 +60,8 @@ pub(super) struct Walker {
     /// Where the current field or element starts.
     field_at: usize,
     /// The innermost open message.
-    frame: Frame,
-    outer: Vec<Frame, OPEN_MESSAGES>,
+    open: Open,
+    outer: Vec<Open, OPEN_MESSAGES>,
     /// Field numbers of the open groups; all in the innermost message.
     groups: Vec<u32, OPEN_GROUPS>,
     state: State,
@@ -81,25 +81,25 @@ impl Walker {
             level,
             at: 0,
             field_at: 0,
-            frame: Frame { content: Content::Fields(request), end: 0, odd: false },
+            open: Open { content: Content::Fields(request), end: 0, odd: false },
             outer: Vec::new(),
             groups: Vec::new(),
             state: State::Next,
             varint: Varint::default(),
             utf8: Utf8::new(),
-            tally: Tally::new(i64::MIN),
+            tally: Tally::new(),
         }
     }
 
-    /// Counts timestamps before `limit`, in milliseconds since 1970, as too old. To be called before the first byte.
+    /// Counts timestamps before `limit`, in milliseconds since 1970, as too old.
     pub(super) fn too_old_before(&mut self, limit: i64) {
-        self.tally = Tally::new(limit);
+        self.tally.too_old_before = limit;
     }
 
     /// Walks the next run of a request of `total` bytes.
     pub(super) fn feed(&mut self, run: &[u8], total: u32) -> Result<(), Fault> {
         if self.at == 0 && self.outer.is_empty() {
-            self.frame.end = total as usize;
+            self.open.end = total as usize;
         }
         let mut rest = run;
         loop {
@@ -121,7 +121,7 @@ impl Walker {
 
     /// Closes the messages and packed runs that end here.
     fn settle(&mut self) -> Result<(), Fault> {
-        while self.at == self.frame.end {
+        while self.at == self.open.end {
             if self.state != State::Next {
                 return Err(self.fault(FaultKind::Cut));
             }
@@ -129,9 +129,9 @@ impl Walker {
                 return Err(self.fault_here(FaultKind::GroupOpen { field }));
             }
             let Some(outer) = self.outer.pop() else { return Ok(()) };
-            let ended = core::mem::replace(&mut self.frame, outer);
+            let ended = core::mem::replace(&mut self.open, outer);
             match ended.content {
-                Content::Numbers(_) => self.frame.odd ^= ended.odd,
+                Content::Numbers(_) => self.open.odd ^= ended.odd,
                 Content::Fields(_) if ended.odd => return Err(self.fault_here(FaultKind::OddReferences)),
                 Content::Fields(message) => self.tally.close(message, self.at),
             }
@@ -162,7 +162,7 @@ impl Walker {
             return left;
         }
         self.field_at = self.at;
-        self.state = match self.frame.content {
+        self.state = match self.open.content {
             Content::Fields(_) => State::Key,
             Content::Numbers(meaning) => State::Number(meaning),
         };
@@ -172,7 +172,7 @@ impl Walker {
     /// Passes over what is complete in `rest` and needs no resuming: the numbers of a packed run, and fields of the
     /// shapes of [`shape`].
     fn pass_whole<'r>(&mut self, rest: &'r [u8]) -> &'r [u8] {
-        match self.frame.content {
+        match self.open.content {
             Content::Numbers(meaning) => self.pass_numbers(meaning, rest),
             Content::Fields(message) if self.groups.is_empty() => self.pass_fields(message, rest),
             Content::Fields(_) => rest,
@@ -219,27 +219,27 @@ impl Walker {
     /// Records the field at the front, or the labels, if they have a known shape; returns their length.
     #[inline]
     fn known_shape(&mut self, message: Message, front: &[u8]) -> Option<usize> {
-        match (message, front.first()?) {
-            (Message::SeriesV1, 0x0a) => shape::labels(front, self.level),
-            (Message::SeriesV1 | Message::SeriesV2, 0x12) => {
+        match (message, *front.first()?) {
+            (Message::SeriesV1, shape::FIELD_1) => shape::labels(front, self.level),
+            (Message::SeriesV1 | Message::SeriesV2, shape::FIELD_2) => {
                 let (length, timestamp) = shape::sample(front)?;
                 self.tally.sample(timestamp);
                 Some(length)
             }
-            (Message::RequestV2, 0x22) => {
+            (Message::RequestV2, shape::FIELD_4) => {
                 let length = shape::symbol(front, self.level)?;
                 self.tally.symbol();
                 Some(length)
             }
-            (Message::SeriesV2, 0x0a) => {
+            (Message::SeriesV2, shape::FIELD_1) => {
                 let (length, references) = shape::references(front)?;
-                self.frame.odd ^= references.odd;
+                self.open.odd ^= references.odd;
                 if let Some((highest, place)) = references.highest {
                     self.tally.reference(highest, self.at.saturating_add(place));
                 }
                 Some(length)
             }
-            (Message::SeriesV2, 0x2a) => shape::empty_metadata(front),
+            (Message::SeriesV2, shape::FIELD_5) => shape::empty_metadata(front),
             _ => None,
         }
     }
@@ -276,7 +276,7 @@ impl Walker {
 
     #[inline]
     fn number(&mut self, meaning: Meaning, value: u64, at: usize) {
-        self.frame.odd ^= meaning == Meaning::Reference;
+        self.open.odd ^= meaning == Meaning::Reference;
         self.tally.number(meaning, value, at);
     }
 
@@ -292,6 +292,7 @@ impl Walker {
             (0, Field::Number(meaning) | Field::Numbers(meaning)) => Ok(State::Number(meaning)),
             (0, Field::Unknown) => Ok(State::Number(Meaning::Any)),
             (1, Field::Double(meaning)) => {
+                // What counts is that the field is there, not its value.
                 self.tally.number(meaning, 0, self.field_at);
                 self.fixed(8)
             }
@@ -314,7 +315,7 @@ impl Walker {
 
     /// What field `number` of the innermost message holds; in a group every field is unknown.
     fn field(&self, number: u32) -> Field {
-        match self.frame.content {
+        match self.open.content {
             Content::Fields(message) if self.groups.is_empty() => message.field(number),
             _ => Field::Unknown,
         }
@@ -343,8 +344,8 @@ impl Walker {
     }
 
     fn open(&mut self, content: Content, length: usize) -> Result<State, FaultKind> {
-        self.outer.push(self.frame).map_err(|_| FaultKind::TooDeep)?;
-        self.frame = Frame { content, end: self.at.saturating_add(length), odd: false };
+        self.outer.push(self.open).map_err(|_| FaultKind::TooDeep)?;
+        self.open = Open { content, end: self.at.saturating_add(length), odd: false };
         Ok(State::Next)
     }
 
@@ -389,7 +390,7 @@ impl Walker {
 
     /// Bytes up to the end of the innermost message.
     fn room(&self) -> usize {
-        self.frame.end.saturating_sub(self.at)
+        self.open.end.saturating_sub(self.at)
     }
 
     fn fault(&self, kind: FaultKind) -> Fault {

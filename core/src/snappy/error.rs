@@ -6,6 +6,7 @@ use core::fmt;
 /// [`OffsetBeyondWindow`](Self::OffsetBeyondWindow), which a larger window resolves, and
 /// [`WindowNotPowerOfTwo`](Self::WindowNotPowerOfTwo), which is the caller's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SnappyError {
     /// The lent window's length is not a power of two of at least 16 bytes that fits 32 bits.
     WindowNotPowerOfTwo,

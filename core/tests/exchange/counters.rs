@@ -1,14 +1,14 @@
 //! What is counted, as it appears on a page.
 
 use remora_core::forward::{Peer, Policy, Unavailable, counters};
-use remora_core::metrics::{Format, Page};
+use remora_core::metrics::{Exposition, Format};
 
 use crate::bench::{Bench, POLICY};
 use crate::message::{BODY, SMALL_BODY, answer, write, write_with};
 
 fn page(bench: &Bench) -> String {
     let mut text = String::new();
-    let mut page = Page::new(Format::Text, &mut text);
+    let mut page = Exposition::new(Format::Text, &mut text);
     bench.gateway.counters.report(&mut page);
     page.finish().unwrap();
     text

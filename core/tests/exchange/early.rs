@@ -189,7 +189,7 @@ fn ready_tells_other_pods_less() {
     ] {
         let mut bench = Bench::with(POLICY, peer);
         bench.send(b"GET /ready HTTP/1.1\r\nHost: h\r\n\r\n");
-        bench.exchange.report(bench.now, "no label");
+        bench.exchange.readiness_detail(bench.now, "no label");
         bench.settle();
         assert_eq!(bench.answer().text(), format!("waiting for the first token: {told}\n"), "{peer:?}");
     }
@@ -211,8 +211,8 @@ fn ready_tells_what_is_missing() {
     let mut bench = Bench::new();
     let ask = |bench: &mut Bench, path, status, text| {
         bench.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
-        assert_eq!(bench.take_events().last(), Some(&Event::Report));
-        bench.exchange.report(bench.now, "no assertion file");
+        assert_eq!(bench.take_events().last(), Some(&Event::Readiness));
+        bench.exchange.readiness_detail(bench.now, "no assertion file");
         bench.settle();
         let told = bench.answer();
         assert_eq!((told.status(), told.text()), (status, text), "{path}");
@@ -309,13 +309,14 @@ fn a_success_before_the_body_is_out_acknowledges_nothing() {
     bench.exchange.upstream_unwritable(bench.now);
     bench.azure(&answer(200, "", ""));
     assert_eq!(bench.answer().status(), 502, "after writing failed");
-    let mut bench = Bench::new();
-    bench.submit(&write(BODY));
-    bench.attach(false);
-    bench.request();
-    bench.exchange.upstream_backlog(true);
-    bench.azure(&answer(204, "", ""));
-    assert_eq!(bench.answer().status(), 502, "while the last bytes wait in the driver");
+    for backlog in [Some(true), None] {
+        let mut bench = Bench { backlog, ..Bench::new() };
+        bench.submit(&write(BODY));
+        bench.attach(false);
+        bench.request();
+        bench.azure(&answer(204, "", ""));
+        assert_eq!(bench.answer().status(), 502, "while the last bytes wait in the driver, or may: {backlog:?}");
+    }
 }
 
 #[test]

@@ -134,11 +134,11 @@ fn a_reader_that_does_not_read_is_let_go() {
     bench.send(&get("/metrics"));
     bench.exchange.page_ready(bench.now, PAGE.len());
     let head = bench.exchange.client_pending().len();
-    assert_eq!(bench.exchange.page(), None, "the head is first");
+    assert_eq!(bench.exchange.page_offset(), None, "the head is first");
     bench.exchange.client_drained(bench.now, head);
-    assert_eq!(bench.exchange.page(), Some(0));
+    assert_eq!(bench.exchange.page_offset(), Some(0));
     bench.exchange.client_drained(bench.now, 4999);
-    assert_eq!(bench.exchange.page(), Some(4999));
+    assert_eq!(bench.exchange.page_offset(), Some(4999));
     assert_eq!(bench.exchange.deadline(), bench.now.saturating_add(TIMEOUTS.answer));
     bench.exchange.wake(bench.exchange.deadline());
     assert!(bench.exchange.is_done());

@@ -291,7 +291,7 @@ fn results_that_nobody_waits_for_change_nothing() {
     bench.exchange.refreshed(now);
     bench.exchange.unrefreshed(now, Some("late"));
     bench.exchange.reserved(now);
-    bench.exchange.report(now, "late");
+    bench.exchange.readiness_detail(now, "late");
     bench.exchange.upstream_eof(now);
     bench.exchange.upstream_broken(now, "late");
     bench.settle();

@@ -1,6 +1,6 @@
 //! Tokens do not appear in debug output or responses.
 
-use remora_core::forward::Upstream;
+use remora_core::forward::Destination;
 
 use crate::bench::{Bench, TOKENS};
 use crate::message::{SMALL_BODY, answer, write_with};
@@ -38,7 +38,7 @@ fn debug_output_holds_no_credential_in_any_phase() {
 
 #[test]
 fn the_credential_of_an_upstream_is_left_out() {
-    let to = Upstream { authority: "x.example", target: "/", authorization: TOKENS[0].as_bytes() };
+    let to = Destination { authority: "x.example", target: "/", authorization: TOKENS[0].as_bytes() };
     let shown = format!("{to:?}");
     assert!(shown.contains("x.example") && !shown.contains("secret") && !shown.contains("115, 101"), "{shown}");
 }

@@ -1,6 +1,6 @@
 //! The head that goes to Azure, byte for byte.
 
-use remora_core::forward::{Outgoing, Upstream, UpstreamHead};
+use remora_core::forward::{Destination, Outgoing, UpstreamHead};
 
 use crate::bench::Bench;
 use crate::message::{BODY, SMALL_BODY, answer, chunked_write, write, write_with};
@@ -111,7 +111,7 @@ fn the_next_request_on_the_connection_has_a_head_of_its_own() {
 
 #[test]
 fn one_buffer_serves_requests_of_any_length() {
-    let to = Upstream { authority: "x.example", target: "/", authorization: b"Bearer secret-one" };
+    let to = Destination { authority: "x.example", target: "/", authorization: b"Bearer secret-one" };
     let mut head = UpstreamHead::new([0; 1024], &to).unwrap();
     for fields in ["User-Agent: a-long-name-of-a-sender\r\nRetry-Attempt: 1\r\n", "", "User-Agent: x\r\n"] {
         let mut bench = Bench::new();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use remora_core::forward::{Event, Exchange, Outcome, Outgoing, Unavailable, Upstream, UpstreamHead};
+use remora_core::forward::{Destination, Event, Exchange, Outcome, Outgoing, Unavailable, UpstreamHead};
 use remora_core::time::Instant;
 
 use crate::azure::Azure;
@@ -166,7 +166,7 @@ impl<'m> Driver<'m> {
             }
             Event::Check => self.check(at),
             Event::Page(_) => self.write_page(at),
-            Event::Report => self.exchange.report(at, "the cause"),
+            Event::Readiness => self.exchange.readiness_detail(at, "the cause"),
             Event::Release { reusable } => self.release(now, reusable, azure),
             Event::Answered(outcome) => {
                 self.log.outcomes.push(outcome);
@@ -216,7 +216,7 @@ impl<'m> Driver<'m> {
 
     fn check(&mut self, at: Instant) {
         let mut window = vec![0; 1 << 16];
-        let mut check = self.exchange.frame_check(0, &mut window).expect("a check is on");
+        let mut check = self.exchange.frame_check(0, &mut window);
         self.body.chunks(5000).for_each(|piece| check.feed(piece));
         let verdict = check.finish();
         self.exchange.checked(at, verdict);
@@ -255,7 +255,7 @@ impl<'m> Driver<'m> {
 
     fn write_client(&mut self, now: u64, sender: &mut Sender) -> bool {
         let at = Instant::from_millis(now);
-        let bytes = self.exchange.page().map_or(self.exchange.client_pending(), |from| &self.body[from..]);
+        let bytes = self.exchange.page_offset().map_or(self.exchange.client_pending(), |from| &self.body[from..]);
         match sender.down.write(now, bytes) {
             Some(0) => return false,
             Some(n) => self.exchange.client_drained(at, n),
@@ -317,7 +317,7 @@ impl<'m> Driver<'m> {
             match self.exchange.outgoing() {
                 Outgoing::Head => {
                     let authorization = format!("Bearer secret-{}", self.token);
-                    let to = Upstream { authority: "azure", target: "/x", authorization: authorization.as_bytes() };
+                    let to = Destination { authority: "azure", target: "/x", authorization: authorization.as_bytes() };
                     let mut head = UpstreamHead::new([0; 2048], &to).expect("room for what heads have in common");
                     let n = self.exchange.encode_head(&mut head).expect("room for a head");
                     self.unsent.extend_from_slice(&head.as_bytes()[..n]);

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use remora_core::forward::{Event, Exchange, Gateway, Outcome, Outgoing, Unavailable, Upstream, UpstreamHead};
+use remora_core::forward::{Event, Exchange, Gateway, Outcome, Outgoing, Unavailable, Destination, UpstreamHead};
 use remora_core::remote_write::{Verdict, Why};
 use remora_core::time::Instant;
 
@@ -194,7 +194,7 @@ impl<'m> Driver<'m> {
     }
 
     fn listen(&mut self, most: usize) -> bool {
-        let page = self.exchange.page().map(|from| self.stored.get(from..).unwrap_or_default());
+        let page = self.exchange.page_offset().map(|from| self.stored.get(from..).unwrap_or_default());
         let pending = page.unwrap_or(self.exchange.client_pending());
         assert!(self.exchange.interest().client_write != pending.is_empty() || !self.is_lawful);
         let n = pending.len().min(most);
@@ -260,7 +260,7 @@ impl<'m> Driver<'m> {
         if attempt.unsent.is_empty() && self.exchange.interest().upstream_write {
             match self.exchange.outgoing() {
                 Outgoing::Head => {
-                    let to = Upstream { authority: "azure", target: "/x", authorization: b"Bearer secret" };
+                    let to = Destination { authority: "azure", target: "/x", authorization: b"Bearer secret" };
                     let mut head = UpstreamHead::new([0; 2048], &to).expect("room for what heads have in common");
                     let n = self.exchange.encode_head(&mut head).expect("room for a head");
                     attempt.unsent.extend_from_slice(&head.as_bytes()[..n]);
@@ -310,7 +310,7 @@ impl<'m> Driver<'m> {
         match event {
             Event::Reserve(_) | Event::Page(_) | Event::Connect { .. } | Event::Refresh => self.job = Some(event),
             Event::Check => self.check(),
-            Event::Report => self.exchange.report(self.now, "the cause"),
+            Event::Readiness => self.exchange.readiness_detail(self.now, "the cause"),
             Event::Release { .. } => {
                 self.judge_attempt();
                 self.buffer = self.exchange.detach().or(self.buffer.take());
@@ -329,7 +329,7 @@ impl<'m> Driver<'m> {
 
     fn check(&mut self) {
         let mut window = [0; 1 << 12];
-        let mut check = self.exchange.frame_check(0, &mut window).expect("a check is on");
+        let mut check = self.exchange.frame_check(0, &mut window);
         self.stored.chunks(700).for_each(|piece| check.feed(piece));
         let verdict = check.finish();
         self.exchange.checked(self.now, verdict);
@@ -350,7 +350,7 @@ impl<'m> Driver<'m> {
             Misuse::HeadSent => exchange.head_sent(now),
             Misuse::BodySent(n) => exchange.body_sent(now, n.into()),
             Misuse::UpstreamFilled(n) => exchange.upstream_filled(now, n.into()),
-            Misuse::Report => exchange.report(now, ""),
+            Misuse::Report => exchange.readiness_detail(now, ""),
             Misuse::PageReady(n) => exchange.page_ready(now, n.into()),
             Misuse::Past => exchange.wake(Instant::ZERO),
         }

@@ -13,24 +13,19 @@ impl Connection {
     /// Runs one check at a time per thread: it holds the thread's window, even while it uses a larger one.
     pub(super) async fn check(&mut self) {
         let window = self.hub.windows.take_one().await;
-        let mut verdict = None;
-        if let Some((first, larger)) = self.check_within(window).await {
-            let again = match larger {
-                Some(bytes) => self.check_again(bytes).await,
-                None => None,
-            };
-            verdict = Some(again.unwrap_or(first));
-        }
+        let (first, larger) = self.check_within(window).await;
+        let again = match larger {
+            Some(bytes) => self.check_again(bytes).await,
+            None => None,
+        };
         self.hub.windows.give([window]);
         self.look_at_clock();
-        if let Some(verdict) = verdict {
-            self.exchange.checked(self.now, verdict);
-        }
+        self.exchange.checked(self.now, again.unwrap_or(first));
     }
 
     /// The verdict, and the window size that would allow a better one, if any. Long checks yield to other tasks.
-    async fn check_within(&self, window: &mut [u8]) -> Option<(Verdict, Option<usize>)> {
-        let mut check = self.exchange.frame_check(clock::unix_ms(), window)?;
+    async fn check_within(&self, window: &mut [u8]) -> (Verdict, Option<usize>) {
+        let mut check = self.exchange.frame_check(clock::unix_ms(), window);
         for (i, slice) in self.body.slices(0).enumerate() {
             if i > 0 && i % CHECKED_AT_ONCE == 0 {
                 future::yield_now().await;
@@ -38,7 +33,7 @@ impl Connection {
             check.feed(slice);
         }
         let larger = check.larger_window();
-        Some((check.finish(), larger))
+        (check.finish(), larger)
     }
 
     /// Checks again with a temporary window of `bytes`. Without the memory there is no verdict.
@@ -47,6 +42,6 @@ impl Connection {
             return None;
         }
         let mut window = pool::mapping(bytes).ok()?;
-        self.check_within(&mut window).await.map(|(verdict, _)| verdict)
+        Some(self.check_within(&mut window).await.0)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use remora_core::metrics::{Family, Histogram, Kind, Sink, Tally};
+use remora_core::metrics::{CounterSet, Family, Histogram, Kind, Sink};
 
 use super::Exchanged;
 
@@ -28,8 +28,8 @@ pub(crate) const ALL: &[Family] = &[REQUESTS, FAILURES, DURATION];
 /// The counters. One thread owns them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Exchanges {
-    requests: Tally<1>,
-    failures: Tally<{ REASONS.len() }>,
+    requests: CounterSet<1>,
+    failures: CounterSet<{ REASONS.len() }>,
     durations: Histogram,
 }
 

@@ -105,7 +105,7 @@ fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
     let (page, whose) = match answer.strip_prefix(OURS) {
         Some(answer) => (named(answer), ""),
         // Passed on exactly as Azure sent it, without a code.
-        None => (azure_status.and_then(|status| pages::find(reply::code(status))), " by Azure"),
+        None => (azure_status.and_then(reply::code).and_then(pages::find), " by Azure"),
     };
     let mut finding = Finding::new(format!("the last write{ago} was answered {status}{whose}: {answer}"));
     let is_lost = reply::drops_samples(status);

@@ -61,7 +61,7 @@ pub(crate) fn symptom(name: &str) -> Option<Symptom> {
         let status =
             if name.eq_ignore_ascii_case("5xx") { 500 } else { u16::try_from(decimal(name.as_bytes())?).ok()? };
         let lead = "This is about Azure's answers; one of Remora's own begins with \"remora:\" and says what to do.";
-        Some(Symptom { name: name.to_owned(), lead, pages: vec![find(reply::code(status))?] })
+        Some(Symptom { name: name.to_owned(), lead, pages: vec![find(reply::code(status)?)?] })
     })
 }
 

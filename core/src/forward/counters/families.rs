@@ -25,7 +25,7 @@ macro_rules! labels {
             pub(super) const LABELS: &[&str] = &[$($label),*];
 
             /// The index of its series.
-            pub(super) const fn place(self) -> usize {
+            pub(super) const fn index(self) -> usize {
                 self as usize
             }
         }
@@ -73,7 +73,7 @@ labels! {
 
 labels! {
     /// What the frame check found.
-    Frame {
+    FrameVerdict {
         Good "good"
         Corrupt "corrupt"
         Unchecked "unchecked"
@@ -89,7 +89,7 @@ labels! {
     }
 }
 
-pub(super) const REQUESTS: Family = counter(
+pub(super) const REQUESTS: Family = Family::counter(
     "remora_requests_total",
     "Requests answered, by status. GET and HEAD, such as probes and scrapes, are not counted.",
 )
@@ -102,66 +102,63 @@ pub(super) const DURATION: Family = Family::new(
 );
 
 pub(super) const REQUEST_BYTES: Family =
-    counter("remora_request_bytes_total", "Body bytes of writes, compressed, as received.");
+    Family::counter("remora_request_bytes_total", "Body bytes of writes, compressed, as received.");
 
 pub(super) const RESPONSE_BYTES: Family =
-    counter("remora_response_bytes_total", "Body bytes of the answers to writes.");
+    Family::counter("remora_response_bytes_total", "Body bytes of the answers to writes.");
 
 pub(super) const REJECTED: Family =
-    counter("remora_requests_rejected_total", "Requests refused by Remora itself, by reason.")
+    Family::counter("remora_requests_rejected_total", "Requests refused by Remora itself, by reason.")
         .by("reason", RejectedFor::LABELS);
 
-pub(super) const AUTHORIZATION: Family = counter(
+pub(super) const AUTHORIZATION: Family = Family::counter(
     "remora_authorization_dropped_total",
     "Requests with their own Authorization header, which is never forwarded.",
 );
 
 pub(super) const UPSTREAM_RESPONSES: Family =
-    counter("remora_upstream_responses_total", "Azure's answers, by status; one for each attempt.").by("code", CODES);
+    Family::counter("remora_upstream_responses_total", "Azure's answers, by status; one for each attempt.")
+        .by("code", CODES);
 
 pub(super) const UPSTREAM_ERRORS: Family =
-    counter("remora_upstream_errors_total", "Attempts that ended without an answer from Azure, by reason.")
+    Family::counter("remora_upstream_errors_total", "Attempts that ended without an answer from Azure, by reason.")
         .by("reason", UpstreamError::LABELS);
 
-pub(super) const UPSTREAM_RETRIES: Family = counter(
+pub(super) const UPSTREAM_RETRIES: Family = Family::counter(
     "remora_upstream_retries_total",
     "Requests sent again: with another token after a 401, or on another connection after a stale one.",
 )
 .by("reason", Repair::LABELS);
 
 pub(super) const UPSTREAM_OPENED: Family =
-    counter("remora_upstream_connections_opened_total", "Connections opened to Azure.");
+    Family::counter("remora_upstream_connections_opened_total", "Connections opened to Azure.");
 
-pub(super) const HELD: Family = counter(
+pub(super) const HELD: Family = Family::counter(
     "remora_upstream_refusals_held_total",
     "Refusals by Azure that were reported to the sender as 503, so that it retries.",
 );
 
 pub(super) const FRAME_VERDICTS: Family =
-    counter("remora_frames_total", "Bodies, by result of the frame check.").by("verdict", Frame::LABELS);
+    Family::counter("remora_frames_total", "Bodies, by result of the frame check.").by("verdict", FrameVerdict::LABELS);
 
 /// The contents of good frames. Refused data is lost unless the sender keeps it; deferred data is sent again.
 pub(super) const DATA: [Family; 5] = [
-    counter("remora_series_total", "Time series in good frames, by outcome of the request.")
+    Family::counter("remora_series_total", "Time series in good frames, by outcome of the request.")
         .by("outcome", Fate::LABELS),
-    counter("remora_samples_total", "Samples in good frames, excluding histograms, by outcome of the request.")
+    Family::counter("remora_samples_total", "Samples in good frames, excluding histograms, by outcome of the request.")
         .by("outcome", Fate::LABELS),
-    counter("remora_histograms_total", "Native histograms in good frames, by outcome of the request.")
+    Family::counter("remora_histograms_total", "Native histograms in good frames, by outcome of the request.")
         .by("outcome", Fate::LABELS),
-    counter("remora_exemplars_total", "Exemplars in good frames, by outcome of the request.")
+    Family::counter("remora_exemplars_total", "Exemplars in good frames, by outcome of the request.")
         .by("outcome", Fate::LABELS),
-    counter("remora_metadata_total", "Metadata entries in good frames, by outcome of the request.")
+    Family::counter("remora_metadata_total", "Metadata entries in good frames, by outcome of the request.")
         .by("outcome", Fate::LABELS),
 ];
 
-pub(super) const TOO_OLD: Family = counter(
+pub(super) const TOO_OLD: Family = Family::counter(
     "remora_samples_too_old_total",
     "Samples and histograms already older than 20 minutes when last received, which Azure no longer accepts.",
 );
-
-const fn counter(name: &'static str, help: &'static str) -> Family {
-    Family::new(Kind::Counter, name, help)
-}
 
 /// All families, in the order in which they are reported.
 pub const ALL: &[Family] = &[

@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use super::super::{PACE, Timeouts};
 use super::{
-    Event, Exchange, Framing, Instant, Line, Phase, Readiness, Rejection, Reply, Request, Route, idle, remote_write,
+    Event, Exchange, Framing, Instant, Line, Phase, Readiness, Record, Rejection, Reply, Request, Route, idle,
+    remote_write,
 };
 
 macro_rules! pages {
@@ -79,21 +80,21 @@ impl Exchange<'_> {
     }
 
     /// Offset of the next page byte to send, once [`Exchange::client_pending`] is empty.
-    pub fn page(&self) -> Option<usize> {
+    pub fn page_offset(&self) -> Option<usize> {
         let due = self.phase == Phase::Send && self.sent < self.stored && self.outbox.pending().is_empty();
         due.then_some(self.sent)
     }
 
     /// The first `n` bytes of [`Exchange::client_pending`] were sent or, if that was empty, the next `n` of the page.
     pub fn client_drained(&mut self, now: Instant, n: usize) {
-        if self.page().is_some() {
+        if self.page_offset().is_some() {
             self.sent = self.sent.saturating_add(n).min(self.stored);
         } else {
             self.outbox.drained(n);
         }
         match self.phase {
             Phase::Answer if self.outbox.pending().is_empty() => self.answered(now),
-            Phase::Send if self.outbox.pending().is_empty() && self.page().is_none() => {
+            Phase::Send if self.outbox.pending().is_empty() && self.page_offset().is_none() => {
                 self.push(Event::Answered(self.outcome(200)));
                 self.answered(now);
             }
@@ -152,8 +153,8 @@ impl Exchange<'_> {
     }
 
     /// `n` bytes were read from the sender: the first [`Exchange::body_room`] of them straight into the store, any
-    /// further ones into [`Exchange::client_space`]. A read that offers both and comes back short shows that no more
-    /// has arrived.
+    /// further ones into [`Exchange::client_space`]. If both were offered and the read came back short, nothing more
+    /// has arrived yet.
     pub fn body_filled(&mut self, now: Instant, n: usize) {
         let body = n.min(self.body_room());
         self.stored = self.stored.saturating_add(body);
@@ -166,12 +167,13 @@ impl Exchange<'_> {
         }
     }
 
-    /// A check of the stored body at `unix_ms`, milliseconds since 1970 by the wall clock, over a window of 64 KiB;
-    /// feed it the body and hand its verdict to [`Exchange::checked`]. `None` if frames are not checked.
-    pub fn frame_check<'w>(&self, unix_ms: i64, window: &'w mut [u8]) -> Option<remote_write::Check<'w>> {
+    /// The check of the stored body that [`Event::Check`] asks for, at `unix_ms`, milliseconds since 1970 by the wall
+    /// clock. Feed it the body and hand its verdict to [`Exchange::checked`]. For `window` see
+    /// [`USUAL_WINDOW`](remote_write::USUAL_WINDOW).
+    pub fn frame_check<'w>(&self, unix_ms: i64, window: &'w mut [u8]) -> remote_write::Check<'w> {
         let policy = &self.gateway.policy;
-        let level = policy.check?;
-        Some(remote_write::Check::new(self.version(), level, window, policy.max_decoded_bytes).at(unix_ms))
+        let level = policy.check.unwrap_or(remote_write::Level::Full);
+        remote_write::Check::new(self.version(), level, window, policy.max_decoded_bytes).at(unix_ms)
     }
 
     /// The verdict on the stored body.
@@ -182,16 +184,16 @@ impl Exchange<'_> {
         self.gateway.counters.frame(Some(&verdict));
         match verdict {
             remote_write::Verdict::Corrupt(fault) => return self.reject(now, Rejection::Frame(fault)),
-            remote_write::Verdict::Good(counts) => self.counts = Some(counts),
+            remote_write::Verdict::Good(counts) => self.record.counts = Some(counts),
             remote_write::Verdict::Unchecked(_) => {}
         }
         self.begin_forward(now);
     }
 
-    /// The reason why there is no token, requested by [`Event::Report`]. It names tenant and client, so peers outside
-    /// the pod are referred to the log instead.
-    pub fn report(&mut self, now: Instant, detail: &str) {
-        if self.phase != Phase::Report {
+    /// The reason why there is no token, requested by [`Event::Readiness`]. `detail` may name tenant and client, so peers
+    /// outside the pod are referred to the log instead.
+    pub fn readiness_detail(&mut self, now: Instant, detail: &str) {
+        if self.phase != Phase::Readiness {
             return;
         }
         let detail = if self.peer.is_near() { detail } else { "the log says why" };
@@ -238,8 +240,8 @@ impl Exchange<'_> {
                 self.answer(now, Reply::text(200), text);
             }
             Route::Ready { .. } => {
-                self.enter(Phase::Report, Instant::NEVER);
-                self.push(Event::Report);
+                self.enter(Phase::Readiness, Instant::NEVER);
+                self.push(Event::Readiness);
             }
             Route::Page(page) => {
                 self.enter(Phase::Page, now.saturating_add(self.gateway.policy.timeouts.admission));
@@ -326,11 +328,7 @@ impl Exchange<'_> {
 
     fn restart(&mut self, now: Instant) {
         self.stored = 0;
-        self.counts = None;
-        self.upstream_status = None;
-        self.unavailable = None;
-        self.refreshed = false;
-        self.reconnected = false;
+        self.record = Record::default();
         self.inbox.restart();
         self.enter(Phase::Idle, now.saturating_add(idle(self.gateway, self.peer)));
         if !self.inbox.is_empty() {

@@ -8,8 +8,9 @@ use crate::forward::response::{Message, Progress, Response, ResponseError};
 use crate::http::{EncodeError, HeadWriter};
 
 impl<'m> Exchange<'m> {
-    /// The connection and the token requested by [`Event::Connect`] are available. `buffer` (8 KiB is ample) holds the
-    /// response; [`Exchange::detach`] returns it after [`Event::Release`].
+    /// The connection and the token requested by [`Event::Connect`] are available. `buffer` holds the response,
+    /// usually [`RESPONSE_BYTES`](crate::forward::RESPONSE_BYTES); [`Exchange::detach`] returns it after
+    /// [`Event::Release`].
     pub fn attach(&mut self, _now: Instant, buffer: &'m mut [u8], reused: bool) {
         if !reused {
             self.gateway.counters.opened();
@@ -24,7 +25,8 @@ impl<'m> Exchange<'m> {
             response: Response::new(buffer),
             outgoing: Outgoing::Head,
             reused,
-            backlog: false,
+            // Until the driver says otherwise, so that one that never does acknowledges nothing.
+            backlog: true,
             spent: false,
         });
     }
@@ -34,7 +36,8 @@ impl<'m> Exchange<'m> {
         self.released.take()
     }
 
-    /// The request cannot be forwarded now. `detail` is one line in the driver's words.
+    /// The request cannot be forwarded now: after [`Event::Connect`] or [`Event::Refresh`], or while it is forwarded.
+    /// `detail` is one line in the driver's words.
     pub fn refuse(&mut self, now: Instant, why: Unavailable, detail: &str) {
         if matches!(self.phase, Phase::Connect | Phase::Forward | Phase::Refresh) {
             self.release(false);
@@ -47,7 +50,7 @@ impl<'m> Exchange<'m> {
         if self.phase == Phase::Refresh {
             self.gateway.counters.repaired(Repair::Token);
             // The first attempt's status says nothing about the outcome.
-            self.upstream_status = None;
+            self.record.upstream_status = None;
             self.release_refused();
             self.connect(false);
         }
@@ -106,7 +109,8 @@ impl<'m> Exchange<'m> {
     }
 
     /// Whether bytes handed to the connection are still waiting there. Must be called before each read from Azure: a
-    /// success that arrives while part of the body is unsent acknowledges nothing.
+    /// success that arrives while part of the body is unsent acknowledges nothing. Until the first call, bytes count as
+    /// waiting.
     pub fn upstream_backlog(&mut self, waits: bool) {
         if let Some(link) = &mut self.link {
             link.backlog = waits;
@@ -182,9 +186,9 @@ impl<'m> Exchange<'m> {
     /// is retried once on a fresh one. Receivers accept the same samples twice, so sending them again is safe.
     fn lost(&mut self, now: Instant, detail: &str) {
         let Some(link) = &mut self.link else { return };
-        let stale = link.reused && link.response.is_untouched() && !self.reconnected;
+        let stale = link.reused && link.response.is_untouched() && !self.record.reconnected;
         if stale {
-            self.reconnected = true;
+            self.record.reconnected = true;
             self.gateway.counters.repaired(Repair::Connection);
             self.release(false);
             return self.connect(true);
@@ -202,14 +206,14 @@ impl<'m> Exchange<'m> {
         let sent =
             self.link.as_ref().is_some_and(|link| link.outgoing == Outgoing::Done && !link.backlog && !link.spent);
         let whole = keep_alive && sent;
-        self.upstream_status = Some(status);
+        self.record.upstream_status = Some(status);
         self.gateway.counters.upstream_answered(status);
         if let Some(link) = &mut self.link {
             link.response.hide_tokens();
             link.spent = !whole;
         }
-        if status == 401 && !self.refreshed {
-            self.refreshed = true;
+        if status == 401 && !self.record.refreshed {
+            self.record.refreshed = true;
             self.phase = Phase::Refresh;
             return self.push(Event::Refresh);
         }
@@ -232,9 +236,10 @@ impl<'m> Exchange<'m> {
 
     /// Translates Azure's response into the response to the sender.
     fn relay(&mut self, now: Instant, status: u16) {
+        // Taken, so that the message can borrow from it while `answer` borrows `self`.
         let Some(link) = self.link.take() else { return };
         let Message { retry_after: asked, content_type, written, body } = link.response.message();
-        match Relay::of(status, || self.gateway.refused(now), self.gateway.policy.pass_rate_limit) {
+        match Relay::of(status, || self.gateway.hold_refusal(now), self.gateway.policy.pass_rate_limit) {
             Relay::AsItIs => {
                 let plain = Reply::text(status);
                 let content_type = content_type.unwrap_or(plain.content_type);

@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 use remora_core::forward::reply::crowded;
-use remora_core::forward::{Exchange, Gateway, Outgoing, Peer, Unavailable, Upstream, UpstreamHead};
+use remora_core::forward::{Exchange, Gateway, Outgoing, Peer, Unavailable, Destination, UpstreamHead};
 
 use crate::outside::{count, fill, flag, look, look_at, number, text};
 use crate::token::now;
@@ -76,17 +76,15 @@ fn body(exchange: &mut Exchange<'_>, window: &mut [u8]) {
         2 => exchange.body_taken(now(), count()),
         3 => exchange.body_filled(now(), count()),
         _ => {
-            if let Some(check) = exchange.frame_check(number() as i64, window) {
-                let verdict = check.finish();
-                exchange.checked(now(), verdict);
-            }
+            let verdict = exchange.frame_check(number() as i64, window).finish();
+            exchange.checked(now(), verdict);
         }
     }
 }
 
 fn answers(exchange: &mut Exchange<'_>, words: &str) {
     match count() {
-        0 => exchange.report(now(), words),
+        0 => exchange.readiness_detail(now(), words),
         1 => exchange.page_ready(now(), count()),
         2 => exchange.refuse(now(), refusal(), words),
         3 => exchange.refreshed(now()),
@@ -112,7 +110,7 @@ fn upload(exchange: &mut Exchange<'_>, words: &str) {
     match exchange.outgoing() {
         Outgoing::Head => {
             let mut head = [0; 2048];
-            let to = Upstream { authority: words, target: words, authorization: words.as_bytes() };
+            let to = Destination { authority: words, target: words, authorization: words.as_bytes() };
             if let Ok(mut head) = UpstreamHead::new(cut(&mut head), &to) {
                 black_box(exchange.encode_head(&mut head).ok());
                 look(head.as_bytes());
@@ -144,7 +142,7 @@ fn look_at_state(exchange: &mut Exchange<'_>) {
     look(exchange.body_piece());
     look(exchange.answer_text().as_bytes());
     look_at(exchange.body_room() as u64);
-    look_at(exchange.page().unwrap_or_default() as u64);
+    look_at(exchange.page_offset().unwrap_or_default() as u64);
     look_at(exchange.deadline().as_millis());
     look_at((exchange.is_open() | exchange.is_done()).into());
     black_box(&exchange.interest());

@@ -3,19 +3,19 @@
 use core::hint::black_box;
 use core::time::Duration;
 use remora_core::forward::{Gateway, counters};
-use remora_core::metrics::{Family, Format, Histogram, Kind, Page, Sink, Tally, Value};
+use remora_core::metrics::{CounterSet, Exposition, Family, Format, Histogram, Kind, Sink, Value};
 
 use crate::outside::{Eye, bytes, count, flag, look, look_at, number, text};
 
 #[unsafe(no_mangle)]
-extern "C" fn page(gateway: &Gateway, tally: &Tally<2>, histogram: &Histogram, words: &mut [u8; 512]) {
+extern "C" fn page(gateway: &Gateway, counters: &CounterSet<2>, histogram: &Histogram, words: &mut [u8; 512]) {
     let format = Format::negotiate([bytes(words)].into_iter());
     look(format.content_type().as_bytes());
-    let mut page = Page::new(format, Eye);
+    let mut page = Exposition::new(format, Eye);
     gateway.counters.report(&mut page);
     let family = family();
-    tally.add(count(), number());
-    tally.report(&family, &mut page);
+    counters.add(count(), number());
+    counters.report(&family, &mut page);
     histogram.observe(Duration::from_millis(number()));
     page.histogram(&family, histogram);
     page.values(&family, &mut [Value::Whole(number()), Value::Milli(number())].into_iter());

@@ -4,18 +4,18 @@ use core::fmt::{self, Write};
 
 use super::{Family, Format, Histogram, Kind, Sink, Value};
 
-/// A page being written. The first write error is kept and returned by [`Page::finish`].
+/// A page being written. The first write error is kept and returned by [`Exposition::finish`].
 ///
 /// `_created` series, which are optional in `OpenMetrics`, would double the page and are left out: every counter begins
 /// with the process.
 #[derive(Debug)]
-pub struct Page<W> {
+pub struct Exposition<W> {
     out: W,
     format: Format,
     outcome: fmt::Result,
 }
 
-impl<W: Write> Page<W> {
+impl<W: Write> Exposition<W> {
     /// An empty page.
     pub const fn new(format: Format, out: W) -> Self {
         Self { out, format, outcome: Ok(()) }
@@ -55,7 +55,7 @@ impl<W: Write> Page<W> {
     }
 }
 
-impl<W: Write> Sink for Page<W> {
+impl<W: Write> Sink for Exposition<W> {
     fn values(&mut self, family: &Family, values: &mut dyn Iterator<Item = Value>) {
         self.describe(family);
         let Family { name, label, .. } = *family;
@@ -131,7 +131,7 @@ fn unit(base: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Tally;
+    use crate::metrics::CounterSet;
     use core::time::Duration;
 
     const WRITES: Family = Family::new(Kind::Counter, "x_writes_total", "Writes.").by("code", &["200", "other"]);
@@ -140,12 +140,12 @@ mod tests {
     const BUILD: Family = Family::new(Kind::Info, "x_build_info", "Build.");
 
     fn page(format: Format) -> heapless::String<2048> {
-        let (writes, took) = (Tally::<2>::new(), Histogram::new());
+        let (writes, took) = (CounterSet::<2>::new(), Histogram::new());
         writes.add(1, 7);
         writes.add(2, 1);
         took.observe(Duration::from_millis(2600));
         let mut text = heapless::String::new();
-        let mut page = Page::new(format, &mut text);
+        let mut page = Exposition::new(format, &mut text);
         page.info(&BUILD, &[("version", "1\\\"\n"), ("tls", "é")]);
         writes.report(&WRITES, &mut page);
         page.values(&AGE, &mut [Value::Milli(61_005), Value::Whole(1)].into_iter());
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_page_that_does_not_fit_is_an_error() {
         let mut text = heapless::String::<40>::new();
-        let mut page = Page::new(Format::Text, &mut text);
+        let mut page = Exposition::new(Format::Text, &mut text);
         page.values(&AGE, &mut [Value::Whole(1)].into_iter());
         assert_eq!(page.finish(), Err(fmt::Error));
     }
