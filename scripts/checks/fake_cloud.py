@@ -6,6 +6,7 @@ usage: fake_cloud.py STATE az|kubectl WORD...
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -262,8 +263,8 @@ class Kubectl:
         if positional == ["mutatingwebhookconfigurations"]:
             return "".join(f"mutatingwebhookconfiguration/{name}\n" for name in self.state["webhooks"])
         if positional == ["pods"] and "--selector" in options:
-            name, _, value = options["--selector"].partition("=")
-            pods = [pod for pod in self.state["pods"] if pod["metadata"]["labels"].get(name) == value]
+            name, values = re.fullmatch(r"(\S+) in \((.*)\)", options["--selector"]).groups()
+            pods = [pod for pod in self.state["pods"] if pod["metadata"]["labels"].get(name) in values.split(",")]
             # Without a cluster, kubectl does not process lists.
             return " ".join(selected(pod, options["--output"].replace(".items[*]", "", 1)) for pod in pods)
         if positional == ["pods"]:

@@ -31,11 +31,11 @@ def account(annotations=None, name=ACCOUNT):
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
-def pod(where="containers", runs_as=ACCOUNT):
+def pod(where="containers", runs_as=ACCOUNT, name="prometheus"):
     """The chart's pod with the sidecar, before an identity is configured."""
     spec = {"serviceAccountName": runs_as, "containers": [{"name": "prometheus", "image": "p"}]}
     spec.setdefault(where, []).append({"name": "prom-remotewrite", "image": "r"})
-    labels = {"app.kubernetes.io/name": "prometheus"}
+    labels = {"app.kubernetes.io/name": name}
     metadata = {"name": "prometheus-0", "namespace": "monitoring", "labels": labels}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
@@ -277,8 +277,10 @@ class Setup(unittest.TestCase):
 
     def test_no_account_is_made_where_prometheus_runs_as_another(self):
         other = "mon-kube-prometheus-prometheus"
-        about = {"accounts": [account(name=other)], "pods": [pod(runs_as=other), pod(runs_as=other)]}
-        cloud = self.cloud(clusters={"c": False}, **about)
+        pods = [pod(runs_as=other), pod(runs_as=other, name="prometheus-agent")]
+        cloud = self.cloud(clusters={"c": False}, accounts=[account(name=other)], pods=pods[:1])
+        agent = self.cloud(clusters={"c": False}, accounts=[account(name=other)], pods=pods[1:])
+        self.assert_refuses(agent.run(IDENTITY | {"CLUSTER_NAME": "c"}), f"runs there as {other}; set")
         for words in ((), ("--dry-run",)):
             self.assert_refuses(cloud.run(IDENTITY | {"CLUSTER_NAME": "c"}, *words), f"runs there as {other}; set")
             self.assertEqual(cloud.changes(), [])

@@ -31,9 +31,12 @@ def arguments():
     parser.add_argument("--seconds", type=int, default=60, metavar="N", help="scrape for N seconds (default 60)")
     parser.add_argument("--keep", action="store_true", help="stay up after the comparison, until Ctrl-C")
     parser.add_argument("--json", action="store_true", help="print only the summary as JSON on stdout")
+    parser.add_argument("--check-arguments", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.seconds < 1:
         parser.error("--seconds must be at least 1")
+    if chosen.check_arguments:
+        sys.exit()
     return chosen
 
 

@@ -15,10 +15,11 @@ DEMO = Path(__file__).resolve().parents[1] / "demo"
 FOLDER_IN_COMMAND = re.compile(r"/[^\0]*/remora-demo-[^/\0]+")
 
 
-def start(*flags):
+def start(*flags, env=None):
     """Starts the demo in its own session, like a terminal."""
     return subprocess.Popen(
         [str(DEMO), *flags],
+        env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -56,6 +57,14 @@ def descendants(pid):
 
 class Demo(Case):
     """One command, honest numbers, nothing left behind."""
+
+    def test_a_wrong_argument_is_told_before_anything_is_built(self):
+        without = {name: value for name, value in os.environ.items() if name not in ("REMORA_BIN", "EMULATOR_BIN")}
+        demo = start("--secnds", "20", env=without)
+        _, err = demo.communicate(timeout=60)
+        self.assertEqual(demo.returncode, 2, err)
+        self.assertIn("--secnds", err)
+        self.assertNotIn("building", err)
 
     @beside
     @slow
