@@ -52,4 +52,5 @@ pub(crate) use fields::is_token_byte;
 pub use fields::{FieldSlots, Fields, MAX_FIELDS, field_slots};
 pub use framing::Framing;
 pub use head::{RequestHead, ResponseHead, decode_request, decode_response};
+pub(crate) use head::{decode_scanned_request, decode_scanned_response};
 pub use scan::HeadScan;

@@ -127,7 +127,7 @@ impl Request {
     /// Decodes `head`, which ends with its empty line.
     pub(super) fn decode(head: &[u8], peer: Peer, max_body_bytes: usize) -> Self {
         let mut slots = http::field_slots();
-        match http::decode_request(head, &mut slots) {
+        match http::decode_scanned_request(head, &mut slots) {
             Ok(decoded) => Self::of(head, &decoded, peer, max_body_bytes),
             Err(error) => Self::malformed(error),
         }
@@ -162,8 +162,7 @@ impl Request {
 
         writer.field_parts("User-Agent", &[sender, space, PRODUCT.as_bytes()]);
         writer.field_decimal("Content-Length", u64::try_from(body_bytes).unwrap_or(u64::MAX));
-        writer.field("Content-Type", version.content_type().as_bytes());
-        writer.field("X-Prometheus-Remote-Write-Version", version.protocol().as_bytes());
+        writer.lines(version.field_lines());
         for (name, place) in PASSED_ON.iter().zip(self.passed_on) {
             if let Some(value) = place.within(head) {
                 writer.field(name, value);

@@ -156,7 +156,7 @@ impl<'m> Response<'m> {
         }
         let mut slots = http::field_slots();
         let head = bytes.get(..length).unwrap_or_default();
-        let decoded = http::decode_response(head, &mut slots);
+        let decoded = http::decode_scanned_response(head, &mut slots);
         let ResponseHead { status, framing, keep_alive, fields, .. } = decoded.map_err(ResponseError::Head)?;
         if (100..200).contains(&status) {
             self.filled = self.filled.saturating_sub(length);

@@ -1,7 +1,7 @@
 //! Writes heads into the caller's buffer.
 //!
 //! A value that could end its line early would let its author inject further lines (RUSTSEC-2024-0008), so every name
-//! and value is checked when written, wherever it came from.
+//! and value is checked when written, wherever it came from. Only whole lines that are constants of this crate are not.
 
 use core::fmt;
 
@@ -82,6 +82,11 @@ impl<'a> HeadWriter<'a> {
             self.put(part);
         }
         self.put(b"\r\n")
+    }
+
+    /// Adds complete lines, which are constants of this crate.
+    pub(crate) fn lines(&mut self, lines: &'static [u8]) -> &mut Self {
+        self.put(lines)
     }
 
     /// Adds one field line whose value is a number.

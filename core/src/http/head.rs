@@ -61,6 +61,14 @@ pub fn decode_request<'h, 'b>(
     slots: &'h mut [MaybeUninit<Header<'b>>],
 ) -> Result<RequestHead<'h, 'b>, HeadError> {
     check_lines(head)?;
+    decode_scanned_request(head, slots)
+}
+
+/// [`decode_request`] for a head whose lines were checked when [`HeadScan`] found its end.
+pub(crate) fn decode_scanned_request<'h, 'b>(
+    head: &'b [u8],
+    slots: &'h mut [MaybeUninit<Header<'b>>],
+) -> Result<RequestHead<'h, 'b>, HeadError> {
     let head = head.strip_prefix(b"\r\n").unwrap_or(head);
     let mut request = httparse::Request::new(&mut []);
     check_parsed(request.parse_with_uninit_headers(head, slots), head)?;
@@ -92,6 +100,14 @@ pub fn decode_response<'h, 'b>(
     slots: &'h mut [MaybeUninit<Header<'b>>],
 ) -> Result<ResponseHead<'h, 'b>, HeadError> {
     check_lines(head)?;
+    decode_scanned_response(head, slots)
+}
+
+/// [`decode_response`] for a head whose lines were checked when [`HeadScan`] found its end.
+pub(crate) fn decode_scanned_response<'h, 'b>(
+    head: &'b [u8],
+    slots: &'h mut [MaybeUninit<Header<'b>>],
+) -> Result<ResponseHead<'h, 'b>, HeadError> {
     // Only a server should skip an empty line (RFC 9112 §2.2). Here it would be left over from the previous response.
     if head.starts_with(b"\r\n") {
         return Err(HeadError::Malformed);

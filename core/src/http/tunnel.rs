@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use super::{EncodeError, HeadError, HeadScan, HeadWriter, decode_response, field_slots};
+use super::{EncodeError, HeadError, HeadScan, HeadWriter, decode_scanned_response, field_slots};
 
 /// Writes the request for a tunnel to `authority`, a host with its port, into `out` and returns its length.
 /// `credentials` is `user:password` in base64, for basic authentication (RFC 7617).
@@ -71,7 +71,7 @@ impl TunnelAnswer {
         let head = filled.get(..length).unwrap_or_default();
         let mut slots = field_slots();
         // A 2xx has no body whatever its fields say, so only its status counts.
-        match decode_response(head, &mut slots).map_err(TunnelError::Head)?.status {
+        match decode_scanned_response(head, &mut slots).map_err(TunnelError::Head)?.status {
             200..=299 if filled.len() > length => Err(TunnelError::Excess),
             200..=299 => Ok(true),
             status => Err(TunnelError::Refused { status }),
