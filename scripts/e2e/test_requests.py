@@ -69,6 +69,14 @@ class Requests(Case):
             self.stack.emulator.ask("/faults", method="DELETE")
         self.assert_answer(self.remora.post(frames.one_sample()), 204)
 
+    def test_a_401_after_which_azure_closes_is_repaired(self):
+        # The end of the connection arrives with the answer.
+        refusal = {"status": 401, "headers": {"Connection": "close"}, "body": "expired"}
+        fault = {"endpoint": "ingest", "count": 1, "action": refusal}
+        with Stack("closing-401", environment={"REFUSAL_HOLD": "0s"}, prometheus=False) as stack:
+            stack.emulator.ask("/faults", fault)
+            self.assert_answer(stack.remora.post(frames.one_sample()), 204)
+
     def test_snappy_garbage_is_400_and_stays_here(self):
         self.assert_refused(self.remora.post(b"\xff" * 100), 400, "snappy")
 

@@ -77,6 +77,29 @@ fn a_connection_on_which_something_came_is_not_stale() {
     }
 }
 
+#[test]
+fn what_follows_a_401_is_no_second_answer() {
+    for closes in ["", "Connection: close\r\n"] {
+        for follows in [&b""[..], b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", b"x"] {
+            for ends in [true, false] {
+                let mut bench = submitted();
+                bench.forward(&answer(401, closes, "expired"));
+                bench.azure(follows);
+                if ends {
+                    bench.azure_closes();
+                }
+                bench.refresh();
+                let reusable = closes.is_empty() && follows.is_empty() && !ends;
+                let expected = [Event::Refresh, Event::Release { reusable }, Event::Connect { fresh: false }];
+                assert!(bench.take_events().ends_with(&expected), "{closes:?} {follows:?} {ends}");
+                bench.exchange.detach();
+                assert_eq!(bench.forward(&answer(204, "", "")).body, BODY);
+                assert_eq!(bench.answer().status(), 204);
+            }
+        }
+    }
+}
+
 /// A server may announce that it closes an idle connection; that is not a response to the next request.
 #[test]
 fn what_azure_says_unasked_is_no_answer() {

@@ -124,6 +124,9 @@ impl<'m> Exchange<'m> {
 
     /// `n` bytes from Azure were put into [`Exchange::upstream_space`].
     pub fn upstream_filled(&mut self, now: Instant, n: usize) {
+        if self.is_unasked() {
+            return;
+        }
         let Some(link) = &mut self.link else { return };
         if link.outgoing == Outgoing::Head {
             // No request was sent yet. Servers may send 408 before they close an idle connection.
@@ -131,6 +134,16 @@ impl<'m> Exchange<'m> {
         }
         let progress = link.response.filled(n);
         self.progressed(now, progress);
+    }
+
+    /// Whether no response is awaited, as while the token is refreshed after a 401. Whatever comes then ends the
+    /// connection, and is no second answer.
+    fn is_unasked(&mut self) -> bool {
+        let unasked = self.phase != Phase::Forward;
+        if unasked && let Some(link) = &mut self.link {
+            link.spent = true;
+        }
+        unasked
     }
 
     /// Azure closed its sending direction.
@@ -185,6 +198,9 @@ impl<'m> Exchange<'m> {
     /// The connection ended before the response did. A reused connection may have been closed while idle: the request
     /// is retried once on a fresh one. Receivers accept the same samples twice, so sending them again is safe.
     fn lost(&mut self, now: Instant, detail: &str) {
+        if self.is_unasked() {
+            return;
+        }
         let Some(link) = &mut self.link else { return };
         let stale = link.reused && link.response.is_untouched() && !self.record.reconnected;
         if stale {
