@@ -26,18 +26,32 @@ const OURS: &str = "remora: ";
 /// LIVE-01.
 pub(super) fn listens(cx: &mut Context<'_>) -> Checked {
     let port = port(cx)?;
-    let fail = |seen: String| Err(Outcome::Fail(Finding::new(seen)));
     match ask(port, "/") {
-        Ok(answer) if answer.line().starts_with("remora ") => Ok(format!("port {port}: {}", answer.line())),
-        Ok(answer) => {
-            fail(format!("something else uses port {port}; it answers {} {:?}", answer.status, answer.line()))
-        }
+        Ok(answer) => answers(port, &answer),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             let finding = Finding::new(format!("nothing listens on port {port} of this pod"));
             Err(Outcome::Fail(finding.with_args(&pages::LIVE_01)))
         }
-        Err(error) => fail(format!("the process on port {port} does not answer like Remora: {error}")),
+        Err(error) => {
+            let seen = format!("the process on port {port} does not answer like Remora: {error}");
+            Err(Outcome::Fail(Finding::new(seen)))
+        }
     }
+}
+
+/// What the port's answer to `/` shows.
+fn answers(port: u16, answer: &Answer) -> Checked {
+    let line = answer.line();
+    if line.starts_with("remora ") {
+        return Ok(format!("port {port}: {line}"));
+    }
+    // It runs, and says why it does not serve this request.
+    if let Some(why) = line.strip_prefix(OURS) {
+        let finding = Finding::new(format!("port {port} answers {}: {why}", answer.status));
+        return Err(Outcome::Warn(finding.repaired("do what the answer says, then check again")));
+    }
+    let seen = format!("something else uses port {port}; it answers {} {line:?}", answer.status);
+    Err(Outcome::Fail(Finding::new(seen)))
 }
 
 /// LIVE-02. If the check itself cannot get a token, neither can the sidecar: one cause is enough.
@@ -118,7 +132,8 @@ fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
         Some(page) => Outcome::Fail(finding.on(page)),
         None => {
             finding.repair = Some(format!("{}\n{}", advice(is_lost), pages::LIVE_03.commands()));
-            let passes = azure_status.is_none() && status >= 500;
+            // A 403 of the sidecar's own went to a peer that may not write, not to this pod's sender.
+            let passes = azure_status.is_none() && (status >= 500 || status == 403);
             if passes { Outcome::Warn(finding) } else { Outcome::Fail(finding) }
         }
     }
@@ -180,6 +195,21 @@ mod tests {
             assert_eq!(holds_token(status, &ready("ready\n")).unwrap(), "ready");
             assert!(matches!(holds_token(status, &ready("degraded: no\n")), Err(Outcome::Fail(_))));
         }
+    }
+
+    #[test]
+    fn a_sidecar_that_is_busy_is_not_taken_for_another_process() {
+        let answer = |status, text: &str| answers(8081, &Answer { status, ..ready(text) });
+        assert!(answer(200, "remora 1.2.3\nGET /health\n").is_ok());
+        let Err(Outcome::Warn(busy)) = answer(503, "remora: over capacity, try again: raise MAX_CONNECTIONS\n") else {
+            panic!("a warning")
+        };
+        assert!(
+            busy.seen.contains("answers 503: over capacity") && busy.seen.contains("MAX_CONNECTIONS"),
+            "{}",
+            busy.seen
+        );
+        assert!(matches!(answer(200, "nginx"), Err(Outcome::Fail(_))));
     }
 
     fn judged(status: &str) -> Checked {
@@ -244,6 +274,10 @@ mod tests {
 
     #[test]
     fn what_loses_samples_says_so_and_what_passes_is_no_failure() {
+        let Outcome::Warn(stranger) = refused(403, None, "remora: writes are accepted only from this pod") else {
+            panic!("a write from elsewhere is not this pod's")
+        };
+        assert!(stranger.seen.contains("answered 403"), "{}", stranger.seen);
         for (azure, answer) in [(Some(400), "no"), (None, "remora: not forwarded: no")] {
             let Outcome::Fail(finding) = refused(400, azure, answer) else { panic!("{answer}") };
             let (why, repair) = (finding.why.unwrap(), finding.repair.unwrap());

@@ -50,13 +50,14 @@ fn judge(answer: &Answer, host: &str) -> Checked {
     };
     let fail = |page| Err(Outcome::Fail(Finding::new(seen.clone()).on(page)));
     match answer.status {
-        200..=299 if answer.body.trim_ascii_start().starts_with(b"<") => {
+        // Azure's own texts are JSON. A page from something on the way proves nothing about the role.
+        200..=299 | 400 | 413 | 415 | 422 if answer.body.trim_ascii_start().starts_with(b"<") => {
             let seen = format!("something other than Azure answered {}: {}", answer.status, answer.line());
             Err(Outcome::Fail(foreign(host, &seen)))
         }
         200..=299 => Ok(format!("an empty write was accepted ({})", answer.status)),
         300..=399 => Err(Outcome::Fail(redirected(answer, host))),
-        400 | 413 | 415 | 422 => Ok(format!("an empty write was authorized and found empty ({})", answer.status)),
+        400 | 413 | 415 | 422 => Ok(format!("an empty write was authorized and then refused: {seen}")),
         401 => fail(&pages::RBAC_04),
         403 => Err(Outcome::Fail(forbidden(answer, host, seen))),
         404 | 405 => fail(&pages::RBAC_02),
@@ -111,8 +112,17 @@ mod tests {
         for status in [200, 204, 400, 415] {
             assert!(judged(status, "because").is_ok(), "{status}");
         }
-        let portal = failed(200, " <html>Please log in</html>");
-        assert!(portal.seen.starts_with("something other than Azure answered 200"), "{}", portal.seen);
+        let refused = judged(400, r#"{"error":{"code":"InvalidApiVersion"}}"#).unwrap_or_default();
+        assert!(refused.contains("InvalidApiVersion"), "{refused}");
+        for status in [200, 400, 413, 415] {
+            let portal = failed(status, " <html>Please log in</html>");
+            assert!(
+                portal.seen.starts_with(&format!("something other than Azure answered {status}")),
+                "{}",
+                portal.seen
+            );
+            assert_eq!(portal.page, Some(&pages::NET_02));
+        }
         for (status, page) in [(401, &pages::RBAC_04), (404, &pages::RBAC_02), (500, &pages::RBAC_05)] {
             let finding = failed(status, "because");
             assert_eq!((finding.page, finding.seen), (Some(page), format!("Azure answered {status}: because")));
