@@ -52,6 +52,8 @@ enum Topic {
     /// Nothing can be forwarded.
     NoToken,
     Request,
+    /// A request that is none of this pod's writes. Its summary must not hide theirs, however frequent it is.
+    Stray,
     /// A request that Azure refused and whose refusal was passed on, so that senders drop its samples.
     Lost,
     /// A write rejected by Remora itself with 400.
@@ -78,10 +80,11 @@ const FILES: &str = "raise the hard limit on open files (ulimit -Hn, LimitNOFILE
 type Fields = Vec<(&'static str, String)>;
 
 impl Topic {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Token,
         Self::NoToken,
         Self::Request,
+        Self::Stray,
         Self::Lost,
         Self::Rejected,
         Self::TooOld,
@@ -93,7 +96,7 @@ impl Topic {
         match self {
             Self::Token => "token exchange failed",
             Self::NoToken => "token exchange failed, and there is no usable token",
-            Self::Request => "request not accepted",
+            Self::Request | Self::Stray => "request not accepted",
             Self::Lost => "request permanently rejected by Azure: senders such as Prometheus drop its samples",
             Self::Rejected => "request permanently rejected by Remora: senders such as Prometheus drop its samples",
             Self::TooOld => "samples older than 20 minutes, which Azure no longer accepts",
@@ -270,6 +273,7 @@ fn topic(status: u16, upstream_status: Option<u16>, purpose: Purpose) -> Topic {
         Some(_) if reply::drops_samples(status) => Topic::Lost,
         // Not 415, by which vmagent negotiates media types, nor 403: a foreign peer's samples are not this pod's.
         None if status == 400 && purpose == Purpose::Write => Topic::Rejected,
+        None if status == 403 || purpose != Purpose::Write => Topic::Stray,
         _ => Topic::Request,
     }
 }

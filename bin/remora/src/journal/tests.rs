@@ -71,6 +71,35 @@ fn a_failure_is_told_at_once_then_once_a_minute_and_after_ten_quiet_minutes_at_o
 }
 
 #[test]
+fn strangers_do_not_hide_a_refusal_of_this_pods_writes() {
+    let journal = journal();
+    let foreign = told_to(Some([10, 0, 0, 1].into()), 403, None, "remora: writes are accepted only from this pod");
+    let (status, text) = (404, "remora: no such path");
+    let probe = Notice::NotAccepted {
+        status,
+        upstream_status: None,
+        unavailable: None,
+        purpose: Purpose::Lookup,
+        text,
+        peer: None,
+    };
+    let refused = told(503, Some(403), "remora: Azure answered 403");
+    for notice in [&foreign, &probe, &refused] {
+        journal.notice(notice);
+    }
+    lines();
+    for _ in 0..100 {
+        journal.notice(&foreign);
+        journal.notice(&probe);
+    }
+    journal.notice(&refused);
+    journal.notice(&QUIET);
+    let summed = lines();
+    assert!(summed.iter().any(|line| line.contains("azure_status=403") && line.contains("repeated=1")), "{summed:?}");
+    assert_eq!(summed.len(), 2, "{summed:?}");
+}
+
+#[test]
 fn every_answer_has_a_line_at_debug_and_none_above() {
     let took = Duration::from_micros(12_900);
     let stored = Notice::Answered { status: 204, upstream_status: Some(200), bytes: 1536, samples: Some(500), took };
