@@ -82,7 +82,7 @@ impl Plan {
         about: About,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StartError> {
-        let tls = Client::new(&trust.certificates).map_err(StartError::Tls)?;
+        let tls = Client::new(&trust.roots).map_err(StartError::Tls)?;
         Ok(Self { clock: Clock::start(), config: config.clone(), tls, about: Arc::new(about), observer })
     }
 }

@@ -13,12 +13,20 @@ use crate::file;
 use crate::tls;
 
 /// The roots for every connection, to Entra and to the ingestion endpoint alike.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Trust {
-    /// If empty, the built-in ones.
-    pub(crate) certificates: Vec<CertificateDer<'static>>,
+    pub(crate) roots: Roots,
     /// Certificates that were read but cannot serve as roots.
     pub unusable: usize,
+}
+
+/// The certificates that a peer's chain may end in.
+#[derive(Clone, Debug)]
+pub(crate) enum Roots {
+    /// Mozilla's, compiled in.
+    BuiltIn,
+    /// These alone.
+    Own(Vec<CertificateDer<'static>>),
 }
 
 /// Why no roots could be read.
@@ -58,7 +66,7 @@ impl TrustError {
 impl Trust {
     /// Reads the roots. Unusable certificates are counted and skipped, as long as one is usable.
     pub fn load(source: &TrustSource) -> Result<Self, TrustError> {
-        let TrustSource::Files { file, dir } = source else { return Ok(Self::default()) };
+        let TrustSource::Files { file, dir } = source else { return Ok(Self::built_in()) };
         let mut certificates = Vec::new();
         let of_file = file.as_deref().map(read_file).transpose()?;
         let of_dir = dir.as_deref().map(read_dir).transpose()?;
@@ -68,12 +76,19 @@ impl Trust {
                 certificates.push(certificate);
             }
         }
+        let path = || file.as_ref().or(dir.as_ref()).cloned().unwrap_or_default();
+        Self::own(certificates).ok_or_else(|| TrustError::Empty(path()))
+    }
+
+    /// The built-in roots.
+    pub const fn built_in() -> Self {
+        Self { roots: Roots::BuiltIn, unusable: 0 }
+    }
+
+    /// `certificates` alone as roots; `None` if none of them is usable.
+    pub(crate) fn own(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
         let unusable = tls::unusable_roots(&certificates);
-        if unusable == certificates.len() {
-            let path = file.as_ref().or(dir.as_ref()).cloned().unwrap_or_default();
-            return Err(TrustError::Empty(path));
-        }
-        Ok(Self { certificates, unusable })
+        (unusable < certificates.len()).then_some(Self { roots: Roots::Own(certificates), unusable })
     }
 }
 
@@ -126,8 +141,8 @@ mod tests {
     #[test]
     fn nothing_named_stands_for_the_built_in_roots() {
         let trust = Trust::load(&TrustSource::BuiltIn).unwrap();
-        assert!(trust.certificates.is_empty());
-        assert!(tls::Client::new(&trust.certificates).is_ok());
+        assert!(matches!(trust.roots, Roots::BuiltIn));
+        assert!(tls::Client::new(&trust.roots).is_ok());
     }
 
     #[test]

@@ -23,7 +23,7 @@ fn hub(answer: fn(&[u8]) -> String, adjust: impl FnOnce(&mut Config)) -> &'stati
     let mut config = fixture::config(&format!("https://localhost:{}/write", azure.port()), Path::new("/none"));
     config.check = CheckLevel::Off;
     adjust(&mut config);
-    let hub = fixture::hub(&config, &Trust { certificates: vec![certificate], unusable: 0 });
+    let hub = fixture::hub(&config, &Trust::own(vec![certificate]).unwrap());
     let lifetime = Duration::from_secs(3600);
     hub.tokens.hold(Grant { bearer: Bearer::new(&"t".repeat(1500)).unwrap(), lifetime, refresh_in: None });
     hub

@@ -19,26 +19,25 @@ use crate::config::{Authorities, Client, TokenProxy};
 use crate::endpoint::Endpoint;
 use crate::file;
 use crate::hint::{self, Sent};
-use crate::tls;
-use crate::trust::{Trust, pem_fault};
+use crate::trust::{Roots, Trust, pem_fault};
 
 /// A client at its cluster's token proxy.
 pub(super) struct Binding {
     client: Client,
     proxy: TokenProxy,
-    /// The authorities in use; none before the first good ones are read.
-    trust: Option<Trust>,
+    /// The authorities in use; `None` before the first good ones are read.
+    roots: Option<Roots>,
 }
 
 impl Binding {
     /// `common` applies if the proxy has no authorities of its own.
     pub(super) fn new(client: Client, proxy: TokenProxy, common: Trust) -> Self {
-        let trust = match &proxy.authorities {
-            Authorities::Common => Some(common),
+        let roots = match &proxy.authorities {
+            Authorities::Common => Some(common.roots),
             Authorities::File(_) => None,
             Authorities::Text(text) => parse(text.as_bytes()).ok(),
         };
-        Self { client, proxy, trust }
+        Self { client, proxy, roots }
     }
 
     pub(super) fn sent(&self) -> Sent {
@@ -61,15 +60,15 @@ impl Binding {
     }
 
     /// The authorities to use now.
-    fn authorities(&mut self) -> Result<&Trust, Failure> {
+    fn authorities(&mut self) -> Result<&Roots, Failure> {
         let mut fault = "AZURE_KUBERNETES_CA_DATA holds no certificate".to_owned();
         if let Authorities::File(path) = &self.proxy.authorities {
             match read(path).map_err(|error| error.to_string()).and_then(|pem| parse(&pem)) {
-                Ok(trust) => self.trust = Some(trust),
+                Ok(roots) => self.roots = Some(roots),
                 Err(error) => fault = format!("AZURE_KUBERNETES_CA_FILE {}: {error}", path.display()),
             }
         }
-        self.trust.as_ref().ok_or_else(|| Failure::new(fault).with_hint(&hint::BINDING_CA))
+        self.roots.as_ref().ok_or_else(|| Failure::new(fault).with_hint(&hint::BINDING_CA))
     }
 }
 
@@ -91,16 +90,12 @@ fn of_the_proxy(failure: Failure) -> Failure {
     }
 }
 
-/// The authorities of a PEM text. At least one must be usable: an empty list would mean the built-in ones.
-fn parse(pem: &[u8]) -> Result<Trust, String> {
+/// The authorities of a PEM text. At least one must be usable.
+fn parse(pem: &[u8]) -> Result<Roots, String> {
     let parts = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     let certificates = parts.map_err(|error| format!("not PEM: {}", pem_fault(&error)))?;
-    let unusable = tls::unusable_roots(&certificates);
-    if unusable == certificates.len() {
-        Err("it holds no usable certificate".to_owned())
-    } else {
-        Ok(Trust { certificates, unusable })
-    }
+    let trust = Trust::own(certificates).ok_or("it holds no usable certificate")?;
+    Ok(trust.roots)
 }
 
 /// The URL of `path` below the proxy's own path, with the name that its certificate is for.

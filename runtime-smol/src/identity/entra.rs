@@ -25,7 +25,7 @@ pub(super) struct Entra {
 
 impl Entra {
     pub(super) fn new(client: Client, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Self> {
-        Ok(Self { http: Http::abroad(trust, proxy)?, client, date: None })
+        Ok(Self { http: Http::abroad(&trust.roots, proxy)?, client, date: None })
     }
 
     /// Asks for a token with `proof`: the secret, or the assertion and its kind.

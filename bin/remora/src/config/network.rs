@@ -56,12 +56,12 @@ pub(crate) fn trust(reader: &mut Reader<'_>) -> TrustSource {
     if file.is_none() && dir.is_none() { TrustSource::BuiltIn } else { TrustSource::Files { file, dir } }
 }
 
-/// The certificates themselves; none if the variables already have faults.
+/// The certificates themselves; the built-in ones if the variables already have faults.
 pub(super) fn certificates(source: &dyn Source) -> Result<Trust, Fault> {
     let mut reader = Reader::new(source);
     let trust = trust(&mut reader);
     if !reader.finish().0.is_empty() {
-        return Ok(Trust::default());
+        return Ok(Trust::built_in());
     }
     Trust::load(&trust).map_err(|error| {
         let of_folder = matches!(&trust, TrustSource::Files { dir: Some(dir), .. } if dir == error.path());
