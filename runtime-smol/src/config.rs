@@ -4,7 +4,7 @@
 mod identity;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -112,13 +112,35 @@ pub enum CheckLevel {
 pub enum TrustSource {
     /// Mozilla's roots, compiled in.
     BuiltIn,
-    /// PEM certificates from files, in place of the built-in roots. At least one of the two is set.
-    Files {
-        /// One file with any number of certificates.
-        file: Option<PathBuf>,
-        /// A folder whose files each hold certificates.
-        dir: Option<PathBuf>,
+    /// The PEM certificates of one file, in place of the built-in roots.
+    File(PathBuf),
+    /// Those of all files in a folder.
+    Dir(PathBuf),
+    /// Both.
+    FileAndDir {
+        /// As in [`TrustSource::File`].
+        file: PathBuf,
+        /// As in [`TrustSource::Dir`].
+        dir: PathBuf,
     },
+}
+
+impl TrustSource {
+    /// The file, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) | Self::FileAndDir { file, .. } => Some(file),
+            Self::BuiltIn | Self::Dir(_) => None,
+        }
+    }
+
+    /// The folder, if there is one.
+    pub fn dir(&self) -> Option<&Path> {
+        match self {
+            Self::Dir(dir) | Self::FileAndDir { dir, .. } => Some(dir),
+            Self::BuiltIn | Self::File(_) => None,
+        }
+    }
 }
 
 /// An HTTP proxy that tunnels connections with CONNECT.

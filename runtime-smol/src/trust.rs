@@ -66,18 +66,20 @@ impl TrustError {
 impl Trust {
     /// Reads the roots. Unusable certificates are counted and skipped, as long as one is usable.
     pub fn load(source: &TrustSource) -> Result<Self, TrustError> {
-        let TrustSource::Files { file, dir } = source else { return Ok(Self::built_in()) };
+        let (path, found) = match source {
+            TrustSource::BuiltIn => return Ok(Self::built_in()),
+            TrustSource::File(file) => (file, read_file(file)?),
+            TrustSource::Dir(dir) => (dir, read_dir(dir)?),
+            TrustSource::FileAndDir { file, dir } => (file, [read_file(file)?, read_dir(dir)?].concat()),
+        };
         let mut certificates = Vec::new();
-        let of_file = file.as_deref().map(read_file).transpose()?;
-        let of_dir = dir.as_deref().map(read_dir).transpose()?;
-        for certificate in of_file.into_iter().chain(of_dir).flatten() {
+        for certificate in found {
             // A folder usually contains the bundle's certificates again.
             if !certificates.contains(&certificate) {
                 certificates.push(certificate);
             }
         }
-        let path = || file.as_ref().or(dir.as_ref()).cloned().unwrap_or_default();
-        Self::own(certificates).ok_or_else(|| TrustError::Empty(path()))
+        Self::own(certificates).ok_or_else(|| TrustError::Empty(path.clone()))
     }
 
     /// The built-in roots.
@@ -135,7 +137,7 @@ mod tests {
     }
 
     fn load(file: &Path) -> Result<Trust, TrustError> {
-        Trust::load(&TrustSource::Files { file: Some(file.to_owned()), dir: None })
+        Trust::load(&TrustSource::File(file.to_owned()))
     }
 
     #[test]
@@ -174,7 +176,7 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
         let error = load(&pipe).unwrap_err().to_string();
         assert!(error.ends_with("pipe: not a regular file"), "{error}");
-        let within = Trust::load(&TrustSource::Files { file: None, dir: Some(folder.clone()) });
+        let within = Trust::load(&TrustSource::Dir(folder.clone()));
         assert!(matches!(within, Err(TrustError::Empty(_))), "{within:?}");
         fs::remove_dir_all(folder).unwrap();
     }

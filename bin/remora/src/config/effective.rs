@@ -141,15 +141,11 @@ fn network(loaded: &Loaded) -> Vec<(&'static str, String)> {
         fields.push(("proxy", proxy.url.clone()));
         fields.extend(proxy.no_proxy.clone().map(|hosts| ("no_proxy", hosts)));
     }
-    match &loaded.config.trust {
-        TrustSource::BuiltIn => fields.push(("trust", "built-in".to_owned())),
-        TrustSource::Files { file, dir } => {
-            fields.extend(
-                [("trust_file", file), ("trust_dir", dir)]
-                    .into_iter()
-                    .filter_map(|(name, path)| Some((name, path.as_ref()?.display().to_string()))),
-            );
-        }
+    let trust = &loaded.config.trust;
+    if *trust == TrustSource::BuiltIn {
+        fields.push(("trust", "built-in".to_owned()));
     }
+    fields.extend(trust.file().map(|file| ("trust_file", file.display().to_string())));
+    fields.extend(trust.dir().map(|dir| ("trust_dir", dir.display().to_string())));
     fields
 }
