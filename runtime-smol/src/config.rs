@@ -4,6 +4,7 @@
 mod identity;
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,28 +60,29 @@ pub struct Listen {
 /// stop all others.
 pub const SMALL_ARENA: usize = 128 * 1024;
 
-/// Bounds on memory and concurrency; each is at least 1.
+/// Bounds on memory and concurrency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the arena that holds all bodies, complete and in progress.
     pub body_memory: usize,
     /// Bytes of the longest accepted body; at most a thread's part of `body_memory` less [`SMALL_ARENA`].
     pub max_body_bytes: usize,
-    /// Sender connections open at once.
+    /// Sender connections open at once; at least one for each thread.
     pub max_connections: usize,
-    /// Requests forwarded at once, which is also the bound on connections to the ingestion endpoint.
+    /// Requests forwarded at once, which is also the bound on connections to the ingestion endpoint; at least one
+    /// for each thread.
     pub max_in_flight: usize,
     /// Forwarding threads. The bounds above cover all of them together, except the one on a body.
-    pub threads: usize,
+    pub threads: NonZeroUsize,
 }
 
 impl Limits {
-    /// The share of the thread at `place`; of connections and requests, the first threads get the remainder.
-    pub(crate) const fn part(self, place: usize) -> Self {
+    /// The share of the thread with this index; of connections and requests, the first threads get the remainder.
+    pub(crate) fn part(self, index: usize) -> Self {
         Self {
             body_memory: self.body_memory / self.threads,
-            max_connections: self.share(self.max_connections, place),
-            max_in_flight: self.share(self.max_in_flight, place),
+            max_connections: self.share(self.max_connections, index),
+            max_in_flight: self.share(self.max_in_flight, index),
             ..self
         }
     }
@@ -90,9 +92,9 @@ impl Limits {
         self.body_memory.saturating_sub(SMALL_ARENA).div_ceil(length)
     }
 
-    const fn share(self, whole: usize, place: usize) -> usize {
+    fn share(self, whole: usize, index: usize) -> usize {
         let left_over = whole % self.threads;
-        whole / self.threads + if place < left_over { 1 } else { 0 }
+        whole / self.threads + usize::from(index < left_over)
     }
 }
 
@@ -165,19 +167,22 @@ mod tests {
     #[test]
     fn the_parts_of_all_threads_are_the_whole() {
         let body_memory = 3 << 20;
-        let whole = Limits { body_memory, max_body_bytes: 1024, max_connections: 8, max_in_flight: 4, threads: 3 };
-        let parts: Vec<_> = (0..3).map(|place| whole.part(place)).collect();
+        let threads = |count| NonZeroUsize::new(count).unwrap();
+        let (max_body_bytes, max_connections, max_in_flight) = (1024, 8, 4);
+        let whole = Limits { body_memory, max_body_bytes, max_connections, max_in_flight, threads: threads(3) };
+        let parts: Vec<_> = (0..3).map(|index| whole.part(index)).collect();
         let of = |limit: fn(&Limits) -> usize| parts.iter().map(limit).collect::<Vec<_>>();
         assert_eq!(of(|part| part.body_memory), [1 << 20; 3]);
         assert_eq!(of(|part| part.max_body_bytes), [1024; 3]);
         assert_eq!((of(|part| part.max_connections), of(|part| part.max_in_flight)), (vec![3, 3, 2], vec![2, 1, 1]));
-        let one = Limits { threads: 1, ..whole };
+        let one = Limits { threads: threads(1), ..whole };
         assert_eq!(one.part(0), one);
     }
 
     #[test]
     fn the_longest_body_fits_into_the_segments() {
         for (body_memory, threads) in [(8 << 20, 3), (1_131_072, 1), (256 << 10, 1), (8 << 20, 1)] {
+            let threads = NonZeroUsize::new(threads).unwrap();
             let max_body_bytes = body_memory / threads - SMALL_ARENA;
             let part = Limits { body_memory, max_body_bytes, max_connections: 64, max_in_flight: 64, threads }.part(0);
             assert!(max_body_bytes.div_ceil(16_384) <= part.segments(16_384), "{body_memory} for {threads}");

@@ -139,7 +139,7 @@ impl Hub {
         let Plan { clock, config, about, observer, .. } = plan;
         let clock = *clock;
         let reactor = Reactor::new(clock).map_err(StartError::System)?;
-        let limits = config.limits.part(threads.place());
+        let limits = config.limits.part(threads.index());
         let buffers = |count, length| buffers(count, length).map_err(StartError::System);
         let pairs = buffers(limits.max_connections + guests::SLOTS, STRIDE)?.map(|pair| {
             let (outbox, inbox) = pair.split_at_mut(OUTBOX);

@@ -91,8 +91,7 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
     forbid_core_dumps();
     let plan = Plan::new(config, &trust, about, observer)?;
     let (rejections, rejected) = channel::unbounded();
-    let mut views = Threads::views(config.limits.threads).into_iter();
-    let (threads, mailbox) = views.next().ok_or_else(|| StartError::System(io::ErrorKind::InvalidInput.into()))?;
+    let ((threads, mailbox), workers) = Threads::views(config.limits.threads);
     let hub: &'static Hub = Box::leak(Box::new(Hub::new(&plan, threads, rejections.clone())?));
     let wanted = files(&config.limits);
     if let Some(limit) = raise_files().filter(|limit| *limit < wanted) {
@@ -110,10 +109,10 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
         hub.executor.spawn(listen::accept(hub, listener, admin)).detach();
     }
     let (end, ended) = channel::unbounded();
-    for threads in views {
-        threads::start(&plan, threads, rejections.clone(), end.clone()).map_err(StartError::System)?;
+    for worker in workers {
+        threads::start(&plan, worker, rejections.clone(), end.clone()).map_err(StartError::System)?;
     }
-    if config.limits.threads > 1 {
+    if config.limits.threads.get() > 1 {
         hub.executor.spawn(threads::receive(hub, mailbox)).detach();
     }
     keep_tokens(hub, exchanger, rejected);
@@ -134,7 +133,7 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
 /// connections to Azure, and the process's own.
 fn files(limits: &Limits) -> u64 {
     let of_thread = guests::SLOTS + listen::TURNED_AWAY + upstream::MOST_IDLE;
-    let many = [limits.max_connections, limits.max_in_flight, limits.threads * of_thread, 32];
+    let many = [limits.max_connections, limits.max_in_flight, limits.threads.get() * of_thread, 32];
     many.into_iter().map(|many| many as u64).sum()
 }
 

@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::iter;
 use std::net::TcpStream;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -94,10 +95,13 @@ struct Thread {
     load: Arc<AtomicUsize>,
 }
 
+/// All threads from the view of one, and that thread's mailbox.
+pub(crate) type View = (Threads, Receiver<Message>);
+
 /// All threads, from the view of one.
 pub(crate) struct Threads {
-    /// Place of this thread; 0 is the first.
-    place: usize,
+    /// Index of this thread; 0 is the first.
+    index: usize,
     load: Arc<AtomicUsize>,
     /// The others in order, so that a worker's first entry is the first thread.
     others: Vec<Thread>,
@@ -107,30 +111,32 @@ pub(crate) struct Threads {
 
 impl fmt::Debug for Threads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Threads").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Threads").field("index", &self.index).finish_non_exhaustive()
     }
 }
 
 impl Threads {
-    /// The views of `threads` threads, each with its mailbox.
-    pub(crate) fn views(threads: usize) -> Vec<(Self, Receiver<Message>)> {
-        let (all, mailboxes): (Vec<_>, Vec<_>) = iter::repeat_with(|| {
+    /// The views of `threads` threads, each with its mailbox: the first thread's, and those of the others.
+    pub(crate) fn views(threads: NonZeroUsize) -> (View, Vec<View>) {
+        let new = || {
             let (mailbox, mail) = channel::unbounded();
             (Thread { mailbox, load: Arc::default() }, mail)
-        })
-        .take(threads)
-        .unzip();
-        let view = |place: usize| {
-            let mut others = all.clone();
-            let load = others.remove(place).load;
-            Self { place, load, others, told: Cell::default() }
         };
-        mailboxes.into_iter().enumerate().map(|(place, mail)| (view(place), mail)).collect()
+        let (first, mail_of_first) = new();
+        let (others, mail_of_others): (Vec<_>, Vec<_>) = iter::repeat_with(new).take(threads.get() - 1).unzip();
+        let all: Vec<_> = iter::once(first).chain(others).collect();
+        let view = |index: usize| {
+            let mut others = all.clone();
+            let load = others.remove(index).load;
+            Self { index, load, others, told: Cell::default() }
+        };
+        let of_others = (1..).zip(mail_of_others).map(|(index, mail)| (view(index), mail));
+        ((view(0), mail_of_first), of_others.collect())
     }
 
-    /// Place of this thread; 0 is the first.
-    pub(crate) const fn place(&self) -> usize {
-        self.place
+    /// Index of this thread; 0 is the first.
+    pub(crate) const fn index(&self) -> usize {
+        self.index
     }
 
     /// Sends a message to all others.
@@ -156,7 +162,7 @@ impl Threads {
 
     /// Has the first thread sum up the minute; false on the first thread, which must do it itself.
     pub(crate) fn tell_first(&self) -> bool {
-        let first = self.others.first().filter(|_| self.place > 0);
+        let first = self.others.first().filter(|_| self.index > 0);
         first.is_some_and(|first| first.mailbox.try_send(Message::Minute).is_ok())
     }
 

@@ -1,7 +1,8 @@
 use super::*;
 
 fn threads(threads: usize) -> (Vec<Threads>, Vec<Receiver<Message>>) {
-    Threads::views(threads).into_iter().unzip()
+    let (first, others) = Threads::views(NonZeroUsize::new(threads).unwrap());
+    iter::once(first).chain(others).unzip()
 }
 
 #[test]
@@ -9,16 +10,16 @@ fn connections_go_where_there_are_fewest() {
     let (views, _) = threads(3);
     let dealt = || {
         let (other, guard) = views[0].deal();
-        (other.map_or(0, |other| place(&views, other)), guard)
+        (other.map_or(0, |other| index(&views, other)), guard)
     };
-    let (places, mut seats): (Vec<_>, Vec<_>) = (0..6).map(|_| dealt()).unzip();
-    assert_eq!(places, [0, 1, 2, 0, 1, 2]);
-    drop(seats.remove(1));
+    let (indices, mut guards): (Vec<_>, Vec<_>) = (0..6).map(|_| dealt()).unzip();
+    assert_eq!(indices, [0, 1, 2, 0, 1, 2]);
+    drop(guards.remove(1));
     assert_eq!(dealt().0, 1, "where one has ended");
 }
 
-/// The place of the thread with this load.
-fn place(views: &[Threads], of: &Thread) -> usize {
+/// The index of the thread with this load.
+fn index(views: &[Threads], of: &Thread) -> usize {
     views.iter().position(|threads| Arc::ptr_eq(&threads.load, &of.load)).unwrap()
 }
 

@@ -7,7 +7,7 @@ use std::thread::Builder;
 
 use smol::channel::{Receiver, Sender};
 
-use super::{Message, Threads, receive};
+use super::{Message, Threads, View, receive};
 use crate::hub::{Hub, Plan};
 use crate::tokens::Rejection;
 use crate::{StartError, Stopped};
@@ -16,14 +16,9 @@ use crate::{StartError, Stopped};
 pub(crate) type End = Sender<Result<Stopped, StartError>>;
 
 /// Starts a thread. It ends with the process, or reports to `end` why it cannot go on.
-pub(crate) fn start(
-    plan: &Plan,
-    (threads, mailbox): (Threads, Receiver<Message>),
-    rejections: Sender<Rejection>,
-    end: End,
-) -> io::Result<()> {
+pub(crate) fn start(plan: &Plan, (threads, mailbox): View, rejections: Sender<Rejection>, end: End) -> io::Result<()> {
     let plan = plan.clone();
-    let thread = Builder::new().name(format!("worker-{}", threads.place()));
+    let thread = Builder::new().name(format!("worker-{}", threads.index()));
     // Messages that arrive before it is ready wait in the mailbox.
     thread.spawn(move || {
         let Err(error) = run(&plan, threads, mailbox, rejections);
