@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use remora_core::remote_write::Level;
 
 pub use self::identity::{
     Application, Authorities, CertificateFile, Client, Credential, Identity, ManagedEndpoint, ManagedIdentity,
@@ -30,13 +31,13 @@ pub struct Config {
     /// Longest time from the end of a request's body to the end of Azure's answer, including waiting for a slot,
     /// connecting and resending.
     pub upstream_timeout: Duration,
-    /// How long a 4xx that does not concern the data, such as 401, 403 or 404, is reported as 503, counted from the
-    /// start or the last 2xx.
+    /// How long a 4xx that does not concern the data is answered as 503, counted from the first such refusal since the
+    /// last success.
     pub refusal_hold: Duration,
     /// Whether a 429 reaches the sender as 429; otherwise it becomes a 503, which Prometheus retries by default.
     pub pass_rate_limit: bool,
-    /// How much of a body is checked before it is forwarded.
-    pub check: CheckLevel,
+    /// How much of a body is checked before it is forwarded; `None` for nothing.
+    pub check: Option<Level>,
     /// Longest time for which senders are still served after the first stop signal.
     pub shutdown_grace: Duration,
     /// Certificate authorities that TLS peers are checked against.
@@ -96,17 +97,6 @@ impl Limits {
         let left_over = whole % self.threads;
         whole / self.threads + usize::from(index < left_over)
     }
-}
-
-/// How much of a body is checked before it is forwarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CheckLevel {
-    /// Compression, message structure, and UTF-8 of names and values.
-    Full,
-    /// Compression and message structure.
-    Wire,
-    /// Nothing.
-    Off,
 }
 
 /// Certificate authorities that TLS peers are checked against.

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use remora_core::remote_write::Level;
 use smol::channel;
 
-use crate::config::{CheckLevel, Client, Config, Identity, Limits, Listen, TrustSource, WorkloadIdentity};
+use crate::config::{Client, Config, Identity, Limits, Listen, TrustSource, WorkloadIdentity};
 use crate::endpoint::Endpoint;
 use crate::hub::{Hub, Plan};
 use crate::notice::{Notice, Observer};
@@ -48,7 +49,7 @@ pub(crate) fn config(ingestion: &str, token_file: &Path) -> Config {
         upstream_timeout: Duration::from_secs(25),
         refusal_hold: Duration::from_secs(1800),
         pass_rate_limit: false,
-        check: CheckLevel::Full,
+        check: Some(Level::Full),
         shutdown_grace: Duration::ZERO,
         trust: TrustSource::BuiltIn,
         proxy: None,

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use remora_core::forward::{Gateway, Outcome, Policy, Purpose, Readiness, Timeouts};
-use remora_core::remote_write::Level;
 use remora_core::time::Instant;
 use smol::LocalExecutor;
 use smol::channel::Sender;
@@ -18,7 +17,7 @@ use smol::channel::Sender;
 use crate::StartError;
 use crate::body::{Arena, SEGMENT, Segment, TAKEN};
 use crate::clock::{self, Clock};
-use crate::config::{CheckLevel, Config, SMALL_ARENA};
+use crate::config::{Config, SMALL_ARENA};
 use crate::connect::Connector;
 use crate::guests::{self, Guests};
 use crate::listen::TURNED_AWAY;
@@ -294,11 +293,7 @@ fn policy(config: &Config) -> Policy {
     Policy {
         max_body_bytes: config.limits.max_body_bytes,
         max_decoded_bytes: MAX_DECODED,
-        check: match config.check {
-            CheckLevel::Full => Some(Level::Full),
-            CheckLevel::Wire => Some(Level::Wire),
-            CheckLevel::Off => None,
-        },
+        check: config.check,
         refusal_hold: config.refusal_hold,
         pass_rate_limit: config.pass_rate_limit,
         timeouts: Timeouts { upstream: config.upstream_timeout, ..Timeouts::DEFAULT },

@@ -6,9 +6,10 @@ mod identities;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use remora_core::remote_write;
 use remora_smol::config::{
-    Application, Authorities, CheckLevel, Credential, Identity, ManagedEndpoint, ManagedIdentity, SecretSource,
-    Selection, TrustSource, WorkloadIdentity,
+    Application, Authorities, Credential, Identity, ManagedEndpoint, ManagedIdentity, SecretSource, Selection,
+    TrustSource, WorkloadIdentity,
 };
 
 use super::settings::{ALL, Preset};
@@ -59,7 +60,7 @@ fn the_webhooks_environment_and_a_url_are_enough() {
     assert_eq!(config.upstream_timeout, Duration::from_secs(25));
     assert_eq!(config.refusal_hold, Duration::from_secs(1800));
     assert_eq!(config.shutdown_grace, Duration::from_secs(20));
-    assert_eq!((config.check, config.pass_rate_limit), (CheckLevel::Full, false));
+    assert_eq!((config.check, config.pass_rate_limit), (Some(remote_write::Level::Full), false));
     assert_eq!((&config.trust, &config.proxy), (&TrustSource::BuiltIn, &None));
     assert_eq!((loaded.level, loaded.format), (Level::Info, Format::Logfmt));
     assert_eq!(workload(&loaded).client.scope, "https://monitor.azure.com/.default");
@@ -78,7 +79,7 @@ fn every_preset_value_is_a_good_value() {
 #[test]
 fn empty_is_unset_and_space_around_a_value_does_not_count() {
     let loaded = loaded(&[("LISTENING_PORT", ""), ("CHECK", "  "), ("RATE_LIMIT_STATUS", " 429\n")]);
-    assert_eq!((loaded.config.listen.port, loaded.config.check), (8081, CheckLevel::Full));
+    assert_eq!((loaded.config.listen.port, loaded.config.check), (8081, Some(remote_write::Level::Full)));
     assert!(loaded.config.pass_rate_limit);
 }
 
