@@ -152,7 +152,7 @@ impl Connection {
 
     /// Writes a page that covers all threads.
     async fn write_page(&mut self, page: Page) {
-        let ask = |answer| Message::Snapshot(page, answer);
+        let ask = |to| Message::Snapshot(page, to);
         let others = within(self.hub, &self.exchange, self.hub.threads.ask(&ask)).await;
         self.look_at_clock();
         let Some(others) = others else { return self.exchange.wake(self.now) };

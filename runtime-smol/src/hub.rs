@@ -26,7 +26,7 @@ use crate::pool::{Pool, buffers};
 use crate::proxy::Detour;
 use crate::reactor::Reactor;
 use crate::report::About;
-use crate::threads::{Answer, Message, Threads};
+use crate::threads::{Message, Reply, Threads};
 use crate::tls::Client;
 use crate::tokens::{Known, Rejection, Tokens};
 use crate::traffic::Traffic;
@@ -274,8 +274,8 @@ impl Hub {
     /// Ends the minute of all threads; this thread's first, so that a minute begun by another meanwhile is not lost.
     async fn end_minute(&self) -> Minute {
         let mut minute = self.traffic.end_minute();
-        for answer in self.threads.ask(&Message::EndMinute).await {
-            if let Answer::Minute(other) = answer {
+        for reply in self.threads.ask(&Message::EndMinute).await {
+            if let Reply::Minute(other) = reply {
                 minute.include(&other);
             }
         }

@@ -32,7 +32,7 @@ pub(crate) struct Resolver {
     known: RefCell<Option<Known>>,
     /// Receives the answer of the lookup in progress. Kept even when no caller waits any more: the answer may serve the
     /// next one, and there is never more than one lookup.
-    lookup: RefCell<Option<Receiver<Answer>>>,
+    lookup: RefCell<Option<Receiver<Found>>>,
     /// Number of lookups whose answers were taken.
     taken: Cell<u64>,
     /// Why the last lookup failed, if it did.
@@ -46,7 +46,7 @@ struct Known {
 }
 
 /// When a lookup ended, and its result.
-type Answer = (Instant, Result<Vec<SocketAddr>, String>);
+type Found = (Instant, Result<Vec<SocketAddr>, String>);
 
 impl Resolver {
     /// A resolver without known addresses.
@@ -157,7 +157,7 @@ impl Resolver {
     }
 
     /// Starts a lookup on a thread of its own, which ends with it.
-    fn look_up(&self) -> io::Result<Receiver<Answer>> {
+    fn look_up(&self) -> io::Result<Receiver<Found>> {
         let (answer, answered) = channel::bounded(1);
         let (name, port) = (self.host.clone(), self.port);
         thread().spawn(move || {

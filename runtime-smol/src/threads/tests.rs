@@ -45,7 +45,7 @@ fn a_success_is_told_once_a_second() {
 }
 
 #[test]
-fn all_others_are_asked_and_all_answers_come() {
+fn all_others_are_asked_and_all_replies_come() {
     let (views, mailboxes) = threads(3);
     let answering: Vec<_> = mailboxes
         .into_iter()
@@ -53,14 +53,14 @@ fn all_others_are_asked_and_all_answers_come() {
         .skip(1)
         .map(|(mailbox, number)| {
             std::thread::spawn(move || {
-                if let Ok(Message::Open(answer)) = mailbox.recv_blocking() {
-                    answer.send_blocking(Answer::Open(number)).unwrap();
+                if let Ok(Message::Open(to)) = mailbox.recv_blocking() {
+                    to.send_blocking(Reply::Open(number)).unwrap();
                 }
             })
         })
         .collect();
-    let answers = smol::block_on(views[0].ask(&Message::Open));
-    assert!(matches!(answers[..], [Answer::Open(10), Answer::Open(20)]), "{answers:?}");
+    let replies = smol::block_on(views[0].ask(&Message::Open));
+    assert!(matches!(replies[..], [Reply::Open(10), Reply::Open(20)]), "{replies:?}");
     for thread in answering {
         thread.join().unwrap();
     }
