@@ -12,8 +12,8 @@ use ipnet::IpNet;
 use remora_core::remote_write::Level;
 
 pub use self::identity::{
-    Application, Authorities, CertificateFile, Client, Credential, Identity, ManagedEndpoint, ManagedIdentity,
-    SecretSource, Selection, TokenProxy, WorkloadIdentity,
+    Application, ApplicationCredential, Authorities, CertificateFile, Client, Identity, ManagedEndpoint,
+    ManagedIdentity, SecretSource, Selection, TokenProxy, WorkloadIdentity,
 };
 use crate::endpoint::Endpoint;
 

@@ -28,7 +28,7 @@ use crate::reactor::Reactor;
 use crate::report::About;
 use crate::threads::{Message, Reply, Threads};
 use crate::tls::Client;
-use crate::tokens::{Known, Rejection, Tokens};
+use crate::tokens::{Known, RefusedToken, Tokens};
 use crate::traffic::Traffic;
 use crate::trust::Trust;
 use crate::upstream::{Idle, Upstream};
@@ -133,8 +133,8 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// The hub of the calling thread, with its share of the limits. Tokens that Azure refuses go to `rejections`.
-    pub(crate) fn new(plan: &Plan, threads: Threads, rejections: Sender<Rejection>) -> Result<Self, StartError> {
+    /// The hub of the calling thread, with its share of the limits. Tokens that Azure refuses go to `refused`.
+    pub(crate) fn new(plan: &Plan, threads: Threads, refused: Sender<RefusedToken>) -> Result<Self, StartError> {
         let Plan { clock, config, about, observer, .. } = plan;
         let clock = *clock;
         let reactor = Reactor::new(clock).map_err(StartError::System)?;
@@ -159,7 +159,7 @@ impl Hub {
             buffers: Pool::new(pairs),
             turned_away: Pool::new(std::iter::repeat_n((), TURNED_AWAY)),
             responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)?),
-            tokens: Tokens::new(clock, rejections),
+            tokens: Tokens::new(clock, refused),
             connector: connector(reactor, plan).map_err(StartError::System)?,
             idle: Idle::default(),
             traffic: Traffic::default(),

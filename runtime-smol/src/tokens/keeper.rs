@@ -9,7 +9,7 @@ use smol::LocalExecutor;
 use smol::channel::{self, Receiver, Sender};
 use smol::future;
 
-use super::{Granted, Known, Rejection};
+use super::{Known, RefusedToken, SharedToken};
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::identity::{Exchanged, Exchanger, Failure, Grant};
@@ -57,9 +57,9 @@ impl Keeper {
         }
     }
 
-    /// Answers rejections forever. Concurrent ones wait for the same fetch.
-    pub(crate) async fn replace_all(&'static self, executor: &LocalExecutor<'static>, rejections: Receiver<Rejection>) {
-        while let Ok(Rejection { grant, answer }) = rejections.recv().await {
+    /// Answers refused tokens forever. Concurrent ones wait for the same fetch.
+    pub(crate) async fn replace_all(&'static self, executor: &LocalExecutor<'static>, refused: Receiver<RefusedToken>) {
+        while let Ok(RefusedToken { grant, answer }) = refused.recv().await {
             // The asker may be gone.
             let replace = async move { drop(answer.try_send(self.replace(grant).await)) };
             executor.spawn(replace).detach();
@@ -87,7 +87,7 @@ impl Keeper {
     /// The id of the token to send now.
     fn usable(&self) -> Option<GrantId> {
         let usable = self.lifecycle.borrow().usable(self.clock.now())?;
-        self.known.borrow().granted.as_ref().map(|granted| granted.id).filter(|&held| held == usable)
+        self.known.borrow().token.as_ref().map(|token| token.id).filter(|&held| held == usable)
     }
 
     async fn fetch(&self, fetch: FetchId, exchanger: &Exchanger, hub: &'static Hub) -> Action {
@@ -126,11 +126,11 @@ impl Keeper {
     fn granted(&self, fetch: FetchId, grant: Grant) -> Action {
         let action = self.handle(Event::Granted { fetch, lifetime: grant.lifetime, refresh_in: grant.refresh_in });
         let lifecycle = self.lifecycle.borrow();
-        let old = self.known.borrow().granted.as_ref().map(|granted| granted.id);
+        let old = self.known.borrow().token.as_ref().map(|token| token.id);
         match lifecycle.usable(self.clock.now()).filter(|&id| Some(id) != old).zip(lifecycle.expires()) {
             Some((id, expires)) => {
                 let mut known = self.known.borrow_mut();
-                known.granted = Some(Granted { id, bearer: Arc::new(grant.bearer), expires });
+                known.token = Some(SharedToken { id, bearer: Arc::new(grant.bearer), expires });
                 known.failure = None;
             }
             None => self.failed(Failure::new("the token was over when it came")),

@@ -2,7 +2,7 @@
 //! up.
 
 use remora_smol::config::{
-    Client, Credential, Identity, ManagedEndpoint, ManagedIdentity, SecretSource, Selection, TrustSource,
+    ApplicationCredential, Client, Identity, ManagedEndpoint, ManagedIdentity, SecretSource, Selection, TrustSource,
 };
 
 use super::Loaded;
@@ -96,11 +96,11 @@ fn managed(identity: &ManagedIdentity) -> Vec<(&'static str, String)> {
     fields
 }
 
-fn credential(credential: &Credential) -> (&'static str, String) {
+fn credential(credential: &ApplicationCredential) -> (&'static str, String) {
     match credential {
-        Credential::Secret(SecretSource::Value(_)) => ("secret", "***".to_owned()),
-        Credential::Secret(SecretSource::File(path)) => ("secret_file", path.display().to_string()),
-        Credential::Certificate(file) => ("certificate", file.path.display().to_string()),
+        ApplicationCredential::Secret(SecretSource::Value(_)) => ("secret", "***".to_owned()),
+        ApplicationCredential::Secret(SecretSource::File(path)) => ("secret_file", path.display().to_string()),
+        ApplicationCredential::Certificate(file) => ("certificate", file.path.display().to_string()),
     }
 }
 

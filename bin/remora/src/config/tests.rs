@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use remora_core::remote_write;
 use remora_smol::config::{
-    Application, Authorities, Credential, Identity, ManagedEndpoint, ManagedIdentity, SecretSource, Selection,
-    TrustSource, WorkloadIdentity,
+    Application, ApplicationCredential, Authorities, Identity, ManagedEndpoint, ManagedIdentity, SecretSource,
+    Selection, TrustSource, WorkloadIdentity,
 };
 
 use super::settings::{ALL, Preset};
