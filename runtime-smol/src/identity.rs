@@ -18,6 +18,7 @@ mod file;
 mod granted;
 mod http;
 mod imds;
+mod managed;
 mod pbe;
 mod pfx;
 mod secret;

@@ -54,7 +54,7 @@ impl Binding {
         let http = Http::pinned(self.authorities().map_err(failed)?, &host);
         let url = url(&self.proxy, &entra::token_path(&self.client));
         let answer = http.post(&url, &self.proxy.endpoint.authority(), &entra::form(&self.client, proof));
-        let answer = answer.map_err(of_the_proxy);
+        let answer = answer.map_err(hint_at_token_proxy);
         let decode = |answer| answer::decode(Origin::TokenProxy, Some(&self.client.authority), &answer);
         answer.and_then(decode).map_err(failed)
     }
@@ -79,7 +79,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// The token proxy's address, authority and name have their own settings; the general hints do not apply to it.
-fn of_the_proxy(failure: Failure) -> Failure {
+fn hint_at_token_proxy(failure: Failure) -> Failure {
     let Some(common) = failure.hint else { return failure };
     if *common == hint::UNTRUSTED || *common == hint::OTHER_HOST {
         failure.with_hint(&hint::BINDING_UNTRUSTED)
@@ -137,7 +137,7 @@ mod tests {
             (&hint::UNREACHABLE, &hint::BINDING_UNREACHABLE),
             (&hint::CERTIFICATE_TIME, &hint::CERTIFICATE_TIME),
         ] {
-            assert_eq!(of_the_proxy(Failure::new("no").with_hint(told)).hint, Some(meant));
+            assert_eq!(hint_at_token_proxy(Failure::new("no").with_hint(told)).hint, Some(meant));
         }
     }
 

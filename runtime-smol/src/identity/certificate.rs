@@ -56,7 +56,8 @@ impl TokenSource for ClientCertificate {
             .map_err(|_| Failure::new("the key cannot sign").with_hint(&hint::CERTIFICATE_KEY).with_sent(&sent))?;
         let proof = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.as_str())];
         let exchanged = self.entra.ask(&proof, &sent);
-        exchanged.map_err(|failure| self.explained(entra::of_application(failure).without(&assertion), &signer))
+        // An expired certificate comes last: it replaces any hint.
+        exchanged.map_err(|failure| self.explained(entra::hint_at_application(failure).without(&assertion), &signer))
     }
 }
 
@@ -68,13 +69,13 @@ impl ClientCertificate {
         }
         let now = self.clock.now();
         let valid = signer.leaf.not_before <= now && now <= signer.leaf.not_after;
-        of_certificate(failure, valid)
+        hint_at_expired_certificate(failure, valid)
     }
 }
 
 /// Entra has one number for secrets and certificates that have expired, and others may also result from a certificate
 /// outside its validity.
-fn of_certificate(failure: Failure, valid: bool) -> Failure {
+fn hint_at_expired_certificate(failure: Failure, valid: bool) -> Failure {
     let expired = failure.hint == Some(&hint::SECRET_EXPIRED);
     if expired || (failure.code.is_some() && !valid) { failure.with_hint(&hint::CERTIFICATE_EXPIRED) } else { failure }
 }
@@ -126,11 +127,11 @@ mod tests {
         for (failure, valid) in
             [(refused(7_000_222, &hint::SECRET_EXPIRED), true), (refused(700_027, &hint::SIGNATURE), false)]
         {
-            let failure = of_certificate(failure, valid);
+            let failure = hint_at_expired_certificate(failure, valid);
             assert_eq!(failure.hint, Some(&hint::CERTIFICATE_EXPIRED));
             let repair = hint::CERTIFICATE_EXPIRED.repair(&sent);
             assert!(repair.starts_with("replace /certs/remora.pem by ") && !repair.contains("SECRET"), "{repair}");
         }
-        assert_eq!(of_certificate(refused(700_027, &hint::SIGNATURE), true).hint, Some(&hint::SIGNATURE));
+        assert_eq!(hint_at_expired_certificate(refused(700_027, &hint::SIGNATURE), true).hint, Some(&hint::SIGNATURE));
     }
 }

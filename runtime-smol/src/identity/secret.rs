@@ -42,6 +42,6 @@ impl TokenSource for ClientSecret {
         }
         let secret = self.read().map_err(|failure| failure.with_sent(&sent))?;
         let exchanged = self.entra.ask(&[("client_secret", secret.as_str())], &sent);
-        exchanged.map_err(|failure| entra::of_application(failure).without(&secret))
+        exchanged.map_err(|failure| entra::hint_at_application(failure).without(&secret))
     }
 }
