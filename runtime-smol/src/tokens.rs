@@ -92,12 +92,13 @@ impl Tokens {
 
     /// Takes over a change, unless a later one is already known.
     pub(crate) fn learn(&self, known: Known) {
-        if known.version > self.version.replace(known.version.max(self.version.get())) {
-            let credential = |token: SharedToken| (Rc::new(Credential::new(token.id, token.bearer)), token.expires);
-            let held = known.token.map(credential);
-            *self.held.borrow_mut() = held;
-            *self.failure.borrow_mut() = known.failure;
+        if known.version <= self.version.get() {
+            return;
         }
+        self.version.set(known.version);
+        let credential = |token: SharedToken| (Rc::new(Credential::new(token.id, token.bearer)), token.expires);
+        *self.held.borrow_mut() = known.token.map(credential);
+        *self.failure.borrow_mut() = known.failure;
     }
 
     /// Azure refused this token: waits for another one; false if there will be none now.

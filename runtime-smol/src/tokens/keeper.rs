@@ -22,19 +22,23 @@ pub(crate) struct Keeper {
     lifecycle: RefCell<Lifecycle>,
     known: RefCell<Known>,
     failed: Cell<u64>,
-    forced: (Sender<FetchId>, Receiver<FetchId>),
+    /// Fetches that start at once, because Azure refused a token.
+    force: Sender<FetchId>,
+    forced: Receiver<FetchId>,
     changed: Changed,
 }
 
 impl Keeper {
     /// Starts without a token. `seed` spreads refreshes.
     pub(crate) fn new(clock: Clock, seed: u32) -> Self {
+        let (force, forced) = channel::unbounded();
         Self {
             clock,
             lifecycle: RefCell::new(Lifecycle::new(Policy::DEFAULT, seed)),
             known: RefCell::default(),
             failed: Cell::new(0),
-            forced: channel::unbounded(),
+            force,
+            forced,
             changed: Changed::new(),
         }
     }
@@ -50,7 +54,7 @@ impl Keeper {
                         self.clock.until(at).await;
                         None
                     };
-                    let forced = async { self.forced.1.recv().await.ok() };
+                    let forced = async { self.forced.recv().await.ok() };
                     future::or(forced, wake).await.map_or_else(|| self.handle(Event::Wake), Action::Fetch)
                 }
             };
@@ -72,7 +76,7 @@ impl Keeper {
         let action = self.handle(Event::Rejected { grant: rejected });
         if let Action::Fetch(fetch) = action {
             // The receiver lives as long as `self`.
-            let _ = self.forced.0.try_send(fetch);
+            let _ = self.force.try_send(fetch);
         }
         loop {
             let changed = self.changed.listen();
@@ -133,7 +137,7 @@ impl Keeper {
                 known.token = Some(SharedToken { id, bearer: Arc::new(grant.bearer), expires });
                 known.failure = None;
             }
-            None => self.failed(Failure::new("the token was over when it came")),
+            None => self.failed(Failure::new("the token had already expired when it arrived")),
         }
         action
     }
