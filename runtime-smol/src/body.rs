@@ -31,10 +31,17 @@ pub(crate) type Arena = Pool<Segment>;
 
 /// One body. Its segments come from one arena and return to it on drop.
 ///
-/// Bytes read ahead lie in the same segments, at the offset that they have in the request, so that the part of the body
-/// before them fits in between and nothing has to be moved. Where the offsets do not match, as with chunks and
-/// pipelined requests, they are taken out as if from a socket. Storing never overwrites them: what is stored was taken
-/// from before them, and room for bytes taken but not yet stored is kept there.
+/// Bytes read before the head has given the body's length lie in the same segments, at the offset that they have in the
+/// request, so that nothing has to be moved:
+///
+/// ```text
+/// request   | head | body ............................................ | next request
+/// segments  0      start ....... end ............. ahead.start .............. ahead.end
+///                    stored        in the inbox        read ahead
+/// ```
+///
+/// Where the offsets do not match, as with chunks and pipelined requests, the bytes read ahead are taken out as if from
+/// a socket. Storing never overwrites them: it only fills the room of bytes taken out before.
 #[derive(Debug)]
 pub(crate) struct Body {
     arena: Rc<Arena>,
@@ -103,20 +110,33 @@ impl Body {
             Some(small) if self.from_small => (small, Some(usual)),
             small => (usual, small),
         };
-        let stay = here.take(missing, &mut self.segments);
+        let more = here.take(missing, &mut self.segments);
         let Some(other) = other.filter(|other| wanted <= other.size()) else {
-            return stay.await;
+            return more.await;
         };
         let mut segments = Vec::new();
-        let move_over = other.take(wanted, &mut segments);
-        if future::or(async { (stay.await, false).1 }, async { (move_over.await, true).1 }).await {
-            for (to, from) in segments.iter_mut().zip(&self.segments) {
-                to.copy_from_slice(from);
-            }
-            self.give_back(0..self.segments.len());
-            self.segments.append(&mut segments);
-            self.from_small = !self.from_small;
+        let all = other.take(wanted, &mut segments);
+        let stay = async {
+            more.await;
+            false
+        };
+        let move_over = async {
+            all.await;
+            true
+        };
+        if future::or(stay, move_over).await {
+            self.move_to(segments);
         }
+    }
+
+    /// Replaces all segments with those of the other arena.
+    fn move_to(&mut self, mut segments: Vec<Segment>) {
+        for (to, from) in segments.iter_mut().zip(&self.segments) {
+            to.copy_from_slice(from);
+        }
+        self.give_back(0..self.segments.len());
+        self.segments.append(&mut segments);
+        self.from_small = !self.from_small;
     }
 
     /// Stores as many bytes as fit, taking one more segment if one is free; returns how many.

@@ -4,14 +4,16 @@
 mod identity;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use remora_core::remote_write::Level;
 
 pub use self::identity::{
-    Application, Authorities, CertificateFile, Client, Credential, Identity, ManagedEndpoint, ManagedIdentity,
-    SecretSource, Selection, TokenProxy, WorkloadIdentity,
+    Application, ApplicationCredential, Authorities, CertificateFile, Client, Identity, ManagedEndpoint,
+    ManagedIdentity, SecretSource, Selection, TokenProxy, WorkloadIdentity,
 };
 use crate::endpoint::Endpoint;
 
@@ -29,13 +31,13 @@ pub struct Config {
     /// Longest time from the end of a request's body to the end of Azure's answer, including waiting for a slot,
     /// connecting and resending.
     pub upstream_timeout: Duration,
-    /// How long a 4xx that does not concern the data, such as 401, 403 or 404, is reported as 503, counted from the
-    /// start or the last 2xx.
+    /// How long a 4xx that does not concern the data is answered as 503, counted from the first such refusal since the
+    /// last success.
     pub refusal_hold: Duration,
     /// Whether a 429 reaches the sender as 429; otherwise it becomes a 503, which Prometheus retries by default.
     pub pass_rate_limit: bool,
-    /// How much of a body is checked before it is forwarded.
-    pub check: CheckLevel,
+    /// How much of a body is checked before it is forwarded; `None` for nothing.
+    pub check: Option<Level>,
     /// Longest time for which senders are still served after the first stop signal.
     pub shutdown_grace: Duration,
     /// Certificate authorities that TLS peers are checked against.
@@ -59,28 +61,29 @@ pub struct Listen {
 /// stop all others.
 pub const SMALL_ARENA: usize = 128 * 1024;
 
-/// Bounds on memory and concurrency; each is at least 1.
+/// Bounds on memory and concurrency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the arena that holds all bodies, complete and in progress.
     pub body_memory: usize,
     /// Bytes of the longest accepted body; at most a thread's part of `body_memory` less [`SMALL_ARENA`].
     pub max_body_bytes: usize,
-    /// Sender connections open at once.
+    /// Sender connections open at once; at least one for each thread.
     pub max_connections: usize,
-    /// Requests forwarded at once, which is also the bound on connections to the ingestion endpoint.
+    /// Requests forwarded at once, which is also the bound on connections to the ingestion endpoint; at least one
+    /// for each thread.
     pub max_in_flight: usize,
     /// Forwarding threads. The bounds above cover all of them together, except the one on a body.
-    pub threads: usize,
+    pub threads: NonZeroUsize,
 }
 
 impl Limits {
-    /// The share of the thread at `place`; of connections and requests, the first threads get the remainder.
-    pub(crate) const fn part(self, place: usize) -> Self {
+    /// The share of the thread with this index; of connections and requests, the first threads get the remainder.
+    pub(crate) fn part(self, index: usize) -> Self {
         Self {
             body_memory: self.body_memory / self.threads,
-            max_connections: self.share(self.max_connections, place),
-            max_in_flight: self.share(self.max_in_flight, place),
+            max_connections: self.share(self.max_connections, index),
+            max_in_flight: self.share(self.max_in_flight, index),
             ..self
         }
     }
@@ -90,21 +93,10 @@ impl Limits {
         self.body_memory.saturating_sub(SMALL_ARENA).div_ceil(length)
     }
 
-    const fn share(self, whole: usize, place: usize) -> usize {
+    fn share(self, whole: usize, index: usize) -> usize {
         let left_over = whole % self.threads;
-        whole / self.threads + if place < left_over { 1 } else { 0 }
+        whole / self.threads + usize::from(index < left_over)
     }
-}
-
-/// How much of a body is checked before it is forwarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CheckLevel {
-    /// Compression, message structure, and UTF-8 of names and values.
-    Full,
-    /// Compression and message structure.
-    Wire,
-    /// Nothing.
-    Off,
 }
 
 /// Certificate authorities that TLS peers are checked against.
@@ -112,13 +104,35 @@ pub enum CheckLevel {
 pub enum TrustSource {
     /// Mozilla's roots, compiled in.
     BuiltIn,
-    /// PEM certificates from files, in place of the built-in roots. At least one of the two is set.
-    Files {
-        /// One file with any number of certificates.
-        file: Option<PathBuf>,
-        /// A folder whose files each hold certificates.
-        dir: Option<PathBuf>,
+    /// The PEM certificates of one file, in place of the built-in roots.
+    File(PathBuf),
+    /// Those of all files in a folder.
+    Dir(PathBuf),
+    /// Both.
+    FileAndDir {
+        /// As in [`TrustSource::File`].
+        file: PathBuf,
+        /// As in [`TrustSource::Dir`].
+        dir: PathBuf,
     },
+}
+
+impl TrustSource {
+    /// The file, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) | Self::FileAndDir { file, .. } => Some(file),
+            Self::BuiltIn | Self::Dir(_) => None,
+        }
+    }
+
+    /// The folder, if there is one.
+    pub fn dir(&self) -> Option<&Path> {
+        match self {
+            Self::Dir(dir) | Self::FileAndDir { dir, .. } => Some(dir),
+            Self::BuiltIn | Self::File(_) => None,
+        }
+    }
 }
 
 /// An HTTP proxy that tunnels connections with CONNECT.
@@ -143,19 +157,22 @@ mod tests {
     #[test]
     fn the_parts_of_all_threads_are_the_whole() {
         let body_memory = 3 << 20;
-        let whole = Limits { body_memory, max_body_bytes: 1024, max_connections: 8, max_in_flight: 4, threads: 3 };
-        let parts: Vec<_> = (0..3).map(|place| whole.part(place)).collect();
+        let threads = |count| NonZeroUsize::new(count).unwrap();
+        let (max_body_bytes, max_connections, max_in_flight) = (1024, 8, 4);
+        let whole = Limits { body_memory, max_body_bytes, max_connections, max_in_flight, threads: threads(3) };
+        let parts: Vec<_> = (0..3).map(|index| whole.part(index)).collect();
         let of = |limit: fn(&Limits) -> usize| parts.iter().map(limit).collect::<Vec<_>>();
         assert_eq!(of(|part| part.body_memory), [1 << 20; 3]);
         assert_eq!(of(|part| part.max_body_bytes), [1024; 3]);
         assert_eq!((of(|part| part.max_connections), of(|part| part.max_in_flight)), (vec![3, 3, 2], vec![2, 1, 1]));
-        let one = Limits { threads: 1, ..whole };
+        let one = Limits { threads: threads(1), ..whole };
         assert_eq!(one.part(0), one);
     }
 
     #[test]
     fn the_longest_body_fits_into_the_segments() {
         for (body_memory, threads) in [(8 << 20, 3), (1_131_072, 1), (256 << 10, 1), (8 << 20, 1)] {
+            let threads = NonZeroUsize::new(threads).unwrap();
             let max_body_bytes = body_memory / threads - SMALL_ARENA;
             let part = Limits { body_memory, max_body_bytes, max_connections: 64, max_in_flight: 64, threads }.part(0);
             assert!(max_body_bytes.div_ceil(16_384) <= part.segments(16_384), "{body_memory} for {threads}");

@@ -201,8 +201,10 @@ impl Future for Attempts {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::net::TcpListener;
+
+    use super::*;
+    use crate::trust::Roots;
 
     #[test]
     fn a_dead_address_does_not_hide_a_live_one() {
@@ -233,7 +235,7 @@ mod tests {
         let endpoint = Endpoint::parse(&format!("https://{address}/")).unwrap();
         let clock = Clock::start();
         let reactor = Reactor::new(clock).unwrap();
-        let connector = Connector::new(reactor, endpoint, tls::Client::new(&[]).unwrap(), None);
+        let connector = Connector::new(reactor, endpoint, tls::Client::new(&Roots::BuiltIn).unwrap(), None);
         let connect = || {
             let deadline = clock.now().saturating_add(Duration::from_millis(50));
             reactor.block_on(connector.connect(clock, deadline)).unwrap().unwrap_err()
@@ -258,7 +260,8 @@ mod tests {
         ] {
             let proxy = crate::config::Proxy { url: format!("http://{proxy}"), no_proxy: None };
             let detour = Detour::to(&endpoint, &proxy).unwrap();
-            let connector = Connector::new(reactor, endpoint.clone(), tls::Client::new(&[]).unwrap(), detour);
+            let connector =
+                Connector::new(reactor, endpoint.clone(), tls::Client::new(&Roots::BuiltIn).unwrap(), detour);
             let deadline = clock.now().saturating_add(Duration::from_secs(20));
             let error = reactor.block_on(connector.connect(clock, deadline)).unwrap().unwrap_err().to_string();
             assert!(error.starts_with(&told), "{error}");

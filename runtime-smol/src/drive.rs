@@ -15,7 +15,8 @@ use remora_core::forward::{Event, Exchange, Interest, Outcome, Outgoing, Page, P
 use remora_core::time::Instant;
 use smol::future;
 
-use crate::body::Body;
+use crate::body::{Body, Segment};
+use crate::connect::ConnectError;
 use crate::credential::Credential;
 use crate::guests::Guest;
 use crate::hub::{Hub, SEALED_AT_ONCE};
@@ -41,7 +42,6 @@ pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Pe
         body: Body::with_small(&hub.arena, &hub.small_arena),
         page: Body::new(&hub.pages),
         upstream: None,
-        excess: false,
         attached: false,
         credential: None,
         open: false,
@@ -64,8 +64,6 @@ struct Connection {
     body: Body,
     page: Body,
     upstream: Option<Box<Upstream>>,
-    /// Azure sent more than its response.
-    excess: bool,
     /// The open request had a connection to Azure.
     attached: bool,
     credential: Option<Rc<Credential>>,
@@ -119,22 +117,7 @@ impl Connection {
 
     async fn handle(&mut self, event: Event) {
         match event {
-            Event::Reserve(bytes) => {
-                // A request that waits for room counts as open.
-                self.note_open(true);
-                let (hub, head) = (self.hub, self.exchange.head_length());
-                if future::poll_once(self.body.reserve(bytes, head)).await.is_some() {
-                    return self.exchange.reserved(self.now);
-                }
-                let reserve = self.body.reserve(bytes, head);
-                let waited = Box::pin(queued(hub, &self.stream, self.exchange.deadline(), reserve)).await;
-                self.look_at_clock();
-                match waited {
-                    Waited::For(()) => self.exchange.reserved(self.now),
-                    Waited::TooLong => self.exchange.wake(self.now),
-                    Waited::WithoutSender => self.exchange.client_broken(self.now),
-                }
-            }
+            Event::Reserve(bytes) => self.reserve(bytes).await,
             Event::Check => self.check().await,
             Event::Connect { fresh } => self.connect(fresh).await,
             Event::Refresh => self.refresh().await,
@@ -150,9 +133,26 @@ impl Connection {
         }
     }
 
+    async fn reserve(&mut self, bytes: usize) {
+        // A request that waits for room counts as open.
+        self.note_open(true);
+        let head = self.exchange.head_length();
+        if future::poll_once(self.body.reserve(bytes, head)).await.is_some() {
+            return self.exchange.reserved(self.now);
+        }
+        let reserve = self.body.reserve(bytes, head);
+        let waited = Box::pin(queued(self.hub, &self.stream, self.exchange.deadline(), reserve)).await;
+        self.look_at_clock();
+        match waited {
+            Waited::For(()) => self.exchange.reserved(self.now),
+            Waited::TooLong => self.exchange.wake(self.now),
+            Waited::WithoutSender => self.exchange.client_broken(self.now),
+        }
+    }
+
     /// Writes a page that covers all threads.
     async fn write_page(&mut self, page: Page) {
-        let ask = |answer| Message::Snapshot(page, answer);
+        let ask = |to| Message::Snapshot(page, to);
         let others = within(self.hub, &self.exchange, self.hub.threads.ask(&ask)).await;
         self.look_at_clock();
         let Some(others) = others else { return self.exchange.wake(self.now) };
@@ -169,42 +169,53 @@ impl Connection {
         if self.credential.is_none() {
             return self.exchange.refuse(self.now, Unavailable::NoToken, &hub.tokens.cause());
         }
-        let waited = if let Some(buffer) = hub.responses.try_take() {
-            Waited::For(buffer)
-        } else {
-            let turn = hub.responses.take_one();
-            let waited = Box::pin(queued(hub, &self.stream, self.exchange.begin_by(self.now), turn)).await;
-            self.look_at_clock();
-            waited
-        };
-        let buffer = match waited {
-            Waited::For(buffer) => buffer,
+        let Some(buffer) = self.take_turn().await else { return };
+        match self.obtain_upstream(fresh).await {
+            Ok((upstream, reused)) => {
+                self.upstream = Some(upstream);
+                self.attached = true;
+                self.exchange.attach(self.now, buffer, reused);
+            }
+            Err(error) => {
+                hub.responses.give([buffer]);
+                self.exchange.refuse(self.now, error.reason(), &error.to_string());
+            }
+        }
+    }
+
+    /// Waits for a response buffer, of which there are as many as requests may be forwarded at a time. `None` if the
+    /// exchange has been told why there is none.
+    async fn take_turn(&mut self) -> Option<Segment> {
+        let hub = self.hub;
+        if let Some(buffer) = hub.responses.try_take() {
+            return Some(buffer);
+        }
+        let turn = hub.responses.take_one();
+        let waited = Box::pin(queued(hub, &self.stream, self.exchange.begin_by(self.now), turn)).await;
+        self.look_at_clock();
+        match waited {
+            Waited::For(buffer) => return Some(buffer),
             Waited::TooLong => {
                 let detail = "already forwarding MAX_IN_FLIGHT requests: Azure or Entra is slow, or the limit is too low \
                               for the sender";
-                return self.exchange.refuse(self.now, Unavailable::Capacity, detail);
+                self.exchange.refuse(self.now, Unavailable::Capacity, detail);
             }
-            Waited::WithoutSender => return self.exchange.client_broken(self.now),
-        };
+            Waited::WithoutSender => self.exchange.client_broken(self.now),
+        }
+        None
+    }
+
+    /// An idle connection, unless it has to be `fresh`, or else a new one; and whether it is a reused one.
+    async fn obtain_upstream(&mut self, fresh: bool) -> Result<(Box<Upstream>, bool), ConnectError> {
+        let hub = self.hub;
         let idle = if fresh { None } else { hub.idle.take(self.now) };
-        let reused = idle.is_some();
-        self.upstream = if let Some(upstream) = idle {
-            Some(upstream)
-        } else {
-            // Boxed because it is rare and its future is larger than everything else here.
-            let connected = Box::pin(hub.connector.connect(hub.clock, self.exchange.deadline())).await;
-            self.look_at_clock();
-            match connected {
-                Ok(upstream) => Some(Box::new(upstream)),
-                Err(error) => {
-                    hub.responses.give([buffer]);
-                    return self.exchange.refuse(self.now, error.reason(), &error.to_string());
-                }
-            }
-        };
-        self.excess = false;
-        self.attached = true;
-        self.exchange.attach(self.now, buffer, reused);
+        if let Some(upstream) = idle {
+            return Ok((upstream, true));
+        }
+        // Boxed because it is rare and its future is larger than everything else here.
+        let connected = Box::pin(hub.connector.connect(hub.clock, self.exchange.deadline())).await;
+        self.look_at_clock();
+        Ok((Box::new(connected?), false))
     }
 
     async fn refresh(&mut self) {
@@ -225,7 +236,7 @@ impl Connection {
     fn release(&mut self, reusable: bool) {
         self.hub.responses.give(self.exchange.detach());
         if let Some(upstream) = self.upstream.take() {
-            if reusable && upstream.is_clear() && !self.excess {
+            if reusable && upstream.is_reusable() {
                 self.hub.keep(self.now, upstream);
             } else {
                 upstream.close();
@@ -376,11 +387,11 @@ impl Connection {
     }
 
     fn read_upstream(&mut self) -> bool {
-        let Self { now, exchange, upstream, excess, .. } = self;
+        let Self { now, exchange, upstream, .. } = self;
         let now = *now;
         let Some(upstream) = upstream else { return false };
         exchange.upstream_backlog(!upstream.is_clear());
-        match upstream.try_read(&mut |bytes| feed(exchange, now, excess, bytes)) {
+        match upstream.try_read(&mut |bytes| feed(exchange, now, bytes)) {
             Ok(Read::Blocked) => return false,
             Ok(Read::Some) => {}
             Ok(Read::End) => exchange.upstream_eof(now),
@@ -409,14 +420,13 @@ impl Connection {
     }
 }
 
-/// Hands decrypted bytes to the exchange, and sets `excess` if it has no space for some: those are unsolicited.
-fn feed(exchange: &mut Exchange<'_>, now: Instant, excess: &mut bool, mut bytes: &[u8]) {
+/// Hands decrypted bytes to the exchange; false if it has no space for some, which are unsolicited.
+fn feed(exchange: &mut Exchange<'_>, now: Instant, mut bytes: &[u8]) -> bool {
     while !bytes.is_empty() {
         let space = exchange.upstream_space();
         let n = space.len().min(bytes.len());
         if n == 0 {
-            *excess = true;
-            return;
+            return false;
         }
         let (next, rest) = bytes.split_at(n);
         if let Some(space) = space.get_mut(..n) {
@@ -425,6 +435,7 @@ fn feed(exchange: &mut Exchange<'_>, now: Instant, excess: &mut bool, mut bytes:
         exchange.upstream_filled(now, n);
         bytes = rest;
     }
+    true
 }
 
 fn is_blocked(error: &io::Error) -> bool {

@@ -1,12 +1,14 @@
 //! A hub for tests, whose notices go nowhere.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use remora_core::remote_write::Level;
 use smol::channel;
 
-use crate::config::{CheckLevel, Client, Config, Identity, Limits, Listen, TrustSource, WorkloadIdentity};
+use crate::config::{Client, Config, Identity, Limits, Listen, TrustSource, WorkloadIdentity};
 use crate::endpoint::Endpoint;
 use crate::hub::{Hub, Plan};
 use crate::notice::{Notice, Observer};
@@ -42,12 +44,12 @@ pub(crate) fn config(ingestion: &str, token_file: &Path) -> Config {
             max_body_bytes: 1 << 15,
             max_connections: 7,
             max_in_flight: 3,
-            threads: 1,
+            threads: NonZeroUsize::MIN,
         },
         upstream_timeout: Duration::from_secs(25),
         refusal_hold: Duration::from_secs(1800),
         pass_rate_limit: false,
-        check: CheckLevel::Full,
+        check: Some(Level::Full),
         shutdown_grace: Duration::ZERO,
         trust: TrustSource::BuiltIn,
         proxy: None,
@@ -63,6 +65,6 @@ pub(crate) fn hub(config: &Config, trust: &Trust) -> &'static Hub {
         settings: vec![("port", "1".to_owned())],
     };
     let plan = Plan::new(config, trust, about, Arc::new(Deaf)).unwrap();
-    let (threads, _) = Threads::views(config.limits.threads).remove(0);
+    let ((threads, _), _) = Threads::views(config.limits.threads);
     Box::leak(Box::new(Hub::new(&plan, threads, channel::unbounded().0).unwrap()))
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use remora_core::forward::{Gateway, Outcome, Policy, Purpose, Readiness, Timeouts};
-use remora_core::remote_write::Level;
 use remora_core::time::Instant;
 use smol::LocalExecutor;
 use smol::channel::Sender;
@@ -18,7 +17,7 @@ use smol::channel::Sender;
 use crate::StartError;
 use crate::body::{Arena, SEGMENT, Segment, TAKEN};
 use crate::clock::{self, Clock};
-use crate::config::{CheckLevel, Config, SMALL_ARENA};
+use crate::config::{Config, SMALL_ARENA};
 use crate::connect::Connector;
 use crate::guests::{self, Guests};
 use crate::listen::TURNED_AWAY;
@@ -27,9 +26,9 @@ use crate::pool::{Pool, buffers};
 use crate::proxy::Detour;
 use crate::reactor::Reactor;
 use crate::report::About;
-use crate::threads::{Answer, Message, Threads};
+use crate::threads::{Message, Reply, Threads};
 use crate::tls::Client;
-use crate::tokens::{Known, Rejection, Tokens};
+use crate::tokens::{Known, RefusedToken, Tokens};
 use crate::traffic::Traffic;
 use crate::trust::Trust;
 use crate::upstream::{Idle, Upstream};
@@ -82,7 +81,7 @@ impl Plan {
         about: About,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StartError> {
-        let tls = Client::new(&trust.certificates).map_err(StartError::Tls)?;
+        let tls = Client::new(&trust.roots).map_err(StartError::Tls)?;
         Ok(Self { clock: Clock::start(), config: config.clone(), tls, about: Arc::new(about), observer })
     }
 }
@@ -134,12 +133,12 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// The hub of the calling thread, with its share of the limits. Tokens that Azure refuses go to `rejections`.
-    pub(crate) fn new(plan: &Plan, threads: Threads, rejections: Sender<Rejection>) -> Result<Self, StartError> {
+    /// The hub of the calling thread, with its share of the limits. Tokens that Azure refuses go to `refused`.
+    pub(crate) fn new(plan: &Plan, threads: Threads, refused: Sender<RefusedToken>) -> Result<Self, StartError> {
         let Plan { clock, config, about, observer, .. } = plan;
         let clock = *clock;
         let reactor = Reactor::new(clock).map_err(StartError::System)?;
-        let limits = config.limits.part(threads.place());
+        let limits = config.limits.part(threads.index());
         let buffers = |count, length| buffers(count, length).map_err(StartError::System);
         let pairs = buffers(limits.max_connections + guests::SLOTS, STRIDE)?.map(|pair| {
             let (outbox, inbox) = pair.split_at_mut(OUTBOX);
@@ -160,7 +159,7 @@ impl Hub {
             buffers: Pool::new(pairs),
             turned_away: Pool::new(std::iter::repeat_n((), TURNED_AWAY)),
             responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)?),
-            tokens: Tokens::new(clock, rejections),
+            tokens: Tokens::new(clock, refused),
             connector: connector(reactor, plan).map_err(StartError::System)?,
             idle: Idle::default(),
             traffic: Traffic::default(),
@@ -275,8 +274,8 @@ impl Hub {
     /// Ends the minute of all threads; this thread's first, so that a minute begun by another meanwhile is not lost.
     async fn end_minute(&self) -> Minute {
         let mut minute = self.traffic.end_minute();
-        for answer in self.threads.ask(&Message::EndMinute).await {
-            if let Answer::Minute(other) = answer {
+        for reply in self.threads.ask(&Message::EndMinute).await {
+            if let Reply::Minute(other) = reply {
                 minute.include(&other);
             }
         }
@@ -294,11 +293,7 @@ fn policy(config: &Config) -> Policy {
     Policy {
         max_body_bytes: config.limits.max_body_bytes,
         max_decoded_bytes: MAX_DECODED,
-        check: match config.check {
-            CheckLevel::Full => Some(Level::Full),
-            CheckLevel::Wire => Some(Level::Wire),
-            CheckLevel::Off => None,
-        },
+        check: config.check,
         refusal_hold: config.refusal_hold,
         pass_rate_limit: config.pass_rate_limit,
         timeouts: Timeouts { upstream: config.upstream_timeout, ..Timeouts::DEFAULT },

@@ -18,6 +18,7 @@ mod file;
 mod granted;
 mod http;
 mod imds;
+mod managed;
 mod pbe;
 mod pfx;
 mod secret;
@@ -36,7 +37,7 @@ pub(crate) use answer::Grant;
 pub use failure::{Failure, Ticket};
 pub use granted::{Claims, Granted};
 
-use crate::config::{Credential, Identity, ManagedEndpoint, Proxy};
+use crate::config::{ApplicationCredential, Identity, ManagedEndpoint, Proxy};
 use crate::credential::LONGEST_BEARER;
 use crate::trust::Trust;
 use failure::Retry;
@@ -69,11 +70,11 @@ fn prepare(identity: &Identity, trust: &Trust, proxy: Option<&Proxy>) -> io::Res
             ManagedEndpoint::AppService(url, header) => Box::new(app_service::AppService::new(identity, url, header)),
         },
         Identity::Application(identity) => match &identity.credential {
-            Credential::Secret(source) => {
-                Box::new(secret::Secret::new(identity.client.clone(), source.clone(), trust, proxy)?)
+            ApplicationCredential::Secret(source) => {
+                Box::new(secret::ClientSecret::new(identity.client.clone(), source.clone(), trust, proxy)?)
             }
-            Credential::Certificate(file) => {
-                Box::new(certificate::Certificate::new(identity.client.clone(), file.clone(), trust, proxy)?)
+            ApplicationCredential::Certificate(file) => {
+                Box::new(certificate::ClientCertificate::new(identity.client.clone(), file.clone(), trust, proxy)?)
             }
         },
     })

@@ -58,7 +58,7 @@ use config::{Config, Limits};
 use hub::{Hub, Plan};
 use identity::Exchanger;
 use threads::Threads;
-use tokens::Rejection;
+use tokens::RefusedToken;
 use tokens::keeper::Keeper;
 
 /// Why the sidecar could not start.
@@ -90,10 +90,9 @@ impl std::error::Error for StartError {}
 pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observer>) -> Result<Stopped, StartError> {
     forbid_core_dumps();
     let plan = Plan::new(config, &trust, about, observer)?;
-    let (rejections, rejected) = channel::unbounded();
-    let mut views = Threads::views(config.limits.threads).into_iter();
-    let (threads, mailbox) = views.next().ok_or_else(|| StartError::System(io::ErrorKind::InvalidInput.into()))?;
-    let hub: &'static Hub = Box::leak(Box::new(Hub::new(&plan, threads, rejections.clone())?));
+    let (refused, to_replace) = channel::unbounded();
+    let ((threads, mailbox), workers) = Threads::views(config.limits.threads);
+    let hub: &'static Hub = Box::leak(Box::new(Hub::new(&plan, threads, refused.clone())?));
     let wanted = files(&config.limits);
     if let Some(limit) = raise_files().filter(|limit| *limit < wanted) {
         hub.observer.notice(&Notice::FewFiles { limit, wanted });
@@ -110,13 +109,13 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
         hub.executor.spawn(listen::accept(hub, listener, admin)).detach();
     }
     let (end, ended) = channel::unbounded();
-    for threads in views {
-        threads::start(&plan, threads, rejections.clone(), end.clone()).map_err(StartError::System)?;
+    for worker in workers {
+        threads::start(&plan, worker, refused.clone(), end.clone()).map_err(StartError::System)?;
     }
-    if config.limits.threads > 1 {
+    if config.limits.threads.get() > 1 {
         hub.executor.spawn(threads::receive(hub, mailbox)).detach();
     }
-    keep_tokens(hub, exchanger, rejected);
+    keep_tokens(hub, exchanger, to_replace);
 
     // The future that drives the executor is polled at every wakeup, so it only waits for the end.
     let grace = config.shutdown_grace;
@@ -134,7 +133,7 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
 /// connections to Azure, and the process's own.
 fn files(limits: &Limits) -> u64 {
     let of_thread = guests::SLOTS + listen::TURNED_AWAY + upstream::MOST_IDLE;
-    let many = [limits.max_connections, limits.max_in_flight, limits.threads * of_thread, 32];
+    let many = [limits.max_connections, limits.max_in_flight, limits.threads.get() * of_thread, 32];
     many.into_iter().map(|many| many as u64).sum()
 }
 
@@ -156,11 +155,11 @@ fn forbid_core_dumps() {
 }
 
 /// Keeps the token for all threads, with tasks on this first one.
-fn keep_tokens(hub: &'static Hub, exchanger: Exchanger, rejected: Receiver<Rejection>) {
+fn keep_tokens(hub: &'static Hub, exchanger: Exchanger, refused: Receiver<RefusedToken>) {
     // A hasher's random keys are random enough to spread refreshes.
     let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
     let seed = u32::try_from(random >> 32).unwrap_or_default();
     let keeper: &'static Keeper = Box::leak(Box::new(Keeper::new(hub.clock, seed)));
     hub.executor.spawn(async move { keeper.keep(&exchanger, hub).await }).detach();
-    hub.executor.spawn(keeper.replace_all(hub.executor, rejected)).detach();
+    hub.executor.spawn(keeper.replace_all(hub.executor, refused)).detach();
 }

@@ -116,7 +116,7 @@ impl Link {
     /// Starts TLS with `host` on the connection. The certificate is verified as in the sidecar.
     pub fn secure(&mut self, host: &str, trust: &Trust) -> Result<(), HandshakeError> {
         let plain = |error| HandshakeError::Tls { error, fault: None, presented: None };
-        let (client, witness) = tls::Client::witnessed(&trust.certificates).map_err(plain)?;
+        let (client, witness) = tls::Client::witnessed(&trust.roots).map_err(plain)?;
         let mut session = client.open(host).map_err(plain)?;
         match self.shake_hands(&mut session) {
             Ok(()) => {

@@ -20,7 +20,7 @@ use crate::assertion;
 use crate::body::{Body, SEGMENT};
 use crate::hub::Hub;
 use crate::identity::exchanges;
-use crate::threads::Answer;
+use crate::threads::Reply;
 
 pub(crate) use snapshot::Snapshot;
 
@@ -46,7 +46,7 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
 
 /// Writes a page into `body`, which is empty; returns its length, or none if there is no room for it. `others` are the
 /// numbers of the other threads.
-pub(crate) fn write(hub: &Hub, others: &[Answer], page: Page, body: &mut Body) -> Option<usize> {
+pub(crate) fn write(hub: &Hub, others: &[Reply], page: Page, body: &mut Body) -> Option<usize> {
     let snapshot = Snapshot::with(hub, others, page);
     match page {
         Page::Metrics(format) => write_metrics(hub, &snapshot, format, body).ok()?,

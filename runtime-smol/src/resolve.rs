@@ -32,7 +32,7 @@ pub(crate) struct Resolver {
     known: RefCell<Option<Known>>,
     /// Receives the answer of the lookup in progress. Kept even when no caller waits any more: the answer may serve the
     /// next one, and there is never more than one lookup.
-    lookup: RefCell<Option<Receiver<Answer>>>,
+    lookup: RefCell<Option<Receiver<Found>>>,
     /// Number of lookups whose answers were taken.
     taken: Cell<u64>,
     /// Why the last lookup failed, if it did.
@@ -46,7 +46,7 @@ struct Known {
 }
 
 /// When a lookup ended, and its result.
-type Answer = (Instant, Result<Vec<SocketAddr>, String>);
+type Found = (Instant, Result<Vec<SocketAddr>, String>);
 
 impl Resolver {
     /// A resolver without known addresses.
@@ -84,12 +84,12 @@ impl Resolver {
             None => self.renew().await,
             // A name server outage must not stop traffic to addresses that still work.
             Some(old) => {
-                let patience = async {
+                let renewed = async { self.renew().await.ok() };
+                let timeout = async {
                     Timer::after(PATIENCE).await;
-                    Err(String::new())
+                    None
                 };
-                let found = future::or(self.renew(), patience).await;
-                Ok(found.unwrap_or_else(|_| {
+                Ok(future::or(renewed, timeout).await.unwrap_or_else(|| {
                     self.remember(&old);
                     old
                 }))
@@ -116,7 +116,7 @@ impl Resolver {
         loop {
             let taken = self.taken.get();
             let lookup = self.lookup.borrow().clone();
-            let lookup = if let Some(lookup) = lookup { Ok(lookup) } else { self.look_up() };
+            let lookup = if let Some(lookup) = lookup { Ok(lookup) } else { self.start_lookup() };
             match lookup.map_err(|error| error.to_string())?.recv().await {
                 Ok((_, found)) => self.take(found),
                 Err(_) if self.taken.get() == taken => {
@@ -157,7 +157,7 @@ impl Resolver {
     }
 
     /// Starts a lookup on a thread of its own, which ends with it.
-    fn look_up(&self) -> io::Result<Receiver<Answer>> {
+    fn start_lookup(&self) -> io::Result<Receiver<Found>> {
         let (answer, answered) = channel::bounded(1);
         let (name, port) = (self.host.clone(), self.port);
         thread().spawn(move || {
@@ -177,8 +177,9 @@ impl Resolver {
 /// Looks a name up with the system's resolver, and waits for the result.
 ///
 /// That of musl fails as a whole, or waits ten seconds, if a name server does not answer for one of the families, as
-/// some do not for IPv6. Then each family is looked up by itself. Both together come first, because only then does the
-/// resolver order the addresses by what is reachable (RFC 6724).
+/// some do not for IPv6. So both families come first, because only then does the resolver order the addresses by what
+/// is reachable (RFC 6724). If that fails at once, IPv4 is looked up, then IPv6. If it is slow, IPv4 is looked up beside
+/// it, and whichever finds addresses first counts.
 pub(crate) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let (answer, answered) = mpsc::channel();
     let (name, of_both) = (host.to_owned(), answer.clone());
@@ -186,22 +187,20 @@ pub(crate) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         // The caller may have found addresses meanwhile.
         let _ = of_both.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
     })?;
-    let mut failure = match answered.recv_timeout(PROMPT) {
-        Ok(Ok(found)) => return Ok(found),
-        Ok(Err(error)) => Some(error),
-        Err(_) => None,
-    };
-    let is_prompt = failure.is_some();
+    if let Ok(prompt) = answered.recv_timeout(PROMPT) {
+        let of_one = |family| look_up_in(family, host, port).ok().filter(|found| !found.is_empty());
+        return prompt.or_else(|error| [AddrFamily::Inet, AddrFamily::Inet6].into_iter().find_map(of_one).ok_or(error));
+    }
     let name = host.to_owned();
     thread().spawn(move || drop(answer.send(look_up_in(AddrFamily::Inet, &name, port))))?;
+    let mut failure = None;
     for found in answered {
         match found {
             Ok(addresses) if !addresses.is_empty() => return Ok(addresses),
             found => failure = failure.or(found.err()),
         }
     }
-    let last = if is_prompt { look_up_in(AddrFamily::Inet6, host, port).unwrap_or_default() } else { Vec::new() };
-    if last.is_empty() { Err(failure.unwrap_or_else(|| io::Error::other("no address"))) } else { Ok(last) }
+    Err(failure.unwrap_or_else(|| io::Error::other("no address")))
 }
 
 /// A thread for one lookup. `getaddrinfo` may take ten seconds and cannot be cancelled.

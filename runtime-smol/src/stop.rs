@@ -12,7 +12,7 @@ use smol::stream::StreamExt as _;
 
 use crate::hub::Hub;
 use crate::notice::Notice;
-use crate::threads::{Answer, Message};
+use crate::threads::{Message, Reply};
 
 /// How long the other threads have to report their open requests.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -69,7 +69,7 @@ async fn open(hub: &Hub) -> usize {
         Vec::new()
     };
     let others = future::or(hub.threads.ask(&Message::Open), silent).await;
-    let open = |answer| if let Answer::Open(open) = answer { open } else { 0 };
+    let open = |reply| if let Reply::Open(open) = reply { open } else { 0 };
     others.into_iter().map(open).fold(hub.traffic.open_of_senders(), usize::saturating_add)
 }
 
@@ -78,7 +78,7 @@ async fn settle(hub: &Hub) {
     loop {
         let others = hub.threads.ask(&Message::Settle).await;
         let waited = hub.traffic.settle(hub.clock).await;
-        if !waited && !others.iter().any(|answer| matches!(answer, Answer::Waited(true))) {
+        if !waited && !others.iter().any(|reply| matches!(reply, Reply::Waited(true))) {
             return;
         }
     }

@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::iter;
 use std::net::TcpStream;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -45,20 +46,20 @@ pub(crate) enum Message {
     /// To the first thread: something was counted that the minute's summary must include.
     Minute,
     /// What was counted since the last summary?
-    EndMinute(Sender<Answer>),
+    EndMinute(Sender<Reply>),
     /// The process is stopping.
     Drain,
-    /// Answer once nothing is open and no sender has more to send: whether that took time.
-    Settle(Sender<Answer>),
+    /// Reply once nothing is open and no sender has more to send: whether that took time.
+    Settle(Sender<Reply>),
     /// How many requests of senders are open?
-    Open(Sender<Answer>),
+    Open(Sender<Reply>),
     /// What was counted so far, for this page?
-    Snapshot(Page, Sender<Answer>),
+    Snapshot(Page, Sender<Reply>),
 }
 
-/// The answer to a question. One type for all, because each channel type is separate code.
+/// The reply to a question. One type for all, because each channel type is separate code.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum Reply {
     /// The minute has ended.
     Minute(Minute),
     /// Whether settling took time.
@@ -94,10 +95,13 @@ struct Thread {
     load: Arc<AtomicUsize>,
 }
 
+/// All threads from the view of one, and that thread's mailbox.
+pub(crate) type View = (Threads, Receiver<Message>);
+
 /// All threads, from the view of one.
 pub(crate) struct Threads {
-    /// Place of this thread; 0 is the first.
-    place: usize,
+    /// Index of this thread; 0 is the first.
+    index: usize,
     load: Arc<AtomicUsize>,
     /// The others in order, so that a worker's first entry is the first thread.
     others: Vec<Thread>,
@@ -107,56 +111,58 @@ pub(crate) struct Threads {
 
 impl fmt::Debug for Threads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Threads").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Threads").field("index", &self.index).finish_non_exhaustive()
     }
 }
 
 impl Threads {
-    /// The views of `threads` threads, each with its mailbox.
-    pub(crate) fn views(threads: usize) -> Vec<(Self, Receiver<Message>)> {
-        let (all, mailboxes): (Vec<_>, Vec<_>) = iter::repeat_with(|| {
+    /// The views of `threads` threads, each with its mailbox: the first thread's, and those of the others.
+    pub(crate) fn views(threads: NonZeroUsize) -> (View, Vec<View>) {
+        let new = || {
             let (mailbox, mail) = channel::unbounded();
             (Thread { mailbox, load: Arc::default() }, mail)
-        })
-        .take(threads)
-        .unzip();
-        let view = |place: usize| {
-            let mut others = all.clone();
-            let load = others.remove(place).load;
-            Self { place, load, others, told: Cell::default() }
         };
-        mailboxes.into_iter().enumerate().map(|(place, mail)| (view(place), mail)).collect()
+        let (first, mail_of_first) = new();
+        let (others, mail_of_others): (Vec<_>, Vec<_>) = iter::repeat_with(new).take(threads.get() - 1).unzip();
+        let all: Vec<_> = iter::once(first).chain(others).collect();
+        let view = |index: usize| {
+            let mut others = all.clone();
+            let load = others.remove(index).load;
+            Self { index, load, others, told: Cell::default() }
+        };
+        let of_others = (1..).zip(mail_of_others).map(|(index, mail)| (view(index), mail));
+        ((view(0), mail_of_first), of_others.collect())
     }
 
-    /// Place of this thread; 0 is the first.
-    pub(crate) const fn place(&self) -> usize {
-        self.place
+    /// Index of this thread; 0 is the first.
+    pub(crate) const fn index(&self) -> usize {
+        self.index
     }
 
     /// Sends a message to all others.
-    pub(crate) fn tell(&self, mail: impl Fn() -> Message) {
+    pub(crate) fn tell(&self, message: impl Fn() -> Message) {
         // A thread ends only with the process.
-        self.others.iter().for_each(|other| drop(other.mailbox.try_send(mail())));
+        self.others.iter().for_each(|other| drop(other.mailbox.try_send(message())));
     }
 
-    /// Asks all others, and returns their answers.
-    pub(crate) async fn ask(&self, question: &dyn Fn(Sender<Answer>) -> Message) -> Vec<Answer> {
+    /// Asks all others, and returns their replies.
+    pub(crate) async fn ask(&self, question: &dyn Fn(Sender<Reply>) -> Message) -> Vec<Reply> {
         let mut asked = Vec::with_capacity(self.others.len());
         for other in &self.others {
-            let (answer, answered) = channel::bounded(1);
-            let _ = other.mailbox.try_send(question(answer));
-            asked.push(answered);
+            let (to, reply) = channel::bounded(1);
+            let _ = other.mailbox.try_send(question(to));
+            asked.push(reply);
         }
-        let mut answers = Vec::with_capacity(asked.len());
-        for answered in asked {
-            answers.extend(answered.recv().await);
+        let mut replies = Vec::with_capacity(asked.len());
+        for reply in asked {
+            replies.extend(reply.recv().await);
         }
-        answers
+        replies
     }
 
     /// Has the first thread sum up the minute; false on the first thread, which must do it itself.
     pub(crate) fn tell_first(&self) -> bool {
-        let first = self.others.first().filter(|_| self.place > 0);
+        let first = self.others.first().filter(|_| self.index > 0);
         first.is_some_and(|first| first.mailbox.try_send(Message::Minute).is_ok())
     }
 
@@ -191,15 +197,15 @@ pub(crate) fn deal(hub: &'static Hub, stream: TcpStream, peer: Peer) -> std::io:
 
 /// Handles the messages of the other threads, forever.
 pub(crate) async fn receive(hub: &'static Hub, mailbox: Receiver<Message>) {
-    while let Ok(mail) = mailbox.recv().await {
-        open(hub, mail);
+    while let Ok(message) = mailbox.recv().await {
+        handle(hub, message);
         // A guest that was asked to leave runs before the next message is handled.
         future::yield_now().await;
     }
 }
 
-fn open(hub: &'static Hub, mail: Message) {
-    match mail {
+fn handle(hub: &'static Hub, message: Message) {
+    match message {
         Message::Connection(stream, peer, guard) => {
             if let Err(error) = listen::admit(hub, stream, peer, guard) {
                 hub.notice(&Notice::AcceptFailed { error: &error });
@@ -211,20 +217,20 @@ fn open(hub: &'static Hub, mail: Message) {
             hub.gateway.learn_success(at);
         }
         Message::Minute => hub.begin_minute(),
-        Message::EndMinute(answer) => reply(&answer, Answer::Minute(hub.traffic.end_minute())),
+        Message::EndMinute(to) => send(&to, Reply::Minute(hub.traffic.end_minute())),
         Message::Drain => hub.drain(),
-        Message::Settle(answer) => {
-            let settle = async move { reply(&answer, Answer::Waited(hub.traffic.settle(hub.clock).await)) };
+        Message::Settle(to) => {
+            let settle = async move { send(&to, Reply::Waited(hub.traffic.settle(hub.clock).await)) };
             hub.executor.spawn(settle).detach();
         }
-        Message::Open(answer) => reply(&answer, Answer::Open(hub.traffic.open_of_senders())),
-        Message::Snapshot(page, answer) => reply(&answer, Answer::Snapshot(Box::new(Snapshot::of(hub, page)))),
+        Message::Open(to) => send(&to, Reply::Open(hub.traffic.open_of_senders())),
+        Message::Snapshot(page, to) => send(&to, Reply::Snapshot(Box::new(Snapshot::of(hub, page)))),
     }
 }
 
-fn reply(answer: &Sender<Answer>, with: Answer) {
+fn send(to: &Sender<Reply>, reply: Reply) {
     // The asker may have stopped waiting.
-    let _ = answer.try_send(with);
+    let _ = to.try_send(reply);
 }
 
 #[cfg(test)]

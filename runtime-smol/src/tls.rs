@@ -23,6 +23,8 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, crypto};
 pub use witness::CertificateFault;
 pub(crate) use witness::Witness;
 
+use crate::trust::Roots;
+
 /// Sessions remembered for resumption. There is one host.
 const TICKETS: usize = 4;
 
@@ -60,15 +62,13 @@ pub(crate) fn unusable_roots(certificates: &[CertificateDer<'static>]) -> usize 
     RootCertStore::empty().add_parsable_certificates(certificates.iter().cloned()).1
 }
 
-/// `certificates` as roots; if empty, the built-in ones.
-fn roots(certificates: &[CertificateDer<'static>]) -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    if certificates.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    } else {
-        roots.add_parsable_certificates(certificates.iter().cloned());
+fn store(roots: &Roots) -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    match roots {
+        Roots::BuiltIn => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Roots::Own(certificates) => drop(store.add_parsable_certificates(certificates.iter().cloned())),
     }
-    roots
+    store
 }
 
 /// What all sessions share: roots, cryptography, tickets.
@@ -76,11 +76,10 @@ fn roots(certificates: &[CertificateDer<'static>]) -> RootCertStore {
 pub(crate) struct Client(Arc<ClientConfig>);
 
 impl Client {
-    /// `certificates` are the roots; if empty, the built-in ones are.
-    pub(crate) fn new(certificates: &[CertificateDer<'static>]) -> Result<Self, TlsError> {
+    pub(crate) fn new(roots: &Roots) -> Result<Self, TlsError> {
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots(certificates))
+            .with_root_certificates(store(roots))
             .with_no_client_auth();
         config.resumption = Resumption::in_memory_sessions(TICKETS);
         Ok(Self(Arc::new(config)))
@@ -88,9 +87,9 @@ impl Client {
 
     /// The same for one handshake, with a [`Witness`] that remembers what the peer presented. It trusts no more than
     /// [`Client::new`] does.
-    pub(crate) fn witnessed(certificates: &[CertificateDer<'static>]) -> Result<(Self, Witness), TlsError> {
+    pub(crate) fn witnessed(roots: &Roots) -> Result<(Self, Witness), TlsError> {
         let witness = Witness::default();
-        let watched = witness::Watched { roots: roots(certificates), provider: provider(), witness: witness.clone() };
+        let watched = witness::Watched { roots: store(roots), provider: provider(), witness: witness.clone() };
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .dangerous()

@@ -18,7 +18,7 @@ use crate::secret::Bearer;
 
 /// A token as passed between threads.
 #[derive(Clone, Debug)]
-struct Granted {
+struct SharedToken {
     id: GrantId,
     bearer: Arc<Bearer>,
     expires: Instant,
@@ -29,13 +29,13 @@ struct Granted {
 pub(crate) struct Known {
     /// Grows with every change.
     version: u64,
-    granted: Option<Granted>,
+    token: Option<SharedToken>,
     /// Why the last exchange failed, if it did.
     failure: Option<Failure>,
 }
 
 /// Azure refused a token. The answer is the state once it has been replaced, or will not be now.
-pub(crate) struct Rejection {
+pub(crate) struct RefusedToken {
     grant: GrantId,
     answer: Sender<Known>,
 }
@@ -48,16 +48,16 @@ pub(crate) struct Tokens {
     /// The token and when it expires.
     held: RefCell<Option<(Rc<Credential>, Instant)>>,
     failure: RefCell<Option<Failure>>,
-    rejections: Sender<Rejection>,
+    refused: Sender<RefusedToken>,
     /// Metrics of the exchanges, counted on the first thread.
     pub(crate) exchanges: Exchanges,
 }
 
 impl Tokens {
-    /// Knows no token yet. Refused ones go to `rejections`, see [`keeper::Keeper::replace_all`].
-    pub(crate) fn new(clock: Clock, rejections: Sender<Rejection>) -> Self {
+    /// Knows no token yet. Those that Azure refuses go to `refused`, see [`keeper::Keeper::replace_all`].
+    pub(crate) fn new(clock: Clock, refused: Sender<RefusedToken>) -> Self {
         let (version, held, failure) = (Cell::default(), RefCell::default(), RefCell::default());
-        Self { clock, version, held, failure, rejections, exchanges: Exchanges::default() }
+        Self { clock, version, held, failure, refused, exchanges: Exchanges::default() }
     }
 
     /// The token to send now; hold it while sending.
@@ -92,19 +92,20 @@ impl Tokens {
 
     /// Takes over a change, unless a later one is already known.
     pub(crate) fn learn(&self, known: Known) {
-        if known.version > self.version.replace(known.version.max(self.version.get())) {
-            let credential = |granted: Granted| (Rc::new(Credential::new(granted.id, granted.bearer)), granted.expires);
-            let held = known.granted.map(credential);
-            *self.held.borrow_mut() = held;
-            *self.failure.borrow_mut() = known.failure;
+        if known.version <= self.version.get() {
+            return;
         }
+        self.version.set(known.version);
+        let credential = |token: SharedToken| (Rc::new(Credential::new(token.id, token.bearer)), token.expires);
+        *self.held.borrow_mut() = known.token.map(credential);
+        *self.failure.borrow_mut() = known.failure;
     }
 
     /// Azure refused this token: waits for another one; false if there will be none now.
     pub(crate) async fn replace(&self, rejected: GrantId) -> bool {
         let (answer, answered) = channel::bounded(1);
         // The keeper lives as long as the process.
-        let _ = self.rejections.try_send(Rejection { grant: rejected, answer });
+        let _ = self.refused.try_send(RefusedToken { grant: rejected, answer });
         if let Ok(known) = answered.recv().await {
             self.learn(known);
         }

@@ -13,12 +13,20 @@ use crate::file;
 use crate::tls;
 
 /// The roots for every connection, to Entra and to the ingestion endpoint alike.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Trust {
-    /// If empty, the built-in ones.
-    pub(crate) certificates: Vec<CertificateDer<'static>>,
+    pub(crate) roots: Roots,
     /// Certificates that were read but cannot serve as roots.
     pub unusable: usize,
+}
+
+/// The certificates that a peer's chain may end in.
+#[derive(Clone, Debug)]
+pub(crate) enum Roots {
+    /// Mozilla's, compiled in.
+    BuiltIn,
+    /// These alone.
+    Own(Vec<CertificateDer<'static>>),
 }
 
 /// Why no roots could be read.
@@ -58,22 +66,31 @@ impl TrustError {
 impl Trust {
     /// Reads the roots. Unusable certificates are counted and skipped, as long as one is usable.
     pub fn load(source: &TrustSource) -> Result<Self, TrustError> {
-        let TrustSource::Files { file, dir } = source else { return Ok(Self::default()) };
+        let (path, found) = match source {
+            TrustSource::BuiltIn => return Ok(Self::built_in()),
+            TrustSource::File(file) => (file, read_file(file)?),
+            TrustSource::Dir(dir) => (dir, read_dir(dir)?),
+            TrustSource::FileAndDir { file, dir } => (file, [read_file(file)?, read_dir(dir)?].concat()),
+        };
         let mut certificates = Vec::new();
-        let of_file = file.as_deref().map(read_file).transpose()?;
-        let of_dir = dir.as_deref().map(read_dir).transpose()?;
-        for certificate in of_file.into_iter().chain(of_dir).flatten() {
+        for certificate in found {
             // A folder usually contains the bundle's certificates again.
             if !certificates.contains(&certificate) {
                 certificates.push(certificate);
             }
         }
+        Self::own(certificates).ok_or_else(|| TrustError::Empty(path.clone()))
+    }
+
+    /// The built-in roots.
+    pub const fn built_in() -> Self {
+        Self { roots: Roots::BuiltIn, unusable: 0 }
+    }
+
+    /// `certificates` alone as roots; `None` if none of them is usable.
+    pub(crate) fn own(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
         let unusable = tls::unusable_roots(&certificates);
-        if unusable == certificates.len() {
-            let path = file.as_ref().or(dir.as_ref()).cloned().unwrap_or_default();
-            return Err(TrustError::Empty(path));
-        }
-        Ok(Self { certificates, unusable })
+        (unusable < certificates.len()).then_some(Self { roots: Roots::Own(certificates), unusable })
     }
 }
 
@@ -120,14 +137,14 @@ mod tests {
     }
 
     fn load(file: &Path) -> Result<Trust, TrustError> {
-        Trust::load(&TrustSource::Files { file: Some(file.to_owned()), dir: None })
+        Trust::load(&TrustSource::File(file.to_owned()))
     }
 
     #[test]
     fn nothing_named_stands_for_the_built_in_roots() {
         let trust = Trust::load(&TrustSource::BuiltIn).unwrap();
-        assert!(trust.certificates.is_empty());
-        assert!(tls::Client::new(&trust.certificates).is_ok());
+        assert!(matches!(trust.roots, Roots::BuiltIn));
+        assert!(tls::Client::new(&trust.roots).is_ok());
     }
 
     #[test]
@@ -159,7 +176,7 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
         let error = load(&pipe).unwrap_err().to_string();
         assert!(error.ends_with("pipe: not a regular file"), "{error}");
-        let within = Trust::load(&TrustSource::Files { file: None, dir: Some(folder.clone()) });
+        let within = Trust::load(&TrustSource::Dir(folder.clone()));
         assert!(matches!(within, Err(TrustError::Empty(_))), "{within:?}");
         fs::remove_dir_all(folder).unwrap();
     }

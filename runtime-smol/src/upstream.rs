@@ -57,11 +57,13 @@ pub(crate) struct Upstream {
     since: Instant,
     /// Writing failed: nothing more is sent, but what the peer sent before is still read.
     unwritable: bool,
+    /// The peer sent data that no request asked for.
+    unsolicited: bool,
 }
 
 impl Upstream {
     pub(crate) const fn new(now: Instant, stream: Socket<TcpStream>, session: Session) -> Self {
-        Self { stream, session, since: now, unwritable: false }
+        Self { stream, session, since: now, unwritable: false, unsolicited: false }
     }
 
     pub(crate) async fn handshake(&mut self) -> Result<(), ConnectError> {
@@ -88,11 +90,11 @@ impl Upstream {
         }
     }
 
-    /// Reads once and hands decrypted bytes to `sink`.
-    pub(crate) fn try_read(&mut self, sink: &mut dyn FnMut(&[u8])) -> Result<Read, LinkError> {
+    /// Reads once and hands decrypted bytes to `sink`, which returns false if they are unsolicited.
+    pub(crate) fn try_read(&mut self, sink: &mut dyn FnMut(&[u8]) -> bool) -> Result<Read, LinkError> {
         let read = self.fill().map_err(LinkError::Io)?;
         if read == Read::Some {
-            let turned = self.session.turn(sink);
+            let turned = self.session.turn(&mut |bytes| self.unsolicited |= !sink(bytes));
             // An alert or a key update that does not fit now is sent by a later flush.
             let _ = self.flush();
             turned.map_err(LinkError::Tls)?;
@@ -137,6 +139,11 @@ impl Upstream {
         !self.unwritable && !self.session.has_outgoing()
     }
 
+    /// Whether it can carry another request: everything was sent, and nothing came unasked.
+    pub(crate) fn is_reusable(&self) -> bool {
+        self.is_clear() && !self.unsolicited
+    }
+
     /// Whether it should carry no new request.
     pub(crate) fn is_worn(&self, now: Instant) -> bool {
         self.session.is_worn() || now.since(self.since) >= LIFE
@@ -157,11 +164,10 @@ impl Upstream {
     /// Whether an idle connection can still be used. TLS messages such as session tickets may have arrived meanwhile;
     /// any data is unsolicited.
     fn is_alive(&mut self) -> bool {
-        let mut unasked = false;
         loop {
-            match self.try_read(&mut |_| unasked = true) {
-                Ok(Read::Blocked) => return !unasked && self.is_clear(),
-                Ok(Read::Some) if !unasked => {}
+            match self.try_read(&mut |_| false) {
+                Ok(Read::Blocked) => return self.is_reusable(),
+                Ok(Read::Some) if !self.unsolicited => {}
                 _ => return false,
             }
         }

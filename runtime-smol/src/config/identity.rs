@@ -132,12 +132,12 @@ pub struct Application {
     /// Client, authority and scope.
     pub client: Client,
     /// Its credential.
-    pub credential: Credential,
+    pub credential: ApplicationCredential,
 }
 
 /// What an application signs in with.
 #[derive(Clone, Debug)]
-pub enum Credential {
+pub enum ApplicationCredential {
     /// A client secret.
     Secret(SecretSource),
     /// A certificate and its key.

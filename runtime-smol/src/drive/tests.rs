@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::body::SEGMENT;
-use crate::config::{CheckLevel, Config};
+use crate::config::Config;
 use crate::fixture;
 use crate::identity::Grant;
 use crate::secret::Bearer;
@@ -21,9 +21,9 @@ const BODY: usize = 30_000;
 fn hub(answer: fn(&[u8]) -> String, adjust: impl FnOnce(&mut Config)) -> &'static Hub {
     let (azure, certificate) = server::answering("localhost", answer);
     let mut config = fixture::config(&format!("https://localhost:{}/write", azure.port()), Path::new("/none"));
-    config.check = CheckLevel::Off;
+    config.check = None;
     adjust(&mut config);
-    let hub = fixture::hub(&config, &Trust { certificates: vec![certificate], unusable: 0 });
+    let hub = fixture::hub(&config, &Trust::own(vec![certificate]).unwrap());
     let lifetime = Duration::from_secs(3600);
     hub.tokens.hold(Grant { bearer: Bearer::new(&"t".repeat(1500)).unwrap(), lifetime, refresh_in: None });
     hub

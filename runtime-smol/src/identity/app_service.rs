@@ -3,7 +3,7 @@
 
 use super::answer::{self, Origin};
 use super::http::Http;
-use super::{Exchanged, TokenSource, imds};
+use super::{Exchanged, TokenSource, managed};
 use crate::config::ManagedIdentity;
 use crate::endpoint::LocalEndpoint;
 use crate::hint;
@@ -29,8 +29,8 @@ impl AppService {
 impl TokenSource for AppService {
     fn attempt(&mut self) -> Exchanged {
         let host = self.url.authority();
-        let sent = imds::sent(&self.identity, host);
-        let query = imds::query(&self.identity, API_VERSION, "mi_res_id");
+        let sent = managed::sent(&self.identity, host);
+        let query = managed::query(&self.identity, API_VERSION, "mi_res_id");
         let fields = [("X-IDENTITY-HEADER", self.header.reveal())];
         let answer = self.http.get(&self.url.to_string(), host, &query, &fields);
         answer

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::answer::{self, Origin};
 use super::failure::Failure;
 use super::http::{Answer, Http};
-use super::{Exchanged, TokenSource, file, imds};
+use super::{Exchanged, TokenSource, file, managed};
 use crate::config::ManagedIdentity;
 use crate::endpoint::LocalEndpoint;
 use crate::hint::{self, Hint};
@@ -41,7 +41,7 @@ impl ArcAgent {
     }
 
     fn ask(&self, authorization: Option<&str>) -> Result<Answer, Failure> {
-        let query = imds::query(&self.identity, API_VERSION, "msi_res_id");
+        let query = managed::query(&self.identity, API_VERSION, "msi_res_id");
         let mut fields = vec![("Metadata", "true")];
         fields.extend(authorization.map(|value| ("Authorization", value)));
         let answer = self.http.get(&self.url.to_string(), self.url.authority(), &query, &fields);
@@ -62,7 +62,7 @@ impl ArcAgent {
 
 impl TokenSource for ArcAgent {
     fn attempt(&mut self) -> Exchanged {
-        let sent = imds::sent(&self.identity, self.url.authority());
+        let sent = managed::sent(&self.identity, self.url.authority());
         self.exchange().map_err(|failure| failure.with_sent(&sent))
     }
 }

@@ -19,26 +19,25 @@ use crate::config::{Authorities, Client, TokenProxy};
 use crate::endpoint::Endpoint;
 use crate::file;
 use crate::hint::{self, Sent};
-use crate::tls;
-use crate::trust::{Trust, pem_fault};
+use crate::trust::{Roots, Trust, pem_fault};
 
 /// A client at its cluster's token proxy.
 pub(super) struct Binding {
     client: Client,
     proxy: TokenProxy,
-    /// The authorities in use; none before the first good ones are read.
-    trust: Option<Trust>,
+    /// The authorities in use; `None` before the first good ones are read.
+    roots: Option<Roots>,
 }
 
 impl Binding {
     /// `common` applies if the proxy has no authorities of its own.
     pub(super) fn new(client: Client, proxy: TokenProxy, common: Trust) -> Self {
-        let trust = match &proxy.authorities {
-            Authorities::Common => Some(common),
+        let roots = match &proxy.authorities {
+            Authorities::Common => Some(common.roots),
             Authorities::File(_) => None,
             Authorities::Text(text) => parse(text.as_bytes()).ok(),
         };
-        Self { client, proxy, trust }
+        Self { client, proxy, roots }
     }
 
     pub(super) fn sent(&self) -> Sent {
@@ -55,21 +54,21 @@ impl Binding {
         let http = Http::pinned(self.authorities().map_err(failed)?, &host);
         let url = url(&self.proxy, &entra::token_path(&self.client));
         let answer = http.post(&url, &self.proxy.endpoint.authority(), &entra::form(&self.client, proof));
-        let answer = answer.map_err(of_the_proxy);
+        let answer = answer.map_err(hint_at_token_proxy);
         let decode = |answer| answer::decode(Origin::TokenProxy, Some(&self.client.authority), &answer);
         answer.and_then(decode).map_err(failed)
     }
 
     /// The authorities to use now.
-    fn authorities(&mut self) -> Result<&Trust, Failure> {
+    fn authorities(&mut self) -> Result<&Roots, Failure> {
         let mut fault = "AZURE_KUBERNETES_CA_DATA holds no certificate".to_owned();
         if let Authorities::File(path) = &self.proxy.authorities {
             match read(path).map_err(|error| error.to_string()).and_then(|pem| parse(&pem)) {
-                Ok(trust) => self.trust = Some(trust),
+                Ok(roots) => self.roots = Some(roots),
                 Err(error) => fault = format!("AZURE_KUBERNETES_CA_FILE {}: {error}", path.display()),
             }
         }
-        self.trust.as_ref().ok_or_else(|| Failure::new(fault).with_hint(&hint::BINDING_CA))
+        self.roots.as_ref().ok_or_else(|| Failure::new(fault).with_hint(&hint::BINDING_CA))
     }
 }
 
@@ -80,7 +79,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// The token proxy's address, authority and name have their own settings; the general hints do not apply to it.
-fn of_the_proxy(failure: Failure) -> Failure {
+fn hint_at_token_proxy(failure: Failure) -> Failure {
     let Some(common) = failure.hint else { return failure };
     if *common == hint::UNTRUSTED || *common == hint::OTHER_HOST {
         failure.with_hint(&hint::BINDING_UNTRUSTED)
@@ -91,16 +90,12 @@ fn of_the_proxy(failure: Failure) -> Failure {
     }
 }
 
-/// The authorities of a PEM text. At least one must be usable: an empty list would mean the built-in ones.
-fn parse(pem: &[u8]) -> Result<Trust, String> {
+/// The authorities of a PEM text. At least one must be usable.
+fn parse(pem: &[u8]) -> Result<Roots, String> {
     let parts = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     let certificates = parts.map_err(|error| format!("not PEM: {}", pem_fault(&error)))?;
-    let unusable = tls::unusable_roots(&certificates);
-    if unusable == certificates.len() {
-        Err("it holds no usable certificate".to_owned())
-    } else {
-        Ok(Trust { certificates, unusable })
-    }
+    let trust = Trust::own(certificates).ok_or("it holds no usable certificate")?;
+    Ok(trust.roots)
 }
 
 /// The URL of `path` below the proxy's own path, with the name that its certificate is for.
@@ -142,7 +137,7 @@ mod tests {
             (&hint::UNREACHABLE, &hint::BINDING_UNREACHABLE),
             (&hint::CERTIFICATE_TIME, &hint::CERTIFICATE_TIME),
         ] {
-            assert_eq!(of_the_proxy(Failure::new("no").with_hint(told)).hint, Some(meant));
+            assert_eq!(hint_at_token_proxy(Failure::new("no").with_hint(told)).hint, Some(meant));
         }
     }
 

@@ -11,23 +11,23 @@ use super::signer::Signer;
 use super::{Exchanged, TokenSource, file};
 use crate::config::{CertificateFile, Client, Proxy};
 use crate::hint::{self, Sent};
-use crate::secret;
+use crate::secret::Secret;
 use crate::trust::Trust;
 
 /// An application and the file with its certificate.
-pub(super) struct Certificate {
+pub(super) struct ClientCertificate {
     entra: Entra,
     file: CertificateFile,
-    clock: Clock,
+    clock: AssertionClock,
 }
 
-impl Certificate {
+impl ClientCertificate {
     pub(super) fn new(client: Client, file: CertificateFile, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Self> {
-        Ok(Self { entra: Entra::new(client, trust, proxy)?, file, clock: Clock::default() })
+        Ok(Self { entra: Entra::new(client, trust, proxy)?, file, clock: AssertionClock::default() })
     }
 
     fn read(&self) -> Result<Signer, Failure> {
-        let password = self.file.password.as_ref().map(secret::Secret::reveal);
+        let password = self.file.password.as_ref().map(Secret::reveal);
         let bytes = file::read(&self.file.path).map_err(|error| {
             Failure::new(format!("the certificate file: {error}")).with_hint(&hint::CERTIFICATE_FILE)
         })?;
@@ -35,7 +35,7 @@ impl Certificate {
     }
 }
 
-impl TokenSource for Certificate {
+impl TokenSource for ClientCertificate {
     fn attempt(&mut self) -> Exchanged {
         let sent = Sent { file: Some(self.file.path.display().to_string()), ..entra::sent(&self.entra.client) };
         let signer = self.read().map_err(|failure| failure.with_sent(&sent))?;
@@ -56,11 +56,12 @@ impl TokenSource for Certificate {
             .map_err(|_| Failure::new("the key cannot sign").with_hint(&hint::CERTIFICATE_KEY).with_sent(&sent))?;
         let proof = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.as_str())];
         let exchanged = self.entra.ask(&proof, &sent);
-        exchanged.map_err(|failure| self.explained(entra::of_application(failure).without(&assertion), &signer))
+        // An expired certificate comes last: it replaces any hint.
+        exchanged.map_err(|failure| self.explained(entra::hint_at_application(failure).without(&assertion), &signer))
     }
 }
 
-impl Certificate {
+impl ClientCertificate {
     /// Follows Entra's clock if the assertion was outdated.
     fn explained(&mut self, failure: Failure, signer: &Signer) -> Failure {
         if failure.retry == Retry::AtOnce {
@@ -68,25 +69,25 @@ impl Certificate {
         }
         let now = self.clock.now();
         let valid = signer.leaf.not_before <= now && now <= signer.leaf.not_after;
-        of_certificate(failure, valid)
+        hint_at_expired_certificate(failure, valid)
     }
 }
 
 /// Entra has one number for secrets and certificates that have expired, and others may also result from a certificate
 /// outside its validity.
-fn of_certificate(failure: Failure, valid: bool) -> Failure {
+fn hint_at_expired_certificate(failure: Failure, valid: bool) -> Failure {
     let expired = failure.hint == Some(&hint::SECRET_EXPIRED);
     if expired || (failure.code.is_some() && !valid) { failure.with_hint(&hint::CERTIFICATE_EXPIRED) } else { failure }
 }
 
 /// The clock for assertions: this machine's until Entra rejects one as outdated, then Entra's.
 #[derive(Debug, Default)]
-struct Clock {
+struct AssertionClock {
     ahead: Duration,
     behind: Duration,
 }
 
-impl Clock {
+impl AssertionClock {
     fn now(&self) -> SystemTime {
         let now = SystemTime::now();
         now.checked_add(self.behind).and_then(|now| now.checked_sub(self.ahead)).unwrap_or(now)
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_wrong_goes_by_the_servers() {
-        let mut clock = Clock::default();
+        let mut clock = AssertionClock::default();
         for off in [Duration::ZERO, Duration::from_secs(600)] {
             for date in [SystemTime::now() + off, SystemTime::now() - off] {
                 clock.follow(Some(date));
@@ -126,11 +127,11 @@ mod tests {
         for (failure, valid) in
             [(refused(7_000_222, &hint::SECRET_EXPIRED), true), (refused(700_027, &hint::SIGNATURE), false)]
         {
-            let failure = of_certificate(failure, valid);
+            let failure = hint_at_expired_certificate(failure, valid);
             assert_eq!(failure.hint, Some(&hint::CERTIFICATE_EXPIRED));
             let repair = hint::CERTIFICATE_EXPIRED.repair(&sent);
             assert!(repair.starts_with("replace /certs/remora.pem by ") && !repair.contains("SECRET"), "{repair}");
         }
-        assert_eq!(of_certificate(refused(700_027, &hint::SIGNATURE), true).hint, Some(&hint::SIGNATURE));
+        assert_eq!(hint_at_expired_certificate(refused(700_027, &hint::SIGNATURE), true).hint, Some(&hint::SIGNATURE));
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Entra {
 
 impl Entra {
     pub(super) fn new(client: Client, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Self> {
-        Ok(Self { http: Http::abroad(trust, proxy)?, client, date: None })
+        Ok(Self { http: Http::abroad(&trust.roots, proxy)?, client, date: None })
     }
 
     /// Asks for a token with `proof`: the secret, or the assertion and its kind.
@@ -40,7 +40,7 @@ impl Entra {
 }
 
 /// An application's id comes from a setting, not from a service account's annotation.
-pub(super) fn of_application(failure: Failure) -> Failure {
+pub(super) fn hint_at_application(failure: Failure) -> Failure {
     if failure.hint == Some(&hint::CLIENT) { failure.with_hint(&hint::APPLICATION) } else { failure }
 }
 
@@ -82,8 +82,8 @@ mod tests {
 
     #[test]
     fn the_repair_of_an_unknown_client_is_that_of_an_application() {
-        let failure = of_application(Failure::new("no").with_hint(&hint::CLIENT));
+        let failure = hint_at_application(Failure::new("no").with_hint(&hint::CLIENT));
         assert_eq!(failure.hint, Some(&hint::APPLICATION));
-        assert_eq!(of_application(Failure::new("no").with_hint(&hint::TENANT)).hint, Some(&hint::TENANT));
+        assert_eq!(hint_at_application(Failure::new("no").with_hint(&hint::TENANT)).hint, Some(&hint::TENANT));
     }
 }

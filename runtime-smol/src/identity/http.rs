@@ -17,7 +17,7 @@ use crate::config;
 use crate::hint::{self, Hint};
 use crate::resolve::{alternate, look_up};
 use crate::tls::CertificateFault;
-use crate::trust::Trust;
+use crate::trust::Roots;
 use crate::{proxy, tls};
 
 /// For one attempt, except name resolution, which cannot be interrupted: the system's resolver gives up by its own
@@ -62,15 +62,15 @@ pub(super) type Pairs<'p> = &'p [(&'p str, &'p str)];
 
 impl Http {
     /// For remote hosts: TLS only, through the proxy if there is one.
-    pub(super) fn abroad(trust: &Trust, proxy: Option<&config::Proxy>) -> io::Result<Self> {
+    pub(super) fn abroad(roots: &Roots, proxy: Option<&config::Proxy>) -> io::Result<Self> {
         let proxy = proxy.map(proxy::parse).transpose()?;
-        Ok(Self::new(Some(roots(trust)), proxy, Host::OfUrl))
+        Ok(Self::new(Some(certificates(roots)), proxy, Host::OfUrl))
     }
 
     /// For the one https host `host`, whatever name the URL contains: that one is the name in its certificate. Never
     /// through a proxy.
-    pub(super) fn pinned(trust: &Trust, host: &str) -> Self {
-        Self::new(Some(roots(trust)), None, Host::Named(host.to_owned()))
+    pub(super) fn pinned(roots: &Roots, host: &str) -> Self {
+        Self::new(Some(certificates(roots)), None, Host::Named(host.to_owned()))
     }
 
     /// For plain http on this machine, never through a proxy, which would see the token.
@@ -186,11 +186,11 @@ const fn certificate_hint(fault: CertificateFault) -> &'static Hint {
     }
 }
 
-fn roots(trust: &Trust) -> RootCerts {
-    if trust.certificates.is_empty() {
-        return RootCerts::WebPki;
+fn certificates(roots: &Roots) -> RootCerts {
+    match roots {
+        Roots::BuiltIn => RootCerts::WebPki,
+        Roots::Own(own) => own.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into(),
     }
-    trust.certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()
 }
 
 /// Which host a client connects to.
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn a_handshake_that_fails_says_what_is_to_be_mended() {
         let hint = |address: SocketAddr, certificate| {
-            let http = Http::abroad(&Trust { certificates: vec![certificate], unusable: 0 }, None).unwrap();
+            let http = Http::abroad(&Roots::Own(vec![certificate]), None).unwrap();
             let url = format!("https://localhost:{}/", address.port());
             http.get(&url, "localhost", &[], &[]).unwrap_err().hint.unwrap().word
         };
@@ -319,7 +319,7 @@ mod tests {
         let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let ask = |no_proxy: &str| {
             let proxy = config::Proxy { url: format!("http://{dead}"), no_proxy: Some(no_proxy.to_owned()) };
-            let http = Http::abroad(&Trust::default(), Some(&proxy)).unwrap();
+            let http = Http::abroad(&Roots::BuiltIn, Some(&proxy)).unwrap();
             http.get(&format!("https://{dead}/"), "entra.example", &[], &[]).unwrap_err()
         };
         let through = ask("");

@@ -3,10 +3,10 @@
 use super::answer::{self, Origin};
 use super::failure::Failure;
 use super::http::Http;
-use super::{Exchanged, TokenSource};
-use crate::config::{ManagedIdentity, Selection};
+use super::{Exchanged, TokenSource, managed};
+use crate::config::ManagedIdentity;
 use crate::endpoint::LocalEndpoint;
-use crate::hint::{self, Sent};
+use crate::hint;
 
 const PATH: &str = "/metadata/identity/oauth2/token";
 const API_VERSION: &str = "2018-02-01";
@@ -29,52 +29,27 @@ impl Imds {
 impl TokenSource for Imds {
     fn attempt(&mut self) -> Exchanged {
         let host = self.base.authority();
-        let sent = sent(&self.identity, host);
+        let sent = managed::sent(&self.identity, host);
         let url = format!("http://{host}{PATH}");
-        let query = query(&self.identity, API_VERSION, "msi_res_id");
+        let query = managed::query(&self.identity, API_VERSION, "msi_res_id");
         let answer = self.http.get(&url, host, &query, &[("Metadata", "true")]);
         // Without an answer, this hint says more than a general network hint.
         let answer = answer.map_err(|failure| failure.with_hint(&hint::IMDS_UNREACHABLE));
         let exchanged = answer.and_then(|answer| answer::decode(Origin::Imds, None, &answer));
-        exchanged.map_err(|failure| at(host, failure).with_sent(&sent))
+        exchanged.map_err(|failure| hint_at_stand_in(host, failure).with_sent(&sent))
     }
 }
 
 /// If another host is configured in the service's place, the hint points there.
-fn at(host: &str, failure: Failure) -> Failure {
+fn hint_at_stand_in(host: &str, failure: Failure) -> Failure {
     let is_unreachable = failure.hint == Some(&hint::IMDS_UNREACHABLE);
     if is_unreachable && host != HOST { failure.with_hint(&hint::IMDS_STAND_IN) } else { failure }
-}
-
-/// The query for any managed identity's endpoint; `resource_id` is its name for a resource id.
-pub(super) fn query<'q>(
-    identity: &'q ManagedIdentity,
-    api_version: &'q str,
-    resource_id: &'q str,
-) -> Vec<(&'q str, &'q str)> {
-    let mut query = vec![("api-version", api_version), ("resource", identity.resource.as_str())];
-    match &identity.selection {
-        Selection::System => {}
-        Selection::ClientId(id) => query.push(("client_id", id)),
-        Selection::ObjectId(id) => query.push(("object_id", id)),
-        Selection::ResourceId(id) => query.push((resource_id, id)),
-    }
-    query
-}
-
-/// What is reported about a request.
-pub(super) fn sent(identity: &ManagedIdentity, host: &str) -> Sent {
-    let client_id = match &identity.selection {
-        Selection::System => None,
-        Selection::ClientId(id) | Selection::ObjectId(id) | Selection::ResourceId(id) => Some(id.clone()),
-    };
-    Sent { client_id, scope: Some(identity.resource.clone()), authority: Some(host.to_owned()), ..Sent::default() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ManagedEndpoint;
+    use crate::config::{ManagedEndpoint, Selection};
 
     #[test]
     fn a_host_that_stands_in_for_the_service_is_the_one_to_look_at() {
@@ -91,7 +66,7 @@ mod tests {
     #[test]
     fn the_machines_own_service_has_its_hint_and_other_faults_have_theirs() {
         let failed = |hint| Failure::new("no").with_hint(hint);
-        assert_eq!(at(HOST, failed(&hint::IMDS_UNREACHABLE)).hint, Some(&hint::IMDS_UNREACHABLE));
-        assert_eq!(at("127.0.0.1", failed(&hint::IDENTITY_MISSING)).hint, Some(&hint::IDENTITY_MISSING));
+        assert_eq!(hint_at_stand_in(HOST, failed(&hint::IMDS_UNREACHABLE)).hint, Some(&hint::IMDS_UNREACHABLE));
+        assert_eq!(hint_at_stand_in("127.0.0.1", failed(&hint::IDENTITY_MISSING)).hint, Some(&hint::IDENTITY_MISSING));
     }
 }

@@ -12,12 +12,12 @@ use crate::hint;
 use crate::trust::Trust;
 
 /// An application and the source of its secret.
-pub(super) struct Secret {
+pub(super) struct ClientSecret {
     entra: Entra,
     source: SecretSource,
 }
 
-impl Secret {
+impl ClientSecret {
     pub(super) fn new(client: Client, source: SecretSource, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Self> {
         Ok(Self { entra: Entra::new(client, trust, proxy)?, source })
     }
@@ -34,7 +34,7 @@ impl Secret {
     }
 }
 
-impl TokenSource for Secret {
+impl TokenSource for ClientSecret {
     fn attempt(&mut self) -> Exchanged {
         let mut sent = entra::sent(&self.entra.client);
         if let SecretSource::File(path) = &self.source {
@@ -42,6 +42,6 @@ impl TokenSource for Secret {
         }
         let secret = self.read().map_err(|failure| failure.with_sent(&sent))?;
         let exchanged = self.entra.ask(&[("client_secret", secret.as_str())], &sent);
-        exchanged.map_err(|failure| entra::of_application(failure).without(&secret))
+        exchanged.map_err(|failure| entra::hint_at_application(failure).without(&secret))
     }
 }

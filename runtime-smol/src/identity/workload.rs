@@ -69,14 +69,17 @@ impl TokenSource for Workload {
         let assertion = self.read(&sent)?;
         let sent = sent.with_claims(&assertion);
         let proof = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.as_str())];
+        // The order matters: a missing token proxy replaces whatever hint came before it. The cluster's clock, and then
+        // the cluster itself, replace only general hints that are still there.
         let exchanged = match &mut self.ask {
-            Ask::Authority(entra) => {
-                let exchanged = entra.ask(&proof, &sent).map_err(projected).map_err(bypassed);
-                exchanged.map_err(|failure| timed(failure, &assertion, entra.date, SystemTime::now()))
-            }
+            Ask::Authority(entra) => entra
+                .ask(&proof, &sent)
+                .map_err(hint_at_wrong_token)
+                .map_err(hint_at_missing_token_proxy)
+                .map_err(|failure| hint_at_cluster_clock(failure, &assertion, entra.date, SystemTime::now())),
             Ask::Binding(binding) => binding.ask(&proof, &sent),
         };
-        exchanged.map_err(|failure| made_by_the_cluster(failure).without(&assertion))
+        exchanged.map_err(|failure| hint_at_cluster(failure).without(&assertion))
     }
 }
 
@@ -90,7 +93,7 @@ struct Validity {
 
 /// Entra found the token outdated. If it is valid at `now`, by this machine's clock, and that differs from `date`,
 /// which is Entra's, the token's file is not to blame: the clock that the cluster signs by is.
-fn timed(failure: Failure, assertion: &str, date: Option<SystemTime>, now: SystemTime) -> Failure {
+fn hint_at_cluster_clock(failure: Failure, assertion: &str, date: Option<SystemTime>, now: SystemTime) -> Failure {
     let outdated = failure.hint == Some(&hint::ASSERTION_OUTDATED);
     let (Some(date), Some(Validity { nbf, exp }), true) = (date, jwt::claims(assertion.as_bytes()), outdated) else {
         return failure;
@@ -109,7 +112,7 @@ fn timed(failure: Failure, assertion: &str, date: Option<SystemTime>, now: Syste
 }
 
 /// The cluster made the assertion: with its own keys, not a certificate's, and its own clock, not this machine's.
-fn made_by_the_cluster(failure: Failure) -> Failure {
+fn hint_at_cluster(failure: Failure) -> Failure {
     match failure.hint {
         Some(hint) if *hint == hint::SIGNATURE => failure.with_hint(&hint::ISSUER_KEYS),
         Some(hint) if *hint == hint::ASSERTION_OUTDATED => failure.with_hint(&hint::TOKEN_OUTDATED),
@@ -119,7 +122,7 @@ fn made_by_the_cluster(failure: Failure) -> Failure {
 
 /// Entra compares the credential with the pod's token. If the token itself is the wrong one, another credential would
 /// not help, or would admit every pod.
-fn projected(failure: Failure) -> Failure {
+fn hint_at_wrong_token(failure: Failure) -> Failure {
     let variants = failure.hint.map(Hint::variants).unwrap_or_default();
     let sent = &failure.sent;
     if variants.contains(&hint::TOKEN_AUDIENCE) && sent.audience.as_deref().is_some_and(|audience| audience != AUDIENCE)
@@ -133,7 +136,7 @@ fn projected(failure: Failure) -> Failure {
 }
 
 /// Entra itself does not accept a binding's issuer and audience, whatever number it gives.
-fn bypassed(failure: Failure) -> Failure {
+fn hint_at_missing_token_proxy(failure: Failure) -> Failure {
     let bound = failure.sent.audience.as_deref() == Some(BINDING_AUDIENCE);
     if bound && failure.code.is_some() { failure.with_hint(&hint::BINDING_BYPASSED) } else { failure }
 }
@@ -152,11 +155,11 @@ mod tests {
             (&hint::ASSERTION_OUTDATED, &hint::TOKEN_OUTDATED),
             (&hint::SUBJECT, &hint::SUBJECT),
         ] {
-            assert_eq!(made_by_the_cluster(Failure::new("no").with_hint(told)).hint, Some(meant));
+            assert_eq!(hint_at_cluster(Failure::new("no").with_hint(told)).hint, Some(meant));
         }
         for (code, word) in [(500_133, "token-outdated"), (7_000_272, "issuer-keys")] {
             let told = hint::of_code(code).expect("a hint");
-            assert_eq!(made_by_the_cluster(Failure::new("no").with_hint(told)).hint.expect("a hint").word, word);
+            assert_eq!(hint_at_cluster(Failure::new("no").with_hint(told)).hint.expect("a hint").word, word);
         }
     }
 
@@ -166,7 +169,7 @@ mod tests {
         let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
         let told = |date: Option<u64>, now| {
             let failure = Failure::new("No.").with_hint(&hint::ASSERTION_OUTDATED);
-            timed(failure, &assertion, date.map(at), at(now))
+            hint_at_cluster_clock(failure, &assertion, date.map(at), at(now))
         };
         let ahead = told(Some(994_799), 1_002_000);
         assert_eq!(ahead.hint, Some(&hint::CLUSTER_CLOCK));
@@ -177,7 +180,8 @@ mod tests {
         for (date, now) in [(Some(1_009_200), 1_003_600), (Some(1_002_030), 1_002_000), (None, 1_002_000)] {
             assert_eq!(told(date, now).hint, Some(&hint::ASSERTION_OUTDATED), "{date:?} {now}");
         }
-        let other = timed(Failure::new("no").with_hint(&hint::TENANT), &assertion, Some(at(0)), at(1_002_000));
+        let other =
+            hint_at_cluster_clock(Failure::new("no").with_hint(&hint::TENANT), &assertion, Some(at(0)), at(1_002_000));
         assert_eq!(other.hint, Some(&hint::TENANT));
     }
 
@@ -189,7 +193,7 @@ mod tests {
                 audience: Some(audience.to_owned()),
                 ..Sent::default()
             };
-            projected(Failure::new("no").with_hint(hint).with_sent(&sent)).hint.expect("a hint").word
+            hint_at_wrong_token(Failure::new("no").with_hint(hint).with_sent(&sent)).hint.expect("a hint").word
         };
         let cluster = "https://kubernetes.default.svc.cluster.local";
         for hint in [&hint::FEDERATION, &hint::SUBJECT, &hint::SUBJECT_CASE, &hint::ISSUER, &hint::AUDIENCE] {

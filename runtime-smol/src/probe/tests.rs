@@ -10,7 +10,7 @@ use crate::tls::server::echo;
 const LIMIT: Duration = Duration::from_secs(5);
 
 fn trusting(certificate: CertificateDer<'static>) -> Trust {
-    Trust { certificates: vec![certificate], unusable: 0 }
+    Trust::own(vec![certificate]).unwrap()
 }
 
 fn fault(link: &mut Link, host: &str, trust: &Trust) -> (Option<CertificateFault>, Option<Presented>) {

@@ -9,7 +9,7 @@ use remora_core::time::Instant;
 use crate::hub::Hub;
 use crate::identity::exchanges::Exchanges;
 use crate::pool::Pool;
-use crate::threads::Answer;
+use crate::threads::Reply;
 use crate::traffic::FailedWrite;
 
 /// The numbers of one thread, or of several together.
@@ -72,10 +72,10 @@ impl Snapshot {
     }
 
     /// Its numbers together with those of the other threads.
-    pub(super) fn with(hub: &Hub, others: &[Answer], page: Page) -> Self {
+    pub(super) fn with(hub: &Hub, others: &[Reply], page: Page) -> Self {
         let mut all = Self::of(hub, page);
-        for answer in others {
-            if let Answer::Snapshot(other) = answer {
+        for reply in others {
+            if let Reply::Snapshot(other) = reply {
                 all.include(other);
             }
         }

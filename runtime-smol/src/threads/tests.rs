@@ -1,7 +1,8 @@
 use super::*;
 
 fn threads(threads: usize) -> (Vec<Threads>, Vec<Receiver<Message>>) {
-    Threads::views(threads).into_iter().unzip()
+    let (first, others) = Threads::views(NonZeroUsize::new(threads).unwrap());
+    iter::once(first).chain(others).unzip()
 }
 
 #[test]
@@ -9,16 +10,16 @@ fn connections_go_where_there_are_fewest() {
     let (views, _) = threads(3);
     let dealt = || {
         let (other, guard) = views[0].deal();
-        (other.map_or(0, |other| place(&views, other)), guard)
+        (other.map_or(0, |other| index(&views, other)), guard)
     };
-    let (places, mut seats): (Vec<_>, Vec<_>) = (0..6).map(|_| dealt()).unzip();
-    assert_eq!(places, [0, 1, 2, 0, 1, 2]);
-    drop(seats.remove(1));
+    let (indices, mut guards): (Vec<_>, Vec<_>) = (0..6).map(|_| dealt()).unzip();
+    assert_eq!(indices, [0, 1, 2, 0, 1, 2]);
+    drop(guards.remove(1));
     assert_eq!(dealt().0, 1, "where one has ended");
 }
 
-/// The place of the thread with this load.
-fn place(views: &[Threads], of: &Thread) -> usize {
+/// The index of the thread with this load.
+fn index(views: &[Threads], of: &Thread) -> usize {
     views.iter().position(|threads| Arc::ptr_eq(&threads.load, &of.load)).unwrap()
 }
 
@@ -44,7 +45,7 @@ fn a_success_is_told_once_a_second() {
 }
 
 #[test]
-fn all_others_are_asked_and_all_answers_come() {
+fn all_others_are_asked_and_all_replies_come() {
     let (views, mailboxes) = threads(3);
     let answering: Vec<_> = mailboxes
         .into_iter()
@@ -52,14 +53,14 @@ fn all_others_are_asked_and_all_answers_come() {
         .skip(1)
         .map(|(mailbox, number)| {
             std::thread::spawn(move || {
-                if let Ok(Message::Open(answer)) = mailbox.recv_blocking() {
-                    answer.send_blocking(Answer::Open(number)).unwrap();
+                if let Ok(Message::Open(to)) = mailbox.recv_blocking() {
+                    to.send_blocking(Reply::Open(number)).unwrap();
                 }
             })
         })
         .collect();
-    let answers = smol::block_on(views[0].ask(&Message::Open));
-    assert!(matches!(answers[..], [Answer::Open(10), Answer::Open(20)]), "{answers:?}");
+    let replies = smol::block_on(views[0].ask(&Message::Open));
+    assert!(matches!(replies[..], [Reply::Open(10), Reply::Open(20)]), "{replies:?}");
     for thread in answering {
         thread.join().unwrap();
     }

@@ -7,26 +7,21 @@ use std::thread::Builder;
 
 use smol::channel::{Receiver, Sender};
 
-use super::{Message, Threads, receive};
+use super::{Message, Threads, View, receive};
 use crate::hub::{Hub, Plan};
-use crate::tokens::Rejection;
+use crate::tokens::RefusedToken;
 use crate::{StartError, Stopped};
 
 /// Reports how the process ends.
 pub(crate) type End = Sender<Result<Stopped, StartError>>;
 
 /// Starts a thread. It ends with the process, or reports to `end` why it cannot go on.
-pub(crate) fn start(
-    plan: &Plan,
-    (threads, mailbox): (Threads, Receiver<Message>),
-    rejections: Sender<Rejection>,
-    end: End,
-) -> io::Result<()> {
+pub(crate) fn start(plan: &Plan, (threads, mailbox): View, refused: Sender<RefusedToken>, end: End) -> io::Result<()> {
     let plan = plan.clone();
-    let thread = Builder::new().name(format!("worker-{}", threads.place()));
+    let thread = Builder::new().name(format!("worker-{}", threads.index()));
     // Messages that arrive before it is ready wait in the mailbox.
     thread.spawn(move || {
-        let Err(error) = run(&plan, threads, mailbox, rejections);
+        let Err(error) = run(&plan, threads, mailbox, refused);
         let _ = end.try_send(Err(error));
     })?;
     Ok(())
@@ -36,9 +31,9 @@ fn run(
     plan: &Plan,
     threads: Threads,
     mailbox: Receiver<Message>,
-    rejections: Sender<Rejection>,
+    refused: Sender<RefusedToken>,
 ) -> Result<Infallible, StartError> {
-    let hub: &'static Hub = Box::leak(Box::new(Hub::new(plan, threads, rejections)?));
+    let hub: &'static Hub = Box::leak(Box::new(Hub::new(plan, threads, refused)?));
     hub.executor.spawn(receive(hub, mailbox)).detach();
     hub.reactor.block_on(hub.executor.run(future::pending())).map_err(StartError::System)
 }

@@ -29,7 +29,7 @@ impl Pair {
 
     fn of(versions: &[&'static SupportedProtocolVersion], adjust: impl FnOnce(&mut ServerConfig)) -> Self {
         let (certificate, key) = certificate();
-        let client = Client::new(std::slice::from_ref(&certificate)).unwrap();
+        let client = Client::new(&Roots::Own(vec![certificate.clone()])).unwrap();
         let mut config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
             .with_protocol_versions(versions)
             .unwrap()
@@ -183,7 +183,7 @@ fn short_lived() -> Pair {
     let config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
-        .with_root_certificates(roots(std::slice::from_ref(&certificate)))
+        .with_root_certificates(store(&Roots::Own(vec![certificate.clone()])))
         .with_no_client_auth();
     let server = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -258,7 +258,7 @@ fn lengths(wire: &[u8]) -> impl Iterator<Item = usize> {
 #[test]
 fn a_certificate_of_nobodys_is_refused_with_an_alert() {
     let mut pair = Pair::new(|_| {});
-    pair.client = Client::new(&[]).unwrap().open("localhost").unwrap();
+    pair.client = Client::new(&Roots::BuiltIn).unwrap().open("localhost").unwrap();
     let error = pair.settle(4096).unwrap_err().to_string();
     assert!(error.contains("UnknownIssuer"), "{error}");
     pair.send_to_server();
@@ -270,7 +270,7 @@ fn a_certificate_of_nobodys_is_refused_with_an_alert() {
 fn a_wrong_name_is_refused() {
     let (certificate, _) = certificate();
     let mut pair = Pair::new(|_| {});
-    pair.client = Client::new(&[certificate]).unwrap().open("example.org").unwrap();
+    pair.client = Client::new(&Roots::Own(vec![certificate])).unwrap().open("example.org").unwrap();
     assert!(pair.settle(4096).is_err());
 }
 

@@ -9,7 +9,7 @@ use smol::LocalExecutor;
 use smol::channel::{self, Receiver, Sender};
 use smol::future;
 
-use super::{Granted, Known, Rejection};
+use super::{Known, RefusedToken, SharedToken};
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::identity::{Exchanged, Exchanger, Failure, Grant};
@@ -22,19 +22,23 @@ pub(crate) struct Keeper {
     lifecycle: RefCell<Lifecycle>,
     known: RefCell<Known>,
     failed: Cell<u64>,
-    forced: (Sender<FetchId>, Receiver<FetchId>),
+    /// Fetches that start at once, because Azure refused a token.
+    force: Sender<FetchId>,
+    forced: Receiver<FetchId>,
     changed: Changed,
 }
 
 impl Keeper {
     /// Starts without a token. `seed` spreads refreshes.
     pub(crate) fn new(clock: Clock, seed: u32) -> Self {
+        let (force, forced) = channel::unbounded();
         Self {
             clock,
             lifecycle: RefCell::new(Lifecycle::new(Policy::DEFAULT, seed)),
             known: RefCell::default(),
             failed: Cell::new(0),
-            forced: channel::unbounded(),
+            force,
+            forced,
             changed: Changed::new(),
         }
     }
@@ -50,16 +54,16 @@ impl Keeper {
                         self.clock.until(at).await;
                         None
                     };
-                    let forced = async { self.forced.1.recv().await.ok() };
+                    let forced = async { self.forced.recv().await.ok() };
                     future::or(forced, wake).await.map_or_else(|| self.handle(Event::Wake), Action::Fetch)
                 }
             };
         }
     }
 
-    /// Answers rejections forever. Concurrent ones wait for the same fetch.
-    pub(crate) async fn replace_all(&'static self, executor: &LocalExecutor<'static>, rejections: Receiver<Rejection>) {
-        while let Ok(Rejection { grant, answer }) = rejections.recv().await {
+    /// Answers refused tokens forever. Concurrent ones wait for the same fetch.
+    pub(crate) async fn replace_all(&'static self, executor: &LocalExecutor<'static>, refused: Receiver<RefusedToken>) {
+        while let Ok(RefusedToken { grant, answer }) = refused.recv().await {
             // The asker may be gone.
             let replace = async move { drop(answer.try_send(self.replace(grant).await)) };
             executor.spawn(replace).detach();
@@ -72,7 +76,7 @@ impl Keeper {
         let action = self.handle(Event::Rejected { grant: rejected });
         if let Action::Fetch(fetch) = action {
             // The receiver lives as long as `self`.
-            let _ = self.forced.0.try_send(fetch);
+            let _ = self.force.try_send(fetch);
         }
         loop {
             let changed = self.changed.listen();
@@ -87,7 +91,7 @@ impl Keeper {
     /// The id of the token to send now.
     fn usable(&self) -> Option<GrantId> {
         let usable = self.lifecycle.borrow().usable(self.clock.now())?;
-        self.known.borrow().granted.as_ref().map(|granted| granted.id).filter(|&held| held == usable)
+        self.known.borrow().token.as_ref().map(|token| token.id).filter(|&held| held == usable)
     }
 
     async fn fetch(&self, fetch: FetchId, exchanger: &Exchanger, hub: &'static Hub) -> Action {
@@ -126,14 +130,14 @@ impl Keeper {
     fn granted(&self, fetch: FetchId, grant: Grant) -> Action {
         let action = self.handle(Event::Granted { fetch, lifetime: grant.lifetime, refresh_in: grant.refresh_in });
         let lifecycle = self.lifecycle.borrow();
-        let old = self.known.borrow().granted.as_ref().map(|granted| granted.id);
+        let old = self.known.borrow().token.as_ref().map(|token| token.id);
         match lifecycle.usable(self.clock.now()).filter(|&id| Some(id) != old).zip(lifecycle.expires()) {
             Some((id, expires)) => {
                 let mut known = self.known.borrow_mut();
-                known.granted = Some(Granted { id, bearer: Arc::new(grant.bearer), expires });
+                known.token = Some(SharedToken { id, bearer: Arc::new(grant.bearer), expires });
                 known.failure = None;
             }
-            None => self.failed(Failure::new("the token was over when it came")),
+            None => self.failed(Failure::new("the token had already expired when it arrived")),
         }
         action
     }

@@ -38,7 +38,7 @@ fn a_token_without_life_is_a_failure_and_replaces_none() {
     tokens.learn(keeper.receive(Ok(grant("over", Duration::ZERO))));
     let usable = tokens.usable().expect("the token from before");
     assert!(usable.grant == first.grant && Arc::ptr_eq(usable.bearer(), first.bearer()));
-    assert!(tokens.cause().contains("was over when it came"), "{}", tokens.cause());
+    assert!(tokens.cause().contains("had already expired when it arrived"), "{}", tokens.cause());
     assert!(tokens.failure().is_some());
 }
 

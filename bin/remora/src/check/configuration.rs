@@ -132,12 +132,10 @@ pub(super) fn authorities(cx: &mut Context<'_>) -> Checked {
     faultless(cx, &pages::CFG_07)?;
     let source = &cx.config()?.trust;
     let trust = Trust::load(source).map_err(|error| Outcome::Fail(Finding::new(error.to_string())))?;
+    let paths = source.file().into_iter().chain(source.dir()).map(|path| path.display().to_string());
     let note = match source {
         TrustSource::BuiltIn => "the built-in ones".to_owned(),
-        TrustSource::Files { file, dir } => {
-            let paths = file.iter().chain(dir).map(|path| path.display().to_string());
-            paths.collect::<Vec<_>>().join(", ")
-        }
+        _ => paths.collect::<Vec<_>>().join(", "),
     };
     let unusable = trust.unusable;
     cx.trust = Some(trust);

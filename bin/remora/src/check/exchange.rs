@@ -125,7 +125,7 @@ fn roles(granted: &Granted) -> String {
 mod tests {
     use remora_smol::Secret;
     use remora_smol::config::{
-        Application, Authorities, Client, Credential, ManagedIdentity, SecretSource, Selection, TokenProxy,
+        Application, ApplicationCredential, Authorities, Client, ManagedIdentity, SecretSource, Selection, TokenProxy,
         WorkloadIdentity,
     };
     use remora_smol::endpoint::{Endpoint, LocalEndpoint};
@@ -150,7 +150,7 @@ mod tests {
             Identity::Managed(ManagedIdentity { endpoint, selection: Selection::System, resource })
         };
         let secret = || Secret::new("hush".to_owned());
-        let credential = Credential::Secret(SecretSource::Value(secret()));
+        let credential = ApplicationCredential::Secret(SecretSource::Value(secret()));
         [
             (workload(None), "the service account's token"),
             (workload(Some(proxy)), "AZURE_KUBERNETES_TOKEN_PROXY"),

@@ -2,7 +2,7 @@
 //! up.
 
 use remora_smol::config::{
-    Client, Credential, Identity, ManagedEndpoint, ManagedIdentity, SecretSource, Selection, TrustSource,
+    ApplicationCredential, Client, Identity, ManagedEndpoint, ManagedIdentity, SecretSource, Selection, TrustSource,
 };
 
 use super::Loaded;
@@ -96,11 +96,11 @@ fn managed(identity: &ManagedIdentity) -> Vec<(&'static str, String)> {
     fields
 }
 
-fn credential(credential: &Credential) -> (&'static str, String) {
+fn credential(credential: &ApplicationCredential) -> (&'static str, String) {
     match credential {
-        Credential::Secret(SecretSource::Value(_)) => ("secret", "***".to_owned()),
-        Credential::Secret(SecretSource::File(path)) => ("secret_file", path.display().to_string()),
-        Credential::Certificate(file) => ("certificate", file.path.display().to_string()),
+        ApplicationCredential::Secret(SecretSource::Value(_)) => ("secret", "***".to_owned()),
+        ApplicationCredential::Secret(SecretSource::File(path)) => ("secret_file", path.display().to_string()),
+        ApplicationCredential::Certificate(file) => ("certificate", file.path.display().to_string()),
     }
 }
 
@@ -141,15 +141,11 @@ fn network(loaded: &Loaded) -> Vec<(&'static str, String)> {
         fields.push(("proxy", proxy.url.clone()));
         fields.extend(proxy.no_proxy.clone().map(|hosts| ("no_proxy", hosts)));
     }
-    match &loaded.config.trust {
-        TrustSource::BuiltIn => fields.push(("trust", "built-in".to_owned())),
-        TrustSource::Files { file, dir } => {
-            fields.extend(
-                [("trust_file", file), ("trust_dir", dir)]
-                    .into_iter()
-                    .filter_map(|(name, path)| Some((name, path.as_ref()?.display().to_string()))),
-            );
-        }
+    let trust = &loaded.config.trust;
+    if *trust == TrustSource::BuiltIn {
+        fields.push(("trust", "built-in".to_owned()));
     }
+    fields.extend(trust.file().map(|file| ("trust_file", file.display().to_string())));
+    fields.extend(trust.dir().map(|dir| ("trust_dir", dir.display().to_string())));
     fields
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use remora_smol::config::CheckLevel;
+use remora_core::remote_write::Level;
 
 use super::fault::Reject;
 use super::quantity;
@@ -16,7 +16,7 @@ pub(crate) struct Forwarding {
     pub(crate) upstream_timeout: Duration,
     pub(crate) refusal_hold: Duration,
     pub(crate) pass_rate_limit: bool,
-    pub(crate) check: CheckLevel,
+    pub(crate) check: Option<Level>,
     pub(crate) shutdown_grace: Duration,
 }
 
@@ -48,20 +48,20 @@ fn parse_status(text: &str) -> Result<bool, Reject> {
     }
 }
 
-fn parse_level(text: &str) -> Result<CheckLevel, Reject> {
+fn parse_level(text: &str) -> Result<Option<Level>, Reject> {
     match text.to_ascii_lowercase().as_str() {
-        "full" => Ok(CheckLevel::Full),
-        "wire" => Ok(CheckLevel::Wire),
-        "off" => Ok(CheckLevel::Off),
+        "full" => Ok(Some(Level::Full)),
+        "wire" => Ok(Some(Level::Wire)),
+        "off" => Ok(None),
         _ => Err(Reject::new("is not a check level", "use full, wire or off")),
     }
 }
 
 /// The name of a level in `CHECK`.
-pub(crate) fn level_word(level: CheckLevel) -> &'static str {
+pub(crate) fn level_word(level: Option<Level>) -> &'static str {
     match level {
-        CheckLevel::Full => "full",
-        CheckLevel::Wire => "wire",
-        CheckLevel::Off => "off",
+        Some(Level::Full) => "full",
+        Some(Level::Wire) => "wire",
+        None => "off",
     }
 }

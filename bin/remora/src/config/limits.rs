@@ -1,5 +1,7 @@
 //! Limits on memory and concurrency.
 
+use std::num::NonZeroUsize;
+
 use remora_smol::config::{Limits, SMALL_ARENA};
 
 use super::fault::Reject;
@@ -36,14 +38,14 @@ fn fits_body(reader: &mut Reader<'_>, limits: &Limits) -> bool {
     }
     let given = |setting: &&&Setting| reader.given(setting).is_some();
     let blamed = [&MAX_BODY_BYTES, &BODY_MEMORY, &THREADS].iter().find(given).copied().unwrap_or(&BODY_MEMORY);
-    let part = if threads > 1 { format!(" divided by {threads} (THREADS)") } else { String::new() };
+    let part = if threads.get() > 1 { format!(" divided by {threads} (THREADS)") } else { String::new() };
     let wrong = format!(
         "a body of {} (MAX_BODY_BYTES) does not fit in {} (BODY_MEMORY){part} less {}",
         size_text(max_body_bytes),
         size_text(body_memory),
         size_text(SMALL_ARENA)
     );
-    let enough = max_body_bytes.saturating_add(SMALL_ARENA).saturating_mul(threads);
+    let enough = max_body_bytes.saturating_add(SMALL_ARENA).saturating_mul(threads.get());
     let fix =
         format!("set BODY_MEMORY to {} or more, or MAX_BODY_BYTES to {} or less", size_text(enough), size_text(most));
     let value = reader.given(blamed);
@@ -52,12 +54,13 @@ fn fits_body(reader: &mut Reader<'_>, limits: &Limits) -> bool {
 }
 
 /// Whether a limit gives each thread at least one.
-fn fits_threads(reader: &mut Reader<'_>, setting: &Setting, count: usize, threads: usize) -> bool {
-    if count < threads {
+fn fits_threads(reader: &mut Reader<'_>, setting: &Setting, count: usize, threads: NonZeroUsize) -> bool {
+    let fits = count >= threads.get();
+    if !fits {
         let value = reader.given(setting);
         let wrong = format!("is less than {threads} (THREADS), among which it is divided");
         let fix = format!("set {} to {threads} or more, or THREADS to {count} or less", setting.name);
         reader.fault(setting.name, value.as_deref(), Reject::new(wrong, fix));
     }
-    count >= threads
+    fits
 }

@@ -53,18 +53,23 @@ fn parse_proxy(text: &str) -> Result<String, Reject> {
 pub(crate) fn trust(reader: &mut Reader<'_>) -> TrustSource {
     let file = reader.value(&SSL_CERT_FILE, readable_file);
     let dir = reader.value(&SSL_CERT_DIR, readable_folder);
-    if file.is_none() && dir.is_none() { TrustSource::BuiltIn } else { TrustSource::Files { file, dir } }
+    match (file, dir) {
+        (None, None) => TrustSource::BuiltIn,
+        (Some(file), None) => TrustSource::File(file),
+        (None, Some(dir)) => TrustSource::Dir(dir),
+        (Some(file), Some(dir)) => TrustSource::FileAndDir { file, dir },
+    }
 }
 
-/// The certificates themselves; none if the variables already have faults.
+/// The certificates themselves; the built-in ones if the variables already have faults.
 pub(super) fn certificates(source: &dyn Source) -> Result<Trust, Fault> {
     let mut reader = Reader::new(source);
     let trust = trust(&mut reader);
     if !reader.finish().0.is_empty() {
-        return Ok(Trust::default());
+        return Ok(Trust::built_in());
     }
     Trust::load(&trust).map_err(|error| {
-        let of_folder = matches!(&trust, TrustSource::Files { dir: Some(dir), .. } if dir == error.path());
+        let of_folder = trust.dir() == Some(error.path());
         let (setting, what) =
             if of_folder { (&SSL_CERT_DIR, "folder of PEM files") } else { (&SSL_CERT_FILE, "PEM file") };
         let path = error.path().display().to_string();

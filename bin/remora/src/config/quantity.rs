@@ -17,8 +17,9 @@ const UNITS: [(&str, usize); 7] =
     [("KiB", KIB), ("MiB", MIB), ("GiB", GIB), ("Ki", KIB), ("Mi", MIB), ("Gi", GIB), ("", 1)];
 
 /// A whole number in `range`, digits only.
-pub(crate) fn count(text: &str, range: &RangeInclusive<usize>) -> Result<usize, Reject> {
-    digits(text).filter(|count| range.contains(count)).ok_or_else(|| {
+pub(crate) fn count<N: TryFrom<usize>>(text: &str, range: &RangeInclusive<usize>) -> Result<N, Reject> {
+    let count = digits(text).filter(|count| range.contains(count));
+    count.and_then(|count| count.try_into().ok()).ok_or_else(|| {
         let wanted = format!("{} to {}", range.start(), range.end());
         Reject::new(format!("is not a whole number from {wanted}"), format!("use a number from {wanted}"))
     })
@@ -95,9 +96,9 @@ mod tests {
 
     #[test]
     fn counts() {
-        assert_eq!(count("64", &(1..=64)), Ok(64));
+        assert_eq!(count("64", &(1..=64)), Ok(64_usize));
         for text in ["0", "65", "+1", " 1", "", "1e1"] {
-            assert!(count(text, &(1..=64)).is_err(), "{text}");
+            assert!(count::<usize>(text, &(1..=64)).is_err(), "{text}");
         }
     }
 

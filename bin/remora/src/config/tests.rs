@@ -6,8 +6,9 @@ mod identities;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use remora_core::remote_write;
 use remora_smol::config::{
-    Application, Authorities, CheckLevel, Credential, Identity, ManagedEndpoint, ManagedIdentity, SecretSource,
+    Application, ApplicationCredential, Authorities, Identity, ManagedEndpoint, ManagedIdentity, SecretSource,
     Selection, TrustSource, WorkloadIdentity,
 };
 
@@ -55,11 +56,11 @@ fn the_webhooks_environment_and_a_url_are_enough() {
     assert_eq!(config.ingestion.to_string(), INGESTION);
     assert_eq!((config.listen.port, config.listen.admin_port), (8081, None));
     assert_eq!((config.limits.body_memory, config.limits.max_body_bytes), (8 << 20, 4 << 20));
-    assert_eq!((config.limits.max_connections, config.limits.max_in_flight, config.limits.threads), (256, 64, 1));
+    assert_eq!((config.limits.max_connections, config.limits.max_in_flight, config.limits.threads.get()), (256, 64, 1));
     assert_eq!(config.upstream_timeout, Duration::from_secs(25));
     assert_eq!(config.refusal_hold, Duration::from_secs(1800));
     assert_eq!(config.shutdown_grace, Duration::from_secs(20));
-    assert_eq!((config.check, config.pass_rate_limit), (CheckLevel::Full, false));
+    assert_eq!((config.check, config.pass_rate_limit), (Some(remote_write::Level::Full), false));
     assert_eq!((&config.trust, &config.proxy), (&TrustSource::BuiltIn, &None));
     assert_eq!((loaded.level, loaded.format), (Level::Info, Format::Logfmt));
     assert_eq!(workload(&loaded).client.scope, "https://monitor.azure.com/.default");
@@ -78,7 +79,7 @@ fn every_preset_value_is_a_good_value() {
 #[test]
 fn empty_is_unset_and_space_around_a_value_does_not_count() {
     let loaded = loaded(&[("LISTENING_PORT", ""), ("CHECK", "  "), ("RATE_LIMIT_STATUS", " 429\n")]);
-    assert_eq!((loaded.config.listen.port, loaded.config.check), (8081, CheckLevel::Full));
+    assert_eq!((loaded.config.listen.port, loaded.config.check), (8081, Some(remote_write::Level::Full)));
     assert!(loaded.config.pass_rate_limit);
 }
 
@@ -182,7 +183,7 @@ fn a_body_leaves_room_for_others() {
 #[test]
 fn every_thread_gets_its_part_of_the_limits() {
     let two = [("THREADS", "2"), ("BODY_MEMORY", "8448KiB"), ("MAX_CONNECTIONS", "2"), ("MAX_IN_FLIGHT", "2")];
-    assert_eq!(loaded(&two).config.limits.threads, 2);
+    assert_eq!(loaded(&two).config.limits.threads.get(), 2);
     let alone = faults(&[("THREADS", "2")]);
     assert_eq!((alone.len(), alone[0].name.as_str()), (1, "THREADS"));
     assert!(alone[0].reject.wrong.contains("8MiB (BODY_MEMORY) divided by 2 (THREADS)"), "{}", alone[0]);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use remora_smol::Secret;
-use remora_smol::config::{Application, CertificateFile, Credential, SecretSource};
+use remora_smol::config::{Application, ApplicationCredential, CertificateFile, SecretSource};
 
 use super::client;
 use crate::config::cloud::Cloud;
@@ -51,7 +51,7 @@ pub(super) fn report_missing(reader: &mut Reader<'_>) {
 }
 
 /// Exactly one credential: with two, it would be unclear which one has to be renewed.
-fn credential(reader: &mut Reader<'_>) -> Option<Credential> {
+fn credential(reader: &mut Reader<'_>) -> Option<ApplicationCredential> {
     let settings = [&AZURE_CLIENT_CERTIFICATE_PATH, &AZURE_CLIENT_SECRET, &AZURE_CLIENT_SECRET_FILE];
     let given: Vec<&Setting> = settings.into_iter().filter(|setting| reader.given(setting).is_some()).collect();
     match given.as_slice() {
@@ -60,7 +60,9 @@ fn credential(reader: &mut Reader<'_>) -> Option<Credential> {
             reader.missing(&AZURE_CLIENT_CERTIFICATE_PATH, fix);
             None
         }
-        [_] => certificate(reader).map(Credential::Certificate).or_else(|| secret(reader).map(Credential::Secret)),
+        [_] => certificate(reader)
+            .map(ApplicationCredential::Certificate)
+            .or_else(|| secret(reader).map(ApplicationCredential::Secret)),
         [first, second, ..] => {
             let wrong = format!("is set together with {}", second.name);
             reader.fault(first.name, None, Reject::new(wrong, "keep only one of them"));

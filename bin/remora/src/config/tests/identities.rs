@@ -135,13 +135,15 @@ fn an_application_has_exactly_one_credential() {
     let secret = ("AZURE_CLIENT_SECRET", "hush");
     let file = ("AZURE_CLIENT_SECRET_FILE", TOKEN_FILE);
     let certificate = ("AZURE_CLIENT_CERTIFICATE_PATH", TOKEN_FILE);
-    assert!(matches!(application(&[secret]).credential, Credential::Secret(SecretSource::Value(_))));
-    assert!(matches!(application(&[file]).credential, Credential::Secret(SecretSource::File(_))));
-    let Credential::Certificate(pem) = application(&[certificate]).credential else { panic!("a certificate") };
+    assert!(matches!(application(&[secret]).credential, ApplicationCredential::Secret(SecretSource::Value(_))));
+    assert!(matches!(application(&[file]).credential, ApplicationCredential::Secret(SecretSource::File(_))));
+    let ApplicationCredential::Certificate(pem) = application(&[certificate]).credential else {
+        panic!("a certificate")
+    };
     assert!(!pem.send_chain && pem.password.is_none());
     let sealed =
         [certificate, ("AZURE_CLIENT_CERTIFICATE_PASSWORD", "hush"), ("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN", "true")];
-    let Credential::Certificate(pfx) = application(&sealed).credential else { panic!("a certificate") };
+    let ApplicationCredential::Certificate(pfx) = application(&sealed).credential else { panic!("a certificate") };
     assert!(pfx.send_chain && pfx.password.is_some());
 
     let client = [("IDENTITY_TYPE", "aadApplication"), ("AZURE_CLIENT_ID", CLIENT), ("AZURE_TENANT_ID", TENANT)];
