@@ -273,6 +273,7 @@ impl Hub {
 
     /// Ends the minute of all threads; this thread's first, so that a minute begun by another meanwhile is not lost.
     async fn end_minute(&self) -> Minute {
+        self.threads.tell_rest(self.gateway.last_success());
         let mut minute = self.traffic.end_minute();
         for reply in self.threads.ask(&Message::EndMinute).await {
             if let Reply::Minute(other) = reply {

@@ -160,6 +160,10 @@ impl<T> Future for Take<'_, T> {
         }
         if let Some(place) = state.waiting.iter_mut().find(|waiting| Some(waiting.ticket) == *ticket) {
             place.waker.clone_from(cx.waker());
+            if state.unordered {
+                // A part of what it was woken for may have been taken, and the rest be enough for another one.
+                state.wake_next();
+            }
             return Poll::Pending;
         }
         state.last_ticket = state.last_ticket.wrapping_add(1);
@@ -194,8 +198,13 @@ pub(crate) fn buffers(count: usize, length: usize) -> io::Result<impl Iterator<I
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Wake;
+
     use smol::future::poll_once;
+
+    use super::*;
 
     fn numbers(count: u32) -> Rc<Pool<u32>> {
         Pool::new(0..count)
@@ -265,6 +274,29 @@ mod tests {
             large.await;
             assert_eq!(four.len(), 4);
         });
+    }
+
+    #[test]
+    fn in_an_unordered_pool_the_rest_of_a_taken_gift_wakes_another() {
+        struct Woken(AtomicBool);
+        impl Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let [of_large, of_small] = [(); 2].map(|()| Arc::new(Woken(AtomicBool::new(false))));
+        let [wakes_large, wakes_small] = [&of_large, &of_small].map(|woken| Waker::from(Arc::clone(woken)));
+        let pool = Pool::unordered(0..2);
+        let (mut held, mut two, mut one) = (Vec::new(), Vec::new(), Vec::new());
+        smol::block_on(pool.take(2, &mut held));
+        let (mut large, mut small) = (Box::pin(pool.take(2, &mut two)), Box::pin(pool.take(1, &mut one)));
+        assert!(large.as_mut().poll(&mut Context::from_waker(&wakes_large)).is_pending());
+        assert!(small.as_mut().poll(&mut Context::from_waker(&wakes_small)).is_pending());
+        pool.give(held);
+        assert!(of_large.0.load(Ordering::Relaxed) && !of_small.0.load(Ordering::Relaxed));
+        assert!(pool.take_free().is_some(), "a body grows before the first of the queue runs");
+        assert!(large.as_mut().poll(&mut Context::from_waker(&wakes_large)).is_pending());
+        assert!(of_small.0.load(Ordering::Relaxed), "one is free, and it wants one");
     }
 
     #[test]

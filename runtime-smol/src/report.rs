@@ -10,7 +10,6 @@ mod snapshot;
 mod status;
 
 use std::fmt::{self, Write};
-use std::time::Duration;
 
 use remora_core::forward::{Page, counters};
 use remora_core::metrics::{self, Family, Format, Sink, Value};
@@ -78,14 +77,13 @@ fn report(hub: &Hub, snapshot: &Snapshot, to: &mut dyn Sink) {
 
 /// The families with a single series each, in the order of the page.
 fn values(hub: &Hub, snapshot: &Snapshot) -> [(&'static Family, Value); 13] {
-    let now = hub.now();
     let time = |at: Option<Instant>| Value::Whole(at.map_or(0, |at| hub.clock.unix_ms_at(at) / 1000));
     let bytes = |segments: usize| whole(segments.saturating_mul(SEGMENT));
     [
         (&families::READY, Value::Whole(hub.can_forward().into())),
         (&families::LAST_SUCCESS, time(snapshot.last_success)),
-        (&families::HOLD, Value::Milli(milliseconds(hub.gateway.holds_for(now)))),
-        (&families::OLDEST, Value::Milli(milliseconds(snapshot.oldest.1))),
+        (&families::HOLD, Value::seconds(snapshot.hold)),
+        (&families::OLDEST, Value::seconds(snapshot.oldest.1)),
         (&families::IN_FLIGHT, whole(snapshot.open)),
         (&families::FORWARDS_LIMIT, whole(snapshot.responses.all)),
         (&families::CONNECTIONS, whole(snapshot.connections)),
@@ -105,10 +103,6 @@ fn assertion_expiry(hub: &Hub) -> Option<u64> {
 
 fn whole(n: usize) -> Value {
     Value::Whole(u64::try_from(n).unwrap_or(u64::MAX))
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::sync::mpsc;
 use std::thread::Builder;
 use std::time::{Duration, Instant};
@@ -118,7 +118,7 @@ impl Resolver {
             let lookup = self.lookup.borrow().clone();
             let lookup = if let Some(lookup) = lookup { Ok(lookup) } else { self.start_lookup() };
             match lookup.map_err(|error| error.to_string())?.recv().await {
-                Ok((_, found)) => self.take(found),
+                Ok(found) => self.take(found),
                 Err(_) if self.taken.get() == taken => {
                     *self.lookup.borrow_mut() = None;
                     return Err("the lookup ended without an answer".to_owned());
@@ -136,24 +136,28 @@ impl Resolver {
         }
     }
 
-    /// Takes an answer that arrived while no caller waited. A failure, or one that is old by now, is discarded.
+    /// Takes an answer that arrived while no caller ran.
     fn take_late_answer(&self) {
         let late = self.lookup.borrow().as_ref().and_then(|lookup| lookup.try_recv().ok());
-        if let Some((at, found)) = late {
-            match found {
-                Ok(_) if at.elapsed() < FRESH => self.take(found),
-                _ => *self.lookup.borrow_mut() = None,
-            }
+        if let Some(found) = late {
+            self.take(found);
         }
     }
 
-    fn take(&self, found: Result<Vec<SocketAddr>, String>) {
+    /// Ends the lookup with its answer; addresses that are old by now are discarded. Those who still wait for it learn
+    /// the failure from here.
+    fn take(&self, (at, found): Found) {
         *self.lookup.borrow_mut() = None;
         self.taken.set(self.taken.get().wrapping_add(1));
-        if let Ok(addresses) = &found {
-            self.remember(addresses);
+        match found {
+            Ok(addresses) => {
+                *self.failure.borrow_mut() = None;
+                if at.elapsed() < FRESH {
+                    *self.known.borrow_mut() = Some(Known { addresses, since: at });
+                }
+            }
+            Err(failure) => *self.failure.borrow_mut() = Some(failure),
         }
-        *self.failure.borrow_mut() = found.err();
     }
 
     /// Starts a lookup on a thread of its own, which ends with it.
@@ -178,8 +182,8 @@ impl Resolver {
 ///
 /// That of musl fails as a whole, or waits ten seconds, if a name server does not answer for one of the families, as
 /// some do not for IPv6. So both families come first, because only then does the resolver order the addresses by what
-/// is reachable (RFC 6724). If that fails at once, IPv4 is looked up, then IPv6. If it is slow, IPv4 is looked up beside
-/// it, and whichever finds addresses first counts.
+/// is reachable (RFC 6724). If that fails, or is slow, each family is also looked up by itself, and the first answer
+/// with an address that can be reached counts.
 pub(crate) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let (answer, answered) = mpsc::channel();
     let (name, of_both) = (host.to_owned(), answer.clone());
@@ -187,20 +191,42 @@ pub(crate) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         // The caller may have found addresses meanwhile.
         let _ = of_both.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
     })?;
-    if let Ok(prompt) = answered.recv_timeout(PROMPT) {
-        let of_one = |family| look_up_in(family, host, port).ok().filter(|found| !found.is_empty());
-        return prompt.or_else(|error| [AddrFamily::Inet, AddrFamily::Inet6].into_iter().find_map(of_one).ok_or(error));
+    let mut failure = match answered.recv_timeout(PROMPT) {
+        Ok(Ok(found)) => return Ok(reachable(found)),
+        Ok(Err(error)) => Some(error),
+        Err(_) => None,
+    };
+    for family in [AddrFamily::Inet, AddrFamily::Inet6] {
+        let (name, of_one) = (host.to_owned(), answer.clone());
+        thread().spawn(move || drop(of_one.send(look_up_in(family, &name, port))))?;
     }
-    let name = host.to_owned();
-    thread().spawn(move || drop(answer.send(look_up_in(AddrFamily::Inet, &name, port))))?;
-    let mut failure = None;
+    drop(answer);
+    let mut unreachable = Vec::new();
     for found in answered {
         match found {
-            Ok(addresses) if !addresses.is_empty() => return Ok(addresses),
-            found => failure = failure.or(found.err()),
+            Ok(addresses) if addresses.iter().any(is_reachable) => return Ok(reachable(addresses)),
+            Ok(addresses) => unreachable.extend(addresses),
+            Err(error) => failure = failure.or(Some(error)),
         }
     }
-    Err(failure.unwrap_or_else(|| io::Error::other("no address")))
+    if unreachable.is_empty() {
+        Err(failure.unwrap_or_else(|| io::Error::other("no address")))
+    } else {
+        Ok(unreachable)
+    }
+}
+
+/// The addresses to which there is a route, or all if there is none to any: in a pod without IPv6, the failure of an
+/// IPv6 address would be reported in place of what is wrong with the others.
+fn reachable(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let some: Vec<_> = addresses.iter().copied().filter(is_reachable).collect();
+    if some.is_empty() { addresses } else { some }
+}
+
+/// Whether there is a route to an address. Connecting a UDP socket sends nothing.
+fn is_reachable(address: &SocketAddr) -> bool {
+    let any = if address.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+    UdpSocket::bind((any, 0)).is_ok_and(|socket| socket.connect(address).is_ok())
 }
 
 /// A thread for one lookup. `getaddrinfo` may take ten seconds and cannot be cancelled.
@@ -251,6 +277,32 @@ mod tests {
         assert!(four.iter().all(SocketAddr::is_ipv4), "{four:?}");
         let failure = look_up("no.invalid", 7).unwrap_err().to_string();
         assert!(failure.starts_with("failed to lookup address information"), "{failure}");
+    }
+
+    #[test]
+    fn addresses_without_a_route_are_left_out_if_others_have_one() {
+        // Link-local addresses need a zone.
+        let [here, nowhere] = ["127.0.0.1:7", "[fe80::1]:7"].map(|address| address.parse::<SocketAddr>().unwrap());
+        assert_eq!(reachable(vec![nowhere, here]), [here]);
+        assert_eq!(reachable(vec![nowhere]), [nowhere]);
+    }
+
+    #[test]
+    fn a_failure_is_told_to_all_who_waited_for_it() {
+        let resolver = Resolver::new("no-such-host.invalid", 1);
+        let (answer, answered) = channel::bounded(1);
+        *resolver.lookup.borrow_mut() = Some(answered);
+        smol::block_on(async {
+            let mut first = Box::pin(resolver.addresses());
+            assert!(future::poll_once(&mut first).await.is_none());
+            answer.try_send((Instant::now(), Err("Name does not resolve".to_owned()))).unwrap();
+            drop(answer);
+            // Another request comes before the first one runs.
+            let mut second = Box::pin(resolver.addresses());
+            assert!(future::poll_once(&mut second).await.is_none());
+            assert_eq!(first.await, Err("Name does not resolve".to_owned()));
+            assert!(second.await.is_err());
+        });
     }
 
     #[test]

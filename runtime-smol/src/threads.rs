@@ -91,8 +91,21 @@ impl Drop for LoadGuard {
 #[derive(Clone)]
 struct Thread {
     mailbox: Sender<Message>,
-    /// Its connections, including those on their way to it.
-    load: Arc<AtomicUsize>,
+    load: Load,
+}
+
+/// A thread's connections, including those on their way to it. Peers that may not write have slots of their own, so
+/// each kind is distributed by itself.
+#[derive(Clone, Debug, Default)]
+struct Load {
+    senders: Arc<AtomicUsize>,
+    guests: Arc<AtomicUsize>,
+}
+
+impl Load {
+    const fn of(&self, peer: Peer) -> &Arc<AtomicUsize> {
+        if peer.may_write() { &self.senders } else { &self.guests }
+    }
 }
 
 /// All threads from the view of one, and that thread's mailbox.
@@ -102,7 +115,7 @@ pub(crate) type View = (Threads, Receiver<Message>);
 pub(crate) struct Threads {
     /// Index of this thread; 0 is the first.
     index: usize,
-    load: Arc<AtomicUsize>,
+    load: Load,
     /// The others in order, so that a worker's first entry is the first thread.
     others: Vec<Thread>,
     /// The latest success that all threads know of.
@@ -120,7 +133,7 @@ impl Threads {
     pub(crate) fn views(threads: NonZeroUsize) -> (View, Vec<View>) {
         let new = || {
             let (mailbox, mail) = channel::unbounded();
-            (Thread { mailbox, load: Arc::default() }, mail)
+            (Thread { mailbox, load: Load::default() }, mail)
         };
         let (first, mail_of_first) = new();
         let (others, mail_of_others): (Vec<_>, Vec<_>) = iter::repeat_with(new).take(threads.get() - 1).unzip();
@@ -168,26 +181,36 @@ impl Threads {
 
     /// Reports the last success to the others, unless they know of one about as recent.
     pub(crate) fn tell_success(&self, last: Option<Instant>) {
-        if let Some(at) = last.filter(|at| !self.others.is_empty() && at.since(self.told.get()) >= APART) {
+        self.tell_later(last, APART);
+    }
+
+    /// Reports a last success that was too close to the one before to be reported at once: another thread may have seen
+    /// a refusal between them, which is over with it.
+    pub(crate) fn tell_rest(&self, last: Option<Instant>) {
+        self.tell_later(last, Duration::from_millis(1));
+    }
+
+    fn tell_later(&self, last: Option<Instant>, apart: Duration) {
+        if let Some(at) = last.filter(|at| !self.others.is_empty() && at.since(self.told.get()) >= apart) {
             self.told.set(at);
             self.tell(|| Message::Accepted(at));
         }
     }
 
     /// The thread for the next connection, if it is another one, and the guard that counts it there.
-    fn deal(&self) -> (Option<&Thread>, LoadGuard) {
-        let load = |load: &AtomicUsize| load.load(Ordering::Relaxed);
+    fn deal(&self, peer: Peer) -> (Option<&Thread>, LoadGuard) {
+        let load = |load: &Load| load.of(peer).load(Ordering::Relaxed);
         let least = self.others.iter().min_by_key(|other| load(&other.load));
         match least.filter(|other| load(&other.load) < load(&self.load)) {
-            Some(other) => (Some(other), LoadGuard::take(&other.load)),
-            None => (None, LoadGuard::take(&self.load)),
+            Some(other) => (Some(other), LoadGuard::take(other.load.of(peer))),
+            None => (None, LoadGuard::take(self.load.of(peer))),
         }
     }
 }
 
-/// Assigns a connection to the thread with the fewest.
+/// Assigns a connection to the thread with the fewest of its kind.
 pub(crate) fn deal(hub: &'static Hub, stream: TcpStream, peer: Peer) -> std::io::Result<()> {
-    let (other, guard) = hub.threads.deal();
+    let (other, guard) = hub.threads.deal(peer);
     match other {
         Some(other) => drop(other.mailbox.try_send(Message::Connection(stream, peer, guard))),
         None => listen::admit(hub, stream, peer, guard)?,
@@ -217,7 +240,10 @@ fn handle(hub: &'static Hub, message: Message) {
             hub.gateway.learn_success(at);
         }
         Message::Minute => hub.begin_minute(),
-        Message::EndMinute(to) => send(&to, Reply::Minute(hub.traffic.end_minute())),
+        Message::EndMinute(to) => {
+            hub.threads.tell_rest(hub.gateway.last_success());
+            send(&to, Reply::Minute(hub.traffic.end_minute()));
+        }
         Message::Drain => hub.drain(),
         Message::Settle(to) => {
             let settle = async move { send(&to, Reply::Waited(hub.traffic.settle(hub.clock).await)) };

@@ -18,6 +18,8 @@ pub(crate) struct Snapshot {
     pub(super) counters: Counters,
     pub(super) exchanges: Exchanges,
     pub(super) last_success: Option<Instant>,
+    /// How long a refusal that does not concern the data would still be held back.
+    pub(super) hold: Duration,
     /// When a write with samples was last answered, and the age of its oldest sample.
     pub(super) oldest: (Instant, Duration),
     pub(super) open: usize,
@@ -59,6 +61,7 @@ impl Snapshot {
             counters: hub.gateway.counters.clone(),
             exchanges: hub.tokens.exchanges.clone(),
             last_success: hub.gateway.last_success(),
+            hold: hub.gateway.holds_for(hub.now()),
             oldest: traffic.oldest(),
             open: traffic.open(),
             connections: traffic.connections(),
@@ -82,11 +85,12 @@ impl Snapshot {
         all
     }
 
-    /// Adds the numbers; of the last events, keeps the later one.
+    /// Adds the numbers; keeps the later of the last events, and the shorter hold.
     fn include(&mut self, other: &Self) {
         self.counters.include(&other.counters);
         self.exchanges.include(&other.exchanges);
         self.last_success = self.last_success.max(other.last_success);
+        self.hold = self.hold.min(other.hold);
         if other.oldest.0 > self.oldest.0 {
             self.oldest = other.oldest;
         }

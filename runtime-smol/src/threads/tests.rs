@@ -8,19 +8,22 @@ fn threads(threads: usize) -> (Vec<Threads>, Vec<Receiver<Message>>) {
 #[test]
 fn connections_go_where_there_are_fewest() {
     let (views, _) = threads(3);
-    let dealt = || {
-        let (other, guard) = views[0].deal();
+    let dealt_to = |peer| {
+        let (other, guard) = views[0].deal(peer);
         (other.map_or(0, |other| index(&views, other)), guard)
     };
+    let dealt = || dealt_to(Peer::Loopback);
     let (indices, mut guards): (Vec<_>, Vec<_>) = (0..6).map(|_| dealt()).unzip();
     assert_eq!(indices, [0, 1, 2, 0, 1, 2]);
     drop(guards.remove(1));
     assert_eq!(dealt().0, 1, "where one has ended");
+    let guests: Vec<_> = iter::repeat_with(|| dealt_to(Peer::Foreign)).take(3).collect();
+    assert_eq!(guests.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1, 2], "guests count by themselves");
 }
 
 /// The index of the thread with this load.
 fn index(views: &[Threads], of: &Thread) -> usize {
-    views.iter().position(|threads| Arc::ptr_eq(&threads.load, &of.load)).unwrap()
+    views.iter().position(|threads| Arc::ptr_eq(&threads.load.senders, &of.load.senders)).unwrap()
 }
 
 #[test]
@@ -39,9 +42,13 @@ fn a_success_is_told_once_a_second() {
     for success in [at(5_000), at(5_400), at(5_999), at(6_000), None] {
         views[1].tell_success(success);
     }
+    // At the end of the minute.
+    for rest in [at(6_000), at(6_500), at(6_500)] {
+        views[1].tell_rest(rest);
+    }
     let told: Vec<_> = iter::from_fn(|| mailboxes[0].try_recv().ok()).collect();
-    assert!(matches!(told[..], [Message::Accepted(first), Message::Accepted(second)]
-        if (first.as_millis(), second.as_millis()) == (5_000, 6_000)));
+    assert!(matches!(told[..], [Message::Accepted(first), Message::Accepted(second), Message::Accepted(rest)]
+        if [first, second, rest].map(Instant::as_millis) == [5_000, 6_000, 6_500]));
 }
 
 #[test]
@@ -70,5 +77,5 @@ fn all_others_are_asked_and_all_replies_come() {
 fn alone_there_is_nobody_to_ask() {
     let (views, _) = threads(1);
     assert!(smol::block_on(views[0].ask(&Message::Open)).is_empty());
-    assert!(views[0].deal().0.is_none());
+    assert!(views[0].deal(Peer::Loopback).0.is_none());
 }

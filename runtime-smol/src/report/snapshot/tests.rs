@@ -24,7 +24,7 @@ fn refuse(hub: &Hub, at: u64, status: u16) {
 
 #[test]
 fn numbers_add_up_and_of_what_was_last_the_later_counts() {
-    let one = snapshot(Page::Status, |hub| {
+    let mut one = snapshot(Page::Status, |hub| {
         hub.traffic.opened(true);
         hub.traffic.turn_away();
         refuse(hub, 50, 418);
@@ -41,7 +41,9 @@ fn numbers_add_up_and_of_what_was_last_the_later_counts() {
         refuse(hub, 60, 415);
         hub.gateway.learn_success(Instant::from_millis(90));
     });
+    (one.hold, all.hold) = (Duration::from_secs(2), Duration::from_secs(4));
     all.include(&one);
+    assert_eq!(all.hold, Duration::from_secs(2));
     assert_eq!((all.open, all.connections, all.turned_away, all.idle), (2, 1, 1, 0));
     assert_eq!((all.slots, all.responses), (Usage { all: 14, lent: 0 }, Usage { all: 6, lent: 1 }));
     assert_eq!(all.segments, Usage { all: 24, lent: 0 });
