@@ -25,6 +25,10 @@ use crate::upstream::Upstream;
 /// Head start of each attempt before the next address is tried in parallel (RFC 8305 §5).
 const STAGGER: Duration = Duration::from_millis(250);
 
+/// Parallel attempts at most, each of which holds an open file: names may have dozens of addresses, and every request
+/// that waits for a connection tries them.
+const MOST_ATTEMPTS: usize = 6;
+
 /// Why connecting failed, in one line.
 #[derive(Debug)]
 pub(crate) enum ConnectError {
@@ -159,7 +163,7 @@ async fn race(addresses: &[SocketAddr]) -> io::Result<Async<TcpStream>> {
     let mut attempts = Attempts(Vec::new());
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     loop {
-        let more = waiting.next().map(|address| attempts.0.push(Box::pin(Async::<TcpStream>::connect(*address))));
+        let more = waiting.next().map(|address| attempts.add(*address));
         let stagger = async {
             match more {
                 Some(()) if waiting.len() > 0 => drop(Timer::after(STAGGER).await),
@@ -178,11 +182,21 @@ async fn race(addresses: &[SocketAddr]) -> io::Result<Async<TcpStream>> {
     }
 }
 
-/// Parallel attempts; yields the result of whichever ends first and drops that one.
+/// Parallel attempts, oldest first; yields the result of whichever ends first and drops that one.
 struct Attempts(Vec<Connecting>);
 
 /// One attempt.
 type Connecting = Pin<Box<dyn Future<Output = io::Result<Async<TcpStream>>>>>;
+
+impl Attempts {
+    /// Adds an attempt; the oldest gives way when there are too many.
+    fn add(&mut self, address: SocketAddr) {
+        if self.0.len() == MOST_ATTEMPTS {
+            drop(self.0.remove(0));
+        }
+        self.0.push(Box::pin(Async::<TcpStream>::connect(address)));
+    }
+}
 
 impl Future for Attempts {
     type Output = io::Result<Async<TcpStream>>;
@@ -191,7 +205,7 @@ impl Future for Attempts {
         for i in 0..self.0.len() {
             let Some(attempt) = self.0.get_mut(i) else { break };
             if let Poll::Ready(result) = attempt.as_mut().poll(cx) {
-                drop(self.0.swap_remove(i));
+                drop(self.0.remove(i));
                 return Poll::Ready(result);
             }
         }
@@ -226,6 +240,13 @@ mod tests {
         let live = listener.local_addr().unwrap();
         let stream = smol::block_on(race(&[address, live])).unwrap();
         assert_eq!(stream.get_ref().peer_addr().unwrap(), live);
+    }
+
+    #[test]
+    fn many_silent_addresses_hold_few_files() {
+        let mut attempts = Attempts(Vec::new());
+        (1..=20).for_each(|port| attempts.add(([127, 0, 0, 1], port).into()));
+        assert_eq!(attempts.0.len(), MOST_ATTEMPTS);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, TcpStream};
+use std::net::{IpAddr, Ipv6Addr, TcpStream};
 
 use async_io::Async;
 use base64::Engine as _;
@@ -38,6 +38,10 @@ pub(crate) fn parse(proxy: &config::Proxy) -> io::Result<Proxy> {
     // As in curl, spaces separate as well; block scalars in YAML end with a line feed.
     for host in direct.split(|c: char| c == ',' || c.is_whitespace()).map(bare_host).filter(|host| !host.is_empty()) {
         builder = builder.no_proxy(host);
+        if let Ok(address) = host.parse::<Ipv6Addr>() {
+            // As it is written in URLs.
+            builder = builder.no_proxy(&format!("[{address}]"));
+        }
         // As in Go and curl, a name also covers all names below it.
         if !host.starts_with(['.', '*']) && host.parse::<IpAddr>().is_err() {
             builder = builder.no_proxy(&format!(".{host}"));
@@ -46,9 +50,13 @@ pub(crate) fn parse(proxy: &config::Proxy) -> io::Result<Proxy> {
     builder.build().map_err(wrong)
 }
 
-/// `host` of `https://host.:port`, where all but the host may be missing. An IPv6 address has more than one colon.
+/// `host` of `https://host.:port`, where all but the host may be missing. An IPv6 address, which has more than one colon,
+/// may be in brackets.
 fn bare_host(entry: &str) -> &str {
     let host = entry.rsplit_once("//").map_or(entry, |(_, host)| host).trim_end_matches('/');
+    if let Some((address, _)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address;
+    }
     let host = host.split_once(':').filter(|(_, port)| !port.contains(':')).map_or(host, |(host, _)| host);
     host.strip_suffix('.').unwrap_or(host)
 }
@@ -178,6 +186,10 @@ mod tests {
         for names in ["example.org", "ample", "y.x.example", ""] {
             assert!(detour("https://x.example/y", "http://proxy:1", Some(names)).is_some(), "{names}");
         }
+        for names in ["::1", "[::1]", "[::1]:8443", "0:0::1", "https://[::1]:8443/"] {
+            assert!(detour("https://[::1]:8443/y", "http://proxy:1", Some(names)).is_none(), "{names}");
+        }
+        assert!(detour("https://[::2]:8443/y", "http://proxy:1", Some("::1")).is_some());
         assert!(detour("https://x.example/y", "https://proxy:1", None).is_none());
     }
 }
