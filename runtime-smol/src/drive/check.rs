@@ -12,7 +12,7 @@ const CHECKED_AT_ONCE: usize = 8;
 impl Connection {
     /// Runs one check at a time per thread: it holds the thread's window, even while it uses a larger one.
     pub(super) async fn check(&mut self) {
-        let window = self.hub.windows.take_one().await;
+        let window = self.hub.memory.window.take_one().await;
         let mut verdict = None;
         if let Some((first, larger)) = self.check_within(window).await {
             let again = match larger {
@@ -21,7 +21,7 @@ impl Connection {
             };
             verdict = Some(again.unwrap_or(first));
         }
-        self.hub.windows.give([window]);
+        self.hub.memory.window.give([window]);
         self.look_at_clock();
         if let Some(verdict) = verdict {
             self.exchange.checked(self.now, verdict);
@@ -43,7 +43,7 @@ impl Connection {
 
     /// Checks again with a temporary window of `bytes`. Without the memory there is no verdict.
     async fn check_again(&self, bytes: usize) -> Option<Verdict> {
-        if bytes > self.hub.largest_window {
+        if bytes > self.hub.memory.largest_window {
             return None;
         }
         let mut window = pool::mapping(bytes).ok()?;

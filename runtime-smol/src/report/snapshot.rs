@@ -53,8 +53,8 @@ impl Snapshot {
     /// The numbers of the hub's thread so far.
     pub(crate) fn of(hub: &Hub, page: Page) -> Self {
         let traffic = &hub.traffic;
-        let mut segments = Usage::of(&hub.arena);
-        segments.include(Usage::of(&hub.small_arena));
+        let mut segments = Usage::of(&hub.memory.arena);
+        segments.include(Usage::of(&hub.memory.small_arena));
         Self {
             counters: hub.gateway.counters.clone(),
             exchanges: hub.tokens.exchanges.clone(),
@@ -65,7 +65,7 @@ impl Snapshot {
             turned_away: traffic.turned_away(),
             idle: hub.idle.len(),
             slots: Usage::of(&hub.slots),
-            responses: Usage::of(&hub.responses),
+            responses: Usage::of(&hub.memory.responses),
             segments,
             last_failed: if page == Page::Status { traffic.last_failed() } else { None },
         }

@@ -31,7 +31,7 @@ fn numbers_add_up_and_of_what_was_last_the_later_counts() {
         hub.traffic.note_oldest(Instant::from_millis(50), Duration::from_secs(3));
         hub.gateway.learn_success(Instant::from_millis(70));
         // Never given back.
-        let _ = hub.responses.try_take();
+        let _ = hub.memory.responses.try_take();
     });
     let mut all = snapshot(Page::Status, |hub| {
         hub.traffic.opened(true);
