@@ -85,7 +85,7 @@ fn values(hub: &Hub, snapshot: &Snapshot) -> [(&'static Family, Value); 13] {
         (&families::READY, Value::Whole(hub.can_forward().into())),
         (&families::LAST_SUCCESS, time(snapshot.last_success)),
         (&families::HOLD, Value::Milli(milliseconds(hub.gateway.holds_for(now)))),
-        (&families::OLDEST, Value::Milli(milliseconds(snapshot.oldest.1))),
+        (&families::OLDEST, Value::Milli(milliseconds(snapshot.oldest.age))),
         (&families::IN_FLIGHT, whole(snapshot.open)),
         (&families::FORWARDS_LIMIT, whole(snapshot.responses.all)),
         (&families::CONNECTIONS, whole(snapshot.connections)),

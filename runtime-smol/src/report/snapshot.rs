@@ -1,7 +1,5 @@
 //! The numbers of one thread, as sent to the thread that writes a page. Their sums are the process's.
 
-use std::time::Duration;
-
 use remora_core::forward::Page;
 use remora_core::forward::counters::Counters;
 use remora_core::time::Instant;
@@ -10,7 +8,7 @@ use crate::hub::Hub;
 use crate::identity::exchanges::Exchanges;
 use crate::pool::Pool;
 use crate::threads::Reply;
-use crate::traffic::FailedWrite;
+use crate::traffic::{FailedWrite, OldestSample};
 
 /// The numbers of one thread, or of several together.
 #[derive(Debug)]
@@ -18,8 +16,8 @@ pub(crate) struct Snapshot {
     pub(super) counters: Counters,
     pub(super) exchanges: Exchanges,
     pub(super) last_success: Option<Instant>,
-    /// When a write with samples was last answered, and the age of its oldest sample.
-    pub(super) oldest: (Instant, Duration),
+    /// The oldest sample of the last write with samples.
+    pub(super) oldest: OldestSample,
     pub(super) open: usize,
     pub(super) connections: usize,
     pub(super) turned_away: u64,
@@ -87,7 +85,7 @@ impl Snapshot {
         self.counters.include(&other.counters);
         self.exchanges.include(&other.exchanges);
         self.last_success = self.last_success.max(other.last_success);
-        if other.oldest.0 > self.oldest.0 {
+        if other.oldest.at > self.oldest.at {
             self.oldest = other.oldest;
         }
         self.open += other.open;

@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use std::time::Duration;
+
 use remora_core::forward::{Outcome, Purpose};
 
 use super::*;
@@ -46,7 +48,7 @@ fn numbers_add_up_and_of_what_was_last_the_later_counts() {
     assert_eq!((all.slots, all.responses), (Usage { all: 14, lent: 0 }, Usage { all: 6, lent: 1 }));
     assert_eq!(all.segments, Usage { all: 24, lent: 0 });
     assert_eq!(all.last_success, Some(Instant::from_millis(90)));
-    assert_eq!(all.oldest.1, Duration::from_secs(3), "of the later write");
+    assert_eq!(all.oldest.age, Duration::from_secs(3), "of the later write");
     assert_eq!(all.last_failed.map(|failed| failed.status), Some(415));
 }
 
