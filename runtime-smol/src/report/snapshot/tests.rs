@@ -1,5 +1,4 @@
 use std::path::Path;
-
 use std::time::Duration;
 
 use remora_core::forward::{Outcome, Purpose};
