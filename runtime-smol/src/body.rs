@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::TcpStream;
 use std::ops::Range;
-use std::rc::Rc;
 
 use smol::future;
 
@@ -44,9 +43,9 @@ pub(crate) type Arena = Pool<Segment>;
 /// a socket. Storing never overwrites them: it only fills the room of bytes taken out before.
 #[derive(Debug)]
 pub(crate) struct Body {
-    arena: Rc<Arena>,
+    arena: &'static Arena,
     /// A smaller arena, for a body that fits into it and finds no room in the other.
-    small: Option<Rc<Arena>>,
+    small: Option<&'static Arena>,
     /// Whether the segments are from the small arena.
     from_small: bool,
     segments: Vec<Segment>,
@@ -62,16 +61,16 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    pub(crate) fn new(arena: &Rc<Arena>) -> Self {
+    pub(crate) const fn new(arena: &'static Arena) -> Self {
         Self::of(arena, None)
     }
 
-    pub(crate) fn with_small(arena: &Rc<Arena>, small: &Rc<Arena>) -> Self {
-        Self::of(arena, Some(Rc::clone(small)))
+    pub(crate) const fn with_small(arena: &'static Arena, small: &'static Arena) -> Self {
+        Self::of(arena, Some(small))
     }
 
-    fn of(arena: &Rc<Arena>, small: Option<Rc<Arena>>) -> Self {
-        let (arena, segments) = (Rc::clone(arena), Vec::new());
+    const fn of(arena: &'static Arena, small: Option<&'static Arena>) -> Self {
+        let segments = Vec::new();
         Self { arena, small, from_small: false, segments, start: 0, len: 0, ahead: 0..0, aligned: false, begun: false }
     }
 
@@ -105,10 +104,9 @@ impl Body {
         if missing == 0 {
             return;
         }
-        let usual = Rc::clone(&self.arena);
-        let (here, other) = match self.small.clone() {
-            Some(small) if self.from_small => (small, Some(usual)),
-            small => (usual, small),
+        let (here, other) = match self.small {
+            Some(small) if self.from_small => (small, Some(self.arena)),
+            small => (self.arena, small),
         };
         let more = here.take(missing, &mut self.segments);
         let Some(other) = other.filter(|other| wanted <= other.size()) else {
@@ -255,7 +253,7 @@ impl Body {
         };
         if let Some(segment) = usual {
             self.segments.push(segment);
-        } else if let Some(small) = self.small.as_ref().filter(|_| self.from_small || !has_segments) {
+        } else if let Some(small) = self.small.filter(|_| self.from_small || !has_segments) {
             self.segments.extend(small.take_free());
             self.from_small = !self.segments.is_empty();
         }
@@ -272,7 +270,7 @@ impl Body {
 
     /// In reverse, so that the segment taken first is the next to be taken.
     fn give_back(&mut self, which: Range<usize>) {
-        let arena = self.small.as_ref().filter(|_| self.from_small).unwrap_or(&self.arena);
+        let arena = self.small.filter(|_| self.from_small).unwrap_or(self.arena);
         arena.give(self.segments.drain(which).rev());
     }
 }

@@ -44,11 +44,13 @@ impl Credential {
     /// The memory for heads with this token. An error means that the token does not fit.
     pub(crate) fn head(&self, connector: &Connector) -> Result<RefMut<'_, Head>, EncodeError> {
         let mut head = self.head.borrow_mut();
-        if head.is_none() {
+        let ready = if let Some(ready) = head.take() {
+            ready
+        } else {
             let to = connector.destination(self.bearer.as_bytes());
-            *head = Some(UpstreamHead::new(Zeroizing::new(vec![0; LONGEST]), &to)?);
-        }
-        RefMut::filter_map(head, Option::as_mut).map_err(|_| EncodeError::NoRoom)
+            UpstreamHead::new(Zeroizing::new(vec![0; LONGEST]), &to)?
+        };
+        Ok(RefMut::map(head, |head| head.insert(ready)))
     }
 
     #[cfg(test)]

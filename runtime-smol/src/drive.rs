@@ -19,7 +19,7 @@ use crate::body::{Body, Segment};
 use crate::connect::ConnectError;
 use crate::credential::Credential;
 use crate::guests::Guest;
-use crate::hub::{Hub, SEALED_AT_ONCE};
+use crate::hub::Hub;
 use crate::reactor::{Alarm, Socket};
 use crate::report;
 use crate::threads::Message;
@@ -28,6 +28,9 @@ use wait::{Waited, queued, within};
 
 /// Productive passes over both sockets before yielding to other tasks.
 const PASSES: u32 = 16;
+
+/// Most segments sealed at once.
+const SEALED_AT_ONCE: usize = 8;
 
 /// Serves `stream` until it is closed, or until its guest is dismissed.
 pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Peer, guest: Option<Rc<Guest>>) {
@@ -39,8 +42,8 @@ pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Pe
         exchange,
         now: hub.now(),
         alarm: Alarm::new(hub.reactor),
-        body: Body::with_small(&hub.arena, &hub.small_arena),
-        page: Body::new(&hub.pages),
+        body: Body::with_small(&hub.memory.arena, &hub.memory.small_arena),
+        page: Body::new(&hub.memory.pages),
         upstream: None,
         attached: false,
         credential: None,
@@ -49,7 +52,7 @@ pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Pe
     connection.run().await;
     connection.note_open(false);
     if !connection.exchange.is_parked() {
-        hub.buffers.give([connection.exchange.into_buffers()]);
+        hub.memory.buffers.give([connection.exchange.into_buffers()]);
     }
 }
 
@@ -177,7 +180,7 @@ impl Connection {
                 self.exchange.attach(self.now, buffer, reused);
             }
             Err(error) => {
-                hub.responses.give([buffer]);
+                hub.memory.responses.give([buffer]);
                 self.exchange.refuse(self.now, error.reason(), &error.to_string());
             }
         }
@@ -187,10 +190,10 @@ impl Connection {
     /// exchange has been told why there is none.
     async fn take_turn(&mut self) -> Option<Segment> {
         let hub = self.hub;
-        if let Some(buffer) = hub.responses.try_take() {
+        if let Some(buffer) = hub.memory.responses.try_take() {
             return Some(buffer);
         }
-        let turn = hub.responses.take_one();
+        let turn = hub.memory.responses.take_one();
         let waited = Box::pin(queued(hub, &self.stream, self.exchange.begin_by(self.now), turn)).await;
         self.look_at_clock();
         match waited {
@@ -234,7 +237,7 @@ impl Connection {
     }
 
     fn release(&mut self, reusable: bool) {
-        self.hub.responses.give(self.exchange.detach());
+        self.hub.memory.responses.give(self.exchange.detach());
         if let Some(upstream) = self.upstream.take() {
             if reusable && upstream.is_reusable() {
                 self.hub.keep(self.now, upstream);
@@ -275,13 +278,13 @@ impl Connection {
 
     /// Returns the buffers to the pool if they are empty and no request is open.
     fn park(&mut self) {
-        self.hub.buffers.give(self.exchange.park());
+        self.hub.memory.buffers.give(self.exchange.park());
     }
 
     /// Takes buffers, of which there are as many as connections, unless it has them; true if it has them now.
     fn resume(&mut self) -> bool {
         if self.exchange.is_parked()
-            && let Some((inbox, outbox)) = self.hub.buffers.try_take()
+            && let Some((inbox, outbox)) = self.hub.memory.buffers.try_take()
         {
             self.exchange.resume(inbox, outbox);
         }
@@ -326,7 +329,7 @@ impl Connection {
         let read = if room > 0 {
             self.body.read_from(&self.stream, room, self.exchange.client_space())
         } else if self.exchange.may_read_ahead() {
-            self.body.read_ahead(&self.stream, self.exchange.client_space(), self.hub.longest_body)
+            self.body.read_ahead(&self.stream, self.exchange.client_space(), self.hub.memory.longest_body)
         } else {
             self.stream.read(self.exchange.client_space())
         };

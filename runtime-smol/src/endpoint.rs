@@ -76,19 +76,16 @@ impl Endpoint {
 
     /// Value of the Host header: `host`, or `host:port` when the port is not 443; IPv6 in brackets (RFC 9110 §7.2).
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == HTTPS_PORT { host } else { format!("{host}:{}", self.port) }
+        if self.port == HTTPS_PORT { self.bracketed_host() } else { self.host_and_port() }
     }
-}
 
-impl Endpoint {
     /// `host:port`, IPv6 in brackets: the target of CONNECT (RFC 9110 §9.3.6).
     pub fn host_and_port(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        format!("{}:{}", self.bracketed_host(), self.port)
+    }
+
+    fn bracketed_host(&self) -> String {
+        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
     }
 }
 

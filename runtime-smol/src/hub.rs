@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +14,14 @@ use smol::LocalExecutor;
 use smol::channel::Sender;
 
 use crate::StartError;
-use crate::body::{Arena, SEGMENT, Segment, TAKEN};
 use crate::clock::{self, Clock};
-use crate::config::{Config, SMALL_ARENA};
+use crate::config::Config;
 use crate::connect::Connector;
-use crate::guests::{self, Guests};
+use crate::guests::Guests;
 use crate::listen::TURNED_AWAY;
+use crate::memory::Memory;
 use crate::notice::{Minute, Notice, Observer};
-use crate::pool::{Pool, buffers};
+use crate::pool::Pool;
 use crate::proxy::Detour;
 use crate::reactor::Reactor;
 use crate::report::About;
@@ -33,36 +32,11 @@ use crate::traffic::Traffic;
 use crate::trust::Trust;
 use crate::upstream::{Idle, Upstream};
 
-/// Bytes of a sender connection's buffers: for the answer and for the head.
-const OUTBOX: usize = 2 * 1024;
-const INBOX: usize = TAKEN;
-
-/// Distance between the buffers of two connections: whole memory pages, so that an answer and a head of usual
-/// length touch only one.
-const STRIDE: usize = 12 * 1024;
-
-/// Segments for `/metrics` and `/status`, separate from those for bodies: neither can bodies crowd out the metrics, nor
-/// readers take the room of writers. A page takes one or two. A peer outside the pod gets one page for each connection,
-/// which the kernel's send buffer takes at once, so that it holds none back by not reading.
-const PAGES: usize = 16;
-
-/// Bytes for Azure's response.
-const RESPONSE: usize = 8 * 1024;
-
-/// Bytes of the snappy window: the encoders of all common senders reach no further back.
-const WINDOW: usize = 64 * 1024;
-
 /// Longest decoded body in bytes, as in Prometheus' own receiver.
 const MAX_DECODED: u32 = 32 * 1024 * 1024;
 
-/// Most segments sealed at once.
-pub(crate) const SEALED_AT_ONCE: usize = 8;
-
 /// The period that one summary of the traffic covers.
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// The buffers of one sender connection: inbox and outbox.
-pub(crate) type Buffers = (Segment, Segment);
 
 /// What each thread's hub is built from.
 #[derive(Clone)]
@@ -93,30 +67,17 @@ pub(crate) struct Hub {
     pub(crate) reactor: &'static Reactor,
     pub(crate) clock: Clock,
     pub(crate) gateway: Gateway,
-    pub(crate) arena: Rc<Arena>,
-    /// Segments that the longest body takes if it starts right after the longest head.
-    pub(crate) longest_body: usize,
-    /// [`SMALL_ARENA`]: room for bodies that fit into it.
-    pub(crate) small_arena: Rc<Arena>,
-    pub(crate) pages: Rc<Arena>,
+    pub(crate) memory: Memory,
     /// One per connection of a sender.
-    pub(crate) slots: Rc<Pool<()>>,
+    pub(crate) slots: Pool<()>,
     /// The connections of peers that may not write, which have slots of their own.
     pub(crate) guests: Guests,
-    /// As many as both. A connection holds one only while a request is open, so that few are ever touched.
-    pub(crate) buffers: Rc<Pool<Buffers>>,
     /// One per connection that may be turned away at a time.
-    pub(crate) turned_away: Rc<Pool<()>>,
-    /// One per request that may be forwarded at a time.
-    pub(crate) responses: Rc<Pool<Segment>>,
+    pub(crate) turned_away: Pool<()>,
     pub(crate) tokens: Tokens,
     pub(crate) connector: Connector,
     pub(crate) idle: Idle,
     pub(crate) traffic: Traffic,
-    /// The thread's one snappy window.
-    pub(crate) windows: Rc<Pool<&'static mut [u8]>>,
-    /// Largest temporary window in bytes: as much as all bodies, so that no single one exhausts a container's memory.
-    pub(crate) largest_window: usize,
     pub(crate) allowed_sources: Vec<IpNet>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) about: Arc<About>,
@@ -139,32 +100,20 @@ impl Hub {
         let clock = *clock;
         let reactor = Reactor::new(clock).map_err(StartError::System)?;
         let limits = config.limits.part(threads.index());
-        let buffers = |count, length| buffers(count, length).map_err(StartError::System);
-        let pairs = buffers(limits.max_connections + guests::SLOTS, STRIDE)?.map(|pair| {
-            let (outbox, inbox) = pair.split_at_mut(OUTBOX);
-            (inbox.split_at_mut(INBOX).0, outbox)
-        });
         Ok(Self {
             threads,
             executor: Box::leak(Box::new(LocalExecutor::new())),
             reactor,
             clock,
             gateway: Gateway::new(clock.now(), policy(config)),
-            arena: Pool::new(buffers(limits.segments(SEGMENT), SEGMENT)?),
-            longest_body: (INBOX + limits.max_body_bytes).div_ceil(SEGMENT),
-            small_arena: Pool::unordered(buffers(SMALL_ARENA / SEGMENT, SEGMENT)?),
-            pages: Pool::new(buffers(PAGES, SEGMENT)?),
+            memory: Memory::new(&limits).map_err(StartError::System)?,
             slots: Pool::new(std::iter::repeat_n((), limits.max_connections)),
             guests: Guests::default(),
-            buffers: Pool::new(pairs),
             turned_away: Pool::new(std::iter::repeat_n((), TURNED_AWAY)),
-            responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)?),
             tokens: Tokens::new(clock, refused),
             connector: connector(reactor, plan).map_err(StartError::System)?,
             idle: Idle::default(),
             traffic: Traffic::default(),
-            windows: Pool::new(buffers(1, WINDOW)?),
-            largest_window: limits.body_memory,
             allowed_sources: config.listen.allowed_sources.clone(),
             observer: Arc::clone(observer),
             about: Arc::clone(about),

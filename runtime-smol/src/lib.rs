@@ -23,6 +23,7 @@ mod hub;
 mod identity;
 mod jwt;
 mod listen;
+mod memory;
 mod notice;
 mod pool;
 pub mod probe;

@@ -92,12 +92,12 @@ async fn next(listener: &Socket<TcpListener>) -> io::Result<(TcpStream, SocketAd
 /// Serves a connection on this thread, or turns it away.
 pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, guard: LoadGuard) -> io::Result<()> {
     let stream = Socket::new(hub.reactor, stream)?;
-    if let Some(place) = Place::take(hub, peer) {
+    if let Some(slot) = Slot::take(hub, peer) {
         let _ = stream.get_ref().set_nodelay(true);
         hub.traffic.connected(peer.may_write());
         let serve = async move {
-            drive::serve(hub, stream, peer, place.guest()).await;
-            place.give_back(hub);
+            drive::serve(hub, stream, peer, slot.guest()).await;
+            slot.give_back(hub);
             hub.traffic.disconnected(peer.may_write());
             drop(guard);
         };
@@ -116,13 +116,13 @@ pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, guard: Loa
 }
 
 /// What a connection holds while it is served.
-enum Place {
-    Slot(()),
+enum Slot {
+    Sender(()),
     Guest(Rc<Guest>),
 }
 
-impl Place {
-    /// A place for this peer, if there is one. Counts when there is none, or when another loses its place.
+impl Slot {
+    /// A slot for this peer, if there is one. Counts when there is none, or when another connection loses its slot.
     fn take(hub: &'static Hub, peer: Peer) -> Option<Self> {
         if peer.may_write() {
             let slot = hub.slots.try_take();
@@ -130,7 +130,7 @@ impl Place {
                 hub.traffic.turn_away();
                 hub.notice(&Notice::Crowded);
             }
-            return slot.map(Self::Slot);
+            return slot.map(Self::Sender);
         }
         if hub.guests.is_full() {
             hub.traffic.turn_away();
@@ -144,7 +144,7 @@ impl Place {
 
     fn give_back(self, hub: &Hub) {
         match self {
-            Self::Slot(slot) => hub.slots.give([slot]),
+            Self::Sender(slot) => hub.slots.give([slot]),
             Self::Guest(guest) => hub.guests.leave(&guest),
         }
     }

@@ -9,7 +9,6 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use memmap2::{MmapMut, MmapOptions};
@@ -42,20 +41,20 @@ impl<T> fmt::Debug for Pool<T> {
 }
 
 impl<T> Pool<T> {
-    pub(crate) fn new(things: impl Iterator<Item = T>) -> Rc<Self> {
+    pub(crate) fn new(things: impl Iterator<Item = T>) -> Self {
         Self::of(things, false)
     }
 
     /// A pool that serves any waiter that needs no more than is free. One that needs much may wait forever.
-    pub(crate) fn unordered(things: impl Iterator<Item = T>) -> Rc<Self> {
+    pub(crate) fn unordered(things: impl Iterator<Item = T>) -> Self {
         Self::of(things, true)
     }
 
-    fn of(things: impl Iterator<Item = T>, unordered: bool) -> Rc<Self> {
+    fn of(things: impl Iterator<Item = T>, unordered: bool) -> Self {
         let free: Vec<T> = things.collect();
         let size = free.len();
         let state = State { unordered, free, waiting: VecDeque::new(), last_ticket: 0 };
-        Rc::new(Self { state: RefCell::new(state), size })
+        Self { state: RefCell::new(state), size }
     }
 
     /// How many items there are in total.
@@ -206,7 +205,7 @@ mod tests {
 
     use super::*;
 
-    fn numbers(count: u32) -> Rc<Pool<u32>> {
+    fn numbers(count: u32) -> Pool<u32> {
         Pool::new(0..count)
     }
 

@@ -11,8 +11,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use remora_core::http::HeadError;
-use remora_core::http::tunnel::{TunnelAnswer, TunnelError};
+use remora_core::http::tunnel::TunnelAnswer;
 use zeroize::Zeroizing;
 
 pub use crate::proxy::Hop;
@@ -96,21 +95,18 @@ impl Link {
     }
 
     /// Asks the proxy at the other end for a tunnel to `to`, and accepts what the sidecar accepts. The error holds a
-    /// [`TunnelError`] if it comes from the proxy's answer.
+    /// [`TunnelError`](remora_core::http::tunnel::TunnelError) if it comes from the proxy's answer.
     pub fn tunnel(&mut self, hop: &Hop, to: &Endpoint) -> io::Result<()> {
         let mut request = Zeroizing::new([0; proxy::HEAD]);
         let length = proxy::encode(hop, &to.host_and_port(), &mut request[..])?;
         self.send(request.get(..length).unwrap_or_default())?;
         let (mut answer, mut received) = (TunnelAnswer::default(), Vec::new());
-        while !answer.read(&received).map_err(io::Error::other)? {
-            if received.len() >= proxy::HEAD {
-                return Err(io::Error::other(TunnelError::Head(HeadError::TooLarge)));
-            }
-            if !self.receive(&mut received)? {
-                return Err(io::Error::other(TunnelError::Closed));
+        loop {
+            let more = self.receive(&mut received)?;
+            if proxy::is_open(&mut answer, &received, !more)? {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Starts TLS with `host` on the connection. The certificate is verified as in the sidecar.

@@ -136,17 +136,23 @@ async fn read_answer(stream: &Async<TcpStream>, buffer: &mut [u8]) -> io::Result
     let mut filled = 0;
     loop {
         let space = buffer.get_mut(filled..).unwrap_or_default();
-        if space.is_empty() {
-            return Err(io::Error::other(TunnelError::Head(HeadError::TooLarge)));
-        }
-        match stream.read_with(|mut socket| socket.read(space)).await? {
-            0 => return Err(io::Error::other(TunnelError::Closed)),
-            n => filled += n,
-        }
-        if answer.read(buffer.get(..filled).unwrap_or_default()).map_err(io::Error::other)? {
+        let n = stream.read_with(|mut socket| socket.read(space)).await?;
+        filled += n;
+        if is_open(&mut answer, buffer.get(..filled).unwrap_or_default(), n == 0)? {
             return Ok(());
         }
     }
+}
+
+/// Whether the tunnel is open after everything that was `received`; an error if it never will be, because the proxy
+/// refused, has `closed` its side, or has sent [`HEAD`] bytes.
+pub(crate) fn is_open(answer: &mut TunnelAnswer, received: &[u8], closed: bool) -> io::Result<bool> {
+    match answer.read(received) {
+        Ok(false) if closed => Err(TunnelError::Closed),
+        Ok(false) if received.len() >= HEAD => Err(TunnelError::Head(HeadError::TooLarge)),
+        read => read,
+    }
+    .map_err(io::Error::other)
 }
 
 #[cfg(test)]

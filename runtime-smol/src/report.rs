@@ -83,7 +83,7 @@ fn values(hub: &Hub, snapshot: &Snapshot) -> [(&'static Family, Value); 13] {
         (&families::READY, Value::Whole(hub.can_forward().into())),
         (&families::LAST_SUCCESS, time(snapshot.last_success)),
         (&families::HOLD, Value::seconds(snapshot.hold)),
-        (&families::OLDEST, Value::seconds(snapshot.oldest.1)),
+        (&families::OLDEST, Value::seconds(snapshot.oldest.age)),
         (&families::IN_FLIGHT, whole(snapshot.open)),
         (&families::FORWARDS_LIMIT, whole(snapshot.responses.all)),
         (&families::CONNECTIONS, whole(snapshot.connections)),

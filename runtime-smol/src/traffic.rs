@@ -22,6 +22,15 @@ pub(crate) struct FailedWrite {
     pub(crate) text: String,
 }
 
+/// The oldest sample of a write.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OldestSample {
+    /// When the write was answered.
+    pub(crate) at: Instant,
+    /// How old the sample was then.
+    pub(crate) age: Duration,
+}
+
 /// The counters. One thread owns them.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
@@ -34,7 +43,7 @@ pub(crate) struct Traffic {
     /// When a sender's write was last answered, or when the process began to stop.
     heard: Cell<Instant>,
     turned_away: Cell<u64>,
-    oldest: Cell<(Instant, Duration)>,
+    oldest: Cell<OldestSample>,
     last_failed: RefCell<Option<FailedWrite>>,
     minute: RefCell<Minute>,
     counting: Cell<bool>,
@@ -94,12 +103,12 @@ impl Traffic {
     }
 
     /// Records the age of a write's oldest sample.
-    pub(crate) fn note_oldest(&self, now: Instant, age: Duration) {
-        self.oldest.set((now, age));
+    pub(crate) fn note_oldest(&self, at: Instant, age: Duration) {
+        self.oldest.set(OldestSample { at, age });
     }
 
-    /// When a write with samples was last answered, and the age of its oldest one.
-    pub(crate) fn oldest(&self) -> (Instant, Duration) {
+    /// The oldest sample of the last write with samples.
+    pub(crate) fn oldest(&self) -> OldestSample {
         self.oldest.get()
     }
 

@@ -6,8 +6,8 @@ use smol::future::poll_once;
 use std::io::Write as _;
 use std::net::TcpListener;
 
-fn arena(segments: usize) -> Rc<Arena> {
-    Pool::new(buffers(segments, SEGMENT).unwrap())
+fn arena(segments: usize) -> &'static Arena {
+    Box::leak(Box::new(Pool::new(buffers(segments, SEGMENT).unwrap())))
 }
 
 fn content(body: &Body, from: usize) -> Vec<u8> {
@@ -17,7 +17,7 @@ fn content(body: &Body, from: usize) -> Vec<u8> {
 #[test]
 fn what_is_appended_stands_in_order_across_segments() {
     let arena = arena(3);
-    let mut body = Body::new(&arena);
+    let mut body = Body::new(arena);
     let bytes: Vec<u8> = (0..251).cycle().take(SEGMENT * 2 + 5).collect();
     let mut rest = &bytes[..];
     while !rest.is_empty() {
@@ -33,7 +33,7 @@ fn what_is_appended_stands_in_order_across_segments() {
 #[test]
 fn an_empty_arena_takes_nothing_and_gets_everything_back() {
     let arena = arena(1);
-    let mut body = Body::new(&arena);
+    let mut body = Body::new(arena);
     assert_eq!(body.append(&[1; SEGMENT]), SEGMENT);
     assert_eq!(body.append(b"x"), 0);
     drop(body);
@@ -45,7 +45,7 @@ fn a_body_that_fits_into_the_reserve_takes_room_where_it_is() {
     smol::block_on(async {
         let (usual, small_arena) = (arena(3), arena(2));
         let lent = || (usual.lent(), small_arena.lent());
-        let mut bodies = [(); 4].map(|()| Body::with_small(&usual, &small_arena));
+        let mut bodies = [(); 4].map(|()| Body::with_small(usual, small_arena));
         let [first, second, third, fourth] = &mut bodies;
         let (large, small) = (3 * SEGMENT, 2 * SEGMENT);
         first.reserve(large, 0).await;
@@ -67,7 +67,7 @@ fn a_body_that_fits_into_the_reserve_takes_room_where_it_is() {
 #[test]
 fn a_body_that_grows_begins_in_the_reserve_where_nothing_else_is_free() {
     let (usual, small_arena) = (arena(2), arena(2));
-    let mut bodies = [(); 3].map(|()| Body::with_small(&usual, &small_arena));
+    let mut bodies = [(); 3].map(|()| Body::with_small(usual, small_arena));
     let [first, second, third] = &mut bodies;
     let full = [1; SEGMENT];
     assert_eq!([first.append(&full), first.append(&full)], [SEGMENT; 2]);
@@ -89,7 +89,7 @@ fn a_body_that_grows_begins_in_the_reserve_where_nothing_else_is_free() {
 fn a_body_that_has_begun_grows_past_those_that_wait() {
     smol::block_on(async {
         let (usual, small_arena) = (arena(3), arena(1));
-        let mut bodies = [(); 3].map(|()| Body::with_small(&usual, &small_arena));
+        let mut bodies = [(); 3].map(|()| Body::with_small(usual, small_arena));
         let [begun, waiting, new] = &mut bodies;
         let full = [1; SEGMENT];
         assert_eq!(begun.append(&full), SEGMENT);
@@ -141,7 +141,7 @@ fn a_body_that_was_read_ahead_stays_where_it_is() {
     let reactor = Reactor::new(Clock::start()).unwrap();
     let whole = async {
         let (usual, small_arena) = (arena(9), arena(8));
-        let mut body = Body::with_small(&usual, &small_arena);
+        let mut body = Body::with_small(usual, small_arena);
         // A head of 60 bytes, a body of two segments, and the beginning of what follows.
         let (bytes, length) = (pattern(60 + 2 * SEGMENT + 5), 2 * SEGMENT);
         assert_eq!(read_ahead(&mut body, reactor, &bytes, 1), bytes[..100]);
@@ -165,7 +165,7 @@ fn a_body_that_cannot_stay_is_taken_as_from_a_socket() {
     let reactor = Reactor::new(Clock::start()).unwrap();
     let whole = async {
         let usual = arena(9);
-        let mut body = Body::new(&usual);
+        let mut body = Body::new(usual);
         let bytes = pattern(3 * SEGMENT);
         assert_eq!(read_ahead(&mut body, reactor, &bytes, 1), bytes[..100]);
         // Less is stored than was taken, as with chunks, and in the same memory.
@@ -192,7 +192,7 @@ fn what_was_read_ahead_moves_where_there_is_room() {
     let reactor = Reactor::new(Clock::start()).unwrap();
     let whole = async {
         let (usual, small_arena) = (arena(4), arena(4));
-        let [mut body, mut other] = [(); 2].map(|()| Body::with_small(&usual, &small_arena));
+        let [mut body, mut other] = [(); 2].map(|()| Body::with_small(usual, small_arena));
         let bytes = pattern(SEGMENT + 50);
         assert_eq!(read_ahead(&mut body, reactor, &bytes, 1), bytes[..100]);
         other.reserve(2 * SEGMENT, 0).await;
@@ -213,16 +213,16 @@ fn nothing_is_read_ahead_into_what_others_need() {
     let reactor = Reactor::new(Clock::start()).unwrap();
     let whole = async {
         let usual = arena(4);
-        let mut body = Body::new(&usual);
+        let mut body = Body::new(usual);
         let bytes = pattern(4 * SEGMENT);
         assert_eq!(read_ahead(&mut body, reactor, &bytes, 4), bytes[..100]);
         assert!(!body.has_ahead() && usual.lent() == 0);
         assert_eq!(read_ahead(&mut body, reactor, &bytes, 3), bytes[..100]);
         assert_eq!((body.ahead.len(), usual.lent()), (SEGMENT - 100, 1));
-        let mut large = Body::new(&usual);
+        let mut large = Body::new(usual);
         let mut waiting = Box::pin(large.reserve(4 * SEGMENT, 0));
         assert!(poll_once(&mut waiting).await.is_none());
-        let mut next = Body::new(&usual);
+        let mut next = Body::new(usual);
         assert_eq!(read_ahead(&mut next, reactor, &bytes, 0), bytes[..100]);
         assert!(!next.has_ahead(), "somebody waits");
     };
@@ -241,7 +241,7 @@ fn a_socket_is_read_into_many_segments_and_what_comes_after_the_body_apart() {
 
     reactor
         .block_on(async {
-            let mut body = Body::new(&arena(2));
+            let mut body = Body::new(arena(2));
             body.reserve(bytes.len() - 3, 0).await;
             // Stands in for the bytes that came with the head.
             assert_eq!(body.append(&bytes[..10]), 10);
@@ -265,7 +265,7 @@ fn what_was_taken_ahead_finds_room_after_another_body() {
     let reactor = Reactor::new(Clock::start()).unwrap();
     let whole = async {
         let usual = arena(9);
-        let mut body = Body::new(&usual);
+        let mut body = Body::new(usual);
         let bytes = pattern(3 * SEGMENT);
         read_ahead(&mut body, reactor, &bytes, 1);
         // A whole request, and as much of the next ones as a connection takes, up to the end of a segment.
@@ -286,7 +286,7 @@ fn reserved_room_stays_when_nothing_is_ahead_any_more() {
     let reactor = Reactor::new(Clock::start()).unwrap();
     let whole = async {
         let usual = arena(9);
-        let mut body = Body::new(&usual);
+        let mut body = Body::new(usual);
         read_ahead(&mut body, reactor, &pattern(150), 1);
         body.clear();
         body.reserve(3 * SEGMENT, 60).await;
@@ -305,7 +305,7 @@ fn no_room_is_not_the_end_of_a_sender() {
     receiver.set_nonblocking(true).unwrap();
     let receiver = Socket::new(reactor, receiver).unwrap();
     sender.write_all(b"more").unwrap();
-    let mut body = Body::new(&arena(1));
+    let mut body = Body::new(arena(1));
     let error = body.read_from(&receiver, 10, &mut [0; 10]).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::StorageFull);
 }

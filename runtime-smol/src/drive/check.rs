@@ -12,13 +12,13 @@ const CHECKED_AT_ONCE: usize = 8;
 impl Connection {
     /// Runs one check at a time per thread: it holds the thread's window, even while it uses a larger one.
     pub(super) async fn check(&mut self) {
-        let window = self.hub.windows.take_one().await;
+        let window = self.hub.memory.window.take_one().await;
         let (first, larger) = self.check_within(window).await;
         let again = match larger {
             Some(bytes) => self.check_again(bytes).await,
             None => None,
         };
-        self.hub.windows.give([window]);
+        self.hub.memory.window.give([window]);
         self.look_at_clock();
         self.exchange.checked(self.now, again.unwrap_or(first));
     }
@@ -38,7 +38,7 @@ impl Connection {
 
     /// Checks again with a temporary window of `bytes`. Without the memory there is no verdict.
     async fn check_again(&self, bytes: usize) -> Option<Verdict> {
-        if bytes > self.hub.largest_window {
+        if bytes > self.hub.memory.largest_window {
             return None;
         }
         let mut window = pool::mapping(bytes).ok()?;

@@ -74,7 +74,15 @@ fn connection<T: Send + 'static>(
 fn served<T: Send + 'static>(hub: &'static Hub, sender: impl FnOnce(TcpStream) -> T + Send + 'static) -> T {
     let (stream, sender) = connection(hub, sender);
     hub.reactor.block_on(hub.executor.run(serve(hub, stream, Peer::Loopback, None))).unwrap();
-    assert_eq!([hub.arena.lent(), hub.small_arena.lent(), hub.buffers.lent(), hub.responses.lent()], [0; 4]);
+    assert_eq!(
+        [
+            hub.memory.arena.lent(),
+            hub.memory.small_arena.lent(),
+            hub.memory.buffers.lent(),
+            hub.memory.responses.lent()
+        ],
+        [0; 4]
+    );
     assert_eq!(hub.traffic.open(), 0);
     sender.join().unwrap()
 }
@@ -104,7 +112,7 @@ fn allocations(hub: &'static Hub, requests: usize) -> u64 {
         let serve = serve(hub, stream, Peer::Loopback, None);
         hub.reactor.block_on(hub.executor.run(serve)).unwrap();
     });
-    assert_eq!(hub.buffers.lent(), 0);
+    assert_eq!(hub.memory.buffers.lent(), 0);
     sender.join().unwrap();
     counted.count_total
 }
@@ -212,7 +220,7 @@ fn a_worn_connection_to_azure_is_not_used_again() {
 #[test]
 fn who_finds_no_place_is_told_so_while_there_is_time_left() {
     let hub = hub(no_content, |config| config.upstream_timeout = Duration::from_secs(2));
-    let _held: Vec<_> = std::iter::from_fn(|| hub.responses.try_take()).collect();
+    let _held: Vec<_> = std::iter::from_fn(|| hub.memory.responses.try_take()).collect();
     let (stream, sender) = connection(hub, |socket| answers(socket, &[request(b"body", None, "")]));
     let began = hub.now();
     hub.reactor.block_on(hub.executor.run(serve(hub, stream, Peer::Loopback, None))).unwrap();
@@ -225,8 +233,8 @@ fn who_finds_no_place_is_told_so_while_there_is_time_left() {
 #[test]
 fn a_request_that_waits_for_room_is_open() {
     let hub = hub(no_content, |_| {});
-    let held: Vec<_> = std::iter::from_fn(|| hub.arena.try_take()).collect();
-    let reserve: Vec<_> = std::iter::from_fn(|| hub.small_arena.try_take()).collect();
+    let held: Vec<_> = std::iter::from_fn(|| hub.memory.arena.try_take()).collect();
+    let reserve: Vec<_> = std::iter::from_fn(|| hub.memory.small_arena.try_take()).collect();
     let (stream, sender) = connection(hub, |socket| answers(socket, &[request(&vec![7; BODY], None, "")]));
     let serving = hub.executor.spawn(serve(hub, stream, Peer::Loopback, None));
     let come = async {
@@ -236,8 +244,8 @@ fn a_request_that_waits_for_room_is_open() {
     };
     let in_time = hub.clock.before(hub.now().saturating_add(Duration::from_secs(10)), come);
     hub.reactor.block_on(hub.executor.run(in_time)).unwrap().expect("it is open");
-    hub.arena.give(held);
-    hub.small_arena.give(reserve);
+    hub.memory.arena.give(held);
+    hub.memory.small_arena.give(reserve);
     hub.reactor.block_on(hub.executor.run(serving)).unwrap();
     assert_eq!(sender.join().unwrap()[0].0, 204);
 }
@@ -254,13 +262,13 @@ fn who_leaves_the_queue_is_not_waited_for() {
         hub.reactor.block_on(hub.executor.run(in_time)).unwrap().expect("it ends");
         sender.join().unwrap();
     };
-    let turns: Vec<_> = std::iter::from_fn(|| hub.responses.try_take()).collect();
+    let turns: Vec<_> = std::iter::from_fn(|| hub.memory.responses.try_take()).collect();
     leave(hub);
-    hub.responses.give(turns);
-    let room: Vec<_> = std::iter::from_fn(|| hub.arena.try_take()).collect();
-    let small: Vec<_> = std::iter::from_fn(|| hub.small_arena.try_take()).collect();
+    hub.memory.responses.give(turns);
+    let room: Vec<_> = std::iter::from_fn(|| hub.memory.arena.try_take()).collect();
+    let small: Vec<_> = std::iter::from_fn(|| hub.memory.small_arena.try_take()).collect();
     leave(hub);
-    hub.arena.give(room);
-    hub.small_arena.give(small);
+    hub.memory.arena.give(room);
+    hub.memory.small_arena.give(small);
     assert_eq!(served(hub, |socket| answers(socket, &[request(b"body", None, "")]))[0].0, 204);
 }

@@ -16,7 +16,6 @@ use super::entra;
 use super::failure::Failure;
 use super::http::{Http, Pairs};
 use crate::config::{Authorities, Client, TokenProxy};
-use crate::endpoint::Endpoint;
 use crate::file;
 use crate::hint::{self, Sent};
 use crate::trust::{Roots, Trust, pem_fault};
@@ -104,13 +103,14 @@ fn url(proxy: &TokenProxy, path: &str) -> String {
     let base = endpoint.path().trim_end_matches('/');
     match server_name {
         Some(name) => format!("https://{name}:{}{base}{path}", endpoint.port()),
-        None => format!("https://{}{base}{path}", Endpoint::authority(endpoint)),
+        None => format!("https://{}{base}{path}", endpoint.authority()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint::Endpoint;
 
     fn proxy(url: &str, name: Option<&str>) -> TokenProxy {
         let endpoint = Endpoint::parse(url).unwrap();

@@ -15,9 +15,33 @@ const FAILURES: Family = Family::new(
     "Token exchanges that yielded no token: no answer or no assertion to send, throttled, refused (4xx), failed (5xx), or an \
      answer without a token.",
 )
-.by("reason", REASONS);
+.by("reason", Reason::LABELS);
 
-const REASONS: &[&str] = &["unanswered", "throttled", "refused", "server", "unreadable"];
+/// Why an exchange yielded no token.
+#[derive(Clone, Copy)]
+enum Reason {
+    Unanswered,
+    Throttled,
+    Refused,
+    Server,
+    Unreadable,
+}
+
+impl Reason {
+    /// In the order of the variants.
+    const LABELS: &[&str] = &["unanswered", "throttled", "refused", "server", "unreadable"];
+
+    /// By the answer's status, if there was an answer.
+    const fn of(status: Option<u16>) -> Self {
+        match status {
+            None => Self::Unanswered,
+            Some(429) => Self::Throttled,
+            Some(400..=499) => Self::Refused,
+            Some(500..=599) => Self::Server,
+            Some(_) => Self::Unreadable,
+        }
+    }
+}
 
 const DURATION: Family =
     Family::new(Kind::Histogram, "remora_token_request_duration_seconds", "Duration of a token exchange.");
@@ -29,7 +53,7 @@ pub(crate) const ALL: &[Family] = &[REQUESTS, FAILURES, DURATION];
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Exchanges {
     requests: CounterSet<1>,
-    failures: CounterSet<{ REASONS.len() }>,
+    failures: CounterSet<{ Reason::LABELS.len() }>,
     durations: Histogram,
 }
 
@@ -39,7 +63,7 @@ impl Exchanges {
         self.requests.add(0, 1);
         self.durations.observe(took);
         if let Err(failure) = exchanged {
-            self.failures.add(reason(failure.status), 1);
+            self.failures.add(Reason::of(failure.status) as usize, 1);
         }
     }
 
@@ -54,16 +78,5 @@ impl Exchanges {
         self.requests.report(&REQUESTS, to);
         self.failures.report(&FAILURES, to);
         to.histogram(&DURATION, &self.durations);
-    }
-}
-
-/// The index in `REASONS` for an answer with this status, if there was an answer.
-fn reason(status: Option<u16>) -> usize {
-    match status {
-        None => 0,
-        Some(429) => 1,
-        Some(400..=499) => 2,
-        Some(500..=599) => 3,
-        Some(_) => 4,
     }
 }

@@ -10,7 +10,7 @@ use crate::hub::Hub;
 use crate::identity::exchanges::Exchanges;
 use crate::pool::Pool;
 use crate::threads::Reply;
-use crate::traffic::FailedWrite;
+use crate::traffic::{FailedWrite, OldestSample};
 
 /// The numbers of one thread, or of several together.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub(crate) struct Snapshot {
     pub(super) last_success: Option<Instant>,
     /// How long a refusal that does not concern the data would still be held back.
     pub(super) hold: Duration,
-    /// When a write with samples was last answered, and the age of its oldest sample.
-    pub(super) oldest: (Instant, Duration),
+    /// The oldest sample of the last write with samples.
+    pub(super) oldest: OldestSample,
     pub(super) open: usize,
     pub(super) connections: usize,
     pub(super) turned_away: u64,
@@ -55,8 +55,8 @@ impl Snapshot {
     /// The numbers of the hub's thread so far.
     pub(crate) fn of(hub: &Hub, page: Page) -> Self {
         let traffic = &hub.traffic;
-        let mut segments = Usage::of(&hub.arena);
-        segments.include(Usage::of(&hub.small_arena));
+        let mut segments = Usage::of(&hub.memory.arena);
+        segments.include(Usage::of(&hub.memory.small_arena));
         Self {
             counters: hub.gateway.counters.clone(),
             exchanges: hub.tokens.exchanges.clone(),
@@ -68,7 +68,7 @@ impl Snapshot {
             turned_away: traffic.turned_away(),
             idle: hub.idle.len(),
             slots: Usage::of(&hub.slots),
-            responses: Usage::of(&hub.responses),
+            responses: Usage::of(&hub.memory.responses),
             segments,
             last_failed: if page == Page::Status { traffic.last_failed() } else { None },
         }
@@ -91,7 +91,7 @@ impl Snapshot {
         self.exchanges.include(&other.exchanges);
         self.last_success = self.last_success.max(other.last_success);
         self.hold = self.hold.min(other.hold);
-        if other.oldest.0 > self.oldest.0 {
+        if other.oldest.at > self.oldest.at {
             self.oldest = other.oldest;
         }
         self.open += other.open;

@@ -1,5 +1,4 @@
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use remora_core::forward::{Outcome, Purpose};
 
@@ -30,8 +29,8 @@ fn hub(token_file: &Path) -> &'static Hub {
     fixture::hub(&config, &Trust::load(&config.trust).unwrap())
 }
 
-fn page(hub: &Hub, page: Page) -> String {
-    let mut body = Body::new(&hub.pages);
+fn page(hub: &'static Hub, page: Page) -> String {
+    let mut body = Body::new(&hub.memory.pages);
     let length = write(hub, &[], page, &mut body).unwrap();
     let bytes: Vec<u8> = body.slices(0).flatten().copied().collect();
     assert_eq!(bytes.len(), length);
@@ -63,7 +62,7 @@ fn a_page_has_every_family_of_the_tables_in_their_order() {
 fn a_page_is_written_without_an_allocation() {
     let file = TokenFile::new("page");
     let hub = hub(&file.0);
-    let mut body = Body::new(&hub.pages);
+    let mut body = Body::new(&hub.memory.pages);
     // The vector of a connection's segments is allocated once.
     assert!(write(hub, &[], Page::Metrics(Format::Text), &mut body).is_some());
     for format in [Format::Text, Format::OpenMetrics] {
@@ -78,18 +77,18 @@ fn a_page_is_written_without_an_allocation() {
 #[test]
 fn a_full_store_holds_no_page_and_loses_nothing() {
     let hub = hub(Path::new("/nowhere"));
-    let others: Vec<_> = std::iter::from_fn(|| hub.pages.try_take()).collect();
-    let mut body = Body::new(&hub.pages);
+    let others: Vec<_> = std::iter::from_fn(|| hub.memory.pages.try_take()).collect();
+    let mut body = Body::new(&hub.memory.pages);
     for page in [Page::Metrics(Format::Text), Page::Status] {
         assert!(write(hub, &[], page, &mut body).is_none());
     }
-    hub.pages.give(others);
-    let small: Rc<_> = Pool::new(buffers(1, SEGMENT).unwrap());
-    let mut body = Body::new(&small);
+    hub.memory.pages.give(others);
+    let small: &'static Pool<_> = Box::leak(Box::new(Pool::new(buffers(1, SEGMENT).unwrap())));
+    let mut body = Body::new(small);
     let pages = std::iter::repeat_with(|| write(hub, &[], Page::Metrics(Format::Text), &mut body)).take(3);
     assert!(pages.last().unwrap().is_none(), "three pages in one segment");
     body.clear();
-    assert_eq!((small.free(), hub.pages.lent()), (1, 0));
+    assert_eq!((small.free(), hub.memory.pages.lent()), (1, 0));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A certificate verifier that remembers what it saw. It decides nothing: rustls' verification does.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -51,19 +51,30 @@ impl CertificateFault {
     }
 }
 
-/// What one handshake showed.
+/// Remembers what one handshake showed.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Witness(Arc<Mutex<(Option<CertificateDer<'static>>, Option<CertificateFault>)>>);
+pub(crate) struct Witness(Arc<Mutex<Seen>>);
+
+/// What a handshake showed.
+#[derive(Debug, Default)]
+struct Seen {
+    certificate: Option<CertificateDer<'static>>,
+    fault: Option<CertificateFault>,
+}
 
 impl Witness {
     /// The peer's own certificate.
     pub(crate) fn presented(&self) -> Option<CertificateDer<'static>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+        self.seen().certificate.clone()
     }
 
     /// Why it was refused, if it was.
     pub(crate) fn fault(&self) -> Option<CertificateFault> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+        self.seen().fault
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -101,8 +112,8 @@ impl ServerCertVerifier for Watched {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let verdict = self.judge(end_entity, intermediates, server_name, now);
-        let seen = (Some(end_entity.clone().into_owned()), verdict.as_ref().err().map(CertificateFault::of));
-        *self.witness.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        let certificate = Some(end_entity.clone().into_owned());
+        *self.witness.seen() = Seen { certificate, fault: verdict.as_ref().err().map(CertificateFault::of) };
         verdict
     }
 

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::time::Duration;
 
 use remora_core::forward::{Outcome, Purpose};
 
@@ -31,7 +32,7 @@ fn numbers_add_up_and_of_what_was_last_the_later_counts() {
         hub.traffic.note_oldest(Instant::from_millis(50), Duration::from_secs(3));
         hub.gateway.learn_success(Instant::from_millis(70));
         // Never given back.
-        let _ = hub.responses.try_take();
+        let _ = hub.memory.responses.try_take();
     });
     let mut all = snapshot(Page::Status, |hub| {
         hub.traffic.opened(true);
@@ -48,7 +49,7 @@ fn numbers_add_up_and_of_what_was_last_the_later_counts() {
     assert_eq!((all.slots, all.responses), (Usage { all: 14, lent: 0 }, Usage { all: 6, lent: 1 }));
     assert_eq!(all.segments, Usage { all: 24, lent: 0 });
     assert_eq!(all.last_success, Some(Instant::from_millis(90)));
-    assert_eq!(all.oldest.1, Duration::from_secs(3), "of the later write");
+    assert_eq!(all.oldest.age, Duration::from_secs(3), "of the later write");
     assert_eq!(all.last_failed.map(|failed| failed.status), Some(415));
 }
 

@@ -1,0 +1,71 @@
+//! The memory of one thread: buffers that are made once at the start and lent. Their number and size bound what the
+//! thread holds.
+
+use std::io;
+
+use crate::body::{Arena, SEGMENT, Segment, TAKEN};
+use crate::config::{Limits, SMALL_ARENA};
+use crate::guests;
+use crate::pool::{Pool, buffers};
+
+/// Bytes of a sender connection's buffers: for the answer and for the head.
+const OUTBOX: usize = 2 * 1024;
+const INBOX: usize = TAKEN;
+
+/// Distance between the buffers of two connections: whole memory pages, so that an answer and a head of usual
+/// length touch only one.
+const STRIDE: usize = 12 * 1024;
+
+/// Segments for `/metrics` and `/status`. They are not those for bodies, so bodies cannot crowd out metrics, nor readers
+/// take memory from writers. A page takes one or two. A peer outside the pod gets one page for each connection, which
+/// the kernel's send buffer takes at once, so that it holds none back by not reading.
+const PAGES: usize = 16;
+
+/// Bytes for Azure's response.
+const RESPONSE: usize = 8 * 1024;
+
+/// Bytes of the snappy window: the encoders of all common senders reach no further back.
+const WINDOW: usize = 64 * 1024;
+
+/// The buffers of one sender connection: inbox and outbox.
+type Buffers = (Segment, Segment);
+
+/// The memory.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    pub(crate) arena: Arena,
+    /// Segments that the longest body takes if it starts right after the longest head.
+    pub(crate) longest_body: usize,
+    /// [`SMALL_ARENA`]: room for bodies that fit into it.
+    pub(crate) small_arena: Arena,
+    pub(crate) pages: Arena,
+    /// As many as senders and guests may have connections. A connection holds one only while a request is open, so that
+    /// few are ever touched.
+    pub(crate) buffers: Pool<Buffers>,
+    /// One per request that may be forwarded at a time.
+    pub(crate) responses: Pool<Segment>,
+    /// The thread's one snappy window.
+    pub(crate) window: Pool<&'static mut [u8]>,
+    /// Largest temporary window in bytes: as much as all bodies, so that no single one exhausts a container's memory.
+    pub(crate) largest_window: usize,
+}
+
+impl Memory {
+    /// The memory of a thread with these limits.
+    pub(crate) fn new(limits: &Limits) -> io::Result<Self> {
+        let pairs = buffers(limits.max_connections + guests::SLOTS, STRIDE)?.map(|pair| {
+            let (outbox, inbox) = pair.split_at_mut(OUTBOX);
+            (inbox.split_at_mut(INBOX).0, outbox)
+        });
+        Ok(Self {
+            arena: Pool::new(buffers(limits.segments(SEGMENT), SEGMENT)?),
+            longest_body: (INBOX + limits.max_body_bytes).div_ceil(SEGMENT),
+            small_arena: Pool::unordered(buffers(SMALL_ARENA / SEGMENT, SEGMENT)?),
+            pages: Pool::new(buffers(PAGES, SEGMENT)?),
+            buffers: Pool::new(pairs),
+            responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)?),
+            window: Pool::new(buffers(1, WINDOW)?),
+            largest_window: limits.body_memory,
+        })
+    }
+}
