@@ -44,10 +44,35 @@ pub(super) fn one_cloud(cx: &mut Context<'_>) -> Checked {
     {
         let (own, host, name) = (loaded.cloud.name(), loaded.config.ingestion.host(), other.name());
         let seen = format!("CLOUD is {own}, but {host} belongs to {name}");
-        return Err(Outcome::Fail(Finding::new(seen).repaired(format!("set CLOUD={name}\n{}", pages::ENV_04.repair))));
+        let repair = format!("set CLOUD={name}\n{}", pages::ENV_04.commands());
+        return Err(Outcome::Fail(Finding::new(seen).repaired(repair)));
     }
     faultless(cx, &pages::ENV_04)?;
     let of_workspace = Cloud::of_ingestion(cx.config()?.ingestion.host());
     let own = cx.loaded.as_ref().map_or(Cloud::Custom, |loaded| loaded.cloud);
     Ok(of_workspace.unwrap_or(own).name().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::check::Options;
+
+    #[test]
+    fn a_workspace_in_another_cloud_has_one_fix() {
+        let variables = [
+            ("IDENTITY_TYPE", "systemAssigned"),
+            (
+                "INGESTION_URL",
+                "https://x-1.eastus-1.metrics.ingest.monitor.azure.us/dataCollectionRules/d/x?api-version=1",
+            ),
+        ];
+        let source: BTreeMap<&str, String> = variables.map(|(name, value)| (name, value.to_owned())).into();
+        let options = Options::default();
+        let Err(Outcome::Fail(finding)) = one_cloud(&mut Context::new(&options, &source)) else { panic!("no failure") };
+        let repair = finding.repair.unwrap_or_default();
+        assert!(repair.starts_with("set CLOUD=AZUREGOVERNMENT\nkubectl "), "{repair}");
+    }
 }
