@@ -141,6 +141,8 @@ fn conclusion(cx: &Context<'_>, lines: &[Line]) -> String {
         format!("This pod can write to {rule} in Azure Monitor.")
     } else if held(&pages::TOK_10) {
         format!("This pod gets tokens for {rule}; --write also tests whether it may write.")
+    } else if lines.iter().any(|line| line.verdict == Verdict::Warning) {
+        "Nothing failed; see the warnings above.".to_owned()
     } else {
         "Everything that was tested passed.".to_owned()
     }
@@ -177,6 +179,15 @@ mod tests {
         assert_eq!(reported(&["CFG-03"], &[], &settings).first_failure().as_deref(), Some("REMORA-CFG-06"));
         let chosen = reported(&["configuration"], &[], &[]);
         assert!(chosen.lines.iter().all(|line| line.page.category == Category::Configuration));
+    }
+
+    #[test]
+    fn only_a_run_without_warnings_has_passed() {
+        let endpoint = ("INGESTION_URL", "https://h/dataCollectionRules/d/x?api-version=2023-04-24");
+        let settings = [endpoint, ("IDENTITY_TYPE", "systemAssigned"), ("BODY_MEMROY", "8MiB")];
+        let conclusion = |only| reported(&[only], &[], &settings).conclusion;
+        assert_eq!(conclusion("CFG-06"), "Nothing failed; see the warnings above.");
+        assert_eq!(conclusion("CFG-03"), "Everything that was tested passed.");
     }
 
     #[test]
