@@ -38,7 +38,7 @@ pub(crate) fn list() -> String {
     }
     let _ = writeln!(text, "token refusals");
     for hint in hint::ALL {
-        let _ = writeln!(text, "  {:<24} {}", hint.word, numbers(hint));
+        let _ = writeln!(text, "  {:<24} {}{}", hint.word, hint.cause, in_parentheses(&numbers(hint)));
     }
     let _ = writeln!(text, "statuses of Azure and alerts");
     for symptom in pages::STATUSES.into_iter().chain(pages::ALERTS.iter().map(|(alert, ..)| *alert)) {
@@ -76,7 +76,7 @@ fn of_hint(hint: &Hint, by_number: bool) -> String {
     let mut text = String::new();
     for (i, cause) in std::iter::once(hint).chain(variants).enumerate() {
         let numbers = if by_number { numbers(hint) } else { numbers(cause) };
-        let numbers = if numbers.is_empty() { numbers } else { format!(" ({numbers})") };
+        let numbers = in_parentheses(&numbers);
         let or = if i == 0 { "" } else { "\nor " };
         let _ = writeln!(text, "{or}{}{numbers}\n\nWhat it means: {}.\n\nWhat to do:", cause.word, cause.cause);
         push_repair(&mut text, &cause.steps(&Sent::default()));
@@ -91,6 +91,10 @@ fn push_repair(text: &mut String, repair: &str) {
             None => writeln!(text, "  {}{line}", if is_command(line) { "  " } else { "" }),
         };
     }
+}
+
+fn in_parentheses(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" ({text})") }
 }
 
 /// Entra's error numbers for a hint.
@@ -145,6 +149,14 @@ mod tests {
         assert_eq!(explain("RemoraThrotled"), Err(Some("RemoraThrottled".to_owned())));
         assert_eq!(explain("tok-1O"), Err(Some("TOK-10".to_owned())));
         assert_eq!(explain("something else"), Err(None));
+    }
+
+    #[test]
+    fn every_line_of_the_list_says_something() {
+        for line in list().lines().filter(|line| line.starts_with("  ")) {
+            assert!(line.split_whitespace().count() > 1 && line == line.trim_end(), "{line:?}");
+        }
+        assert!(list().contains("  throttled                too many token requests (AADSTS90055)\n"));
     }
 
     #[test]
