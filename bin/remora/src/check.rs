@@ -79,6 +79,12 @@ impl Choice {
         crate::pages::find(text).filter(checked).map(Self::Page).or(category)
     }
 
+    /// The page with this code and the check that reports it, if it has none of its own.
+    pub(crate) fn reported(text: &str) -> Option<(&'static Page, &'static Page)> {
+        let page = crate::pages::find(text)?;
+        Some((page, steps::reporter(page)?))
+    }
+
     /// Every valid choice as it is written on the command line.
     pub(crate) fn all() -> impl Iterator<Item = String> {
         let codes = steps::ALL.iter().map(|step| step.page.to_string());

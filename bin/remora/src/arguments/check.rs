@@ -153,6 +153,9 @@ fn choices(flag: &'static str, text: &str) -> Result<Vec<Choice>, UsageError> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     let read = |part: &str| {
         Choice::parse(part).ok_or_else(|| {
+            if let Some((page, by)) = Choice::reported(part) {
+                return UsageError::NoCheck { page, by };
+            }
             let takes = match nearest(part, Choice::all()) {
                 Some(nearest) => format!("codes and categories (did you mean {nearest}?)"),
                 None => "codes and categories (remora check --list-checks)".to_owned(),

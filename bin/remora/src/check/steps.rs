@@ -100,6 +100,12 @@ impl Step {
     }
 }
 
+/// The check that reports `page`, if `page` has none of its own: the one before it in its category.
+pub(super) fn reporter(page: &'static Page) -> Option<&'static Page> {
+    let before = |step: &&Step| step.page.category == page.category && step.page.code <= page.code;
+    ALL.iter().rev().find(before).map(|step| step.page).filter(|own| *own != page)
+}
+
 /// Whether a list of choices includes this page.
 pub(super) fn is_among(choices: &[Choice], page: &'static Page) -> bool {
     choices.iter().any(|choice| choice.means(page))
@@ -119,6 +125,13 @@ pub(super) fn run(cx: &mut Context<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_without_a_check_is_reported_by_another() {
+        let reported: Vec<_> = pages::all().filter_map(|page| Some((page.code, reporter(page)?.code))).collect();
+        let by = |code| (code, "RBAC-01");
+        assert_eq!(reported, [by("RBAC-02"), by("RBAC-03"), by("RBAC-04"), by("RBAC-05")]);
+    }
 
     #[test]
     fn checks_stand_in_the_order_of_their_pages() {
