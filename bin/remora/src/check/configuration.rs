@@ -148,9 +148,10 @@ pub(super) fn authorities(cx: &mut Context<'_>) -> Checked {
     Ok(note)
 }
 
-/// CFG-09.
+/// CFG-09. With an unknown identity type its settings were not examined.
 pub(super) fn credential(cx: &mut Context<'_>) -> Checked {
     faultless(cx, &pages::CFG_09)?;
+    cx.kind.ok_or(Outcome::Needs(&pages::CFG_05))?;
     Ok(cx.config().map(|config| config.identity.kind().to_owned()).unwrap_or_default())
 }
 
