@@ -63,7 +63,11 @@ impl Does {
 pub(crate) const FLAGS: [(&str, Does, &str); 10] = [
     ("--pre", Does::Set(Switch::Pre), "open no sockets: configuration, environment and token file only"),
     ("--write", Does::Set(Switch::Write), "also test the role by sending an empty write"),
-    ("--wait", Does::Take(Takes::Wait, "DURATION"), "retry every 5 seconds until nothing fails or the time is up"),
+    (
+        "--wait",
+        Does::Take(Takes::Wait, "DURATION"),
+        "retry every 5 seconds until nothing fails or the time is up, unless a setting is wrong",
+    ),
     (
         "--only",
         Does::Take(Takes::Only, "CHECK,…"),

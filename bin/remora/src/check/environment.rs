@@ -53,7 +53,7 @@ pub(super) fn one_cloud(cx: &mut Context<'_>) -> Checked {
         let (own, host, name) = (loaded.cloud.name(), loaded.config.ingestion.host(), other.name());
         let seen = format!("CLOUD is {own}, but {host} belongs to {name}");
         let repair = format!("set CLOUD={name}\n{}", pages::ENV_04.commands());
-        return Err(Outcome::Fail(Finding::new(seen).repaired(repair)));
+        return Err(Outcome::Fail(Finding::new(seen).repaired(repair).fixed()));
     }
     faultless(cx, &pages::ENV_04)?;
     let of_workspace = Cloud::of_ingestion(cx.config()?.ingestion.host());
