@@ -3,6 +3,7 @@
 //!
 //! Once released, a code keeps its meaning; removing a page leaves a gap in the numbers.
 
+mod answers;
 mod configuration;
 mod environment;
 mod network;
@@ -13,6 +14,9 @@ mod token;
 
 use std::fmt;
 
+pub(crate) use answers::own;
+#[cfg(test)]
+pub(crate) use answers::{ANSWERS, Side};
 pub(crate) use configuration::*;
 pub(crate) use environment::*;
 pub(crate) use network::*;
