@@ -239,9 +239,14 @@ fn find(flag: &str, others: &[String]) -> Result<&'static Setting, UsageError> {
 }
 
 /// The candidate with the fewest edits, if they are few enough.
-pub(crate) fn nearest(given: &str, known: impl Iterator<Item = String>) -> Option<String> {
+pub(crate) fn nearest(given: &str, mut known: impl Iterator<Item = String>) -> Option<String> {
+    nearest_of(given, &mut || known.next())
+}
+
+/// One function for all lists of candidates, because the binary has to be small.
+fn nearest_of(given: &str, next: &mut dyn FnMut() -> Option<String>) -> Option<String> {
     let distance = |known: &String| strsim::osa_distance(given, known);
-    known.min_by_key(distance).filter(|best| distance(best) <= NEAR)
+    std::iter::from_fn(next).min_by_key(distance).filter(|best| distance(best) <= NEAR)
 }
 
 #[cfg(test)]
