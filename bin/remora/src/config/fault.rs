@@ -27,9 +27,10 @@ impl Reject {
         Self { wrong: wrong.into(), fix: fix.into(), of_file: false, page: None }
     }
 
-    /// A refusal of a file as it is now.
-    pub(crate) fn of_file(wrong: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { of_file: true, ..Self::new(wrong, fix) }
+    /// Marks it as one of a file as it is now.
+    pub(crate) fn of_file(mut self) -> Self {
+        self.of_file = true;
+        self
     }
 
     /// Sets the page that explains it.

@@ -13,9 +13,9 @@ pub(crate) fn check(text: &str) -> Result<PathBuf, Reject> {
     match first_byte(&path) {
         Ok(true) => Ok(path),
         Ok(false) => {
-            Err(Reject::of_file("is an empty file", "check whether the projected volume is the webhook's own"))
+            Err(Reject::new("is an empty file", "check whether the projected volume is the webhook's own").of_file())
         }
-        Err(error) => Err(Reject::of_file(format!("cannot be read: {error}"), fix(error.kind()))),
+        Err(error) => Err(Reject::new(format!("cannot be read: {error}"), fix(error.kind())).of_file()),
     }
 }
 
