@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_alert_has_a_page_and_no_other_name_does() {
+    fn every_alert_is_explained_and_no_other_name_is() {
         let rules = include_str!("../../../../scripts/deploy/prometheus-rule.yaml");
         let alerts: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
         assert_eq!(ALERTS.iter().map(|alert| alert.name).collect::<Vec<_>>(), alerts);
