@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 import unittest
 
 import pinned
@@ -100,6 +101,22 @@ class Healthy(Checked):
         done = subprocess.run(command, env=self.environment({}), capture_output=True, text=True, timeout=90, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("waiting because REMORA-NET-02 fails", done.stderr)
+
+    def test_wait_does_not_wait_for_settings_and_says_once_what_it_waits_for(self):
+        def waited(**changes):
+            command = [os.environ["REMORA_BIN"], "check", "--pre", "--wait", "7s", "-o", "short"]
+            began = time.monotonic()
+            environment = self.environment(changes)
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            return done.stderr, time.monotonic() - began
+
+        told, took = waited(**dict.fromkeys(self.complete))
+        self.assertEqual(told, "")
+        self.assertLess(took, 4)
+        told, took = waited(AZURE_FEDERATED_TOKEN_FILE=str(self.folder.path / "nowhere"))
+        self.assertEqual(told, "waiting because REMORA-TOK-01 fails\n")
+        self.assertGreater(took, 6)
 
     def test_a_terminal_gets_colour_and_signs_unless_it_does_not_want_them(self):
         def shown(**changes):

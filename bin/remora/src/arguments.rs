@@ -11,6 +11,7 @@ use lexopt::Arg;
 use crate::check::Options;
 use crate::config::fault::masked;
 use crate::config::settings::{self, Setting};
+use crate::pages::Page;
 
 pub(crate) use check::FLAGS as CHECK_FLAGS;
 
@@ -77,6 +78,13 @@ pub(crate) enum UsageError {
         /// What the flag accepts.
         takes: String,
     },
+    /// The page exists, but no check is named after it.
+    NoCheck {
+        /// The page.
+        page: &'static Page,
+        /// The check that reports it.
+        by: &'static Page,
+    },
     /// A value was given to a flag that takes none.
     UnexpectedValue,
     /// Two flags that contradict each other.
@@ -117,6 +125,9 @@ impl fmt::Display for UsageError {
             Self::MissingValue { flag } => write!(f, "{flag} needs a value"),
             Self::NotUnicode { flag } => write!(f, "the value of {flag} is not Unicode text"),
             Self::BadValue { flag, value, takes } => write!(f, "{flag} takes {takes}, not {value}"),
+            Self::NoCheck { page, by } => {
+                write!(f, "{} has no check of its own; {} reports it", page.code, by.code)
+            }
             Self::Contradiction { one, other } => write!(f, "{one}, and {other}: use only one of them"),
             Self::NotFirst { word } => write!(f, "{word} is a command and must come first: remora {word}"),
             Self::UnexpectedValue => f.write_str("a value follows a flag that takes none"),
@@ -228,9 +239,14 @@ fn find(flag: &str, others: &[String]) -> Result<&'static Setting, UsageError> {
 }
 
 /// The candidate with the fewest edits, if they are few enough.
-pub(crate) fn nearest(given: &str, known: impl Iterator<Item = String>) -> Option<String> {
+pub(crate) fn nearest(given: &str, mut known: impl Iterator<Item = String>) -> Option<String> {
+    nearest_of(given, &mut || known.next())
+}
+
+/// One function for all lists of candidates, because the binary has to be small.
+fn nearest_of(given: &str, next: &mut dyn FnMut() -> Option<String>) -> Option<String> {
     let distance = |known: &String| strsim::osa_distance(given, known);
-    known.min_by_key(distance).filter(|best| distance(best) <= NEAR)
+    std::iter::from_fn(next).min_by_key(distance).filter(|best| distance(best) <= NEAR)
 }
 
 #[cfg(test)]

@@ -79,6 +79,12 @@ impl Choice {
         crate::pages::find(text).filter(checked).map(Self::Page).or(category)
     }
 
+    /// The page with this code and the check that reports it, if it has none of its own.
+    pub(crate) fn reported(text: &str) -> Option<(&'static Page, &'static Page)> {
+        let page = crate::pages::find(text)?;
+        Some((page, steps::reporter(page)?))
+    }
+
     /// Every valid choice as it is written on the command line.
     pub(crate) fn all() -> impl Iterator<Item = String> {
         let codes = steps::ALL.iter().map(|step| step.page.to_string());
@@ -98,7 +104,7 @@ impl Choice {
 pub(crate) struct Options {
     /// How far to go.
     pub(crate) reach: Reach,
-    /// Retry until nothing fails or this much time has passed.
+    /// Retry until nothing fails or this much time has passed, unless a setting is wrong.
     pub(crate) wait: Option<Duration>,
     /// Show these; empty means all.
     pub(crate) only: Vec<Choice>,
@@ -122,15 +128,17 @@ pub(crate) fn check(options: &Options, source: &dyn Source) -> ExitCode {
     if options.list {
         return crate::print(&listed());
     }
-    let began = Instant::now();
+    let (began, mut told) = (Instant::now(), None);
     let report = loop {
         let mut cx = Context::new(options, source);
         steps::run(&mut cx);
         let report = Report::new(&cx);
         let left = options.wait.and_then(|wait| wait.checked_sub(began.elapsed()));
-        match (report.first_failure(), left) {
-            (Some(code), Some(left)) if !left.is_zero() => {
-                tell(&format!("waiting because {code} fails\n"));
+        match (report.awaited(), left) {
+            (Some(page), Some(left)) if !left.is_zero() => {
+                if told.replace(page) != Some(page) {
+                    tell(&format!("waiting because {page} fails\n"));
+                }
                 thread::sleep(PAUSE.min(left));
             }
             _ => break report,

@@ -34,6 +34,7 @@ use remora_smol::config::Config;
 use self::cloud::Cloud;
 pub(crate) use self::fault::Fault;
 use self::forwarding::Forwarding;
+pub(crate) use self::identity::Kind;
 use self::reader::Reader;
 pub(crate) use self::reader::Warning;
 use self::source::Source;
@@ -110,6 +111,11 @@ pub(crate) fn load_with_trust(source: &dyn Source) -> Result<(Loaded, Trust), Fa
 /// Whether the webhook sets this identity's variables. For other identities the user or the platform sets them.
 pub(crate) fn is_workload(source: &dyn Source) -> bool {
     identity::is_workload(&Reader::new(source))
+}
+
+/// The kind of identity that `IDENTITY_TYPE` names; None if it names none.
+pub(crate) fn identity_kind(source: &dyn Source) -> Option<Kind> {
+    identity::named(&mut Reader::new(source))
 }
 
 /// Reads every part before giving up, so that no fault hides another.

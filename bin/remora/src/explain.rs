@@ -1,5 +1,6 @@
 //! `remora explain`: the page of one code, or the list of all. Besides the codes of `remora check`, of the log and of
-//! responses to senders, it knows Entra's error numbers and the words for its refusals, Azure's statuses and the alerts.
+//! responses to senders, it knows Entra's error numbers and the words for its refusals, the statuses of answers, the
+//! reasons that metrics count them by, and the alerts.
 
 use std::fmt::Write as _;
 
@@ -18,12 +19,11 @@ pub(crate) fn explain(code: &str) -> Result<String, Option<String>> {
     }
     let by_number = |hint: &Hint| !hint.word.eq_ignore_ascii_case(code.trim());
     hint::find(code).map(|hint| of_hint(hint, by_number(hint))).ok_or_else(|| {
-        let words = hint::ALL.iter().map(|hint| hint.word.to_owned());
+        let words = hint::ALL.iter().map(|hint| hint.word).chain(pages::own().map(|answer| answer.reason));
         let codes = pages::all().flat_map(|page| [page.code.to_owned(), page.to_string()]);
-        let alerts = pages::ALERTS.iter().map(|(alert, ..)| (*alert).to_owned());
         arguments::nearest(&code.to_ascii_uppercase(), codes)
-            .or_else(|| arguments::nearest(&code.to_ascii_lowercase(), words))
-            .or_else(|| arguments::nearest(code, alerts))
+            .or_else(|| arguments::nearest(&code.to_ascii_lowercase(), words.map(str::to_owned)))
+            .or_else(|| arguments::nearest(code, pages::ALERTS.iter().map(|alert| alert.name.to_owned())))
     })
 }
 
@@ -38,22 +38,46 @@ pub(crate) fn list() -> String {
     }
     let _ = writeln!(text, "token refusals");
     for hint in hint::ALL {
-        let _ = writeln!(text, "  {:<24} {}", hint.word, numbers(hint));
+        let _ = writeln!(text, "  {:<24} {}{}", hint.word, hint.cause, in_parentheses(&numbers(hint)));
     }
     let _ = writeln!(text, "statuses of Azure and alerts");
-    for symptom in pages::STATUSES.into_iter().chain(pages::ALERTS.iter().map(|(alert, ..)| *alert)) {
-        let codes = pages::symptom(symptom).map(|symptom| codes(&symptom)).unwrap_or_default();
-        let _ = writeln!(text, "  {symptom:<28} {codes}");
+    for name in pages::STATUSES.into_iter().chain(pages::ALERTS.iter().map(|alert| alert.name)) {
+        let about = pages::symptom(name).map(|symptom| in_short(&symptom)).unwrap_or_default();
+        let _ = writeln!(text, "  {name:<28} {about}");
+    }
+    let _ = writeln!(text, "reasons of remora_requests_rejected_total, and their statuses");
+    for answer in pages::own() {
+        let _ = writeln!(text, "  {:<28} {}", answer.reason, answer.statuses);
     }
     text
 }
 
-/// The pages of a symptom as plain text.
+/// The codes of a symptom, otherwise what to know first, otherwise what Azure's answer is about.
+fn in_short(symptom: &Symptom) -> String {
+    if !symptom.pages.is_empty() {
+        return codes(symptom);
+    }
+    let look = symptom.answers.last().map_or("", |answer| answer.look);
+    let look = look.split([',', '.']).next().unwrap_or_default();
+    if symptom.lead.is_empty() { look } else { symptom.lead }.to_owned()
+}
+
+/// The pages and the answers of a symptom as plain text.
 fn of_symptom(symptom: &Symptom) -> String {
-    let lead = if symptom.lead.is_empty() { String::new() } else { format!("\n{}", symptom.lead) };
-    let mut text = format!("{}: {}{lead}\n", symptom.name, codes(symptom));
+    let colon = if symptom.pages.is_empty() { "" } else { ": " };
+    let mut text = format!("{}{colon}{}\n", symptom.name, codes(symptom));
+    if !symptom.lead.is_empty() {
+        let _ = writeln!(text, "{}", symptom.lead);
+    }
     for page in &symptom.pages {
         let _ = write!(text, "\n{}", of_page(page));
+    }
+    let mut side = None;
+    for answer in &symptom.answers {
+        if side.replace(answer.side) != Some(answer.side) {
+            let _ = writeln!(text, "\n{}:", answer.side.about());
+        }
+        let _ = writeln!(text, "\n{answer}\n  {}", answer.look);
     }
     text
 }
@@ -76,7 +100,7 @@ fn of_hint(hint: &Hint, by_number: bool) -> String {
     let mut text = String::new();
     for (i, cause) in std::iter::once(hint).chain(variants).enumerate() {
         let numbers = if by_number { numbers(hint) } else { numbers(cause) };
-        let numbers = if numbers.is_empty() { numbers } else { format!(" ({numbers})") };
+        let numbers = in_parentheses(&numbers);
         let or = if i == 0 { "" } else { "\nor " };
         let _ = writeln!(text, "{or}{}{numbers}\n\nWhat it means: {}.\n\nWhat to do:", cause.word, cause.cause);
         push_repair(&mut text, &cause.steps(&Sent::default()));
@@ -91,6 +115,10 @@ fn push_repair(text: &mut String, repair: &str) {
             None => writeln!(text, "  {}{line}", if is_command(line) { "  " } else { "" }),
         };
     }
+}
+
+fn in_parentheses(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" ({text})") }
 }
 
 /// Entra's error numbers for a hint.
@@ -141,10 +169,30 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_and_a_status_of_the_data_say_what_to_look_at() {
+        let too_large = explain("too_large").unwrap();
+        assert!(too_large.starts_with("too_large\n\nIf the log line has no azure_status, "), "{too_large}");
+        assert!(too_large.contains(":\n\ntoo_large (400)\n  MAX_BODY_BYTES and "), "{too_large}");
+        assert!(explain("413").unwrap().contains("\n413\n  The size of the sender's batches."));
+        let refused = explain("RemoraSamplesRefused").unwrap();
+        assert!(refused.starts_with("RemoraSamplesRefused\nThe label code ") && refused.contains("\nany other\n"));
+        assert_eq!(explain("RemoraBodyMemoryFull").unwrap().lines().count(), 2);
+        assert_eq!(explain("to_large"), Err(Some("too_large".to_owned())));
+    }
+
+    #[test]
     fn a_mistyped_code_is_guessed() {
         assert_eq!(explain("RemoraThrotled"), Err(Some("RemoraThrottled".to_owned())));
         assert_eq!(explain("tok-1O"), Err(Some("TOK-10".to_owned())));
         assert_eq!(explain("something else"), Err(None));
+    }
+
+    #[test]
+    fn every_line_of_the_list_says_something() {
+        for line in list().lines().filter(|line| line.starts_with("  ")) {
+            assert!(line.split_whitespace().count() > 1 && line == line.trim_end(), "{line:?}");
+        }
+        assert!(list().contains("  throttled                too many token requests (AADSTS90055)\n"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!
 //! Once released, a code keeps its meaning; removing a page leaves a gap in the numbers.
 
+mod answers;
 mod configuration;
 mod environment;
 mod network;
@@ -13,6 +14,9 @@ mod token;
 
 use std::fmt;
 
+pub(crate) use answers::own;
+#[cfg(test)]
+pub(crate) use answers::{ANSWERS, Side};
 pub(crate) use configuration::*;
 pub(crate) use environment::*;
 pub(crate) use network::*;
@@ -170,6 +174,30 @@ mod tests {
         }
     }
 
+    /// A page is also printed alone, and below other pages.
+    #[test]
+    fn a_page_refers_to_nothing_around_it() {
+        for page in all() {
+            for words in ["above", "below", "from here", "that signer"] {
+                assert!(!page.why.contains(words) && !page.repair.contains(words), "{page}: {words}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_identity_signs_in_with_is_told_for_each_type() {
+        assert!(!CFG_09.repair.contains("--help"));
+        for (kind, setting) in [
+            ("workloadIdentity", "webhook"),
+            ("userAssigned", "AZURE_MANAGED_IDENTITY_RESOURCE_ID"),
+            ("systemAssigned", "IMDS_ENDPOINT"),
+            ("aadApplication", "AZURE_CLIENT_SECRET_FILE"),
+        ] {
+            let line = CFG_09.repair.lines().find(|line| line.starts_with(&format!("- {kind}: "))).expect(kind);
+            assert!(line.contains(setting), "{line}");
+        }
+    }
+
     #[test]
     fn pages_stand_in_the_order_of_their_categories() {
         let place = |page: &Page| Category::ALL.iter().position(|category| *category == page.category);
@@ -227,7 +255,8 @@ mod tests {
                         !PROGRAMS.contains(&word) && !["sudo", "helm", "sh", "chmod"].contains(&word),
                         "{name}: {line}"
                     );
-                    assert!(!word.starts_with('-') || NAMED.contains(&word), "{name}: {line}");
+                    let is_flag = word.starts_with('-') && word != "-";
+                    assert!(!is_flag || NAMED.contains(&word), "{name}: {line}");
                 }
                 // Two or three plain words alone are a command as well: no sentence is that short.
                 let is_short = command.is_empty() && prose.split(' ').count() < 4;

@@ -5,11 +5,39 @@ use std::fmt::Write as _;
 use remora_smol::hint::{self, Sent};
 
 use crate::explain::numbers;
-use crate::pages::{self, Category, is_command, split_command};
+use crate::pages::{self, Category, Side, is_command, split_command};
 use crate::readme::assert_part;
 
 const BEGIN: &str = "<!-- pages: made from bin/remora/src/pages.rs and runtime-smol/src/hint/table.rs -->\n";
 const END: &str = "<!-- end of pages -->";
+
+const BEGIN_ANSWERS: &str = "<!-- answers: made from bin/remora/src/pages/answers.rs -->\n";
+const END_ANSWERS: &str = "<!-- end of answers -->";
+
+/// The answers as Markdown tables. Reasons are quoted as code, and pages are linked.
+fn answers() -> String {
+    let mut text = String::new();
+    for side in [Side::Refused, Side::Delayed, Side::Azure] {
+        let is_own = side != Side::Azure;
+        let head = if is_own { "| `reason` | Status |" } else { "| `azure_status` |" };
+        let line = if is_own { "|---|---|---|" } else { "|---|---|" };
+        let _ = writeln!(text, "\n{}:\n\n{head} What to look at |\n{line}", side.about());
+        for answer in pages::ANSWERS.iter().filter(|answer| answer.side == side) {
+            let reason = if is_own { format!("| `{}` ", answer.reason) } else { String::new() };
+            let _ = writeln!(text, "{reason}| {} | {} |", answer.statuses, linked(answer.look));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn linked(text: &str) -> String {
+    let text = text.replace("MIGRATION.md", "[MIGRATION.md](MIGRATION.md#other-senders)");
+    pages::all().map(ToString::to_string).fold(text, |text, code| {
+        let link = format!("[{code}](#{})", code.to_ascii_lowercase());
+        text.replace(&code, &link)
+    })
+}
 
 /// Every page as Markdown, under headings that a link can target: `#remora-cfg-01`, `#federated-subject`.
 fn markdown() -> String {
@@ -62,4 +90,9 @@ fn parts(line: &str) -> Vec<String> {
 #[test]
 fn the_runbooks_pages_are_those_of_the_program() {
     assert_part("scripts/deploy/RUNBOOK.md", BEGIN, END, &markdown());
+}
+
+#[test]
+fn the_runbooks_answers_are_those_of_the_program() {
+    assert_part("scripts/deploy/RUNBOOK.md", BEGIN_ANSWERS, END_ANSWERS, &answers());
 }

@@ -63,7 +63,11 @@ impl Does {
 pub(crate) const FLAGS: [(&str, Does, &str); 10] = [
     ("--pre", Does::Set(Switch::Pre), "open no sockets: configuration, environment and token file only"),
     ("--write", Does::Set(Switch::Write), "also test the role by sending an empty write"),
-    ("--wait", Does::Take(Takes::Wait, "DURATION"), "retry every 5 seconds until nothing fails or the time is up"),
+    (
+        "--wait",
+        Does::Take(Takes::Wait, "DURATION"),
+        "retry every 5 seconds until nothing fails or the time is up, unless a setting is wrong",
+    ),
     (
         "--only",
         Does::Take(Takes::Only, "CHECK,…"),
@@ -153,6 +157,9 @@ fn choices(flag: &'static str, text: &str) -> Result<Vec<Choice>, UsageError> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     let read = |part: &str| {
         Choice::parse(part).ok_or_else(|| {
+            if let Some((page, by)) = Choice::reported(part) {
+                return UsageError::NoCheck { page, by };
+            }
             let takes = match nearest(part, Choice::all()) {
                 Some(nearest) => format!("codes and categories (did you mean {nearest}?)"),
                 None => "codes and categories (remora check --list-checks)".to_owned(),

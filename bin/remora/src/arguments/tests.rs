@@ -127,6 +127,7 @@ fn a_bad_value_of_a_flag_of_check_says_what_it_takes() {
     for (arguments, said) in [
         (["check", "-o", "yaml"], "--output takes table, json or short, not yaml"),
         (["check", "--only", "CFG-99"], "--only takes codes and categories"),
+        (["check", "--only", "rbac-03"], "RBAC-03 has no check of its own; RBAC-01 reports it"),
         (["check", "--skip", "netwrk"], "did you mean network?"),
         (["check", "--prometheus", "localhost"], "--prometheus takes a URL"),
         (["check", "--wait", "soon"], "--wait takes"),

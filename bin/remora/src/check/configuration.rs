@@ -57,13 +57,15 @@ fn fault(faults: &Faults, page: &'static Page, by_hand: bool) -> Option<Finding>
         return None;
     }
     let seen: Vec<_> = own.iter().map(|fault| fault.seen()).collect();
+    let is_fixed = own.iter().any(|fault| !fault.reject.of_file);
+    let found = Finding { is_fixed, ..Finding::new(seen.join("; ")) };
     let mut repair: Vec<&str> = own.iter().flat_map(|fault| fault.reject.fix.lines()).collect();
     if by_hand {
-        return Some(Finding::new(seen.join("; ")).repaired(repair.join("\n")).because(BY_HAND));
+        return Some(found.repaired(repair.join("\n")).because(BY_HAND));
     }
     let commands: Vec<_> = page.repair.lines().filter(|line| is_command(line) && !repair.contains(line)).collect();
     repair.extend(commands);
-    Some(Finding::new(seen.join("; ")).repaired(repair.join("\n")))
+    Some(found.repaired(repair.join("\n")))
 }
 
 /// Whether the page's setting is set by hand. The page describes the webhook, which sets it for workload identities.
@@ -89,7 +91,7 @@ pub(super) fn ingestion_url(cx: &mut Context<'_>) -> Checked {
 /// CFG-02.
 pub(super) fn metrics_endpoint(cx: &mut Context<'_>) -> Checked {
     if let Some(seen) = cx.config().ok().and_then(|config| other_path(&config.ingestion)) {
-        return Err(Outcome::Fail(Finding::new(seen)));
+        return Err(Outcome::Fail(Finding::new(seen).fixed()));
     }
     faultless(cx, &pages::CFG_02)?;
     Ok(rule(&cx.config()?.ingestion).unwrap_or_default().to_owned())
@@ -146,9 +148,10 @@ pub(super) fn authorities(cx: &mut Context<'_>) -> Checked {
     Ok(note)
 }
 
-/// CFG-09.
+/// CFG-09. With an unknown identity type its settings were not examined.
 pub(super) fn credential(cx: &mut Context<'_>) -> Checked {
     faultless(cx, &pages::CFG_09)?;
+    cx.kind.ok_or(Outcome::Needs(&pages::CFG_05))?;
     Ok(cx.config().map(|config| config.identity.kind().to_owned()).unwrap_or_default())
 }
 

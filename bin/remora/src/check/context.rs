@@ -13,11 +13,14 @@ use super::route::Route;
 use super::sender::Queue;
 use super::steps;
 use crate::config::source::Source;
-use crate::config::{self, Faults, Loaded};
+use crate::config::{self, Faults, Kind, Loaded};
 use crate::pages::{self, Page};
 
 /// The result of a check: a note on what was seen if it passed, otherwise its outcome.
 pub(super) type Checked = Result<String, Outcome>;
+
+/// The outcome of a check that is about workload identities alone.
+const OTHER_IDENTITY: Outcome = Outcome::Left("only with IDENTITY_TYPE=workloadIdentity");
 
 /// The state of one run of the checks.
 pub(super) struct Context<'c> {
@@ -27,6 +30,8 @@ pub(super) struct Context<'c> {
     pub(super) loaded: Result<Loaded, Faults>,
     /// Whether the webhook sets the identity's variables.
     pub(super) is_workload: bool,
+    /// The kind of identity, if `IDENTITY_TYPE` names one. It is known even if other settings are faulty.
+    pub(super) kind: Option<Kind>,
     /// The certificate authorities for verifying peers, once loaded.
     pub(super) trust: Option<Trust>,
     /// This pod's own values.
@@ -50,6 +55,7 @@ impl<'c> Context<'c> {
             options,
             loaded: config::load(source),
             is_workload: config::is_workload(source),
+            kind: config::identity_kind(source),
             trust: None,
             pod: Pod::look(source),
             assertion: None,
@@ -70,9 +76,18 @@ impl<'c> Context<'c> {
 
     /// The workload identity. Other identities have no token in the pod.
     pub(super) fn workload(&self) -> Result<&WorkloadIdentity, Outcome> {
+        self.of_workload()?;
         match &self.config()?.identity {
             Identity::Workload(identity) => Ok(identity),
-            _ => Err(Outcome::Left("only with IDENTITY_TYPE=workloadIdentity")),
+            _ => Err(OTHER_IDENTITY),
+        }
+    }
+
+    /// Leaves out a check that is about workload identities alone, if another identity is named.
+    pub(super) fn of_workload(&self) -> Result<(), Outcome> {
+        match self.kind {
+            None | Some(Kind::Workload) => Ok(()),
+            Some(_) => Err(OTHER_IDENTITY),
         }
     }
 

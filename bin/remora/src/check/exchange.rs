@@ -18,9 +18,6 @@ const REFERENCE: &str = "https://learn.microsoft.com/entra/identity-platform/ref
 /// TOK-10.
 pub(super) fn exchange(cx: &mut Context<'_>) -> Checked {
     cx.config()?;
-    for page in [&pages::TOK_02, &pages::TOK_06, &pages::TOK_05, &pages::NET_04] {
-        cx.needs(page)?;
-    }
     if let Some(page) = cx.routes.iter().find(|route| route.goal == Goal::Authority).and_then(|route| route.blocked) {
         return Err(Outcome::Needs(page));
     }
@@ -92,8 +89,6 @@ fn unknown(identity: &Identity, failure: &Failure) -> String {
 
 /// TOK-11. An access token is opaque to its bearer by contract, so one that cannot be decoded is not a failure.
 pub(super) fn for_azure_monitor(cx: &mut Context<'_>) -> Checked {
-    cx.config()?;
-    cx.needs(&pages::TOK_10)?;
     let wanted = requested(&cx.config()?.identity);
     let granted = cx.granted.as_ref().ok_or(Outcome::Needs(&pages::TOK_10))?;
     let Some(audience) = &granted.claims.audience else { return Ok("the token cannot be read".to_owned()) };

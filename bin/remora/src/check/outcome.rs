@@ -30,18 +30,25 @@ pub(super) struct Finding {
     pub(super) repair: Option<String>,
     /// The argument for `remora explain`, if not the page's code.
     pub(super) more: Option<&'static str>,
+    /// Whether it lies in the environment or the flags, which do not change while this process waits.
+    pub(super) is_fixed: bool,
 }
 
 impl Finding {
     /// A finding that the check's own page explains.
     pub(super) fn new(seen: impl Into<String>) -> Self {
-        Self { page: None, seen: seen.into(), why: None, repair: None, more: None }
+        Self { page: None, seen: seen.into(), why: None, repair: None, more: None, is_fixed: false }
     }
 
     /// Sets another page as the explanation.
     pub(super) fn on(mut self, page: &'static Page) -> Self {
         self.page = Some(page);
         self
+    }
+
+    /// Marks it as one that no wait will end.
+    pub(super) fn fixed(self) -> Self {
+        Self { is_fixed: true, ..self }
     }
 
     /// Replaces the consequences on the page.

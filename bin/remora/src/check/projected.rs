@@ -146,7 +146,6 @@ fn is_private(host: &str) -> bool {
 pub(super) fn keys(cx: &mut Context<'_>) -> Checked {
     let assertion = cx.assertion()?;
     let (issuer, key_id) = (assertion.text("iss").unwrap_or_default().to_owned(), assertion.key_id.clone());
-    cx.needs(&pages::TOK_06)?;
     published::judge(&issuer, key_id.as_deref(), |url| ask(cx, url))
 }
 

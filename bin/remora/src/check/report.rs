@@ -37,6 +37,8 @@ struct Line {
     more: String,
     /// The page to read first.
     needs: Option<&'static Page>,
+    /// See [`Finding::is_fixed`].
+    is_fixed: bool,
 }
 
 impl Line {
@@ -50,6 +52,7 @@ impl Line {
             repair: Vec::new(),
             more: page.to_string(),
             needs,
+            is_fixed: false,
         };
         match &done.outcome {
             Outcome::Ok(seen) => bare(Verdict::Success, seen, None),
@@ -65,7 +68,7 @@ impl Line {
         let repair = finding.repair.as_deref().unwrap_or(page.repair);
         let repair = repair.lines().map(|line| pod.fill(line, is_command(line))).collect();
         let more = finding.more.map_or_else(|| page.to_string(), str::to_owned);
-        Self { page, verdict, seen: finding.seen.clone(), why, repair, more, needs: None }
+        Self { page, verdict, seen: finding.seen.clone(), why, repair, more, needs: None, is_fixed: finding.is_fixed }
     }
 
     fn title(&self) -> &'static str {
@@ -100,9 +103,13 @@ impl Report {
         Self { conclusion: conclusion(cx, &lines), lines, pod: cx.pod.clone() }
     }
 
-    /// The code of the first failure.
-    pub(super) fn first_failure(&self) -> Option<String> {
-        self.lines.iter().find(|line| line.verdict == Verdict::Error).map(|line| line.page.to_string())
+    /// The page of the first failure, if all failures may end without a change to this process.
+    pub(super) fn awaited(&self) -> Option<&'static Page> {
+        self.failures().all(|line| !line.is_fixed).then(|| self.failures().next())?.map(|line| line.page)
+    }
+
+    fn failures(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| line.verdict == Verdict::Error)
     }
 
     /// See [`super::check`].
@@ -141,6 +148,8 @@ fn conclusion(cx: &Context<'_>, lines: &[Line]) -> String {
         format!("This pod can write to {rule} in Azure Monitor.")
     } else if held(&pages::TOK_10) {
         format!("This pod gets tokens for {rule}; --write also tests whether it may write.")
+    } else if lines.iter().any(|line| line.verdict == Verdict::Warning) {
+        "Nothing failed; see the warnings above.".to_owned()
     } else {
         "Everything that was tested passed.".to_owned()
     }
@@ -163,26 +172,73 @@ mod tests {
         Report::new(&cx)
     }
 
+    fn first_failure(report: &Report) -> Option<&'static str> {
+        report.failures().next().map(|line| line.page.code)
+    }
+
+    #[test]
+    fn a_wrong_setting_is_not_waited_for_and_a_file_is() {
+        const CLIENT: (&str, &str) = ("AZURE_CLIENT_ID", "3913510d-42f4-4e42-8a64-420c390055eb");
+        const TENANT: (&str, &str) = ("AZURE_TENANT_ID", CLIENT.1);
+        const PATH: &str =
+            "/dataCollectionRules/d/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24";
+        let endpoint = |host: &str| format!("https://{host}{PATH}");
+        let (public, government) =
+            (endpoint("h.metrics.ingest.monitor.azure.com"), endpoint("h.metrics.ingest.monitor.azure.us"));
+        let awaited = |settings: &[(&str, &str)], endpoint: &str| {
+            let settings = [settings, &[("INGESTION_URL", endpoint)]].concat();
+            let report = reported(&["configuration", "environment", "TOK-01"], &[], &settings);
+            assert!(first_failure(&report).is_some(), "{settings:?}");
+            report.awaited().map(|page| page.code)
+        };
+        for (name, code) in [("AZURE_FEDERATED_TOKEN_FILE", "TOK-01"), ("AZURE_CLIENT_CERTIFICATE_PATH", "CFG-09")] {
+            let kind = if code == "TOK-01" { "workloadIdentity" } else { "aadApplication" };
+            let settings = [("IDENTITY_TYPE", kind), CLIENT, TENANT, (name, "/nowhere")];
+            assert_eq!(awaited(&settings, &public), Some(code), "{name}");
+            assert_eq!(awaited(&[&settings[..], &[("LOG_LEVEL", "loud")]].concat(), &public), None, "{name}");
+        }
+        let system = ("IDENTITY_TYPE", "systemAssigned");
+        for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+            assert_eq!(awaited(&[system, (name, "/nowhere")], &public), Some("CFG-07"), "{name}");
+        }
+        // No PEM file yet.
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        assert_eq!(awaited(&[system, ("SSL_CERT_FILE", manifest)], &public), Some("CFG-07"));
+        assert_eq!(awaited(&[system], &government), None);
+        assert_eq!(awaited(&[system], &public.replace("Microsoft-PrometheusMetrics", "Custom-Table")), None);
+        assert_eq!(awaited(&[], &public), None);
+        assert_eq!(awaited(&[system], ""), None);
+    }
+
     #[test]
     fn a_chosen_check_that_could_not_run_has_not_passed() {
         for only in ["RBAC-01", "token-exchange", "PROM-02", "CFG-03"] {
             let report = reported(&[only], &[], &[]);
-            assert_eq!(report.first_failure().as_deref(), Some("REMORA-CFG-01"), "{only}");
+            assert_eq!(first_failure(&report), Some("CFG-01"), "{only}");
             assert_eq!((report.exit_code(false), report.count(Verdict::Error)), (ExitCode::FAILURE, 1), "{only}");
             assert!(report.json().contains("\"success\": false"), "{only}");
         }
         // The fault may belong to a later check than the chosen one.
         let endpoint = ("INGESTION_URL", "https://h/dataCollectionRules/d/x?api-version=2023-04-24");
         let settings = [endpoint, ("IDENTITY_TYPE", "systemAssigned"), ("LOG_LEVEL", "loud")];
-        assert_eq!(reported(&["CFG-03"], &[], &settings).first_failure().as_deref(), Some("REMORA-CFG-06"));
+        assert_eq!(first_failure(&reported(&["CFG-03"], &[], &settings)), Some("CFG-06"));
         let chosen = reported(&["configuration"], &[], &[]);
         assert!(chosen.lines.iter().all(|line| line.page.category == Category::Configuration));
     }
 
     #[test]
+    fn only_a_run_without_warnings_has_passed() {
+        let endpoint = ("INGESTION_URL", "https://h/dataCollectionRules/d/x?api-version=2023-04-24");
+        let settings = [endpoint, ("IDENTITY_TYPE", "systemAssigned"), ("BODY_MEMROY", "8MiB")];
+        let conclusion = |only| reported(&[only], &[], &settings).conclusion;
+        assert_eq!(conclusion("CFG-06"), "Nothing failed; see the warnings above.");
+        assert_eq!(conclusion("CFG-03"), "Everything that was tested passed.");
+    }
+
+    #[test]
     fn what_the_user_skips_holds_nothing_up_and_is_not_called_a_success_of_anything() {
         let report = reported(&["RBAC-01"], &["CFG-01"], &[]);
-        assert_eq!((report.first_failure(), report.exit_code(true)), (None, ExitCode::SUCCESS));
+        assert_eq!((first_failure(&report), report.exit_code(true)), (None, ExitCode::SUCCESS));
         assert_eq!(report.conclusion, "Nothing was tested.");
     }
 }

@@ -21,8 +21,6 @@ const NO_REASON: &str = "read Azure's text; the usual causes are a missing role 
 /// RBAC-01 to RBAC-05: Azure's response decides which of them applies.
 pub(super) fn empty_write(cx: &mut Context<'_>) -> Checked {
     cx.config()?;
-    cx.needs(&pages::TOK_10)?;
-    cx.needs(&pages::TOK_11)?;
     let route = cx.routes.iter().position(|route| route.goal == Goal::Ingestion);
     let mut route = route.map(|place| cx.routes.swap_remove(place)).ok_or(Outcome::Needs(&pages::NET_01))?;
     if let Some(page) = route.blocked {

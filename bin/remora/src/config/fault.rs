@@ -15,6 +15,8 @@ pub(crate) struct Reject {
     pub(crate) wrong: String,
     /// What to change, or the command that shows the right value.
     pub(crate) fix: String,
+    /// Whether it is about what is in the file that the setting names, which may still come.
+    pub(crate) of_file: bool,
     /// The page that explains it, if not the setting's own.
     page: Option<&'static Page>,
 }
@@ -22,7 +24,13 @@ pub(crate) struct Reject {
 impl Reject {
     /// A refusal with this wording.
     pub(crate) fn new(wrong: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { wrong: wrong.into(), fix: fix.into(), page: None }
+        Self { wrong: wrong.into(), fix: fix.into(), of_file: false, page: None }
+    }
+
+    /// Marks it as one of a file as it is now.
+    pub(crate) fn of_file(mut self) -> Self {
+        self.of_file = true;
+        self
     }
 
     /// Sets the page that explains it.
@@ -68,8 +76,8 @@ pub(crate) struct Fault {
 impl Fault {
     /// A fault of `name`. Masks secrets in `value` and wherever the reason or the fix repeats them.
     pub(crate) fn new(name: &str, value: Option<&str>, reject: Reject) -> Self {
-        let Reject { wrong, fix, page } = reject;
-        let reject = Reject { wrong: masked_words(&wrong), fix: masked_words(&fix), page };
+        let Reject { wrong, fix, of_file, page } = reject;
+        let reject = Reject { wrong: masked_words(&wrong), fix: masked_words(&fix), of_file, page };
         Self { name: name.to_owned(), value: value.map(masked), reject }
     }
 

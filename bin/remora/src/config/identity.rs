@@ -15,16 +15,20 @@ use super::settings::IDENTITY_TYPE;
 
 /// The values of `IDENTITY_TYPE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
+    /// That of a service account, with the variables of the webhook.
     Workload,
+    /// One that is assigned to a machine or an app, and named.
     UserAssigned,
+    /// The machine's or the app's own.
     SystemAssigned,
+    /// An application with a secret or a certificate.
     Application,
 }
 
 /// Reads the identity. Faults in its parts are reported only if its kind is known.
 pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Identity> {
-    match reader.value(&IDENTITY_TYPE, kind)? {
+    match named(reader)? {
         Kind::Workload => workload::read(reader, cloud).map(Identity::Workload),
         Kind::UserAssigned => managed::user_assigned(reader, cloud).map(Identity::Managed),
         Kind::SystemAssigned => managed::system_assigned(reader, cloud).map(Identity::Managed),
@@ -47,6 +51,11 @@ pub(crate) fn audience(identity: &Identity) -> &str {
 pub(crate) fn is_workload(reader: &Reader<'_>) -> bool {
     let named = reader.given(&IDENTITY_TYPE).is_none_or(|text| kind(&text) == Ok(Kind::Workload));
     named && workload::instead(reader).is_none()
+}
+
+/// The kind that `IDENTITY_TYPE` names, whatever the other settings are.
+pub(crate) fn named(reader: &mut Reader<'_>) -> Option<Kind> {
+    reader.value(&IDENTITY_TYPE, kind)
 }
 
 fn kind(text: &str) -> Result<Kind, Reject> {

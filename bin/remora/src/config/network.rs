@@ -84,7 +84,7 @@ fn readable_file(text: &str) -> Result<PathBuf, Reject> {
     let path = PathBuf::from(text);
     match first_byte(&path) {
         Ok(true) => Ok(path),
-        Ok(false) => Err(Reject::new("is an empty file", "use a PEM file with at least one certificate")),
+        Ok(false) => Err(Reject::new("is an empty file", "use a PEM file with at least one certificate").of_file()),
         Err(error) => Err(unreadable(&error, "file")),
     }
 }
@@ -98,7 +98,7 @@ fn readable_folder(text: &str) -> Result<PathBuf, Reject> {
 fn unreadable(error: &std::io::Error, what: &str) -> Reject {
     let fix =
         format!("mount the {what} so that this user can read it, or unset the variable to use the built-in roots");
-    Reject::new(format!("cannot be read: {error}"), fix)
+    Reject::new(format!("cannot be read: {error}"), fix).of_file()
 }
 
 #[cfg(test)]

@@ -6,14 +6,16 @@ use std::path::PathBuf;
 use super::fault::Reject;
 use super::readable::first_byte;
 
-/// A projected token that can be opened. The kubelet mounts it before the container starts, so a file that is missing
-/// now will not appear later.
+/// A projected token that can be opened. The kubelet mounts it before the container starts, so startup does not wait for
+/// a file that is missing.
 pub(crate) fn check(text: &str) -> Result<PathBuf, Reject> {
     let path = PathBuf::from(text);
     match first_byte(&path) {
         Ok(true) => Ok(path),
-        Ok(false) => Err(Reject::new("is an empty file", "check whether the projected volume is the webhook's own")),
-        Err(error) => Err(Reject::new(format!("cannot be read: {error}"), fix(error.kind()))),
+        Ok(false) => {
+            Err(Reject::new("is an empty file", "check whether the projected volume is the webhook's own").of_file())
+        }
+        Err(error) => Err(Reject::new(format!("cannot be read: {error}"), fix(error.kind())).of_file()),
     }
 }
 

@@ -46,6 +46,11 @@ CFG_08 "CFG-08" "HTTPS_PROXY is an HTTP proxy",
 
 CFG_09 "CFG-09" "The settings that the identity signs in with are valid",
 "A managed identity needs an ID and an endpoint, an application its secret or certificate, an identity binding its proxy.",
-"set what IDENTITY_TYPE requires; remora --help lists the settings of each type\n\
+"set what IDENTITY_TYPE requires:\n\
+- workloadIdentity: what the webhook sets; with an identity binding, also its AZURE_KUBERNETES_ variables\n\
+- userAssigned: one of AZURE_CLIENT_ID, AZURE_MANAGED_IDENTITY_OBJECT_ID and AZURE_MANAGED_IDENTITY_RESOURCE_ID\n\
+- systemAssigned: nothing on a machine in Azure; on an Azure Arc machine the agent, or IDENTITY_ENDPOINT and IMDS_ENDPOINT\n\
+- userAssigned and systemAssigned in App Service, Functions and Container Apps: also what the platform sets\n\
+- aadApplication: AZURE_CLIENT_ID, AZURE_TENANT_ID, and one of AZURE_CLIENT_CERTIFICATE_PATH, AZURE_CLIENT_SECRET_FILE and AZURE_CLIENT_SECRET\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath=\"{.spec['containers','initContainers'][*].env}\"";
 } }

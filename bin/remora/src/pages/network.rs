@@ -11,13 +11,13 @@ kubectl get pods -n kube-system -l k8s-app=kube-dns";
 
 NET_02 "NET-02" "The hosts accept connections",
 "A firewall, a network policy or a proxy is in the way.",
-"allow TCP 443 from the pod to login.microsoftonline.com and *.ingest.monitor.azure.com (or the hosts named above), or set HTTPS_PROXY\n\
+"allow TCP 443 from the pod to login.microsoftonline.com and *.ingest.monitor.azure.com (or the hosts of AZURE_AUTHORITY_HOST and INGESTION_URL), or set HTTPS_PROXY\n\
 kubectl get networkpolicy -n <namespace>\n\
 az network firewall policy rule-collection-group list --policy-name <policy> -g <group>";
 
 NET_03 "NET-03" "The hosts prove their identity with a certificate",
 "A peer that cannot prove it gets neither a token nor samples. If a proxy inspects TLS, its own CA signs every certificate.",
-"if that signer is your own TLS inspection, mount its CA certificate and set SSL_CERT_FILE to the file (it replaces the built-in authorities, so add\n\
+"if the certificate was signed by your own TLS inspection, mount its CA certificate and set SSL_CERT_FILE to the file (it replaces the built-in authorities, so add\n\
 those of the hosts that are not inspected), or exempt the hosts from inspection; if not, something else answers in their place\n\
 kubectl create configmap inspection-ca -n <namespace> --from-file=ca.pem=<ca-file>";
 

@@ -1,68 +1,122 @@
-//! What users see before they know a code: the statuses of Azure's answers and the names of the alerts.
+//! What users see before they know a code: the statuses of answers, the reasons that metrics count them by, and the names
+//! of the alerts.
 
 use remora_core::forward::reply;
 use remora_core::http::digits::decimal;
 
-use super::{LIVE_01, LIVE_03, PROM_02, Page, RBAC_01, RBAC_02, RBAC_03, RBAC_04, TOK_05, TOK_10, find};
+use super::answers::{ANSWERS, Answer, Side};
+use super::{LIVE_01, PROM_02, Page, RBAC_01, RBAC_02, RBAC_03, RBAC_04, TOK_05, TOK_10, find};
 
-/// A symptom and the pages of its possible causes.
+/// A symptom and its possible causes.
 #[derive(Clone, Debug)]
 pub(crate) struct Symptom {
     /// Its name where it is seen.
     pub(crate) name: String,
-    /// What to know or to do first; empty if the pages say it all.
+    /// What to know or to do first; empty if the rest says it all.
     pub(crate) lead: &'static str,
-    /// The pages, the first one first.
+    /// The pages of the causes, the first one first.
     pub(crate) pages: Vec<&'static Page>,
+    /// The answers to writes that may be behind it, side by side.
+    pub(crate) answers: Vec<&'static Answer>,
 }
 
-/// Alert, lead, pages: the alerts of `scripts/deploy/prometheus-rule.yaml`.
-pub(crate) static ALERTS: &[(&str, &str, &[&Page])] = &[
-    ("RemoraTokenRefreshFailing", "", &[&TOK_10]),
-    ("RemoraTokenExpiring", "", &[&TOK_10]),
-    ("RemoraTokenMissing", "", &[&TOK_10]),
-    ("RemoraFederatedTokenExpired", "", &[&TOK_05]),
-    (
+/// An alert of `scripts/deploy/prometheus-rule.yaml`.
+#[derive(Debug)]
+pub(crate) struct Alert {
+    /// Its name.
+    pub(crate) name: &'static str,
+    lead: &'static str,
+    pages: &'static [&'static Page],
+    answers: &'static [Side],
+}
+
+/// An alert whose causes have pages.
+const fn of_pages(name: &'static str, lead: &'static str, pages: &'static [&'static Page]) -> Alert {
+    Alert { name, lead, pages, answers: &[] }
+}
+
+/// An alert about answers to writes, for which the log has the cause.
+const fn of_answers(name: &'static str, lead: &'static str, answers: &'static [Side]) -> Alert {
+    Alert { name, lead, pages: &[], answers }
+}
+
+/// Every alert, in the order of the rules.
+pub(crate) static ALERTS: &[Alert] = &[
+    of_pages("RemoraTokenRefreshFailing", "", &[&TOK_10]),
+    of_pages("RemoraTokenExpiring", "", &[&TOK_10]),
+    of_pages("RemoraTokenMissing", "", &[&TOK_10]),
+    of_pages("RemoraFederatedTokenExpired", "", &[&TOK_05]),
+    of_pages(
         "RemoraUpstreamRejecting",
         "The label code is Azure's status: 401 is RBAC-04, 403 is RBAC-01, 404 is RBAC-02.",
         &[&RBAC_04, &RBAC_01, &RBAC_02],
     ),
-    (
+    of_answers(
         "RemoraSamplesRefused",
-        "The log has each answer, Azure's or Remora's own; RUNBOOK.md says what to do about each status and reason.",
-        &[&LIVE_03, &RBAC_04, &RBAC_01, &RBAC_02],
+        "The label code is the status on which senders drop their samples. The log has each answer.",
+        &[Side::Refused, Side::Azure],
     ),
-    (
+    of_answers(
         "RemoraSamplesLost",
         "Some samples are gone, even if it was only one batch. The log's error lines say which answer dropped them.",
-        &[&LIVE_03, &RBAC_04, &RBAC_01, &RBAC_02],
+        &[Side::Refused, Side::Azure],
     ),
-    ("RemoraThrottled", "", &[&RBAC_03]),
-    ("RemoraHighErrorRatio", "The log lines \"request not accepted\" say why.", &[&LIVE_03]),
-    ("RemoraNothingAccepted", "In the pod, /remora check --write names the cause.", &[&LIVE_03]),
-    ("RemoraSamplesTooOld", "", &[&PROM_02]),
-    ("RemoraBodyMemoryFull", "Raise BODY_MEMORY, and the container's memory limit by twice the increase.", &[&PROM_02]),
-    ("RemoraUnreachable", "", &[&LIVE_01]),
-    (
+    of_pages("RemoraThrottled", "", &[&RBAC_03]),
+    of_answers(
+        "RemoraHighErrorRatio",
+        "The log lines \"request not accepted\" say why; most have a code that remora explain takes.",
+        &[Side::Delayed],
+    ),
+    of_answers("RemoraNothingAccepted", "In the pod, /remora check --write names the cause.", &[]),
+    of_pages("RemoraSamplesTooOld", "", &[&PROM_02]),
+    of_answers(
+        "RemoraBodyMemoryFull",
+        "Raise BODY_MEMORY, and the container's memory limit by twice the increase.",
+        &[],
+    ),
+    of_pages("RemoraUnreachable", "", &[&LIVE_01]),
+    of_pages(
         "RemoraDown",
         "Check that the PodMonitor or the scrape configuration is in place, and that the sidecar runs.",
         &[&LIVE_01],
     ),
 ];
 
-/// Statuses of Azure with a page, as they are listed.
-pub(crate) const STATUSES: [&str; 5] = ["401", "403", "404", "429", "5xx"];
+/// Statuses with an explanation of their own, as they are listed.
+pub(crate) const STATUSES: [&str; 10] = ["400", "401", "403", "404", "409", "413", "415", "422", "429", "5xx"];
 
-/// The symptom with this name: a status such as `403`, `5xx`, or an alert in any case.
+/// The symptom with this name: an alert or a reason in any case, or a status such as `403` or `5xx`.
 pub(crate) fn symptom(name: &str) -> Option<Symptom> {
     let name = name.trim();
-    let alert = ALERTS.iter().find(|(alert, ..)| alert.eq_ignore_ascii_case(name));
-    alert.map(|(alert, lead, pages)| Symptom { name: (*alert).to_owned(), lead, pages: pages.to_vec() }).or_else(|| {
-        let status =
-            if name.eq_ignore_ascii_case("5xx") { 500 } else { u16::try_from(decimal(name.as_bytes())?).ok()? };
-        let lead = "This is about Azure's answers; one of Remora's own begins with \"remora:\" and says what to do.";
-        Some(Symptom { name: name.to_owned(), lead, pages: vec![find(reply::code(status)?)?] })
-    })
+    let alert = ALERTS.iter().find(|alert| alert.name.eq_ignore_ascii_case(name));
+    alert.map(of_alert).or_else(|| of_answer(name))
+}
+
+fn of_alert(alert: &Alert) -> Symptom {
+    let answers = ANSWERS.iter().filter(|answer| alert.answers.contains(&answer.side)).collect();
+    Symptom { name: alert.name.to_owned(), lead: alert.lead, pages: alert.pages.to_vec(), answers }
+}
+
+/// A reason or a status. For a status, this is Azure's page or answer, and Remora's own answers.
+fn of_answer(name: &str) -> Option<Symptom> {
+    let status = decimal(name.as_bytes()).and_then(|status| u16::try_from(status).ok()).unwrap_or_default();
+    let status = if name.eq_ignore_ascii_case("5xx") { 500 } else { status };
+    let page = reply::code(status).and_then(find);
+    let is_meant = |answer: &&Answer| {
+        let has_status = answer.statuses.split(", ").any(|status| status == name);
+        let is_paged = page.is_some() && answer.side == Side::Azure;
+        let is_reason = !name.is_empty() && answer.reason.eq_ignore_ascii_case(name);
+        is_reason || (has_status && !is_paged)
+    };
+    let mut answers: Vec<_> = ANSWERS.iter().filter(is_meant).collect();
+    // Azure may answer with any status.
+    if page.is_none() && (300..500).contains(&status) && answers.iter().all(|answer| answer.side != Side::Azure) {
+        answers.extend(ANSWERS.last());
+    }
+    let lead = "This is about Azure's answers; one of Remora's own begins with \"remora:\" and says what to do.";
+    let lead = if page.is_some() { lead } else { "" };
+    let is_known = page.is_some() || !answers.is_empty();
+    is_known.then(|| Symptom { name: name.to_ascii_lowercase(), lead, pages: page.into_iter().collect(), answers })
 }
 
 #[cfg(test)]
@@ -71,11 +125,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_alert_has_a_page_and_no_other_name_does() {
+    fn every_alert_is_explained_and_no_other_name_is() {
         let rules = include_str!("../../../../scripts/deploy/prometheus-rule.yaml");
         let alerts: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
-        assert_eq!(ALERTS.iter().map(|(alert, ..)| *alert).collect::<Vec<_>>(), alerts);
-        assert!(ALERTS.iter().all(|(_, _, pages)| !pages.is_empty()));
+        assert_eq!(ALERTS.iter().map(|alert| alert.name).collect::<Vec<_>>(), alerts);
+        assert!(ALERTS.iter().all(|alert| !alert.pages.is_empty() || !alert.lead.is_empty()));
+    }
+
+    #[test]
+    fn an_alert_about_writes_that_arrive_does_not_look_for_their_sender() {
+        for (name, reason) in [
+            ("RemoraSamplesRefused", Some("too_large")),
+            ("RemoraSamplesLost", Some("corrupt_frame")),
+            ("RemoraHighErrorRatio", Some("overload")),
+            ("RemoraNothingAccepted", None),
+            ("RemoraBodyMemoryFull", None),
+        ] {
+            let symptom = symptom(name).expect(name);
+            assert_eq!(symptom.pages, [&TOK_10; 0], "{name}");
+            let answers = symptom.answers;
+            assert_eq!(answers.is_empty(), reason.is_none(), "{name}");
+            let has = |reason| answers.iter().any(|answer| answer.reason == reason);
+            assert!(reason.is_none_or(has), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_status_and_a_reason_have_the_answers_that_are_meant() {
+        let shown = |name: &str| symptom(name).expect(name).answers.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(shown("413"), ["413"]);
+        assert_eq!(shown("Too_Large"), ["too_large (400)"]);
+        assert_eq!(shown("bad_method"), ["bad_method (405)"]);
+        assert_eq!(shown("400").last().map(String::as_str), Some("400, 409, 415, 422"));
+        assert!(shown("400").contains(&"corrupt_frame (400)".to_owned()));
+        assert_eq!(shown("410"), ["any other"]);
+        assert_eq!((shown("403"), shown("429")), (vec!["foreign_peer (403)".to_owned()], Vec::new()));
+        assert_eq!(shown("503").len(), 3);
     }
 
     #[test]
@@ -86,7 +171,7 @@ mod tests {
             assert_eq!(symptom(status).expect(status).pages, [page], "{status}");
         }
         assert!(STATUSES.iter().all(|status| symptom(status).is_some()));
-        for name in ["200", "413", "+403", "", "40", "70021"] {
+        for name in ["200", "+403", "600", "", "40", "70021"] {
             assert!(symptom(name).is_none(), "{name}");
         }
     }

@@ -47,7 +47,7 @@ az connectedk8s show -g <group> -n <cluster> --query oidcIssuerProfile.issuerUrl
 kubectl delete pod <pod> -n <namespace>";
 
 TOK_07 "TOK-07" "The cluster's issuer publishes its keys",
-"Entra fetches the issuer's keys to check the projected token. What cannot be reached from here may still be reachable from there, but not the other way around.",
+"Entra fetches the issuer's keys to check the projected token. This check runs in the pod: it can show that the keys are wrong or missing, not that Entra can reach them.",
 "check that the issuer answers from outside and names itself exactly as in the token, including any trailing slash, and that the jwks_uri it names\n\
 answers with the cluster's keys\n\
 curl -sS <issuer-without-slash>/.well-known/openid-configuration\n\

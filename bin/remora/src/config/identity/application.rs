@@ -113,7 +113,7 @@ fn mounted(text: &str) -> Result<PathBuf, Reject> {
     let fix = "mount the file so that this user can read it, or use the path of the one that is mounted";
     match first_byte(&path) {
         Ok(true) => Ok(path),
-        Ok(false) => Err(Reject::new("is an empty file", fix)),
-        Err(error) => Err(Reject::new(format!("cannot be read: {error}"), fix)),
+        Ok(false) => Err(Reject::new("is an empty file", fix).of_file()),
+        Err(error) => Err(Reject::new(format!("cannot be read: {error}"), fix).of_file()),
     }
 }
