@@ -32,9 +32,6 @@ use crate::traffic::Traffic;
 use crate::trust::Trust;
 use crate::upstream::{Idle, Upstream};
 
-/// Longest decoded body in bytes, as in Prometheus' own receiver.
-const MAX_DECODED: u32 = 32 * 1024 * 1024;
-
 /// The period that one summary of the traffic covers.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -242,10 +239,10 @@ fn connector(reactor: &'static Reactor, plan: &Plan) -> io::Result<Connector> {
 fn policy(config: &Config) -> Policy {
     Policy {
         max_body_bytes: config.limits.max_body_bytes,
-        max_decoded_bytes: MAX_DECODED,
         check: config.check,
         refusal_hold: config.refusal_hold,
         pass_rate_limit: config.pass_rate_limit,
         timeouts: Timeouts { upstream: config.upstream_timeout, ..Timeouts::DEFAULT },
+        ..Policy::DEFAULT
     }
 }

@@ -7,7 +7,6 @@ use std::net::{IpAddr, Ipv6Addr, TcpStream};
 use async_io::Async;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use remora_core::http::HeadError;
 use remora_core::http::tunnel::{TunnelAnswer, TunnelError, encode_connect};
 use ureq::{Proxy, ProxyProtocol};
 use zeroize::Zeroizing;
@@ -149,7 +148,7 @@ async fn read_answer(stream: &Async<TcpStream>, buffer: &mut [u8]) -> io::Result
 pub(crate) fn is_open(answer: &mut TunnelAnswer, received: &[u8], closed: bool) -> io::Result<bool> {
     match answer.read(received) {
         Ok(false) if closed => Err(TunnelError::Closed),
-        Ok(false) if received.len() >= HEAD => Err(TunnelError::Head(HeadError::TooLarge)),
+        Ok(false) if received.len() >= HEAD => Err(TunnelError::TOO_LARGE),
         read => read,
     }
     .map_err(io::Error::other)

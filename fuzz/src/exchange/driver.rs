@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use remora_core::forward::{Event, Exchange, Gateway, Outcome, Outgoing, Unavailable, Destination, UpstreamHead};
+use remora_core::forward::{Destination, Event, Exchange, Gateway, Outcome, Outgoing, Unavailable, UpstreamHead};
 use remora_core::remote_write::{Verdict, Why};
 use remora_core::time::Instant;
 

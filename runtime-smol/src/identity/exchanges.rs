@@ -7,10 +7,9 @@ use remora_core::metrics::{CounterSet, Family, Histogram, Kind, Sink};
 use super::Exchanged;
 
 const REQUESTS: Family =
-    Family::new(Kind::Counter, "remora_token_requests_total", "Token exchanges that ended, successfully or not.");
+    Family::counter("remora_token_requests_total", "Token exchanges that ended, successfully or not.");
 
-const FAILURES: Family = Family::new(
-    Kind::Counter,
+const FAILURES: Family = Family::counter(
     "remora_token_request_failures_total",
     "Token exchanges that yielded no token: no answer or no assertion to send, throttled, refused (4xx), failed (5xx), or an \
      answer without a token.",

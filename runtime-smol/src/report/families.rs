@@ -4,63 +4,57 @@ use remora_core::metrics::{Family, Kind};
 
 pub(super) const BUILD: Family = Family::new(Kind::Info, "remora_build_info", "Version, build target and TLS library.");
 
-pub(super) const READY: Family = gauge(
+pub(super) const READY: Family = Family::gauge(
     "remora_ready",
     "1 while there is a usable token and no shutdown. /ready, which gates the pod, is more lenient.",
 );
 
 pub(super) const LAST_SUCCESS: Family =
-    gauge("remora_last_success_timestamp_seconds", "Time when Azure last accepted a request; 0 if never.");
+    Family::gauge("remora_last_success_timestamp_seconds", "Time when Azure last accepted a request; 0 if never.");
 
-pub(super) const HOLD: Family = gauge(
+pub(super) const HOLD: Family = Family::gauge(
     "remora_refusal_hold_remaining_seconds",
     "How long a 4xx that does not concern the data, such as 403, would still be reported as 503.",
 );
 
-pub(super) const OLDEST: Family = gauge(
+pub(super) const OLDEST: Family = Family::gauge(
     "remora_oldest_sample_age_seconds",
     "Age of the oldest sample in the last write, when the write was answered.",
 );
 
-pub(super) const IN_FLIGHT: Family = gauge("remora_requests_in_flight", "Open requests.");
+pub(super) const IN_FLIGHT: Family = Family::gauge("remora_requests_in_flight", "Open requests.");
 
 pub(super) const FORWARDS_LIMIT: Family =
-    gauge("remora_requests_forwarded_limit", "Maximum number of requests forwarded at once: MAX_IN_FLIGHT.");
+    Family::gauge("remora_requests_forwarded_limit", "Maximum number of requests forwarded at once: MAX_IN_FLIGHT.");
 
-pub(super) const CONNECTIONS: Family = gauge("remora_connections", "Open connections from senders and probes.");
+pub(super) const CONNECTIONS: Family = Family::gauge("remora_connections", "Open connections from senders and probes.");
 
 pub(super) const CONNECTIONS_LIMIT: Family =
-    gauge("remora_connections_limit", "Maximum number of open connections from senders: MAX_CONNECTIONS.");
+    Family::gauge("remora_connections_limit", "Maximum number of open connections from senders: MAX_CONNECTIONS.");
 
-pub(super) const CONNECTIONS_REJECTED: Family = counter(
+pub(super) const CONNECTIONS_REJECTED: Family = Family::counter(
     "remora_connections_rejected_total",
     "Connections turned away because all slots were taken, or closed to make room.",
 );
 
 pub(super) const BODY_MEMORY: Family =
-    gauge("remora_body_memory_bytes", "Memory for all bodies together: BODY_MEMORY.");
+    Family::gauge("remora_body_memory_bytes", "Memory for all bodies together: BODY_MEMORY.");
 
-pub(super) const BODY_MEMORY_USED: Family = gauge("remora_body_memory_used_bytes", "Body memory in use.");
+pub(super) const BODY_MEMORY_USED: Family = Family::gauge("remora_body_memory_used_bytes", "Body memory in use.");
 
-pub(super) const TOKEN_EXPIRY: Family =
-    gauge("remora_token_expiry_timestamp_seconds", "Time when the newest access token expires; 0 if there is none.");
+pub(super) const TOKEN_EXPIRY: Family = Family::gauge(
+    "remora_token_expiry_timestamp_seconds",
+    "Time when the newest access token expires; 0 if there is none.",
+);
 
-pub(super) const ASSERTION_EXPIRY: Family = gauge(
+pub(super) const ASSERTION_EXPIRY: Family = Family::gauge(
     "remora_federated_token_expiry_timestamp_seconds",
     "Time when the projected service account token expires; 0 if none can be read.",
 );
 
 pub(super) const UPSTREAM_CONNECTIONS: Family =
-    gauge("remora_upstream_connections", "Connections to Azure: in use or being opened, and idle.")
+    Family::gauge("remora_upstream_connections", "Connections to Azure: in use or being opened, and idle.")
         .by("state", &["active", "idle"]);
-
-const fn gauge(name: &'static str, help: &'static str) -> Family {
-    Family::new(Kind::Gauge, name, help)
-}
-
-const fn counter(name: &'static str, help: &'static str) -> Family {
-    Family::new(Kind::Counter, name, help)
-}
 
 /// All families, in the order of the page.
 pub(super) const ALL: &[Family] = &[

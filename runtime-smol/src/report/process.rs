@@ -5,24 +5,20 @@ use std::io::Read as _;
 use std::mem::MaybeUninit;
 
 use remora_core::http::digits;
-use remora_core::metrics::{Family, Kind, Sink, Value};
+use remora_core::metrics::{Family, Sink, Value};
 use rustix::fs::{Mode, OFlags, RawDir};
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-const CPU: Family = Family::new(Kind::Counter, "process_cpu_seconds_total", "CPU time, user and system.");
-const RESIDENT: Family = gauge("process_resident_memory_bytes", "Resident memory.");
-const VIRTUAL: Family = gauge("process_virtual_memory_bytes", "Virtual address space.");
-const STARTED: Family = gauge("process_start_time_seconds", "Start time of the process, since 1970.");
-const OPEN: Family = gauge("process_open_fds", "Open file descriptors.");
-const MOST_OPEN: Family = gauge("process_max_fds", "Maximum number of open file descriptors.");
+const CPU: Family = Family::counter("process_cpu_seconds_total", "CPU time, user and system.");
+const RESIDENT: Family = Family::gauge("process_resident_memory_bytes", "Resident memory.");
+const VIRTUAL: Family = Family::gauge("process_virtual_memory_bytes", "Virtual address space.");
+const STARTED: Family = Family::gauge("process_start_time_seconds", "Start time of the process, since 1970.");
+const OPEN: Family = Family::gauge("process_open_fds", "Open file descriptors.");
+const MOST_OPEN: Family = Family::gauge("process_max_fds", "Maximum number of open file descriptors.");
 
 /// All families, in the order of the page. Without `/proc`, those read there are left out.
 pub(super) const ALL: &[Family] = &[CPU, RESIDENT, VIRTUAL, STARTED, OPEN, MOST_OPEN];
-
-const fn gauge(name: &'static str, help: &'static str) -> Family {
-    Family::new(Kind::Gauge, name, help)
-}
 
 /// Reports all families. `started` is in milliseconds since 1970.
 pub(super) fn report(started: u64, to: &mut dyn Sink) {

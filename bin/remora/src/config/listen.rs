@@ -53,18 +53,36 @@ fn parse_networks(text: &str) -> Result<Vec<IpNet>, Reject> {
     parts.map(parse_network).collect()
 }
 
-/// `10.0.0.0/8`, or a single address.
+/// `10.0.0.0/8`, or a single address. Peers are compared by their canonical addresses, so a network of IPv4 addresses in
+/// IPv6's form is one of IPv4.
 fn parse_network(text: &str) -> Result<IpNet, Reject> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    network.map(|network| network.trunc()).map_err(|_| {
+    network.map(|network| canonical(network.trunc())).map_err(|_| {
         let wrong = format!("contains {text:?}, which is neither a network nor an address");
         Reject::new(wrong, "separate networks by commas: 10.244.0.0/16,fd00::/8")
     })
 }
 
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = network.prefix_len().checked_sub(96);
+    match (network.addr().to_canonical(), mapped) {
+        (IpAddr::V4(address), Some(length)) if network.addr().is_ipv6() => {
+            IpNet::new(address.into(), length).unwrap_or(network)
+        }
+        _ => network,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_of_mapped_addresses_is_one_of_ipv4() {
+        let networks = parse_networks("::ffff:10.1.0.0/104,::ffff:10.0.0.7,::/0").expect("valid");
+        let shown: Vec<_> = networks.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["10.0.0.0/8", "10.0.0.7/32", "::/0"]);
+    }
 
     #[test]
     fn networks_and_single_addresses() {
