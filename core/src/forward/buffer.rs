@@ -1,4 +1,4 @@
-//! Helpers for lent buffers: moving bytes within one, and positions that outlive a borrow.
+//! Bytes in lent buffers: positions that outlive a borrow, and moving them.
 
 /// A range of bytes in a buffer; an empty one stands for absence.
 #[derive(Clone, Copy, Debug, Default)]

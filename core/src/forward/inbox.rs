@@ -8,7 +8,7 @@ use crate::http::{BodyDecoder, BodyError, Framing, HeadError, HeadScan, Piece};
 /// Bytes read at first for a head. Real heads are shorter, so a connection touches one page of its buffer.
 const USUAL_HEAD: usize = 2048;
 
-/// Bytes of the buffer that a head must leave for chunks.
+/// Bytes of the buffer that a head must leave for chunks, which are decoded behind it.
 const CHUNK_ROOM: usize = 512;
 
 /// The buffer of one sender connection.

@@ -6,7 +6,8 @@ use core::time::Duration;
 
 use crate::time::millis;
 
-/// Upper bounds of the buckets: in milliseconds, and in seconds as they are written. `+Inf` follows.
+/// Upper bounds of the buckets: in milliseconds, and in seconds as they are written. `+Inf` follows. They are the
+/// defaults of Prometheus' client libraries, and the 30 s for which a sender waits.
 pub const BOUNDS: [(u64, &str); 12] = [
     (5, "0.005"),
     (10, "0.01"),

@@ -13,9 +13,12 @@ macro_rules! pages {
         concat!(
             "remora ",
             env!("CARGO_PKG_VERSION"),
-            "\nGET /health         200 while the process runs\nGET /ready          503 until the first token or for a \
-             minute\nGET /ready/token    503 until the first token\nGET /metrics        Prometheus \
-             metrics\nGET /status         state and configuration as JSON, only on loopback\n"
+            "\n",
+            "GET /health         200 while the process runs\n",
+            "GET /ready          503 until the first token or for a minute\n",
+            "GET /ready/token    503 until the first token\n",
+            "GET /metrics        Prometheus metrics\n",
+            "GET /status         state and configuration as JSON, only on loopback\n",
         )
     };
 }
