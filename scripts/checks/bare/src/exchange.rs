@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 use remora_core::forward::reply::crowded;
-use remora_core::forward::{Exchange, Gateway, Outgoing, Peer, Unavailable, Destination, UpstreamHead};
+use remora_core::forward::{Destination, Exchange, Gateway, Outgoing, Peer, Unavailable, UpstreamHead};
 
 use crate::outside::{count, fill, flag, look, look_at, number, text};
 use crate::token::now;
