@@ -19,7 +19,7 @@ struct Claims {
     exp: u64,
 }
 
-/// When the token in this file expires, in seconds since 1970; none if it holds no such token. Allocates nothing.
+/// When the token in this file expires, in seconds since 1970; `None` if it holds no such token. Allocates nothing.
 ///
 /// The kubelet replaces the token at four fifths of its lifetime. An expired one shows that it does not.
 pub(crate) fn expiry_of(path: &Path) -> Option<u64> {

@@ -207,7 +207,7 @@ impl Body {
         !self.ahead.is_empty()
     }
 
-    /// Stores up to `most` of the bytes read ahead by leaving them where they are; returns how many: none unless they
+    /// Stores up to `most` of the bytes read ahead by leaving them where they are; returns how many: 0 unless they
     /// directly follow the stored bytes.
     pub(crate) fn claim(&mut self, most: usize) -> usize {
         let n = if self.ahead.start == self.end() { self.ahead.len().min(most) } else { 0 };

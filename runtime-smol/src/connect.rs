@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_took_too_long_is_named() {
+    fn a_timeout_names_the_step_that_took_too_long() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let endpoint = Endpoint::parse(&format!("https://{address}/")).unwrap();

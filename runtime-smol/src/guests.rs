@@ -1,6 +1,7 @@
-//! Connections of peers that may not write: probes, scrapes and strangers. They have slots of their own: neither can
-//! strangers take those of senders, nor senders keep a probe out, after which the kubelet would restart the container.
-//! When all are taken, a new one replaces the oldest, so that silent connections do not keep a probe out either.
+//! Connections of peers that may not write: probes, scrapes and strangers. They have their own slots, so strangers
+//! cannot take those of senders and senders cannot lock out a probe, after which the kubelet would restart the
+//! container. When all are taken, a new one replaces the oldest, so that silent connections do not lock out a probe
+//! either.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -38,7 +39,7 @@ impl Guests {
         self.staying.borrow().len() >= STAYING
     }
 
-    /// Adds a guest; at the limit, in place of the oldest. None if too many are leaving already.
+    /// Adds a guest; at the limit, in place of the oldest. `None` if too many are leaving already.
     pub(crate) fn enter(&self) -> Option<Rc<Guest>> {
         if self.is_full() && !self.dismiss_first() {
             return None;
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_hears_of_it() {
+    fn a_waiting_guest_is_woken_when_dismissed() {
         smol::block_on(async {
             let guests = Guests::default();
             let guest = guests.enter().unwrap();

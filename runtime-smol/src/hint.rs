@@ -12,7 +12,7 @@ pub use table::*;
 pub struct Hint {
     /// Name of the cause, in lower case with hyphens. It is the same in all versions.
     pub word: &'static str,
-    /// The `AADSTS` numbers that select it; none if only other circumstances do.
+    /// The `AADSTS` numbers that select it; empty if only other circumstances do.
     pub codes: &'static [u32],
     /// The cause as a clause, without a full stop.
     pub cause: &'static str,
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_or_not_plain_keeps_its_name() {
+    fn unknown_or_unsafe_values_keep_their_placeholder() {
         let sent = Sent { subject: Some("x; rm -rf /".to_owned()), ..Sent::default() };
         let command = SUBJECT.repair(&sent);
         assert!(command.contains("--subject <subject>") && command.contains("--issuer <issuer>"), "{command}");

@@ -91,7 +91,7 @@ fn exchange(source: &mut dyn TokenSource) -> Exchanged {
     exchanged.and_then(fitting).and_then(|grant| aged(grant, began.elapsed())).map_err(Failure::shortened)
 }
 
-/// A token that no request head can hold is none: it must not replace one that can be sent.
+/// A token too long for a request head counts as a failure: it must not replace one that can be sent.
 fn fitting(grant: Grant) -> Exchanged {
     let length = grant.bearer.as_bytes().len();
     if length > LONGEST_BEARER {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_was_over_before_it_came_is_none() {
+    fn an_expired_token_is_a_failure() {
         let grant = || Grant { bearer: Bearer::new("t").unwrap(), lifetime: Duration::from_secs(5), refresh_in: None };
         let left = aged(grant(), Duration::from_secs(4)).unwrap();
         assert_eq!(left.lifetime, Duration::from_secs(1));
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_does_not_fit_in_a_head_is_none() {
+    fn a_token_too_long_for_a_head_is_a_failure() {
         struct Granting(usize);
         impl TokenSource for Granting {
             fn attempt(&mut self) -> Exchanged {

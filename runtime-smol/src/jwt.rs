@@ -12,7 +12,7 @@ pub(crate) fn encoded_claims(token: &[u8]) -> Option<&[u8]> {
     claims.get(..claims.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1))
 }
 
-/// The claims of a compact token; none if it is not one, or if its claims do not match `T`.
+/// The claims of a compact token; `None` if it is not one, or if its claims do not match `T`.
 pub(crate) fn claims<T: DeserializeOwned>(token: &[u8]) -> Option<T> {
     let claims = Zeroizing::new(URL_SAFE_NO_PAD.decode(encoded_claims(token)?).ok()?);
     serde_json::from_slice(&claims).ok()

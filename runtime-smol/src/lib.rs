@@ -138,7 +138,7 @@ fn files(limits: &Limits) -> u64 {
     many.into_iter().map(|many| many as u64).sum()
 }
 
-/// Raises the soft limit on file descriptors to the hard limit and returns it; none means unlimited. systemd starts
+/// Raises the soft limit on file descriptors to the hard limit and returns it; `None` means unlimited. systemd starts
 /// programs with 1,024, for those that still use select(2), and lets them have more.
 fn raise_files() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

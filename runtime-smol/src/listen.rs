@@ -169,8 +169,8 @@ async fn turn_away(stream: &Socket<TcpStream>) {
 }
 
 /// Classifies a peer by its address and the one it connected to; `allowed` are the networks that may write besides the
-/// pod, or none where no peer may. An IPv4 peer on an IPv6 socket has a mapped address. Loopback must be at both ends:
-/// what arrives at the pod's address from 127.0.0.6 is a service mesh's proxy, on behalf of another pod.
+/// pod, or `None` where no peer may. An IPv4 peer on an IPv6 socket has a mapped address. Loopback must be at both
+/// ends: what arrives at the pod's address from 127.0.0.6 is a service mesh's proxy, on behalf of another pod.
 fn peer(from: IpAddr, to: IpAddr, allowed: Option<&[IpNet]>) -> Peer {
     let (from, to) = (from.to_canonical(), to.to_canonical());
     let near = from.is_loopback() && to.is_loopback();
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_a_sender_sits_follows_from_its_address_and_the_port() {
+    fn peers_are_classified_by_address_and_port() {
         let networks = ["192.0.2.0/24".parse().unwrap()];
         for (from, to, port, near) in [
             ("127.0.0.1", "127.0.0.1", Peer::Loopback, true),

@@ -16,9 +16,9 @@ const INBOX: usize = TAKEN;
 /// length touch only one.
 const STRIDE: usize = 12 * 1024;
 
-/// Segments for `/metrics` and `/status`. They are not those for bodies, so bodies cannot crowd out metrics, nor readers
-/// take memory from writers. A page takes one or two. A peer outside the pod gets one page for each connection, which
-/// the kernel's send buffer takes at once, so that it holds none back by not reading.
+/// Segments for `/metrics` and `/status`, separate from those for bodies, so bodies cannot crowd out metrics, nor
+/// readers take memory from writers. A page takes one or two. A peer outside the pod gets one page for each connection,
+/// which the kernel's send buffer takes at once, so that it holds none back by not reading.
 const PAGES: usize = 16;
 
 /// Bytes for Azure's response.

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_back_last_is_lent_first() {
+    fn the_item_returned_last_is_lent_first() {
         let pool = numbers(3);
         let lent = pool.try_take();
         assert_eq!(lent, Some(2));
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asked_first_is_served_first() {
+    fn waiters_are_served_in_order() {
         smol::block_on(async {
             let pool = numbers(4);
             let (mut held, mut three, mut one) = (Vec::new(), Vec::new(), Vec::new());
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stops_waiting_leaves_the_queue() {
+    fn a_waiter_that_gives_up_leaves_the_queue() {
         smol::block_on(async {
             let pool = numbers(2);
             let (mut two, mut one) = (Vec::new(), Vec::new());

@@ -79,7 +79,7 @@ impl fmt::Debug for Hop {
 }
 
 impl Hop {
-    /// The proxy on the way to `target`; none if `NO_PROXY` names it. An error means that the URL is unusable.
+    /// The proxy on the way to `target`; `None` if `NO_PROXY` names it. An error means that the URL is unusable.
     pub fn towards(target: &Endpoint, proxy: &config::Proxy) -> io::Result<Option<Self>> {
         let known = parse(proxy)?;
         let uri = target.to_string().parse().map_err(io::Error::other)?;
@@ -110,7 +110,7 @@ pub(crate) struct Detour {
 }
 
 impl Detour {
-    /// The route to `endpoint`; none if it is reached directly: because `NO_PROXY` names it, or because the proxy
+    /// The route to `endpoint`; `None` if it is reached directly: because `NO_PROXY` names it, or because the proxy
     /// itself uses TLS, which is supported only for the token exchange.
     pub(crate) fn to(endpoint: &Endpoint, proxy: &config::Proxy) -> io::Result<Option<Self>> {
         let hop = Hop::towards(endpoint, proxy)?.filter(|hop| !hop.secure);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_proxy_names_is_reached_directly() {
+    fn hosts_in_no_proxy_are_reached_directly() {
         assert!(detour("https://x.example/y", "http://proxy:1", Some("other, .example")).is_none());
         let spelled = [
             "a, X.EXAMPLE",

@@ -43,8 +43,8 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
     families::ALL.iter().chain(counters::ALL).chain(exchanges::ALL).chain(process::ALL)
 }
 
-/// Writes a page into `body`, which is empty; returns its length, or none if there is no room for it. `others` are the
-/// numbers of the other threads.
+/// Writes a page into `body`, which is empty; returns its length, or `None` if there is no room for it. `others` are
+/// the numbers of the other threads.
 pub(crate) fn write(hub: &Hub, others: &[Reply], page: Page, body: &mut Body) -> Option<usize> {
     let snapshot = Snapshot::with(hub, others, page);
     match page {

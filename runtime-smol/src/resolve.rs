@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waited_for_a_failure_takes_it() {
+    fn all_who_wait_for_a_lookup_get_its_failure() {
         let resolver = Resolver::new("no-such-host.invalid", 443);
         let (first, second) = smol::block_on(future::zip(resolver.addresses(), resolver.addresses()));
         assert!(first.is_err());
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_starts_no_second_lookup() {
+    fn callers_that_give_up_start_no_second_lookup() {
         let resolver = Resolver::new("no-such-host.invalid", 1);
         let (answer, answered) = channel::bounded(1);
         *resolver.lookup.borrow_mut() = Some(answered);

@@ -30,7 +30,7 @@ impl fmt::Debug for Secret {
 pub(crate) struct Bearer(Zeroizing<Vec<u8>>);
 
 impl Bearer {
-    /// From `access_token` as granted; none if it is not valid in a header field.
+    /// From `access_token` as granted; `None` if it is not valid in a header field.
     pub(crate) fn new(access_token: &str) -> Option<Self> {
         let sound = !access_token.is_empty() && access_token.bytes().all(|byte| byte.is_ascii_graphic());
         sound.then(|| Self(Zeroizing::new([b"Bearer ", access_token.as_bytes()].concat())))
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_break_a_header_is_no_token() {
+    fn tokens_that_could_break_a_header_are_refused() {
         for token in ["", "a b", "a\r\nX: y", "a\u{e9}"] {
             assert!(Bearer::new(token).is_none(), "{token:?}");
         }

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_write_is_not_waited_for() {
+    fn shutdown_does_not_wait_for_peers_that_may_not_write() {
         let (traffic, now) = (Traffic::default(), Instant::from_millis(500_000));
         traffic.connected(false);
         traffic.opened(false);

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_named_stands_for_the_built_in_roots() {
+    fn the_built_in_source_gives_the_built_in_roots() {
         let trust = Trust::load(&TrustSource::BuiltIn).unwrap();
         assert!(matches!(trust.roots, Roots::BuiltIn));
         assert!(tls::Client::new(&trust.roots).is_ok());

@@ -214,7 +214,7 @@ impl Idle {
         }
     }
 
-    /// Keeps one, up to [`MOST_IDLE`]; if true, the caller must call [`Idle::sweep`] until it returns none.
+    /// Keeps one, up to [`MOST_IDLE`]; if true, the caller must call [`Idle::sweep`] until it returns `None`.
     pub(crate) fn keep(&self, now: Instant, upstream: Box<Upstream>) -> bool {
         let mut idle = self.connections.borrow_mut();
         if idle.len() >= MOST_IDLE {

@@ -15,7 +15,7 @@ fn content(body: &Body, from: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_appended_stands_in_order_across_segments() {
+fn appended_bytes_stay_in_order_across_segments() {
     let arena = arena(3);
     let mut body = Body::new(arena);
     let bytes: Vec<u8> = (0..251).cycle().take(SEGMENT * 2 + 5).collect();
@@ -188,7 +188,7 @@ fn a_body_that_cannot_stay_is_taken_as_from_a_socket() {
 }
 
 #[test]
-fn what_was_read_ahead_moves_where_there_is_room() {
+fn bytes_read_ahead_move_where_there_is_room() {
     let reactor = Reactor::new(Clock::start()).unwrap();
     let whole = async {
         let (usual, small_arena) = (arena(4), arena(4));
@@ -261,7 +261,7 @@ fn a_socket_is_read_into_many_segments_and_what_comes_after_the_body_apart() {
 }
 
 #[test]
-fn what_was_taken_ahead_finds_room_after_another_body() {
+fn bytes_taken_out_find_room_after_another_body() {
     let reactor = Reactor::new(Clock::start()).unwrap();
     let whole = async {
         let usual = arena(9);

@@ -35,7 +35,7 @@ impl Identity {
         }
     }
 
-    /// The client that signs in at an authority; none for a managed identity.
+    /// The client that signs in at an authority; `None` for a managed identity.
     pub const fn client(&self) -> Option<&Client> {
         match self {
             Self::Workload(identity) => Some(&identity.client),

@@ -51,7 +51,7 @@ fn request(body: &[u8], chunk: Option<usize>, more: &str) -> Vec<u8> {
     bytes
 }
 
-/// Status and text of the next answer; none at the end of the stream.
+/// Status and text of the next answer; `None` at the end of the stream.
 fn answer(reader: &mut impl BufRead) -> Option<(u16, String)> {
     let (start, text) = server::take_message(reader)?;
     Some((start.get(9..12)?.parse().ok()?, String::from_utf8(text).unwrap()))
@@ -218,7 +218,7 @@ fn a_worn_connection_to_azure_is_not_used_again() {
 }
 
 #[test]
-fn who_finds_no_place_is_told_so_while_there_is_time_left() {
+fn a_request_without_a_turn_is_refused_in_time() {
     let hub = hub(no_content, |config| config.upstream_timeout = Duration::from_secs(2));
     let _held: Vec<_> = std::iter::from_fn(|| hub.memory.responses.try_take()).collect();
     let (stream, sender) = connection(hub, |socket| answers(socket, &[request(b"body", None, "")]));
@@ -252,7 +252,7 @@ fn a_request_that_waits_for_room_is_open() {
 
 /// A sender that leaves while it waits for its turn or for room frees its place long before a deadline.
 #[test]
-fn who_leaves_the_queue_is_not_waited_for() {
+fn a_sender_that_leaves_the_queue_is_not_waited_for() {
     let hub = hub(no_content, |_| {});
     let leave = |hub: &'static Hub| {
         let (stream, sender) =

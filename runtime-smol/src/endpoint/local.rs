@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_could_leave_the_machine_is_refused() {
+    fn urls_that_could_leave_the_machine_are_refused() {
         for (url, error) in [
             ("http://imds.example/", EndpointError::NotLocal),
             ("http://10.0.0.1/", EndpointError::NotLocal),

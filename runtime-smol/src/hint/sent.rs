@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::jwt;
 
-/// The values of one exchange. Those that were not sent are none.
+/// The values of one exchange. Those that were not sent are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
     /// `iss` of the assertion.
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn an_assertion_that_is_none_says_nothing() {
+    fn a_malformed_assertion_says_nothing() {
         for assertion in ["", "a", "a.b.c", "a.!!.c", "a.e30.c", "...."] {
             assert_eq!(Sent::default().with_claims(assertion).fields().count(), 0, "{assertion}");
         }

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_what_was_examined() {
+    fn the_file_read_is_the_one_examined() {
         let folder = Folder::new("swapped");
         let path = folder.0.join("a.key");
         fs::write(&path, "the key").unwrap();

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_the_proxy_has_repairs_of_its_own() {
+    fn faults_of_the_token_proxy_have_their_own_repairs() {
         for (told, meant) in [
             (&hint::UNTRUSTED, &hint::BINDING_UNTRUSTED),
             (&hint::OTHER_HOST, &hint::BINDING_UNTRUSTED),

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_is_wrong_goes_by_the_servers() {
+    fn a_wrong_clock_follows_the_servers() {
         let mut clock = AssertionClock::default();
         for off in [Duration::ZERO, Duration::from_secs(600)] {
             for date in [SystemTime::now() + off, SystemTime::now() - off] {

@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_or_none_at_all_is_refused() {
+    fn empty_or_binary_files_are_refused() {
         assert_eq!(read_once("empty", b" \n").unwrap_err().to_string(), "empty");
         assert_eq!(read_once("binary", b"\xff\xfe").unwrap_err().to_string(), "not UTF-8 text");
         assert!(read_once("long", "x".repeat(70_000).as_bytes()).unwrap_err().to_string().starts_with("longer than"));

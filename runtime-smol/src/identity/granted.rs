@@ -15,7 +15,7 @@ pub struct Granted {
     pub lifetime: Duration,
     /// Time after which the server wants it refreshed.
     pub refresh_in: Option<Duration>,
-    /// Its claims; all none if it is not a JSON web token, which nothing guarantees.
+    /// Its claims; all `None` if it is not a JSON web token, which nothing guarantees.
     pub claims: Claims,
     bearer: Bearer,
 }

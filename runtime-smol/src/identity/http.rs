@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_to_come_back_at_is_by_the_clock_of_who_says_it() {
+    fn retry_after_dates_follow_the_servers_clock() {
         let response = http::Response::builder()
             .status(503)
             .header("Date", "Tue, 15 Nov 1994 08:12:31 GMT")
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handshake_that_fails_says_what_is_to_be_mended() {
+    fn a_failed_handshake_has_the_fitting_hint() {
         let hint = |address: SocketAddr, certificate| {
             let http = Http::abroad(&Roots::Own(vec![certificate]), None).unwrap();
             let url = format!("https://localhost:{}/", address.port());
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_is_not_there_is_named() {
+    fn an_unreachable_proxy_is_named() {
         let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let ask = |no_proxy: &str| {
             let proxy = config::Proxy { url: format!("http://{dead}"), no_proxy: Some(no_proxy.to_owned()) };

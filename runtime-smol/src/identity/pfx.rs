@@ -46,7 +46,7 @@ fn open_safe(safe: &[u8], password: Password<'_>) -> Result<Contents, PbeError> 
     Ok(contents)
 }
 
-/// The content of a `ContentInfo` of this kind; none if it is of another.
+/// The content of a `ContentInfo` of this kind; `None` if it is of another.
 fn content(info: Any<'_>, kind: ObjectIdentifier) -> Result<Option<Any<'_>>, Malformed> {
     let fields = sequence(info)?;
     if is(at(&fields, 0)?, kind) { only(at(&fields, 1)?.value()).map(Some) } else { Ok(None) }

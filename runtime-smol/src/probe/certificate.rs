@@ -22,7 +22,7 @@ pub struct Presented {
 }
 
 impl Presented {
-    /// Reads the names of an X.509 certificate; none if it is not one.
+    /// Reads the names of an X.509 certificate; `None` if it is not one.
     pub(super) fn read(der: &[u8]) -> Option<Self> {
         let certificate = Certificate::decode(der).ok()?;
         let names = [&certificate.subject, &certificate.issuer].map(|name| shown(name).ok());

@@ -178,7 +178,7 @@ fn an_event_of_a_socket_that_is_gone_is_not_its_successors() {
 }
 
 #[test]
-fn what_is_dropped_leaves_nothing_behind() {
+fn dropped_sockets_leave_nothing_behind() {
     let reactor = reactor();
     let (socket, _peer) = pair(reactor);
     let alarm = Alarm::new(reactor);

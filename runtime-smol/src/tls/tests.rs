@@ -134,7 +134,7 @@ fn pieces_arrive_in_order_and_whole_in_as_few_records_as_they_fit_into() {
 }
 
 #[test]
-fn what_a_socket_did_not_take_is_kept_and_sent_later() {
+fn records_that_a_socket_did_not_take_are_sent_later() {
     let mut pair = Pair::new(|_| {});
     pair.settle(4096).unwrap();
     pair.seal(&[&vec![9; 20_000]]).unwrap();
@@ -256,7 +256,7 @@ fn lengths(wire: &[u8]) -> impl Iterator<Item = usize> {
 }
 
 #[test]
-fn a_certificate_of_nobodys_is_refused_with_an_alert() {
+fn an_untrusted_certificate_is_refused_with_an_alert() {
     let mut pair = Pair::new(|_| {});
     pair.client = Client::new(&Roots::BuiltIn).unwrap().open("localhost").unwrap();
     let error = pair.settle(4096).unwrap_err().to_string();

@@ -28,7 +28,7 @@ fn grant(text: &str, life: Duration) -> Grant {
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
-fn a_token_without_life_is_a_failure_and_replaces_none() {
+fn an_expired_token_is_a_failure_and_replaces_none() {
     let tokens = tokens();
     let keeper = Keeper::new(tokens.clock, 7);
     tokens.learn(keeper.receive(Ok(grant("good", HOUR))));
@@ -43,14 +43,14 @@ fn a_token_without_life_is_a_failure_and_replaces_none() {
 }
 
 #[test]
-fn a_first_token_without_life_is_none() {
+fn an_expired_first_token_is_a_failure() {
     let tokens = tokens();
     tokens.learn(Keeper::new(tokens.clock, 7).receive(Ok(grant("over", Duration::ZERO))));
     assert!(tokens.usable().is_none() && tokens.failure().is_some());
 }
 
 #[test]
-fn what_comes_late_does_not_undo_what_came_after_it() {
+fn a_late_state_does_not_undo_a_newer_one() {
     let tokens = tokens();
     let keeper = Keeper::new(tokens.clock, 7);
     let old = keeper.receive(Ok(grant("old", HOUR)));
@@ -61,7 +61,7 @@ fn what_comes_late_does_not_undo_what_came_after_it() {
 }
 
 #[test]
-fn a_process_is_ready_while_its_token_serves_and_degraded_once_that_is_over() {
+fn a_process_is_ready_while_its_token_serves_and_degraded_once_it_expires() {
     let config = fixture::config("https://h.example/write?api-version=1", Path::new("/nowhere"));
     let hub = fixture::hub(&config, &Trust::load(&config.trust).unwrap());
     let keeper = Keeper::new(hub.clock, 7);

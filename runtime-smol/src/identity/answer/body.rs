@@ -62,7 +62,7 @@ fn lifetime(object: &Map<String, Value>, now: SystemTime) -> Result<Duration, Mi
     }
 }
 
-/// The details of a refusal; none if the body is not a JSON object. `authority` is the host whose pages may be shown.
+/// The details of a refusal; `None` if the body is not a JSON object. `authority` is the host whose pages may be shown.
 pub(super) fn refused(body: &[u8], authority: Option<&Endpoint>) -> Option<Refused> {
     let object = object(body)?;
     // Fields of Entra and the metadata service, then `{"error": {"code", "message"}}`, then fields of the platforms.

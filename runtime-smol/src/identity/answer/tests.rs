@@ -199,7 +199,7 @@ fn an_error_keeps_its_ids_and_leaves_them_out_of_its_text() {
 }
 
 #[test]
-fn what_is_not_an_endpoints_own_is_not_repeated() {
+fn foreign_text_in_an_answer_is_not_repeated() {
     for body in [GATEWAY, LOGIN, "plain text", r#"["AADSTS700213"]"#] {
         let failure = refusal(Entra, 400, "", body.as_bytes());
         assert_eq!(failure.message, "the 400 response is not from a token endpoint");

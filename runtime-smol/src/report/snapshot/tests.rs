@@ -24,7 +24,7 @@ fn refuse(hub: &Hub, at: u64, status: u16) {
 }
 
 #[test]
-fn numbers_add_up_and_of_what_was_last_the_later_counts() {
+fn numbers_add_up_and_the_later_event_counts() {
     let mut one = snapshot(Page::Status, |hub| {
         hub.traffic.opened(true);
         hub.traffic.turn_away();
