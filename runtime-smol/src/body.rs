@@ -5,6 +5,7 @@ use std::io::{self, IoSliceMut};
 use std::net::TcpStream;
 use std::ops::Range;
 
+use remora_core::forward::INBOX_BYTES;
 use smol::future;
 
 use crate::pool::Pool;
@@ -18,9 +19,6 @@ const VECTORED: usize = 16;
 
 /// Segments that are read into before the head has given the body's length.
 const AHEAD: usize = 8;
-
-/// Most bytes read ahead that may have been taken out and not yet stored: as many as a connection's inbox holds.
-pub(crate) const TAKEN: usize = 8 * 1024;
 
 /// A segment. The arena it comes from lives as long as the process.
 pub(crate) type Segment = &'static mut [u8];
@@ -82,7 +80,8 @@ impl Body {
     /// Forgets the stored bytes and returns the segments, except those that hold bytes read ahead or room for those
     /// taken out. The vector keeps its capacity for the next body.
     pub(crate) fn clear(&mut self) {
-        let over = self.ahead.start.saturating_sub(TAKEN) / SEGMENT;
+        // No more than an inbox holds was taken out and is not stored yet.
+        let over = self.ahead.start.saturating_sub(INBOX_BYTES) / SEGMENT;
         let over = if self.has_ahead() { over } else { self.segments.len() };
         self.give_back(0..over);
         self.ahead = self.ahead.start.saturating_sub(over * SEGMENT)..self.ahead.end.saturating_sub(over * SEGMENT);

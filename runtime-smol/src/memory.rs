@@ -3,14 +3,13 @@
 
 use std::io;
 
-use crate::body::{Arena, SEGMENT, Segment, TAKEN};
+use remora_core::forward::{INBOX_BYTES, OUTBOX_BYTES, RESPONSE_BYTES};
+use remora_core::remote_write::USUAL_WINDOW;
+
+use crate::body::{Arena, SEGMENT, Segment};
 use crate::config::{Limits, SMALL_ARENA};
 use crate::guests;
 use crate::pool::{Pool, buffers};
-
-/// Bytes of a sender connection's buffers: for the answer and for the head.
-const OUTBOX: usize = 2 * 1024;
-const INBOX: usize = TAKEN;
 
 /// Distance between the buffers of two connections: whole memory pages, so that an answer and a head of usual
 /// length touch only one.
@@ -20,12 +19,6 @@ const STRIDE: usize = 12 * 1024;
 /// readers take memory from writers. A page takes one or two. A peer outside the pod gets one page for each connection,
 /// which the kernel's send buffer takes at once, so that it holds none back by not reading.
 const PAGES: usize = 16;
-
-/// Bytes for Azure's response.
-const RESPONSE: usize = 8 * 1024;
-
-/// Bytes of the snappy window: the encoders of all common senders reach no further back.
-const WINDOW: usize = 64 * 1024;
 
 /// The buffers of one sender connection: inbox and outbox.
 type Buffers = (Segment, Segment);
@@ -54,17 +47,17 @@ impl Memory {
     /// The memory of a thread with these limits.
     pub(crate) fn new(limits: &Limits) -> io::Result<Self> {
         let pairs = buffers(limits.max_connections + guests::SLOTS, STRIDE)?.map(|pair| {
-            let (outbox, inbox) = pair.split_at_mut(OUTBOX);
-            (inbox.split_at_mut(INBOX).0, outbox)
+            let (outbox, inbox) = pair.split_at_mut(OUTBOX_BYTES);
+            (inbox.split_at_mut(INBOX_BYTES).0, outbox)
         });
         Ok(Self {
             arena: Pool::new(buffers(limits.segments(SEGMENT), SEGMENT)?),
-            longest_body: (INBOX + limits.max_body_bytes).div_ceil(SEGMENT),
+            longest_body: (INBOX_BYTES + limits.max_body_bytes).div_ceil(SEGMENT),
             small_arena: Pool::unordered(buffers(SMALL_ARENA / SEGMENT, SEGMENT)?),
             pages: Pool::new(buffers(PAGES, SEGMENT)?),
             buffers: Pool::new(pairs),
-            responses: Pool::new(buffers(limits.max_in_flight, RESPONSE)?),
-            window: Pool::new(buffers(1, WINDOW)?),
+            responses: Pool::new(buffers(limits.max_in_flight, RESPONSE_BYTES)?),
+            window: Pool::new(buffers(1, USUAL_WINDOW)?),
             largest_window: limits.body_memory,
         })
     }

@@ -270,13 +270,13 @@ fn bytes_taken_out_find_room_after_another_body() {
         read_ahead(&mut body, reactor, &bytes, 1);
         // A whole request, and as much of the next ones as a connection takes, up to the end of a segment.
         while body.ahead.start < SEGMENT {
-            let most = TAKEN.min(SEGMENT - body.ahead.start);
-            body.take_ahead(&mut [0; TAKEN][..most]);
+            let most = INBOX_BYTES.min(SEGMENT - body.ahead.start);
+            body.take_ahead(&mut [0; INBOX_BYTES][..most]);
         }
         body.clear();
-        assert_eq!(body.append(&[7; TAKEN]), TAKEN);
+        assert_eq!(body.append(&[7; INBOX_BYTES]), INBOX_BYTES);
         assert_eq!(taken(&mut body), bytes[SEGMENT..]);
-        assert_eq!(content(&body, 0), [7; TAKEN]);
+        assert_eq!(content(&body, 0), [7; INBOX_BYTES]);
     };
     reactor.block_on(whole).unwrap();
 }
