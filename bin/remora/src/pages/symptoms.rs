@@ -74,6 +74,11 @@ pub(crate) static ALERTS: &[Alert] = &[
         "Raise BODY_MEMORY, and the container's memory limit by twice the increase.",
         &[],
     ),
+    of_answers(
+        "RemoraOverloaded",
+        "The log lines \"request not accepted\" name the limit: it is too low for the senders, or Azure answers slowly.",
+        &[],
+    ),
     of_pages("RemoraUnreachable", "", &[&LIVE_01]),
     of_pages(
         "RemoraDown",
