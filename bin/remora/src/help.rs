@@ -67,7 +67,7 @@ pub(crate) fn target() -> String {
 
 /// What `/metrics` and `/status` report about this program and its effective configuration.
 pub(crate) fn about(effective: &[(&'static str, String)]) -> About {
-    let (identity, settings) = effective.iter().cloned().partition(|(name, _)| effective::IDENTITY.contains(name));
+    let (identity, settings) = effective.iter().cloned().partition(|(name, _)| effective::is_identity(name));
     About { version: env!("CARGO_PKG_VERSION"), target: target(), tls: TLS, identity, settings }
 }
 
