@@ -61,8 +61,8 @@ pub(crate) fn hub(config: &Config, trust: &Trust) -> &'static Hub {
         version: "1.2.3",
         target: "x86".to_owned(),
         tls: "t",
-        identity: vec![("client_id", "client".to_owned())],
-        settings: vec![("port", "1".to_owned())],
+        identity: vec![("azure_client_id", "client".to_owned())],
+        settings: vec![("listening_port", "1".to_owned())],
     };
     let plan = Plan::new(config, trust, about, Arc::new(Deaf)).unwrap();
     let ((threads, _), _) = Threads::views(config.limits.threads);

@@ -140,6 +140,14 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_is_set_where_a_pods_user_may() {
+        for hint in ALL.iter().filter(|hint| hint.repair.contains("timedatectl")) {
+            let place = if *hint == CLUSTER_CLOCK { "the cluster's machines" } else { "the pod's node" };
+            assert!(hint.repair.contains(place), "{}", hint.word);
+        }
+    }
+
+    #[test]
     fn the_pods_own_values_stand_in_the_command() {
         let command = SUBJECT.repair(&Sent::everything());
         assert!(command.contains("--subject system:serviceaccount:monitoring:prometheus "), "{command}");

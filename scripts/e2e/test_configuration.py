@@ -35,6 +35,7 @@ class Configuration(Case):
         self.assertEqual(seen, status, f"exit status\n{process.tail()}")
         for text in texts:
             self.assertIn(text, process.output(), "what Remora says")
+        return process.output()
 
     def changed(self, **values):
         """The complete environment with other values."""
@@ -69,7 +70,12 @@ class Configuration(Case):
             taken.bind(("", 0))
             taken.listen()
             port = str(taken.getsockname()[1])
-            self.assert_ends(self.changed(LISTENING_PORT=port), RUNTIME, "LISTENING_PORT", port)
+            for name, other in (("LISTENING_PORT", "ADMIN_PORT"), ("ADMIN_PORT", "LISTENING_PORT")):
+                with self.subTest(name):
+                    told = f'msg="cannot listen" name={name} value={port} err="Address in use'
+                    fix = f'fix="free the port, or set {name} to another one"'
+                    output = self.assert_ends(self.changed(**{name: port}), RUNTIME, told, fix)
+                    self.assertNotIn(other, output)
 
     def test_two_faults_are_told_at_once(self):
         environment = self.changed(INGESTION_URL="ftp://x", BODY_MEMORY="lots")

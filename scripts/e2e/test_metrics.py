@@ -93,8 +93,10 @@ class Pages(Case):
         self.assertNotIn("hush-hush", answer.text)
         status = answer.json()
         self.assertEqual((status["readiness"], status["healthy"]), ("ready", True))
-        self.assertEqual(status["identity"]["identity"], "workloadIdentity")
-        self.assertEqual(status["configuration"]["port"], str(self.remora.port))
+        self.assertEqual(status["identity"]["identity_type"], "workloadIdentity")
+        configuration = status["configuration"]
+        self.assertEqual(configuration["listening_port"], str(self.remora.port))
+        self.assertTrue(configuration["ingestion_url"].endswith("/write?api-version=2023-04-24"), configuration)
         self.assertTrue(status["token"]["usable"], status)
         self.assert_answer(self.remora.post(b"no snappy"), 400)
         self.assert_answer(self.remora.get("/nowhere"), 404, "/api/v1/write")

@@ -86,7 +86,10 @@ pub(crate) enum UsageError {
         by: &'static Page,
     },
     /// A value was given to a flag that takes none.
-    UnexpectedValue,
+    UnexpectedValue {
+        /// The flag as given, without the value.
+        flag: String,
+    },
     /// Two flags that contradict each other.
     Contradiction {
         /// One of them, with what it does.
@@ -98,6 +101,13 @@ pub(crate) enum UsageError {
     NotFirst {
         /// The command.
         word: &'static str,
+    },
+    /// More than a code follows `explain`.
+    OneCode,
+    /// A check that follows `check` without the flag that selects it.
+    BareCheck {
+        /// Its code or category as given.
+        name: String,
     },
     /// A word with no meaning in its position.
     UnknownWord {
@@ -130,7 +140,9 @@ impl fmt::Display for UsageError {
             }
             Self::Contradiction { one, other } => write!(f, "{one}, and {other}: use only one of them"),
             Self::NotFirst { word } => write!(f, "{word} is a command and must come first: remora {word}"),
-            Self::UnexpectedValue => f.write_str("a value follows a flag that takes none"),
+            Self::UnexpectedValue { flag } => write!(f, "{flag} takes no value"),
+            Self::OneCode => f.write_str("explain takes one code and nothing else"),
+            Self::BareCheck { name } => write!(f, "check takes only flags; did you mean --only {name}?"),
             Self::UnknownWord { word, nearest } => write!(f, "there is no command {word}{}", meant(nearest)),
         }
     }
@@ -157,23 +169,36 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
 /// Parses the rest of a command line that began with this word.
 fn command(word: &str, mut parser: lexopt::Parser) -> Result<Command, UsageError> {
     match word {
-        "help" => match next(&mut parser)? {
-            Some(Given::Word(word)) if word == "check" => Ok(Command::CheckHelp),
-            _ => Ok(Command::Help),
-        },
+        "help" => help(&mut parser),
         "version" => alone(&mut parser, Command::Version),
         "check" => check::parse(parser),
-        "explain" => match next(&mut parser)? {
-            None => Ok(Command::Explain(None)),
-            Some(Given::Help) => alone(&mut parser, Command::Help),
-            Some(Given::Word(code)) => match next(&mut parser)? {
-                None => Ok(Command::Explain(Some(code))),
-                Some(other) => Err(out_of_place(other)),
-            },
-            Some(other) => Err(out_of_place(other)),
-        },
+        "explain" => explain(&mut parser),
         _ => Err(unknown_word(word)),
     }
+}
+
+/// Parses what follows `help`: nothing, a command, or a flag.
+fn help(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
+    match next(parser)? {
+        Some(Given::Word(word)) if word == "check" => Ok(Command::CheckHelp),
+        Some(Given::Word(word)) if !is_command(&word) => Err(unknown_word(&word)),
+        Some(Given::Flag(flag)) => find(&flag, &[]).map(|_| Command::Help),
+        _ => Ok(Command::Help),
+    }
+}
+
+/// Parses what follows `explain`: at most one code.
+fn explain(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
+    let mut code = None;
+    while let Some(given) = next(parser)? {
+        match given {
+            Given::Help => return alone(parser, Command::Help),
+            Given::Version => return alone(parser, Command::Version),
+            Given::Word(word) if code.is_none() => code = Some(word),
+            Given::Word(_) | Given::Flag(_) => return Err(UsageError::OneCode),
+        }
+    }
+    Ok(Command::Explain(code))
 }
 
 /// One part of a command line.
@@ -185,8 +210,12 @@ enum Given {
 }
 
 fn next(parser: &mut lexopt::Parser) -> Result<Option<Given>, UsageError> {
-    // The only error of `next` is an unused value of the previous flag.
-    Ok(parser.next().map_err(|_| UsageError::UnexpectedValue)?.map(|argument| match argument {
+    let argument = parser.next().map_err(|error| match error {
+        lexopt::Error::UnexpectedValue { option, .. } => UsageError::UnexpectedValue { flag: option },
+        // `next` has no other error.
+        _ => UsageError::UnexpectedValue { flag: "a flag".to_owned() },
+    })?;
+    Ok(argument.map(|argument| match argument {
         Arg::Short('h') | Arg::Long("help") => Given::Help,
         Arg::Short('V') | Arg::Long("version") => Given::Version,
         Arg::Long(name) => Given::Flag(format!("--{name}")),
@@ -203,21 +232,19 @@ fn value(parser: &mut lexopt::Parser, flag: String) -> Result<String, UsageError
 
 /// `command`, if its flag was not written as `--help=value`.
 fn alone(parser: &mut lexopt::Parser, command: Command) -> Result<Command, UsageError> {
-    parser.optional_value().map_or(Ok(command), |_| Err(UsageError::UnexpectedValue))
+    next(parser).map(|_| command)
 }
 
-fn out_of_place(given: Given) -> UsageError {
-    match given {
-        Given::Word(word) => unknown_word(&word),
-        Given::Flag(flag) => UsageError::UnknownFlag { flag, nearest: None },
-        Given::Help => UsageError::UnknownFlag { flag: "--help".to_owned(), nearest: None },
-        Given::Version => UsageError::UnknownFlag { flag: "--version".to_owned(), nearest: None },
-    }
+fn commands() -> impl Iterator<Item = &'static str> {
+    WORDS.iter().map(|(command, _)| *command).chain(["help", "version"])
+}
+
+fn is_command(word: &str) -> bool {
+    commands().any(|command| command == word)
 }
 
 fn unknown_word(word: &str) -> UsageError {
-    let mut commands = WORDS.iter().map(|(command, _)| *command).chain(["help", "version"]);
-    if let Some(word) = commands.find(|command| *command == word) {
+    if let Some(word) = commands().find(|command| *command == word) {
         return UsageError::NotFirst { word };
     }
     let nearest = nearest(&word.to_ascii_lowercase(), WORDS.map(|(word, _)| word.to_owned()).into_iter());

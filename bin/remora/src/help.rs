@@ -45,7 +45,7 @@ Other flags:
   -h, --help       print this text and exit
   -V, --version    print the version and exit
 
-Endpoints: POST /api/v1/write, GET /health, /ready, /metrics, /status.
+Endpoints: POST /api/v1/write, GET /health, /ready, /ready/token, /metrics, /status.
 Exit codes: 0 after SIGTERM, SIGINT or SIGHUP, 143, 130 or 129 if a second one cut it off, 1 failure while running,
 64 wrong usage, 78 wrong configuration.
 
@@ -70,7 +70,7 @@ pub(crate) fn target() -> String {
 
 /// What `/metrics` and `/status` report about this program and its effective configuration.
 pub(crate) fn about(effective: &[(&'static str, String)]) -> About {
-    let (identity, settings) = effective.iter().cloned().partition(|(name, _)| effective::IDENTITY.contains(name));
+    let (identity, settings) = effective.iter().cloned().partition(|(name, _)| effective::is_identity(name));
     About { version: env!("CARGO_PKG_VERSION"), target: target(), tls: TLS, identity, settings }
 }
 
@@ -119,6 +119,10 @@ mod tests {
     fn help_fits_a_terminal_and_names_every_setting() {
         let help = help();
         assert!(WORDS.iter().all(|(word, _)| help.contains(word)));
+        for path in ["/api/v1/write", "/health", "/ready", "/ready/token", "/metrics", "/status"] {
+            let named = |word: &str| word.trim_end_matches([',', '.']) == path;
+            assert!(help.split_whitespace().any(named), "{path}");
+        }
         for setting in settings::ALL {
             assert!(help.contains(setting.name), "{}", setting.name);
             assert_ne!(help.contains(&format!("{} ", setting.flag())), setting.is_secret(), "{}", setting.name);

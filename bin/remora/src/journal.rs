@@ -100,7 +100,7 @@ impl Topic {
             Self::Lost => "request permanently rejected by Azure: senders such as Prometheus drop its samples",
             Self::Rejected => "request permanently rejected by Remora: senders such as Prometheus drop its samples",
             Self::TooOld => "samples older than 20 minutes, which Azure no longer accepts",
-            Self::Crowded => "connection turned away, raise MAX_CONNECTIONS",
+            Self::Crowded => "connection turned away: all slots are taken",
             Self::Accept => "accept failed",
         }
     }
@@ -133,7 +133,7 @@ impl Observer for Journal {
                 self.answered(*status, *upstream_status, *bytes, *samples, *took);
             }
             Notice::TooOld { samples, oldest } => self.failed(Topic::TooOld.kind(), || too_old(*samples, *oldest)),
-            Notice::Crowded => self.failed(Topic::Crowded.kind(), Vec::new),
+            Notice::Crowded => self.failed(Topic::Crowded.kind(), crowded),
             Notice::AcceptFailed { error } => {
                 self.failed(Topic::Accept.kind(), || accept(error));
             }
@@ -304,6 +304,10 @@ fn request(status: u16, upstream_status: Option<u16>, text: &str, peer: Option<I
     fields.extend(code.map(|code| ("see", format!("remora explain {code}"))));
     fields.extend(peer.map(|peer| ("peer", peer.to_string())));
     fields
+}
+
+fn crowded() -> Fields {
+    vec![("fix", "raise MAX_CONNECTIONS".to_owned())]
 }
 
 fn accept(error: &io::Error) -> Fields {

@@ -130,10 +130,10 @@ fn log_faults(faults: &Faults) {
 
 fn misused(error: &UsageError) -> ExitCode {
     let first = std::env::args_os().nth(1);
-    let help = if first.as_ref().is_some_and(|first| first == "check") {
-        "remora check --help lists its flags, remora --help those of the settings"
-    } else {
-        "remora --help lists all commands and flags"
+    let help = match first.as_ref().and_then(|first| first.to_str()) {
+        Some("check") => "remora check --help lists its flags, remora --help those of the settings",
+        Some("explain") => "remora explain lists all codes",
+        _ => "remora --help lists all commands and flags",
     };
     let text = format!("remora: {error}\n{help}\n");
     // A command is typed into a running container, whose termination message must not be overwritten.

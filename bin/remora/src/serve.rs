@@ -4,9 +4,10 @@ use std::fmt::Display;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use remora_smol::config::Config;
+use remora_smol::config::{Config, Listen};
 use remora_smol::{About, StartError, Stopped, Trust};
 
+use crate::config::settings::{ADMIN_PORT, LISTENING_PORT};
 use crate::journal::Journal;
 use crate::log::{Level, Log};
 use crate::termination;
@@ -19,20 +20,22 @@ pub(crate) fn serve(config: &Config, trust: Trust, about: About, log: Log) -> Ex
     }
     match remora_smol::run(config, trust, about, Arc::new(Journal::new(log))) {
         Ok(stopped) => stop(log, stopped),
-        Err(error @ StartError::Bind(..)) => {
-            let fix = "free the port, or set LISTENING_PORT (or ADMIN_PORT) to another one";
-            fail(log, "cannot listen on LISTENING_PORT or ADMIN_PORT", &error, Some(fix))
+        Err(StartError::Bind(port, error)) => taken(log, &config.listen, port, &error),
+        Err(error) => {
+            log.line(Level::Error, "cannot start", &[("err", &error)]);
+            termination::leave(&format!("remora: cannot start: {error}\n"));
+            ExitCode::FAILURE
         }
-        Err(error) => fail(log, "cannot start", &error, None),
     }
 }
 
-fn fail(log: Log, what: &str, error: &dyn Display, fix: Option<&str>) -> ExitCode {
-    let mut fields: Vec<(&str, &dyn Display)> = vec![("err", error)];
-    fields.extend(fix.as_ref().map(|fix| ("fix", fix as &dyn Display)));
-    log.line(Level::Error, what, &fields);
-    let fix = fix.map(|fix| format!("  fix: {fix}\n")).unwrap_or_default();
-    termination::leave(&format!("remora: {what}: {error}\n{fix}"));
+/// Tells which of the ports cannot be had.
+fn taken(log: Log, listen: &Listen, port: u16, error: &dyn Display) -> ExitCode {
+    let name = if port == listen.port { LISTENING_PORT.name } else { ADMIN_PORT.name };
+    let fix = format!("free the port, or set {name} to another one");
+    let fields: [(_, &dyn Display); 4] = [("name", &name), ("value", &port), ("err", error), ("fix", &fix)];
+    log.line(Level::Error, "cannot listen", &fields);
+    termination::leave(&format!("remora: cannot listen: {name}={port}: {error}\n  fix: {fix}\n"));
     ExitCode::FAILURE
 }
 

@@ -72,7 +72,7 @@ hints! {
     /// The assertion has expired or is not valid yet.
     ASSERTION_OUTDATED "assertion-outdated" [700_024 500_133]
         "the assertion is outside its validity period: this machine's clock is wrong, or the token file is not being replaced"
-        => "set the clock: timedatectl set-ntp true";
+        => "set the clock of the machine, in Kubernetes that of the pod's node (remora explain NET-04): timedatectl set-ntp true";
     /// The same for a service account's token.
     TOKEN_OUTDATED "token-outdated" []
         "this pod's projected token has expired or is not valid yet: its file is not being replaced, as with a subPath mount, or the cluster's clock is wrong"
@@ -277,7 +277,7 @@ hints! {
     /// The host's certificate has expired or is not valid yet.
     CERTIFICATE_TIME "certificate-time" []
         "by this machine's clock, the host's certificate has expired or is not valid yet"
-        => "set the clock: timedatectl set-ntp true";
+        => "set the clock of the machine, in Kubernetes that of the pod's node (remora explain NET-04): timedatectl set-ntp true";
     /// Another host's certificate, or no TLS.
     OTHER_HOST "other-host" []
         "something other than the expected host answered, with another certificate or without TLS: check DNS, proxies and firewalls"
@@ -297,5 +297,5 @@ hints! {
     /// The token had expired on arrival.
     CLOCK "clock" []
         "the token had already expired by this machine's clock, which may be wrong"
-        => "set the clock: timedatectl set-ntp true";
+        => "set the clock of the machine, in Kubernetes that of the pod's node (remora explain NET-04): timedatectl set-ntp true";
 }

@@ -92,6 +92,7 @@ pub(super) fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
         let flag = match argument {
             Given::Help => return alone(&mut parser, Command::CheckHelp),
             Given::Version => return alone(&mut parser, Command::Version),
+            Given::Word(word) if Choice::parse(&word).is_some() => return Err(UsageError::BareCheck { name: word }),
             Given::Word(word) => return Err(unknown_word(&word)),
             Given::Flag(flag) if flag == "-o" => "--output".to_owned(),
             Given::Flag(flag) => flag,

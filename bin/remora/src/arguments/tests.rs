@@ -35,6 +35,7 @@ fn help_and_version_win_over_what_follows() {
     assert!(matches!(run(&["help"]), Ok(Command::Help)));
     assert!(matches!(run(&["help", "explain"]), Ok(Command::Help)));
     assert!(matches!(run(&["help", "check"]), Ok(Command::CheckHelp)));
+    assert!(matches!(run(&["help", "--cluster"]), Ok(Command::Help)));
     assert!(matches!(run(&["version"]), Ok(Command::Version)));
     assert!(matches!(run(&["-V"]), Ok(Command::Version)));
     assert!(matches!(run(&["--version"]), Ok(Command::Version)));
@@ -61,7 +62,16 @@ fn missing_value() {
 
 #[test]
 fn unexpected_value() {
-    assert_eq!(fault(&["--help=all"]), UsageError::UnexpectedValue);
+    for (arguments, flag) in [
+        (&["--help=all"][..], "--help"),
+        (&["-h=all"], "-h"),
+        (&["--version=1"], "--version"),
+        (&["explain", "--help=all"], "--help"),
+        (&["check", "--pre=yes"], "--pre"),
+        (&["check", "--pre=yes", "--strict"], "--pre"),
+    ] {
+        assert_eq!(fault(arguments).to_string(), format!("{flag} takes no value"), "{arguments:?}");
+    }
 }
 
 #[test]
@@ -69,12 +79,23 @@ fn an_unknown_word_proposes_the_nearest() {
     assert_eq!(fault(&["chek"]).to_string(), "there is no command chek; did you mean check?");
     assert_eq!(fault(&["serve"]).to_string(), "there is no command serve");
     assert_eq!(fault(&["eyJhbGciOi.x.y"]).to_string(), "there is no command (a token, not shown)");
-    assert!(matches!(fault(&["explain", "CFG-01", "CFG-02"]), UsageError::UnknownWord { .. }));
+    assert_eq!(fault(&["help", "foo"]).to_string(), "there is no command foo");
+    assert_eq!(fault(&["help", "explian"]).to_string(), "there is no command explian; did you mean explain?");
+    assert_eq!(fault(&["help", "--clustr"]).to_string(), "there is no flag --clustr; did you mean --cluster?");
+}
+
+#[test]
+fn a_check_without_its_flag_is_told_the_flag() {
+    for name in ["CFG-01", "remora-cfg-01", "network"] {
+        let told = fault(&["check", name]).to_string();
+        assert_eq!(told, format!("check takes only flags; did you mean --only {name}?"));
+    }
+    assert_eq!(fault(&["check", "CFG-99"]).to_string(), "there is no command CFG-99");
 }
 
 #[test]
 fn a_command_stands_first() {
-    for arguments in [&["--listening-port", "1", "check"][..], &["check", "check"], &["explain", "CFG-01", "check"]] {
+    for arguments in [&["--listening-port", "1", "check"][..], &["check", "check"]] {
         assert_eq!(fault(arguments), UsageError::NotFirst { word: "check" }, "{arguments:?}");
     }
     assert_eq!(fault(&["--cluster", "a", "help"]), UsageError::NotFirst { word: "help" });
@@ -136,13 +157,19 @@ fn a_bad_value_of_a_flag_of_check_says_what_it_takes() {
         assert!(error.contains(said), "{error}");
     }
     assert!(fault(&["check", "--strct"]).to_string().ends_with("did you mean --strict?"));
-    assert_eq!(fault(&["check", "--pre=yes"]), UsageError::UnexpectedValue);
 }
 
 #[test]
 fn explain_takes_one_code_or_none() {
     assert!(matches!(run(&["explain"]), Ok(Command::Explain(None))));
     assert!(matches!(run(&["explain", "CFG-01"]), Ok(Command::Explain(Some(code))) if code == "CFG-01"));
+    assert!(matches!(run(&["explain", "--help"]), Ok(Command::Help)));
+    assert!(matches!(run(&["explain", "CFG-01", "--help"]), Ok(Command::Help)));
+    assert!(matches!(run(&["explain", "CFG-01", "-V"]), Ok(Command::Version)));
+    for surplus in ["CFG-02", "check", "--cluster"] {
+        let told = fault(&["explain", "CFG-01", surplus]).to_string();
+        assert_eq!(told, "explain takes one code and nothing else", "{surplus}");
+    }
     assert!(matches!(run(&["check", "--help"]), Ok(Command::CheckHelp)));
 }
 

@@ -4,6 +4,14 @@ use std::net::IpAddr;
 
 use super::fault::Reject;
 
+/// Suffix that requests all of a resource's application permissions.
+pub(crate) const DEFAULT_SCOPE: &str = "/.default";
+
+/// The resource that a scope is for: without the suffix, but with a slash of its own.
+pub(crate) fn resource_of(scope: &str) -> &str {
+    scope.strip_suffix(DEFAULT_SCOPE).unwrap_or(scope)
+}
+
 /// The domains of the clouds that have a name here.
 const DOMAINS: [&str; 15] = [
     "azure.com",
@@ -95,12 +103,12 @@ impl Cloud {
 
     /// Audience of a token for metrics ingestion, as `INGESTION_AAD_AUDIENCE` may name it.
     pub(crate) fn audience(self) -> Option<&'static str> {
-        self.scope().map(|scope| scope.trim_end_matches("/.default"))
+        self.scope().map(resource_of)
     }
 
     /// The cloud whose Azure Monitor accepts this audience. Trailing slashes are ignored.
     pub(crate) fn of_audience(audience: &str) -> Option<Self> {
-        let resource = |text: &str| text.trim_end_matches("/.default").trim_end_matches('/').to_ascii_lowercase();
+        let resource = |text: &str| resource_of(text).trim_end_matches('/').to_ascii_lowercase();
         Self::ALL.into_iter().find(|cloud| cloud.scope().map(resource) == Some(resource(audience)))
     }
 
@@ -197,7 +205,8 @@ mod tests {
                 assert_eq!(Cloud::of_audience(&format!("https://monitor.azure.{suffix}{end}")), Some(cloud), "{end}");
             }
         }
-        for audience in ["https://management.azure.com", "https://prometheus.monitor.azure.com", ""] {
+        let twice = "https://monitor.azure.com/.default/.default";
+        for audience in ["https://management.azure.com", "https://prometheus.monitor.azure.com", twice, ""] {
             assert_eq!(Cloud::of_audience(audience), None, "{audience}");
         }
     }

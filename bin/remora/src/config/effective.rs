@@ -1,34 +1,23 @@
-//! The effective configuration, for the log line at startup: without secrets, and with nothing that has to be looked
-//! up.
+//! The effective configuration, for the log line at startup and for `/status`: under the names of the settings in lower
+//! case, without secrets, and with nothing that has to be looked up.
 
 use remora_smol::config::{
-    ApplicationCredential, Client, Identity, ManagedEndpoint, ManagedIdentity, SecretSource, Selection, TrustSource,
+    ApplicationCredential, Client, Identity, ManagedEndpoint, ManagedIdentity, SecretSource, Selection,
 };
 
 use super::Loaded;
+use super::cloud::Cloud;
 use super::fault::without_secrets;
 use super::forwarding::level_word;
+use super::ingestion;
 use super::quantity::{duration_text, size_text};
+use super::settings::{self, Group};
 
-/// The names of the fields that describe the identity.
-pub(crate) const IDENTITY: &[&str] = &[
-    "identity",
-    "client_id",
-    "tenant_id",
-    "authority",
-    "scope",
-    "token_file",
-    "token_proxy",
-    "imds",
-    "arc",
-    "app_service",
-    "resource",
-    "object_id",
-    "resource_id",
-    "secret",
-    "secret_file",
-    "certificate",
-];
+/// Whether a field describes the identity.
+pub(crate) fn is_identity(name: &str) -> bool {
+    let mut settings = settings::ALL.iter().filter(|setting| setting.group == Group::Identity);
+    settings.any(|setting| setting.name.eq_ignore_ascii_case(name))
+}
 
 /// Names and values in the order of the settings. Unset settings are left out.
 pub(crate) fn fields(loaded: &Loaded) -> Vec<(&'static str, String)> {
@@ -43,71 +32,73 @@ pub(crate) fn fields(loaded: &Loaded) -> Vec<(&'static str, String)> {
 }
 
 fn azure(loaded: &Loaded) -> Vec<(&'static str, String)> {
-    let ingestion = &loaded.config.ingestion;
-    let mut fields = vec![
-        // Without its query, which does not concern the log's readers.
-        ("ingestion", format!("https://{}{}", ingestion.authority(), ingestion.path())),
-        ("cloud", loaded.cloud.name().to_owned()),
-    ];
-    fields.extend(identity(&loaded.config.identity));
+    let mut fields =
+        vec![("ingestion_url", ingestion::shown(&loaded.config.ingestion)), ("cloud", loaded.cloud.name().to_owned())];
+    fields.extend(identity(loaded.cloud, &loaded.config.identity));
     fields.extend(loaded.cluster.clone().map(|cluster| ("cluster", cluster)));
     fields
 }
 
-fn identity(identity: &Identity) -> Vec<(&'static str, String)> {
-    let mut fields = vec![("identity", identity.kind().to_owned())];
+fn identity(cloud: Cloud, identity: &Identity) -> Vec<(&'static str, String)> {
+    let mut fields = vec![("identity_type", identity.kind().to_owned())];
     match identity {
         Identity::Workload(workload) => {
-            fields.extend(client(&workload.client));
-            fields.push(("token_file", workload.token_file.display().to_string()));
-            fields.extend(workload.proxy.as_ref().map(|proxy| ("token_proxy", proxy.endpoint.to_string())));
+            fields.extend(client(cloud, &workload.client));
+            fields.push(("azure_federated_token_file", workload.token_file.display().to_string()));
+            let proxy = workload.proxy.as_ref().map(|proxy| proxy.endpoint.to_string());
+            fields.extend(proxy.map(|proxy| ("azure_kubernetes_token_proxy", proxy)));
         }
         Identity::Managed(managed) => fields.extend(self::managed(managed)),
         Identity::Application(application) => {
-            fields.extend(client(&application.client));
+            fields.extend(client(cloud, &application.client));
             fields.push(credential(&application.credential));
         }
     }
     fields
 }
 
-fn client(client: &Client) -> [(&'static str, String); 4] {
+fn client(cloud: Cloud, client: &Client) -> [(&'static str, String); 4] {
+    let authority = if cloud == Cloud::Custom { "aad_host_endpoint" } else { "azure_authority_host" };
     [
-        ("client_id", client.client_id.clone()),
-        ("tenant_id", client.tenant_id.clone()),
-        ("authority", client.authority.authority()),
-        ("scope", client.scope.clone()),
+        ("azure_client_id", client.client_id.clone()),
+        ("azure_tenant_id", client.tenant_id.clone()),
+        (authority, client.authority.to_string()),
+        ("ingestion_aad_audience", client.scope.clone()),
     ]
 }
 
 fn managed(identity: &ManagedIdentity) -> Vec<(&'static str, String)> {
-    let endpoint = match &identity.endpoint {
-        ManagedEndpoint::Imds(url) => ("imds", url.to_string()),
-        ManagedEndpoint::Arc(url) => ("arc", url.to_string()),
-        ManagedEndpoint::AppService(url, _) => ("app_service", url.to_string()),
+    let mut fields = match &identity.endpoint {
+        ManagedEndpoint::Imds(url) => vec![("azure_pod_identity_authority_host", url.to_string())],
+        ManagedEndpoint::Arc(url) => vec![("identity_endpoint", url.to_string())],
+        ManagedEndpoint::AppService(url, _) => {
+            vec![("identity_endpoint", url.to_string()), ("identity_header", "***".to_owned())]
+        }
     };
-    let mut fields = vec![endpoint, ("resource", identity.resource.clone())];
+    fields.push(("ingestion_aad_audience", identity.resource.clone()));
     match &identity.selection {
         Selection::System => {}
-        Selection::ClientId(id) => fields.push(("client_id", id.clone())),
-        Selection::ObjectId(id) => fields.push(("object_id", id.clone())),
-        Selection::ResourceId(id) => fields.push(("resource_id", id.clone())),
+        Selection::ClientId(id) => fields.push(("azure_client_id", id.clone())),
+        Selection::ObjectId(id) => fields.push(("azure_managed_identity_object_id", id.clone())),
+        Selection::ResourceId(id) => fields.push(("azure_managed_identity_resource_id", id.clone())),
     }
     fields
 }
 
 fn credential(credential: &ApplicationCredential) -> (&'static str, String) {
     match credential {
-        ApplicationCredential::Secret(SecretSource::Value(_)) => ("secret", "***".to_owned()),
-        ApplicationCredential::Secret(SecretSource::File(path)) => ("secret_file", path.display().to_string()),
-        ApplicationCredential::Certificate(file) => ("certificate", file.path.display().to_string()),
+        ApplicationCredential::Secret(SecretSource::Value(_)) => ("azure_client_secret", "***".to_owned()),
+        ApplicationCredential::Secret(SecretSource::File(path)) => {
+            ("azure_client_secret_file", path.display().to_string())
+        }
+        ApplicationCredential::Certificate(file) => ("azure_client_certificate_path", file.path.display().to_string()),
     }
 }
 
 fn listening(loaded: &Loaded) -> Vec<(&'static str, String)> {
     let listen = &loaded.config.listen;
     let networks: Vec<_> = listen.allowed_sources.iter().map(ToString::to_string).collect();
-    let mut fields = vec![("port", listen.port.to_string())];
+    let mut fields = vec![("listening_port", listen.port.to_string())];
     fields.extend(listen.admin_port.map(|port| ("admin_port", port.to_string())));
     fields.extend((!networks.is_empty()).then(|| ("allowed_sources", networks.join(","))));
     fields
@@ -138,14 +129,11 @@ fn forwarding(loaded: &Loaded) -> Vec<(&'static str, String)> {
 fn network(loaded: &Loaded) -> Vec<(&'static str, String)> {
     let mut fields = Vec::new();
     if let Some(proxy) = &loaded.config.proxy {
-        fields.push(("proxy", proxy.url.clone()));
+        fields.push(("https_proxy", proxy.url.clone()));
         fields.extend(proxy.no_proxy.clone().map(|hosts| ("no_proxy", hosts)));
     }
     let trust = &loaded.config.trust;
-    if *trust == TrustSource::BuiltIn {
-        fields.push(("trust", "built-in".to_owned()));
-    }
-    fields.extend(trust.file().map(|file| ("trust_file", file.display().to_string())));
-    fields.extend(trust.dir().map(|dir| ("trust_dir", dir.display().to_string())));
+    fields.extend(trust.file().map(|file| ("ssl_cert_file", file.display().to_string())));
+    fields.extend(trust.dir().map(|dir| ("ssl_cert_dir", dir.display().to_string())));
     fields
 }

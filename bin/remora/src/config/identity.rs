@@ -8,7 +8,7 @@ mod workload;
 
 use remora_smol::config::Identity;
 
-use super::cloud::Cloud;
+use super::cloud::{Cloud, resource_of};
 use super::fault::Reject;
 use super::reader::Reader;
 use super::settings::IDENTITY_TYPE;
@@ -40,10 +40,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Iden
 pub(crate) fn audience(identity: &Identity) -> &str {
     match identity {
         Identity::Managed(managed) => &managed.resource,
-        other => {
-            let scope = other.client().map_or("", |client| client.scope.as_str());
-            scope.strip_suffix(client::DEFAULT_SCOPE).unwrap_or(scope)
-        }
+        other => other.client().map_or("", |client| resource_of(&client.scope)),
     }
 }
 

@@ -39,6 +39,20 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Endpoint> {
     Some(endpoint)
 }
 
+/// The URL as it may be shown. Of the query's values, only the version is: another may be the key of a gateway.
+pub(crate) fn shown(endpoint: &Endpoint) -> String {
+    let pairs = endpoint.query().into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty());
+    let shown: Vec<_> = pairs
+        .map(|pair| match pair.split_once('=') {
+            Some(("api-version", _)) => pair.to_owned(),
+            Some((name, _)) => format!("{name}=***"),
+            None => "***".to_owned(),
+        })
+        .collect();
+    let mark = if shown.is_empty() { "" } else { "?" };
+    format!("https://{}{}{mark}{}", endpoint.authority(), endpoint.path(), shown.join("&"))
+}
+
 /// The immutable ID of the data collection rule in the path of a write URL.
 pub(crate) fn rule(endpoint: &Endpoint) -> Option<&str> {
     let (_, rest) = endpoint.path().split_once(RULES)?;
@@ -168,6 +182,21 @@ mod tests {
             ("https://h/api/v1/write", None),
         ] {
             assert_eq!(rule(&parse(url).expect(url)), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_version_is_shown_and_no_other_value_of_the_query() {
+        for (url, expected) in [
+            ("https://h/x?api-version=2023-04-24", "https://h/x?api-version=2023-04-24"),
+            (
+                "https://h:8443/x?subscription-key=hush&api-version=1&hush",
+                "https://h:8443/x?subscription-key=***&api-version=1&***",
+            ),
+            ("https://h/x?", "https://h/x"),
+            ("https://h/x", "https://h/x"),
+        ] {
+            assert_eq!(shown(&parse(url).expect(url)), expected, "{url}");
         }
     }
 

@@ -341,6 +341,48 @@ fn proxy_variables_count_in_lower_case_too() {
     assert_eq!(both.url, "http://b:1");
 }
 
+/// What is shown, given back as variables, is the same configuration.
+fn shown_again(environment: &BTreeMap<&'static str, String>) -> Vec<(&'static str, String)> {
+    let shown = effective::fields(&load(environment).unwrap_or_else(|faults| panic!("{faults}")));
+    let setting = |name: &str| ALL.iter().find(|setting| setting.name.to_ascii_lowercase() == name);
+    let given = shown.iter().map(|(name, value)| {
+        (setting(name).unwrap_or_else(|| panic!("{name} is the name of no setting")).name, value.clone())
+    });
+    let again = load(&given.collect::<BTreeMap<_, _>>()).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(effective::fields(&again), shown);
+    shown
+}
+
+#[test]
+fn the_effective_configuration_has_the_names_of_the_settings() {
+    let shown = shown_again(&environment(&[
+        ("ADMIN_PORT", "8089"),
+        ("ALLOWED_SOURCES", "10.0.0.0/8,fd00::/8"),
+        ("AZURE_KUBERNETES_TOKEN_PROXY", "https://10.0.0.1:6443/a"),
+        ("CLUSTER", "a"),
+        ("HTTPS_PROXY", "http://proxy:3128"),
+        ("NO_PROXY", "b"),
+        ("SSL_CERT_FILE", TOKEN_FILE),
+        ("SSL_CERT_DIR", env!("CARGO_MANIFEST_DIR")),
+    ]));
+    for (name, value) in [
+        ("ingestion_url", INGESTION),
+        ("listening_port", "8081"),
+        ("https_proxy", "http://proxy:3128"),
+        ("ssl_cert_file", TOKEN_FILE),
+        ("azure_authority_host", "https://login.microsoftonline.com/"),
+    ] {
+        assert!(shown.contains(&(name, value.to_owned())), "{name} in {shown:?}");
+    }
+    let custom = [
+        ("CLOUD", "AZURECUSTOM"),
+        ("AAD_HOST_ENDPOINT", "https://login.example/"),
+        ("INGESTION_AAD_AUDIENCE", "https://monitor.example"),
+    ];
+    let shown = shown_again(&environment(&custom));
+    assert!(shown.contains(&("aad_host_endpoint", "https://login.example/".to_owned())), "{shown:?}");
+}
+
 #[test]
 fn no_secret_is_shown_anywhere() {
     let secrets = [

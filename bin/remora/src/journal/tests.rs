@@ -278,6 +278,17 @@ fn who_was_refused_stands_in_the_line_where_it_is_not_this_pod() {
 }
 
 #[test]
+fn a_connection_too_many_is_told_with_what_repairs_it() {
+    let journal = journal();
+    journal.notice(&Notice::Crowded);
+    let line = "level=warn msg=\"connection turned away: all slots are taken\" fix=\"raise MAX_CONNECTIONS\"";
+    assert_eq!(lines(), [line]);
+    for topic in Topic::ALL {
+        assert!(!topic.message().contains("MAX_CONNECTIONS"), "{}", topic.message());
+    }
+}
+
+#[test]
 fn a_lack_of_open_files_is_told_with_what_repairs_it() {
     let journal = journal();
     journal.notice(&Notice::FewFiles { limit: 64, wanted: 540 });

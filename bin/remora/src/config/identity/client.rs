@@ -3,13 +3,10 @@
 use remora_smol::config::Client;
 
 use crate::config::authority;
-use crate::config::cloud::Cloud;
+use crate::config::cloud::{Cloud, DEFAULT_SCOPE, resource_of};
 use crate::config::fault::{Reject, holds_client_secret};
 use crate::config::reader::Reader;
 use crate::config::settings::{AZURE_CLIENT_ID, AZURE_TENANT_ID, INGESTION_AAD_AUDIENCE};
-
-/// Suffix that requests all of a resource's application permissions.
-pub(super) const DEFAULT_SCOPE: &str = "/.default";
 
 /// Reads all parts before giving up on one. The caller reports missing parts, because it knows the reason.
 pub(super) fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<Client> {
@@ -87,7 +84,7 @@ pub(super) fn scope(reader: &mut Reader<'_>, cloud: Cloud) -> Option<String> {
 /// A resource ID with or without `/.default`. The ID's own trailing slash is kept: Entra removes only the suffix, so
 /// `https://monitor.azure.com/` becomes a scope with two slashes.
 fn parse_scope(text: &str) -> Result<String, Reject> {
-    let resource = text.strip_suffix(DEFAULT_SCOPE).unwrap_or(text);
+    let resource = resource_of(text);
     if resource.is_empty() || holds_client_secret(resource) || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Reject::new(
             "is not a single resource",

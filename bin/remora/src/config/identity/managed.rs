@@ -6,8 +6,8 @@ use remora_smol::Secret;
 use remora_smol::config::{ManagedEndpoint, ManagedIdentity, Selection};
 use remora_smol::endpoint::LocalEndpoint;
 
-use super::client::{self, DEFAULT_SCOPE};
-use crate::config::cloud::Cloud;
+use super::client;
+use crate::config::cloud::{Cloud, resource_of};
 use crate::config::fault::Reject;
 use crate::config::reader::Reader;
 use crate::config::settings::{
@@ -47,7 +47,7 @@ pub(super) fn system_assigned(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> 
 fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>, selection: Selection) -> Option<ManagedIdentity> {
     let endpoint = endpoint(reader);
     let scope = client::scope(reader, cloud?)?;
-    let resource = scope.strip_suffix(DEFAULT_SCOPE).unwrap_or(&scope).to_owned();
+    let resource = resource_of(&scope).to_owned();
     Some(ManagedIdentity { endpoint: endpoint?, selection, resource })
 }
 

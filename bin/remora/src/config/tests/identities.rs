@@ -196,6 +196,28 @@ fn contradictions_about_a_binding_are_refused() {
 }
 
 #[test]
+fn every_identity_is_shown_under_the_names_of_the_settings() {
+    let platform = [("IDENTITY_ENDPOINT", "http://localhost:1/msi/token"), ("IDENTITY_HEADER", "hush")];
+    let object = ("AZURE_MANAGED_IDENTITY_OBJECT_ID", CLIENT);
+    let application = [("IDENTITY_TYPE", "aadApplication"), ("AZURE_CLIENT_ID", CLIENT), ("AZURE_TENANT_ID", TENANT)];
+    for changes in [
+        vec![SYSTEM],
+        [[SYSTEM].as_slice(), &platform].concat(),
+        vec![USER, ("AZURE_CLIENT_ID", CLIENT)],
+        vec![USER, object],
+        vec![USER, ("AZURE_MANAGED_IDENTITY_RESOURCE_ID", RESOURCE_ID)],
+        [application.as_slice(), &[("AZURE_CLIENT_SECRET", "hush")]].concat(),
+        [application.as_slice(), &[("AZURE_CLIENT_SECRET_FILE", TOKEN_FILE)]].concat(),
+        [application.as_slice(), &[("AZURE_CLIENT_CERTIFICATE_PATH", TOKEN_FILE)]].concat(),
+    ] {
+        let shown = shown_again(&plain(&changes));
+        let about = crate::help::about(&shown);
+        let is_there = |name: &str| about.identity.iter().any(|(field, _)| field.eq_ignore_ascii_case(name));
+        assert!(changes.iter().all(|(name, _)| is_there(name)), "{changes:?}: {:?}", about.identity);
+    }
+}
+
+#[test]
 fn what_is_logged_at_the_start_shows_no_secret() {
     let url = ("IDENTITY_ENDPOINT", "http://localhost:1/msi/token");
     let client = [("IDENTITY_TYPE", "aadApplication"), ("AZURE_CLIENT_ID", CLIENT), ("AZURE_TENANT_ID", TENANT)];
