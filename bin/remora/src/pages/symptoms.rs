@@ -41,6 +41,7 @@ pub(crate) static ALERTS: &[(&str, &str, &[&Page])] = &[
     ("RemoraHighErrorRatio", "The log lines \"request not accepted\" say why.", &[&LIVE_03]),
     ("RemoraNothingAccepted", "In the pod, /remora check --write names the cause.", &[&LIVE_03]),
     ("RemoraSamplesTooOld", "", &[&PROM_02]),
+    ("RemoraOverloaded", "The log lines \"request not accepted\" name BODY_MEMORY or MAX_IN_FLIGHT.", &[&PROM_02]),
     ("RemoraBodyMemoryFull", "Raise BODY_MEMORY, and the container's memory limit by twice the increase.", &[&PROM_02]),
     ("RemoraUnreachable", "", &[&LIVE_01]),
     (
