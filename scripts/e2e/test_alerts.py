@@ -36,6 +36,17 @@ def panel_test(expression, cluster, none, sound):
     return json.dumps({"tests": [test]})
 
 
+def queries(panels):
+    """(title of the row, title, expression without Grafana's variables, legend) of each query."""
+    row = ""
+    for panel in panels:
+        if panel["type"] == "row":
+            row = panel["title"]
+        for target in panel.get("targets", ()):
+            expression = target["expr"].replace("$__rate_interval", "5m")
+            yield row, panel["title"], re.sub(r"\$\w+", ".*", expression), target["legendFormat"]
+
+
 class Alerts(Case):
     """Every rule is well formed, and fires when it should and not before."""
 
@@ -46,6 +57,10 @@ class Alerts(Case):
         self.rules = textwrap.dedent(manifest.split("\nspec:\n", 1)[1])
         (self.folder.path / "rules.yaml").write_text(self.rules)
         shutil.copy(DEPLOY / "prometheus-rule-tests.yaml", self.folder.path)
+
+    def queries(self):
+        """The queries of the dashboard."""
+        return list(queries(json.loads((DEPLOY / "dashboard.json").read_text())["panels"]))
 
     def test_promtool_finds_the_rules_good(self):
         told = promtool("check", "rules", "rules.yaml", folder=self.folder.path)
@@ -68,6 +83,27 @@ class Alerts(Case):
             for cluster in ("", ', cluster="one"'):
                 (self.folder.path / "panel.yaml").write_text(panel_test(expression, cluster, none, sound))
                 promtool("test", "rules", "panel.yaml", folder=self.folder.path)
+
+    def test_every_line_of_the_dashboard_has_the_labels_of_its_legend(self):
+        for row, title, expression, legend in self.queries():
+            labels = set(re.findall(r"\{\{(\w+)\}\}", legend))
+            self.assertIn("cluster", labels, title)
+            for kept in re.findall(r"sum by \((.*?)\)", expression):
+                self.assertEqual(labels, set(kept.split(", ")) - {"le"}, f"{title}: {expression}")
+            if row == "Prometheus' queues":
+                self.assertLessEqual({"pod", "remote_name"}, labels, title)
+
+    def test_the_dashboard_keeps_the_queues_of_a_prometheus_apart(self):
+        pending = next(expression for _, title, expression, _ in self.queries() if title == "Pending")
+        labels = '{pod="p", remote_name="%s"}'
+        series, expected = [], []
+        for name, value in (("azure-monitor", 5), ("thanos", 7000)):
+            series.append({"series": f"prometheus_remote_storage_samples_pending{labels % name}", "values": f"{value}x5"})
+            expected.append({"labels": labels % name, "value": value})
+        test = {"interval": "1m", "input_series": series}
+        test["promql_expr_test"] = [{"expr": pending, "eval_time": "5m", "exp_samples": expected}]
+        (self.folder.path / "queues.yaml").write_text(json.dumps({"tests": [test]}))
+        promtool("test", "rules", "queues.yaml", folder=self.folder.path)
 
     def test_each_status_that_loses_samples_is_told_and_each_reason_has_its_line(self):
         families = FAMILIES.read_text()
