@@ -84,6 +84,13 @@ class Alerts(Case):
                 (self.folder.path / "panel.yaml").write_text(panel_test(expression, cluster, none, sound))
                 promtool("test", "rules", "panel.yaml", folder=self.folder.path)
 
+    def test_prometheus_can_read_every_query_of_the_dashboard(self):
+        expressions = [expression for _, _, expression, _ in self.queries()]
+        rules = [{"record": f"q:{number}", "expr": expression} for number, expression in enumerate(expressions)]
+        (self.folder.path / "queries.yaml").write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+        told = promtool("check", "rules", "queries.yaml", folder=self.folder.path)
+        self.assertIn(f"{len(expressions)} rules found", told)
+
     def test_every_line_of_the_dashboard_has_the_labels_of_its_legend(self):
         for row, title, expression, legend in self.queries():
             labels = set(re.findall(r"\{\{(\w+)\}\}", legend))
