@@ -100,17 +100,38 @@ class Alerts(Case):
             if row == "Prometheus' queues":
                 self.assertLessEqual({"pod", "remote_name"}, labels, title)
 
+    def drawn(self, title, series, expected):
+        """A panel's first query gives these values by labels, for constant or rising series."""
+        expression = next(query for _, panel, query, _ in self.queries() if panel == title)
+        test = {"interval": "1m", "input_series": [{"series": name, "values": values} for name, values in series.items()]}
+        samples = [{"labels": labels, "value": value} for labels, value in expected.items()]
+        test["promql_expr_test"] = [{"expr": expression, "eval_time": "10m", "exp_samples": samples}]
+        (self.folder.path / "drawn.yaml").write_text(json.dumps({"tests": [test]}))
+        promtool("test", "rules", "drawn.yaml", folder=self.folder.path)
+
     def test_the_dashboard_keeps_the_queues_of_a_prometheus_apart(self):
-        pending = next(expression for _, title, expression, _ in self.queries() if title == "Pending")
-        labels = '{pod="p", remote_name="%s"}'
-        series, expected = [], []
-        for name, value in (("azure-monitor", 5), ("thanos", 7000)):
-            series.append({"series": f"prometheus_remote_storage_samples_pending{labels % name}", "values": f"{value}x5"})
-            expected.append({"labels": labels % name, "value": value})
-        test = {"interval": "1m", "input_series": series}
-        test["promql_expr_test"] = [{"expr": pending, "eval_time": "5m", "exp_samples": expected}]
-        (self.folder.path / "queues.yaml").write_text(json.dumps({"tests": [test]}))
-        promtool("test", "rules", "queues.yaml", folder=self.folder.path)
+        pending = "prometheus_remote_storage_samples_pending"
+        azure, other = '{pod="p", remote_name="azure-monitor"}', '{pod="p", remote_name="thanos"}'
+        self.drawn("Pending", {pending + azure: "5x10", pending + other: "7000x10"}, {azure: 5, other: 7000})
+
+    def test_the_dashboard_counts_histograms_with_the_samples(self):
+        series = {
+            'remora_samples_total{pod="p", outcome="refused"}': "0+60x10",
+            'remora_histograms_total{pod="p", outcome="refused"}': "0+120x10",
+            'remora_samples_total{pod="q", outcome="refused"}': "0+60x10",
+            'remora_histograms_total{pod="q", outcome="refused"}': "0x10",
+        }
+        self.drawn("Samples by outcome", series, {'{outcome="refused"}': 4})
+
+    def test_a_queue_that_has_sent_nothing_yet_has_no_lag_to_draw(self):
+        newest, sent = "highest_timestamp_in_seconds", "queue_highest_sent_timestamp_seconds"
+        queue = '{pod="p", remote_name="%s", url="http://localhost:8081/api/v1/write"}'
+        series = {
+            f'prometheus_remote_storage_{newest}{{pod="p"}}': "1700000000x10",
+            f"prometheus_remote_storage_{sent}{queue % 'azure-monitor'}": "1699999970x10",
+            f"prometheus_remote_storage_{sent}{queue % 'thanos'}": "0x10",
+        }
+        self.drawn("Lag", series, {queue % "azure-monitor": 30})
 
     def test_each_status_that_loses_samples_is_told_and_each_reason_has_its_line(self):
         families = FAMILIES.read_text()
