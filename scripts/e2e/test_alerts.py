@@ -36,6 +36,17 @@ def panel_test(expression, cluster, none, sound):
     return json.dumps({"tests": [test]})
 
 
+def queries(panels):
+    """(title of the row, title, expression without Grafana's variables, legend) of each query."""
+    row = ""
+    for panel in panels:
+        if panel["type"] == "row":
+            row = panel["title"]
+        for target in panel.get("targets", ()):
+            expression = target["expr"].replace("$__rate_interval", "5m")
+            yield row, panel["title"], re.sub(r"\$\w+", ".*", expression), target["legendFormat"]
+
+
 class Alerts(Case):
     """Every rule is well formed, and fires when it should and not before."""
 
@@ -46,6 +57,10 @@ class Alerts(Case):
         self.rules = textwrap.dedent(manifest.split("\nspec:\n", 1)[1])
         (self.folder.path / "rules.yaml").write_text(self.rules)
         shutil.copy(DEPLOY / "prometheus-rule-tests.yaml", self.folder.path)
+
+    def queries(self):
+        """The queries of the dashboard."""
+        return list(queries(json.loads((DEPLOY / "dashboard.json").read_text())["panels"]))
 
     def test_promtool_finds_the_rules_good(self):
         told = promtool("check", "rules", "rules.yaml", folder=self.folder.path)
@@ -68,6 +83,55 @@ class Alerts(Case):
             for cluster in ("", ', cluster="one"'):
                 (self.folder.path / "panel.yaml").write_text(panel_test(expression, cluster, none, sound))
                 promtool("test", "rules", "panel.yaml", folder=self.folder.path)
+
+    def test_prometheus_can_read_every_query_of_the_dashboard(self):
+        expressions = [expression for _, _, expression, _ in self.queries()]
+        rules = [{"record": f"q:{number}", "expr": expression} for number, expression in enumerate(expressions)]
+        (self.folder.path / "queries.yaml").write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+        told = promtool("check", "rules", "queries.yaml", folder=self.folder.path)
+        self.assertIn(f"{len(expressions)} rules found", told)
+
+    def test_every_line_of_the_dashboard_has_the_labels_of_its_legend(self):
+        for row, title, expression, legend in self.queries():
+            labels = set(re.findall(r"\{\{(\w+)\}\}", legend))
+            self.assertIn("cluster", labels, title)
+            for kept in re.findall(r"sum by \((.*?)\)", expression):
+                self.assertEqual(labels, set(kept.split(", ")) - {"le"}, f"{title}: {expression}")
+            if row == "Prometheus' queues":
+                self.assertLessEqual({"pod", "remote_name"}, labels, title)
+
+    def drawn(self, title, series, expected):
+        """A panel's first query gives these values by labels, for constant or rising series."""
+        expression = next(query for _, panel, query, _ in self.queries() if panel == title)
+        test = {"interval": "1m", "input_series": [{"series": name, "values": values} for name, values in series.items()]}
+        samples = [{"labels": labels, "value": value} for labels, value in expected.items()]
+        test["promql_expr_test"] = [{"expr": expression, "eval_time": "10m", "exp_samples": samples}]
+        (self.folder.path / "drawn.yaml").write_text(json.dumps({"tests": [test]}))
+        promtool("test", "rules", "drawn.yaml", folder=self.folder.path)
+
+    def test_the_dashboard_keeps_the_queues_of_a_prometheus_apart(self):
+        pending = "prometheus_remote_storage_samples_pending"
+        azure, other = '{pod="p", remote_name="azure-monitor"}', '{pod="p", remote_name="thanos"}'
+        self.drawn("Pending", {pending + azure: "5x10", pending + other: "7000x10"}, {azure: 5, other: 7000})
+
+    def test_the_dashboard_counts_histograms_with_the_samples(self):
+        series = {
+            'remora_samples_total{pod="p", outcome="refused"}': "0+60x10",
+            'remora_histograms_total{pod="p", outcome="refused"}': "0+120x10",
+            'remora_samples_total{pod="q", outcome="refused"}': "0+60x10",
+            'remora_histograms_total{pod="q", outcome="refused"}': "0x10",
+        }
+        self.drawn("Samples by outcome", series, {'{outcome="refused"}': 4})
+
+    def test_a_queue_that_has_sent_nothing_yet_has_no_lag_to_draw(self):
+        newest, sent = "highest_timestamp_in_seconds", "queue_highest_sent_timestamp_seconds"
+        queue = '{pod="p", remote_name="%s", url="http://localhost:8081/api/v1/write"}'
+        series = {
+            f'prometheus_remote_storage_{newest}{{pod="p"}}': "1700000000x10",
+            f"prometheus_remote_storage_{sent}{queue % 'azure-monitor'}": "1699999970x10",
+            f"prometheus_remote_storage_{sent}{queue % 'thanos'}": "0x10",
+        }
+        self.drawn("Lag", series, {queue % "azure-monitor": 30})
 
     def test_each_status_that_loses_samples_is_told_and_each_reason_has_its_line(self):
         families = FAMILIES.read_text()

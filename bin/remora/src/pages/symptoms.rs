@@ -70,13 +70,13 @@ pub(crate) static ALERTS: &[Alert] = &[
     of_answers("RemoraNothingAccepted", "In the pod, /remora check --write names the cause.", &[]),
     of_pages("RemoraSamplesTooOld", "", &[&PROM_02]),
     of_answers(
-        "RemoraBodyMemoryFull",
-        "Raise BODY_MEMORY, and the container's memory limit by twice the increase.",
+        "RemoraOverloaded",
+        "The log lines \"request not accepted\" name the limit: it is too low for the senders, or Azure answers slowly.",
         &[],
     ),
     of_answers(
-        "RemoraOverloaded",
-        "The log lines \"request not accepted\" name the limit: it is too low for the senders, or Azure answers slowly.",
+        "RemoraBodyMemoryFull",
+        "Raise BODY_MEMORY, and the container's memory limit by twice the increase.",
         &[],
     ),
     of_pages("RemoraUnreachable", "", &[&LIVE_01]),
