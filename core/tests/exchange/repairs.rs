@@ -273,6 +273,22 @@ fn the_hold_begins_with_the_first_refusal_after_a_success_and_ends() {
 }
 
 #[test]
+fn a_success_of_another_thread_ends_the_hold_too() {
+    let mut bench = Bench::with(Policy { refusal_hold: Duration::from_secs(250), ..POLICY }, Peer::Loopback);
+    let refused = |bench: &mut Bench| {
+        bench.submit(&write(SMALL_BODY));
+        bench.forward(&answer(403, "", ""));
+        bench.answer().status()
+    };
+    assert_eq!(refused(&mut bench), 503);
+    bench.pass(Duration::from_secs(200));
+    bench.gateway.learn_success(bench.now);
+    assert_eq!(bench.gateway.last_success(), Some(bench.now));
+    bench.pass(Duration::from_secs(100));
+    assert_eq!(refused(&mut bench), 503, "300 s after the first refusal, and the first since the success");
+}
+
+#[test]
 fn a_success_on_one_connection_holds_for_all() {
     let mut bench = Bench::with(Policy { refusal_hold: Duration::from_secs(300), ..POLICY }, Peer::Loopback);
     let refused = |bench: &mut Bench| {

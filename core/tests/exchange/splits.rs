@@ -180,6 +180,22 @@ fn an_answer_is_taken_in_any_pieces() {
 }
 
 #[test]
+fn reading_ahead_is_for_senders_whose_request_has_not_begun() {
+    let request = write(SMALL_BODY);
+    let head = request.len() - SMALL_BODY.len();
+    let mut bench = Bench::new();
+    assert!(bench.exchange.may_read_ahead());
+    bench.send(&request[..1]);
+    assert!(!bench.exchange.may_read_ahead(), "a part of the head is in the space");
+    bench.send(&request[1..head]);
+    assert_eq!(bench.exchange.head_length(), head);
+    bench.send(&request[head..]);
+    bench.forward(&answer(204, "", ""));
+    assert!(bench.exchange.may_read_ahead(), "before the next request");
+    assert!(!Bench::with(POLICY, Peer::Foreign).exchange.may_read_ahead());
+}
+
+#[test]
 fn chunks_behind_a_long_head_come_in_more_than_a_few_bytes() {
     for length in [2000, 2040, 2047, 2048] {
         let fixed = "POST /api/v1/write HTTP/1.1\r\nHost: h\r\nX: \r\nTransfer-Encoding: chunked\r\n\r\n";
