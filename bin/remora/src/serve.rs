@@ -21,11 +21,7 @@ pub(crate) fn serve(config: &Config, trust: Trust, about: About, log: Log) -> Ex
     match remora_smol::run(config, trust, about, Arc::new(Journal::new(log))) {
         Ok(stopped) => stop(log, stopped),
         Err(StartError::Bind(port, error)) => taken(log, &config.listen, port, &error),
-        Err(error) => {
-            log.line(Level::Error, "cannot start", &[("err", &error)]);
-            termination::leave(&format!("remora: cannot start: {error}\n"));
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(log, "cannot start", &[("err", &error)], &error),
     }
 }
 
@@ -34,8 +30,12 @@ fn taken(log: Log, listen: &Listen, port: u16, error: &dyn Display) -> ExitCode 
     let name = if port == listen.port { LISTENING_PORT.name } else { ADMIN_PORT.name };
     let fix = format!("free the port, or set {name} to another one");
     let fields: [(_, &dyn Display); 4] = [("name", &name), ("value", &port), ("err", error), ("fix", &fix)];
-    log.line(Level::Error, "cannot listen", &fields);
-    termination::leave(&format!("remora: cannot listen: {name}={port}: {error}\n  fix: {fix}\n"));
+    fail(log, "cannot listen", &fields, &format_args!("{name}={port}: {error}\n  fix: {fix}"))
+}
+
+fn fail(log: Log, what: &str, fields: &[(&str, &dyn Display)], text: &dyn Display) -> ExitCode {
+    log.line(Level::Error, what, fields);
+    termination::leave(&format!("remora: {what}: {text}\n"));
     ExitCode::FAILURE
 }
 

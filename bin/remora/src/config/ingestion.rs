@@ -41,16 +41,17 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Endpoint> {
 
 /// The URL as it may be shown. Of the query's values, only the version is: another may be the key of a gateway.
 pub(crate) fn shown(endpoint: &Endpoint) -> String {
-    let pairs = endpoint.query().into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty());
-    let shown: Vec<_> = pairs
-        .map(|pair| match pair.split_once('=') {
-            Some(("api-version", _)) => pair.to_owned(),
-            Some((name, _)) => format!("{name}=***"),
-            None => "***".to_owned(),
-        })
-        .collect();
-    let mark = if shown.is_empty() { "" } else { "?" };
-    format!("https://{}{}{mark}{}", endpoint.authority(), endpoint.path(), shown.join("&"))
+    let mut shown = format!("https://{}{}", endpoint.authority(), endpoint.path());
+    let mut mark = "?";
+    for pair in endpoint.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        shown.extend(match pair.split_once('=') {
+            Some(("api-version", _)) => [mark, pair, ""],
+            Some((name, _)) => [mark, name, "=***"],
+            None => [mark, "***", ""],
+        });
+        mark = "&";
+    }
+    shown
 }
 
 /// The immutable ID of the data collection rule in the path of a write URL.
