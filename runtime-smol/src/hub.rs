@@ -169,7 +169,7 @@ impl Hub {
         text: &str,
         peer: impl FnOnce() -> Option<IpAddr>,
     ) {
-        let Outcome { status, upstream_status, unavailable, purpose, body_bytes: bytes, counts, began } = *outcome;
+        let Outcome { status, upstream_status, unavailable, purpose, body_bytes: bytes, counts, began, .. } = *outcome;
         if purpose != Purpose::Probe {
             let (samples, took) = (counts.map(|counts| counts.samples), now.since(began));
             // Not through `Hub::notice`: it needs no summary.
@@ -211,10 +211,15 @@ impl Hub {
         if self.traffic.begin_minute() && !self.threads.tell_first() {
             let end = async {
                 async_io::Timer::after(MINUTE).await;
-                self.observer.notice(&Notice::Minute(self.end_minute().await));
+                self.report_minute().await;
             };
             self.executor.spawn(end).detach();
         }
+    }
+
+    /// Ends the minute and reports it.
+    pub(crate) async fn report_minute(&self) {
+        self.observer.notice(&Notice::Minute(self.end_minute().await));
     }
 
     /// Ends the minute of all threads; this thread's first, so that a minute begun by another meanwhile is not lost.

@@ -14,7 +14,7 @@ use crate::hub::Hub;
 use crate::notice::Notice;
 use crate::threads::{Message, Reply};
 
-/// How long the other threads have to report their open requests.
+/// How long the other threads have to report their open requests, or their minute.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How the process ended.
@@ -59,7 +59,15 @@ pub(crate) async fn wait(hub: &'static Hub, mut signals: Signals, grace: Duratio
         }
     };
     let again = async { Stopped::Again(next(&mut signals).await) };
-    future::or(settled, future::or(again, overdue)).await
+    let stopped = future::or(settled, future::or(again, overdue)).await;
+    if !matches!(stopped, Stopped::Again(_)) {
+        // The minute in progress would not be reported any more.
+        let silent = async {
+            Timer::after(PATIENCE).await;
+        };
+        future::or(hub.report_minute(), silent).await;
+    }
+    stopped
 }
 
 /// Open requests of senders on all threads; on this one alone if any other does not answer within [`PATIENCE`].

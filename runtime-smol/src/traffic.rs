@@ -13,6 +13,9 @@ use crate::notice::Minute;
 /// time, still sends what it holds, and may wait up to 5 s to fill a batch (`batch_send_deadline`).
 const QUIET: Duration = Duration::from_secs(6);
 
+/// How much later than it was told a sender may come back.
+const LATE: Duration = Duration::from_secs(1);
+
 /// A write that was not accepted, with the answer its sender got.
 #[derive(Clone, Debug)]
 pub(crate) struct FailedWrite {
@@ -45,6 +48,8 @@ pub(crate) struct Traffic {
     turned_away: Cell<u64>,
     oldest: Cell<OldestSample>,
     last_failed: RefCell<Option<FailedWrite>>,
+    /// When the last sender that was told to come back later does so.
+    expected: Cell<Instant>,
     minute: RefCell<Minute>,
     counting: Cell<bool>,
     less: Event,
@@ -130,6 +135,10 @@ impl Traffic {
 
     /// Counts a write.
     pub(crate) fn wrote(&self, now: Instant, outcome: &Outcome) {
+        if let Some(seconds) = outcome.retry_after {
+            let back = now.saturating_add(Duration::from_secs(seconds.into()) + LATE);
+            self.expected.set(self.expected.get().max(back));
+        }
         let mut minute = self.minute.borrow_mut();
         let count = if outcome.is_success() { &mut minute.succeeded } else { &mut minute.failed };
         *count += 1;
@@ -152,7 +161,7 @@ impl Traffic {
     fn settled(&self, now: Instant) -> Option<Instant> {
         match (self.open_of_senders.get(), self.senders.get()) {
             (0, 0) => Some(now),
-            (0, _) => Some(self.heard.get().saturating_add(QUIET)),
+            (0, _) => Some(self.heard.get().saturating_add(QUIET).max(self.expected.get())),
             _ => None,
         }
     }
@@ -176,6 +185,8 @@ impl Traffic {
 
 #[cfg(test)]
 mod tests {
+    use remora_core::forward::Purpose;
+
     use super::*;
 
     #[test]
@@ -190,6 +201,29 @@ mod tests {
         traffic.closed(true);
         traffic.disconnected(true);
         assert_eq!(traffic.settled(signal), Some(signal));
+    }
+
+    #[test]
+    fn a_sender_that_was_told_to_come_back_is_waited_for() {
+        let (traffic, signal) = (Traffic::default(), Instant::from_millis(500_000));
+        let refused = |retry_after| Outcome {
+            status: 503,
+            upstream_status: Some(429),
+            unavailable: None,
+            retry_after,
+            purpose: Purpose::Write,
+            body_bytes: 0,
+            counts: None,
+            began: signal,
+        };
+        traffic.connected(true);
+        for retry_after in [Some(10), Some(1), None] {
+            traffic.wrote(signal, &refused(retry_after));
+        }
+        traffic.note_activity(signal);
+        assert_eq!(traffic.settled(signal), Some(signal.saturating_add(Duration::from_secs(10) + LATE)));
+        traffic.disconnected(true);
+        assert_eq!(traffic.settled(signal), Some(signal), "it has left");
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Outcome {
     pub upstream_status: Option<u16>,
     /// Why the request could not be forwarded, if that is the case.
     pub unavailable: Option<Unavailable>,
+    /// After how many seconds the sender was told to come back.
+    pub retry_after: Option<u8>,
     /// What the request was for.
     pub purpose: Purpose,
     /// Size of the stored body or page in bytes.
@@ -317,7 +319,7 @@ impl<'m> Exchange<'m> {
     fn answer(&mut self, now: Instant, mut reply: Reply<'_>, text: &[u8]) {
         self.fit(&mut reply);
         let encoded = self.outbox.answer(&reply, text);
-        let outcome = self.outcome(reply.status);
+        let outcome = self.outcome(reply.status, reply.retry_after);
         self.gateway.counters.answered(now, &outcome, text.len());
         self.push(Event::Answered(outcome));
         self.enter(Phase::Answer, now.saturating_add(self.gateway.policy.timeouts.answer));
@@ -336,11 +338,12 @@ impl<'m> Exchange<'m> {
         reply.head_only = self.request.head_only;
     }
 
-    const fn outcome(&self, status: u16) -> Outcome {
+    const fn outcome(&self, status: u16, retry_after: Option<u8>) -> Outcome {
         Outcome {
             status,
             upstream_status: self.record.upstream_status,
             unavailable: self.record.unavailable,
+            retry_after,
             purpose: self.request.route.purpose(),
             body_bytes: self.stored,
             counts: self.record.counts,

@@ -37,6 +37,8 @@ pub struct Gateway {
     last_success: Cell<Option<Instant>>,
     /// When the first of the refusals came that do not concern the data. A success after it makes it void.
     refused_since: Cell<Instant>,
+    /// When the last of them came.
+    last_refusal: Cell<Instant>,
     /// Until when the latest token is usable.
     token_until: Cell<Option<Instant>>,
     draining: Cell<bool>,
@@ -51,6 +53,7 @@ impl Gateway {
             started: now,
             last_success: Cell::new(None),
             refused_since: Cell::new(Instant::ZERO),
+            last_refusal: Cell::new(Instant::ZERO),
             token_until: Cell::new(None),
             draining: Cell::new(false),
         }
@@ -95,15 +98,21 @@ impl Gateway {
     }
 
     /// How much longer refusals that do not concern the data are held back, counted from the first one since the last
-    /// success; zero when they are not. A new role assignment takes up to 30 minutes to reach the ingestion endpoint, and
-    /// Prometheus drops samples on 403.
+    /// success; zero when they are not. After as long a time without any, the next one is a first one again. A new role
+    /// assignment takes up to 30 minutes to reach the ingestion endpoint, and Prometheus drops samples on 403.
     pub fn holds_for(&self, now: Instant) -> Duration {
-        self.held_since(now).saturating_add(self.policy.refusal_hold).since(now)
+        self.hold_from(self.held_since(now)).since(now)
     }
 
     fn held_since(&self, now: Instant) -> Instant {
         let first = self.refused_since.get();
-        if first > self.last_success.get().unwrap_or_default() { first } else { now }
+        let lasts = now <= self.hold_from(self.last_refusal.get());
+        if lasts && first > self.last_success.get().unwrap_or_default() { first } else { now }
+    }
+
+    /// The end of a hold that begins at `at`.
+    fn hold_from(&self, at: Instant) -> Instant {
+        at.saturating_add(self.policy.refusal_hold)
     }
 
     /// Azure accepted a request.
@@ -121,6 +130,7 @@ impl Gateway {
     /// to be held back.
     pub(super) fn hold_refusal(&self, now: Instant) -> bool {
         self.refused_since.set(self.held_since(now));
+        self.last_refusal.set(now);
         !self.holds_for(now).is_zero()
     }
 }

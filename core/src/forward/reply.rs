@@ -17,7 +17,7 @@ use crate::remote_write::{Fault, MediaFault};
 pub const MAX_TEXT: usize = 1024;
 
 /// Longest `Retry-After` sent, in seconds. Prometheus honours any value; Azure refuses samples older than 20 minutes.
-const LONGEST_RETRY: u64 = 60;
+const LONGEST_RETRY: u8 = 60;
 
 /// Why a request is refused here, without Azure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl Unavailable {
 
     /// Seconds after which another attempt makes sense: about as long as the cause usually lasts. Where Azure or the way
     /// to it failed halfway, the sender's own backoff decides.
-    const fn retry_after(self) -> Option<u64> {
+    const fn retry_after(self) -> Option<u8> {
         match self {
             Self::NoToken | Self::TokenRefused => Some(5),
             Self::Capacity => Some(1),
@@ -159,7 +159,7 @@ pub(super) enum Relay {
     /// 503 in place of a refusal that may yet be resolved.
     Hold {
         /// Seconds.
-        retry_after: u64,
+        retry_after: u8,
     },
     /// 502 for redirects and whatever else is not a response to a POST.
     BadGateway,
@@ -197,15 +197,18 @@ pub(super) const fn keeps_connection(status: u16) -> bool {
 
 /// Azure's `Retry-After` in seconds, capped at [`LONGEST_RETRY`]. An HTTP date (RFC 9110 §10.2.3), which needs a
 /// calendar, counts as half of that.
-pub(super) fn retry_after(value: &[u8]) -> u64 {
-    digits::decimal(value).unwrap_or(LONGEST_RETRY / 2).min(LONGEST_RETRY)
+pub(super) fn retry_after(value: &[u8]) -> u8 {
+    let longest = LONGEST_RETRY.into();
+    let [seconds, ..] = digits::decimal(value).unwrap_or(longest / 2).min(longest).to_le_bytes();
+    seconds
 }
 
 /// The status and fields of a response.
 #[derive(Debug)]
 pub(super) struct Reply<'a> {
     pub(super) status: u16,
-    pub(super) retry_after: Option<u64>,
+    /// Seconds.
+    pub(super) retry_after: Option<u8>,
     pub(super) allow: Option<&'static str>,
     pub(super) content_type: &'a [u8],
     pub(super) close: bool,
@@ -256,7 +259,7 @@ impl Reply<'_> {
             }
         }
         if let Some(seconds) = self.retry_after {
-            head.field_decimal("Retry-After", seconds);
+            head.field_decimal("Retry-After", seconds.into());
         }
         if let Some(allow) = self.allow {
             head.field("Allow", allow.as_bytes());

@@ -76,7 +76,7 @@ const TOLD: [&str; 5] = ["retry-after", "content-type", WRITTEN[0], WRITTEN[1], 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message<'r> {
     /// Azure's `Retry-After` in seconds, if any, capped.
-    pub(super) retry_after: Option<u64>,
+    pub(super) retry_after: Option<u8>,
     /// The media type, unless it is too long or looks like a token.
     pub(super) content_type: Option<&'r [u8]>,
     /// The values of [`WRITTEN`], if they are numbers.

@@ -257,9 +257,13 @@ fn the_hold_begins_with_the_first_refusal_after_a_success_and_ends() {
         (300, 403, 503),
         (249, 404, 503),
         (1, 403, 403),
-        (300, 401, 401),
+        (100, 401, 401),
         (0, 204, 204),
         (10, 403, 503),
+        // What lies apart by more than the hold did not last so long.
+        (251, 403, 503),
+        (250, 403, 403),
+        (251, 403, 503),
     ] {
         bench.pass(Duration::from_secs(after));
         bench.submit(&write(SMALL_BODY));

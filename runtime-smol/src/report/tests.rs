@@ -99,6 +99,7 @@ fn status_tells_what_is_and_what_was() {
         status: 418,
         upstream_status: None,
         unavailable: None,
+        retry_after: None,
         purpose: Purpose::Write,
         body_bytes: 0,
         counts: None,

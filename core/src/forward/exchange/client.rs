@@ -98,7 +98,7 @@ impl Exchange<'_> {
         match self.phase {
             Phase::Answer if self.outbox.pending().is_empty() => self.answered(now),
             Phase::Send if self.outbox.pending().is_empty() && self.page_offset().is_none() => {
-                self.push(Event::Answered(self.outcome(200)));
+                self.push(Event::Answered(self.outcome(200, None)));
                 self.answered(now);
             }
             _ => {}

@@ -17,8 +17,16 @@ fn snapshot(page: Page, count: impl FnOnce(&Hub)) -> Snapshot {
 fn refuse(hub: &Hub, at: u64, status: u16) {
     let at = Instant::from_millis(at);
     let purpose = Purpose::Write;
-    let outcome =
-        Outcome { status, upstream_status: None, unavailable: None, purpose, body_bytes: 0, counts: None, began: at };
+    let outcome = Outcome {
+        status,
+        upstream_status: None,
+        unavailable: None,
+        retry_after: None,
+        purpose,
+        body_bytes: 0,
+        counts: None,
+        began: at,
+    };
     hub.traffic.write_failed(at, &outcome, "remora: cause; repair");
     hub.traffic.wrote(at, &outcome);
 }
