@@ -271,6 +271,7 @@ mod tests {
         assert_eq!(fault_of("A: b\r\n c\r\n"), HeadError::Folded);
         assert_eq!(fault_of_head("POST / HTTP/1.1\r\nHost: h\r\n"), HeadError::Malformed);
         assert_eq!(fault_of_head("POST / HTTP/1.1\r\nHost: h\r\n\r\nbody"), HeadError::Malformed);
+        assert_eq!(fault_of_response("HTTP/1.1 200 OK\r\nA: b\n\r\n"), HeadError::BareLineFeed);
     }
 
     #[test]

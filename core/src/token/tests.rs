@@ -128,13 +128,16 @@ fn a_refresh_in_that_has_come_already_makes_no_fetch_a_second() {
 }
 
 #[test]
-fn jitter_differs_by_seed() {
-    let pause = |seed| {
-        let mut bench = Bench { token: Lifecycle::new(Policy::DEFAULT, seed), now: Instant::ZERO };
+fn jitter_spreads_seeds_over_all_of_the_tenth() {
+    let mut quarters = [0; 4];
+    for seed in 0..100_u32 {
+        let mut bench =
+            Bench { token: Lifecycle::new(Policy::DEFAULT, seed.wrapping_mul(0x9e37_79b9)), ..Bench::new() };
         bench.grant(24 * HOUR);
-        bench.wait()
-    };
-    assert_ne!(pause(1), pause(1_000_003));
+        let earlier = (12 * HOUR).saturating_sub(bench.wait());
+        quarters[(earlier.as_secs() * 4 / (12 * 360)) as usize] += 1;
+    }
+    assert!(quarters.iter().all(|&seeds| seeds > 10), "{quarters:?}");
 }
 
 #[test]

@@ -108,6 +108,7 @@ impl Bench {
             } else {
                 let space = self.exchange.client_space();
                 let n = space.len().min(bytes.len());
+                assert!(n > 0, "no room for what the exchange reads");
                 space[..n].copy_from_slice(&bytes[..n]);
                 self.exchange.client_filled(self.now, n);
                 n
@@ -134,6 +135,7 @@ impl Bench {
                 self.received.extend_from_slice(&self.stored[from..from + n]);
                 self.exchange.client_drained(self.now, n);
             } else if !piece.is_empty() {
+                assert_eq!(self.exchange.body_room(), 0, "later bytes would be stored before these");
                 let n = piece.len();
                 self.stored.extend_from_slice(piece);
                 self.exchange.body_taken(self.now, n);
@@ -153,11 +155,17 @@ impl Bench {
             match event {
                 Event::Reserve(_) => self.exchange.reserved(self.now),
                 Event::Check => self.check(),
-                Event::Answered(_) => self.stored.clear(),
+                Event::Answered(_) => self.answered(),
                 _ => {}
             }
             self.events.push(event);
         }
+    }
+
+    /// Whatever the answer is, the request holds on to neither its body nor a connection.
+    fn answered(&mut self) {
+        self.stored.clear();
+        assert!(self.exchange.upstream_space().is_empty(), "a connection is kept: {:?}", self.exchange);
     }
 
     fn check(&mut self) {

@@ -84,6 +84,8 @@ fn repairs_and_held_refusals() {
     ] {
         assert!(seen.iter().any(|seen| seen == line), "{line} in {seen:?}");
     }
+    let bytes = format!("response_bytes_total {}", bench.answer().body.len());
+    assert!(seen.contains(&bytes), "{bytes} in {seen:?}");
 }
 
 #[test]
@@ -153,6 +155,8 @@ fn failures_on_the_way_by_reason() {
         let mut bench = Bench::new();
         bench.submit(&write(SMALL_BODY));
         bench.exchange.refuse(bench.now, why, "");
+        bench.settle();
+        assert_eq!(bench.outcomes()[0].unavailable, Some(why));
         assert!(counted(&bench).iter().any(|seen| seen == line), "{line} in {:?}", counted(&bench));
     }
 }

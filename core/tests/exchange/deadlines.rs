@@ -156,6 +156,7 @@ fn a_late_wait_for_connection_or_token_is_told() {
         let answer = bench.answer();
         assert_eq!(answer.status(), 503);
         assert!(answer.text().contains(told), "{answer:?}");
+        assert_eq!(bench.exchange.answer_text(), answer.text().trim_end(), "one line of a log");
     }
 }
 
@@ -199,13 +200,16 @@ fn an_exchange_that_is_over_has_no_deadline() {
 }
 
 #[test]
-fn an_outcome_says_when_its_own_request_began() {
+fn an_outcome_says_when_its_own_request_began_and_what_it_was_for() {
     let mut bench = Bench::new();
+    bench.pass(Duration::from_secs(20));
+    let first = bench.now;
     bench.send(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
     bench.pass(Duration::from_secs(50));
     bench.offer(b"\x16\x03\x01");
-    let began: Vec<_> = bench.outcomes().iter().map(|outcome| outcome.began).collect();
-    assert_eq!(began[1].since(began[0]), Duration::from_secs(50));
+    let told: Vec<_> = bench.outcomes().iter().map(|outcome| (outcome.began, outcome.purpose)).collect();
+    assert_eq!(told, [(first, Purpose::Probe), (bench.now, Purpose::Stray)]);
+    assert!(bench.outcomes().iter().all(|outcome| !outcome.is_failed_write()), "neither was a write");
 }
 
 #[test]
@@ -219,6 +223,8 @@ fn an_outcome_tells_nothing_of_the_request_before() {
     assert_eq!(outcomes[0].counts.map(|counts| counts.samples), Some(500));
     assert_eq!((outcomes[1].body_bytes, outcomes[1].upstream_status, outcomes[1].counts), (0, None, None));
     assert_eq!(outcomes[1].purpose, Purpose::Write);
+    assert!(outcomes[0].is_success() && !outcomes[0].is_failed_write());
+    assert!(!outcomes[1].is_success() && outcomes[1].is_failed_write());
 }
 
 #[test]
@@ -231,13 +237,28 @@ fn of_an_answer_that_is_cut_within_a_character_the_log_has_the_rest() {
 
 #[test]
 fn buffers_come_back_at_their_full_length() {
-    let (inbox, outbox) = (vec![0; 4096].leak(), vec![0; 2048].leak());
+    // Less than the first read of a head usually takes.
+    let (inbox, outbox) = (vec![0; 1024].leak(), vec![0; 512].leak());
     let bench = Bench::new();
     let mut exchange = Exchange::new(bench.now, bench.gateway, Peer::Loopback, inbox, outbox);
     exchange.client_space()[..4].copy_from_slice(b"POST");
     exchange.client_filled(bench.now, 4);
     let (inbox, outbox) = exchange.into_buffers();
-    assert_eq!((inbox.len(), outbox.len()), (4096, 2048));
+    assert_eq!((inbox.len(), outbox.len()), (1024, 512));
+}
+
+#[test]
+fn an_answer_for_which_there_is_no_room_ends_the_connection() {
+    for path in ["/health", "/metrics"] {
+        let bench = Bench::new();
+        let (inbox, outbox) = (vec![0; 1024].leak(), vec![0; 20].leak());
+        let mut exchange = Exchange::new(bench.now, bench.gateway, Peer::Loopback, inbox, outbox);
+        let head = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
+        exchange.client_space()[..head.len()].copy_from_slice(head.as_bytes());
+        exchange.client_filled(bench.now, head.len());
+        exchange.page_ready(bench.now, 1);
+        assert!(exchange.is_done() && exchange.client_pending().is_empty(), "{path}");
+    }
 }
 
 #[test]
@@ -252,6 +273,8 @@ fn buffers_are_given_away_between_requests_only() {
     assert!(bench.exchange.is_parked() && bench.exchange.park().is_none());
     assert_eq!(bench.exchange.answer_text(), "", "nothing of what others put there");
     bench.exchange.resume(inbox, outbox);
+    bench.send(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(bench.answer().text(), "ok\n");
     bench.send(b"POST");
     assert!(bench.exchange.park().is_none(), "part of a head is here");
 }

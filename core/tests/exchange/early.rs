@@ -108,6 +108,18 @@ fn a_sender_that_leaves_within_its_request_is_left() {
 }
 
 #[test]
+fn a_sender_that_is_lost_while_azure_is_asked_frees_the_connection() {
+    let mut bench = Bench::new();
+    bench.submit(&write(SMALL_BODY));
+    bench.attach(false);
+    bench.request_head();
+    bench.take_events();
+    bench.exchange.client_broken(bench.now);
+    bench.settle();
+    assert_eq!(bench.take_events(), [Event::Release { reusable: false }, Event::Close]);
+}
+
+#[test]
 fn http_1_0_gets_one_answer() {
     let request = [&b"POST /api/v1/write HTTP/1.0\r\nContent-Length: 4\r\n\r\n"[..], SMALL_BODY].concat();
     let mut bench = Bench::new();
@@ -136,6 +148,13 @@ fn expect_is_not_invited_when_the_body_came_along() {
     let mut bench = Bench::new();
     bench.submit(&write_with("Expect: 100-continue\r\n", SMALL_BODY));
     assert!(bench.received.is_empty());
+    // Nor when all that came of it is its end, or a fault.
+    let head = "POST /api/v1/write HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for chunks in ["0\r\n\r\n", "x\r\n"] {
+        let mut bench = Bench::new();
+        bench.send([head, chunks].concat().as_bytes());
+        assert_eq!(bench.answer().status(), 400, "{chunks:?}");
+    }
 }
 
 #[test]
@@ -345,10 +364,17 @@ fn answers_fit_whatever_azure_puts_into_them() {
         (200, format!("X-Prometheus-Remote-Write-Samples-Written: {}\r\n", "0".repeat(3000))),
     ] {
         let mut bench = Bench::new();
-        bench.submit(&write(SMALL_BODY));
-        bench.forward(&answer(status, &fields, &long[..1500]));
-        let told = bench.answer();
-        assert_eq!(told.status(), status);
-        assert_eq!(told.body, &long.as_bytes()[..1024]);
+        for _ in 0..3 {
+            bench.submit(&write(SMALL_BODY));
+            bench.forward(&answer(status, &fields, &long[..1500]));
+            let told = bench.answer();
+            assert_eq!(told.status(), status);
+            assert_eq!(told.body, &long.as_bytes()[..1024]);
+        }
     }
+    let mut bench = Bench::new();
+    bench.submit(&write(SMALL_BODY));
+    bench.forward(&answer(403, "", &long[..1500]));
+    let line = bench.answer().body;
+    assert_eq!((line.len(), line.last()), (1024, Some(&b'\n')));
 }

@@ -31,6 +31,9 @@ fn a_page_longer_than_an_answer_arrives_whole_and_the_connection_goes_on() {
     assert_eq!(bench.outcomes().len(), 1);
     bench.send(&get("/health"));
     assert_eq!(bench.answer().text(), "ok\n");
+    bench.send(&get("/metrics"));
+    bench.deliver(PAGE);
+    assert_eq!(bench.exchange.answer_text(), "", "a page is not for the log, still less the answer before it");
 }
 
 #[test]
@@ -135,10 +138,13 @@ fn a_reader_that_does_not_read_is_let_go() {
     bench.exchange.page_ready(bench.now, PAGE.len());
     let head = bench.exchange.client_pending().len();
     assert_eq!(bench.exchange.page_offset(), None, "the head is first");
-    bench.exchange.client_drained(bench.now, head);
+    bench.exchange.client_drained(bench.now, head - 1);
+    assert_eq!((bench.exchange.page_offset(), bench.exchange.client_pending().len()), (None, 1), "all of the head");
+    bench.exchange.client_drained(bench.now, 1);
     assert_eq!(bench.exchange.page_offset(), Some(0));
     bench.exchange.client_drained(bench.now, 4999);
     assert_eq!(bench.exchange.page_offset(), Some(4999));
+    assert!(bench.exchange.interest().client_write, "the last byte");
     assert_eq!(bench.exchange.deadline(), bench.now.saturating_add(TIMEOUTS.answer));
     bench.exchange.wake(bench.exchange.deadline());
     assert!(bench.exchange.is_done());

@@ -180,22 +180,6 @@ fn an_answer_is_taken_in_any_pieces() {
 }
 
 #[test]
-fn reading_ahead_is_for_senders_whose_request_has_not_begun() {
-    let request = write(SMALL_BODY);
-    let head = request.len() - SMALL_BODY.len();
-    let mut bench = Bench::new();
-    assert!(bench.exchange.may_read_ahead());
-    bench.send(&request[..1]);
-    assert!(!bench.exchange.may_read_ahead(), "a part of the head is in the space");
-    bench.send(&request[1..head]);
-    assert_eq!(bench.exchange.head_length(), head);
-    bench.send(&request[head..]);
-    bench.forward(&answer(204, "", ""));
-    assert!(bench.exchange.may_read_ahead(), "before the next request");
-    assert!(!Bench::with(POLICY, Peer::Foreign).exchange.may_read_ahead());
-}
-
-#[test]
 fn chunks_behind_a_long_head_come_in_more_than_a_few_bytes() {
     for length in [2000, 2040, 2047, 2048] {
         let fixed = "POST /api/v1/write HTTP/1.1\r\nHost: h\r\nX: \r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -203,5 +187,38 @@ fn chunks_behind_a_long_head_come_in_more_than_a_few_bytes() {
         let mut bench = Bench::new();
         bench.send(head.as_bytes());
         assert!(bench.exchange.client_space().len() >= 512, "{length}");
+    }
+}
+
+#[test]
+fn a_driver_may_read_ahead_where_a_write_may_begin() {
+    let request = write(SMALL_BODY);
+    let head = request.len() - SMALL_BODY.len();
+    let mut bench = Bench::new();
+    assert!(bench.exchange.may_read_ahead());
+    let room = bench.exchange.client_space().len();
+    bench.send(&request[..10]);
+    assert!(!bench.exchange.may_read_ahead(), "the rest of a head may be short");
+    bench.submit(&request[10..]);
+    assert_eq!(bench.exchange.head_length(), head);
+    assert!(!bench.exchange.may_read_ahead());
+    bench.forward(&answer(204, "", ""));
+    assert!(bench.exchange.may_read_ahead());
+    assert_eq!(bench.exchange.client_space().len(), room, "no more than for the first head");
+    assert!(!Bench::with(POLICY, Peer::Foreign).exchange.may_read_ahead(), "who may not write has nothing to send");
+}
+
+#[test]
+fn a_request_head_leaves_room_for_chunks_or_is_refused_however_it_is_cut() {
+    let fixed = "GET /health HTTP/1.1\r\nHost: h\r\nX: \r\n\r\n";
+    for (length, status) in [(8192 - 512, 200), (8192 - 511, 431)] {
+        let head = fixed.replace("X: ", &format!("X: {}", "x".repeat(length - fixed.len())));
+        for size in [1, length] {
+            let mut bench = Bench::new();
+            for piece in head.as_bytes().chunks(size) {
+                bench.offer(piece);
+            }
+            assert_eq!(bench.answer().status(), status, "{length} bytes in pieces of {size}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use remora_core::forward::{Event, Peer, Policy, Unavailable};
 
 use crate::bench::{Bench, POLICY};
 use crate::message::{SMALL_BODY, answer, write, write_with};
-use Fate::{Drained, KeptAlive};
+use Fate::{Closed, Drained, KeptAlive};
 
 /// The fate of the sender's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,20 @@ enum Fate {
     KeptAlive,
     /// Closing was announced; the rest of the body is read until the sender has seen the response.
     Drained,
+    /// Closing was announced, and nothing of the request is still to come.
+    Closed,
+}
+
+impl Fate {
+    fn of(bench: &Bench) -> Self {
+        if bench.is_kept_alive() {
+            KeptAlive
+        } else if bench.exchange.is_done() {
+            Closed
+        } else {
+            Drained
+        }
+    }
 }
 
 /// What happens on Azure's side after the body passed the check.
@@ -21,6 +35,8 @@ enum Azure {
     Unasked,
     /// There is no connection.
     Unreachable(Unavailable, &'static str),
+    /// The driver gives up after a part of the request was sent.
+    GivenUp(Unavailable, &'static str),
     /// It responds with status, fields and text.
     Answers(u16, &'static str, &'static str),
     /// It responds 401, the token is refreshed, and it responds with status, fields and text.
@@ -70,6 +86,11 @@ fn expect(row: Row, policy: Policy, peer: Peer) {
     match azure {
         Azure::Unasked => assert!(!bench.events.contains(&Event::Connect { fresh: false }), "{outcome}"),
         Azure::Unreachable(why, detail) => bench.exchange.refuse(bench.now, why, detail),
+        Azure::GivenUp(why, detail) => {
+            bench.attach(false);
+            bench.request_head();
+            bench.exchange.refuse(bench.now, why, detail);
+        }
         Azure::Answers(status, fields, text) => drop(bench.forward(&answer(status, fields, text))),
         Azure::AnswersAfterRefresh(status, fields, text) => {
             bench.forward(&answer(401, "", ""));
@@ -101,9 +122,9 @@ fn expect(row: Row, policy: Policy, peer: Peer) {
     assert_eq!(told.field("retry-after"), retry_after, "{outcome}: {told:?}");
     assert!(told.text().contains(text), "{outcome}: {told:?}");
     assert!(told.text().lines().count() <= 1 && told.body.len() <= 1024, "{outcome}: more than a line: {told:?}");
-    let close = (fate == Drained).then_some("close");
+    let close = (fate != KeptAlive).then_some("close");
     assert_eq!(told.field("connection"), close, "{outcome}: {told:?}");
-    assert_eq!(bench.is_kept_alive(), fate == KeptAlive, "{outcome}");
+    assert_eq!(Fate::of(&bench), fate, "{outcome}");
 }
 
 fn expect_all(rows: Vec<Row>) {
@@ -130,6 +151,7 @@ fn without_a_usable_token_it_is_503() {
     expect_all(vec![
         relayed("no token", Azure::Unreachable(Unavailable::NoToken, "AADSTS700016"), 503, Some("5"), "AADSTS700016"),
         relayed("no other token", Azure::Unrefreshed("AADSTS50027"), 503, Some("5"), "AADSTS50027"),
+        relayed("a token that is too long", Azure::GivenUp(Unavailable::NoToken, "no fit"), 503, Some("5"), "no fit"),
     ]);
 }
 
@@ -142,6 +164,7 @@ fn refusals_of_the_credential_are_held_back() {
         held("401 to the newest token, with its text", Azure::AnswersToNewestToken("bad audience"), "bad audience"),
         held("403", Azure::Answers(403, "", "no role"), "Monitoring Metrics Publisher"),
         held("403 with its text", Azure::Answers(403, "", "no role"), "no role"),
+        held("403 with text beyond ASCII", Azure::Answers(403, "", "aucun rôle"), "aucun rôle"),
         held("404", Azure::Answers(404, "", ""), "INGESTION_URL"),
         held("405 of something that is not Azure", Azure::Answers(405, "", "nginx"), "nginx"),
         held("431", Azure::Answers(431, "", ""), "431"),
@@ -314,7 +337,7 @@ fn the_methods_that_would_do_are_named() {
 
 #[test]
 fn a_write_from_elsewhere_is_403_unless_it_is_allowed() {
-    let foreign = refused("foreign", write(SMALL_BODY), 403, Drained, "ALLOWED_SOURCES");
+    let foreign = refused("foreign", write(SMALL_BODY), 403, Closed, "ALLOWED_SOURCES");
     expect(foreign, POLICY, Peer::Foreign);
     let allowed = relayed("allowed", Azure::Answers(204, "", ""), 204, None, "");
     expect(allowed, POLICY, Peer::Allowed);
@@ -370,4 +393,6 @@ fn broken_chunks_are_400() {
     for broken in ["x\r\n", "\r\n", "-1\r\n", "1\r\nab", "1\nab", "00000000000000001\r\n", "0\r\nno trailer\r\n"] {
         expect(refused(broken, chunks(broken), 400, Drained, ""), POLICY, Peer::Loopback);
     }
+    let more = chunks("1000\r\n") + &"x".repeat(20_000);
+    expect(refused("more than the buffer holds", more, 400, Drained, ""), POLICY, Peer::Loopback);
 }
