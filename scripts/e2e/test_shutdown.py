@@ -63,6 +63,22 @@ class Shutdown(Case):
             self.assertEqual(stack.stored(), 2, f"samples stored; {stack.where()}")
 
     @slow
+    def test_a_sender_that_was_told_to_come_back_later_finds_it_running(self):
+        later = 8
+        refusal = {"status": 429, "headers": {"Retry-After": str(later)}}
+        with Stack("told-to-wait", prometheus=False) as stack:
+            stack.emulator.ask("/faults", {"endpoint": "ingest", "count": 1, "action": refusal})
+            sender = socket.create_connection(("127.0.0.1", stack.remora.port), timeout=10)
+            with sender as connection, connection.makefile("rb") as answers:
+                connection.sendall(wire.with_length(frames.one_sample()))
+                self.assertEqual(wire.read_answer(answers), 503, stack.where())
+                stack.remora.process.signal(signal.SIGTERM)
+                time.sleep(later)
+                connection.sendall(wire.with_length(frames.one_sample()))
+                self.assertEqual(wire.read_answer(answers), 204, stack.where())
+            self.assertEqual(stack.remora.process.wait(8), 0, f"exit status; {stack.where()}")
+
+    @slow
     def test_a_prometheus_that_is_stopped_at_the_same_time_loses_nothing(self):
         with Stack("together", prometheus=False) as stack:
             with self.running(Prometheus(stack.folder.path, stack.remora.write_url, interval="2s", deadline="5s")) as sender:
