@@ -185,26 +185,27 @@ impl Resolver {
 /// is reachable (RFC 6724). If that fails, or is slow, each family is also looked up by itself, and the first answer
 /// with an address that can be reached counts.
 pub(crate) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    // Answers, and whether they cover both families.
     let (answer, answered) = mpsc::channel();
     let (name, of_both) = (host.to_owned(), answer.clone());
     thread().spawn(move || {
         // The caller may have found addresses meanwhile.
-        let _ = of_both.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
+        let _ = of_both.send((true, (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>)));
     })?;
     let mut failure = match answered.recv_timeout(PROMPT) {
-        Ok(Ok(found)) => return Ok(reachable(found)),
-        Ok(Err(error)) => Some(error),
+        Ok((_, Ok(found))) => return Ok(reachable(found)),
+        Ok((_, Err(error))) => Some(error),
         Err(_) => None,
     };
     for family in [AddrFamily::Inet, AddrFamily::Inet6] {
         let (name, of_one) = (host.to_owned(), answer.clone());
-        thread().spawn(move || drop(of_one.send(look_up_in(family, &name, port))))?;
+        thread().spawn(move || drop(of_one.send((false, look_up_in(family, &name, port)))))?;
     }
     drop(answer);
     let mut unreachable = Vec::new();
-    for found in answered {
+    for (whole, found) in answered {
         match found {
-            Ok(addresses) if addresses.iter().any(is_reachable) => return Ok(reachable(addresses)),
+            Ok(addresses) if whole || addresses.iter().any(is_reachable) => return Ok(reachable(addresses)),
             Ok(addresses) => unreachable.extend(addresses),
             Err(error) => failure = failure.or(Some(error)),
         }
