@@ -182,39 +182,33 @@ impl Resolver {
 ///
 /// That of musl fails as a whole, or waits ten seconds, if a name server does not answer for one of the families, as
 /// some do not for IPv6. So both families come first, because only then does the resolver order the addresses by what
-/// is reachable (RFC 6724). If that fails, or is slow, each family is also looked up by itself, and the first answer
-/// with an address that can be reached counts.
+/// is reachable (RFC 6724). If that fails, or is slow, each family is also looked up by itself, and what counts is the
+/// first answer for both, or for one with an address that can be reached.
 pub(crate) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    // Answers, and whether they cover both families.
     let (answer, answered) = mpsc::channel();
     let (name, of_both) = (host.to_owned(), answer.clone());
     thread().spawn(move || {
         // The caller may have found addresses meanwhile.
-        let _ = of_both.send((true, (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>)));
+        let _ = of_both.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
     })?;
     let mut failure = match answered.recv_timeout(PROMPT) {
-        Ok((_, Ok(found))) => return Ok(reachable(found)),
-        Ok((_, Err(error))) => Some(error),
+        Ok(Ok(found)) => return Ok(reachable(found)),
+        Ok(Err(error)) => Some(error),
         Err(_) => None,
     };
     for family in [AddrFamily::Inet, AddrFamily::Inet6] {
         let (name, of_one) = (host.to_owned(), answer.clone());
-        thread().spawn(move || drop(of_one.send((false, look_up_in(family, &name, port)))))?;
+        thread().spawn(move || drop(of_one.send(look_up_in(family, &name, port).and_then(if_reachable))))?;
     }
     drop(answer);
-    let mut unreachable = Vec::new();
-    for (whole, found) in answered {
+    for found in answered {
         match found {
-            Ok(addresses) if whole || addresses.iter().any(is_reachable) => return Ok(reachable(addresses)),
-            Ok(addresses) => unreachable.extend(addresses),
+            Ok(addresses) => return Ok(addresses),
             Err(error) => failure = failure.or(Some(error)),
         }
     }
-    if unreachable.is_empty() {
-        Err(failure.unwrap_or_else(|| io::Error::other("no address")))
-    } else {
-        Ok(unreachable)
-    }
+    // The caller has words for no address at all.
+    failure.map_or(Ok(Vec::new()), Err)
 }
 
 /// The addresses to which there is a route, or all if there is none to any: in a pod without IPv6, the failure of an
@@ -222,6 +216,11 @@ pub(crate) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 fn reachable(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let some: Vec<_> = addresses.iter().copied().filter(is_reachable).collect();
     if some.is_empty() { addresses } else { some }
+}
+
+/// The addresses of one family, unless there is a route to none: the other family may have one.
+fn if_reachable(addresses: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
+    if addresses.iter().any(is_reachable) { Ok(addresses) } else { Err(io::ErrorKind::NetworkUnreachable.into()) }
 }
 
 /// Whether there is a route to an address. Connecting a UDP socket sends nothing.
