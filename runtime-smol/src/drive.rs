@@ -18,10 +18,10 @@ use smol::future;
 use crate::body::{Body, Segment};
 use crate::connect::ConnectError;
 use crate::credential::Credential;
-use crate::guests::Guest;
 use crate::hub::Hub;
 use crate::reactor::{Alarm, Socket};
 use crate::report;
+use crate::slots::Slot;
 use crate::threads::Message;
 use crate::upstream::{LinkError, Read, Upstream};
 use wait::{Waited, queued, within};
@@ -32,13 +32,14 @@ const PASSES: u32 = 16;
 /// Most segments sealed at once.
 const SEALED_AT_ONCE: usize = 8;
 
-/// Serves `stream` until it is closed, or until its guest is dismissed.
-pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Peer, guest: Option<Rc<Guest>>) {
+/// Serves `stream` until it is closed, or until it has to leave its slot.
+pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Peer, slot: Rc<Slot>) {
     let exchange = Exchange::new(hub.now(), &hub.gateway, peer, &mut [], &mut []);
     let mut connection = Connection {
         hub,
         stream,
-        guest,
+        sender: peer.may_write(),
+        slot,
         exchange,
         now: hub.now(),
         alarm: Alarm::new(hub.reactor),
@@ -59,7 +60,9 @@ pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Pe
 struct Connection {
     hub: &'static Hub,
     stream: Socket<TcpStream>,
-    guest: Option<Rc<Guest>>,
+    /// The peer may write.
+    sender: bool,
+    slot: Rc<Slot>,
     exchange: Exchange<'static>,
     /// The time when this task last resumed; read again whenever other tasks may have run.
     now: Instant,
@@ -82,7 +85,7 @@ impl Connection {
                 self.handle(event).await;
             }
             self.note_open(self.exchange.is_open());
-            if self.guest.as_ref().is_some_and(|guest| guest.is_dismissed()) {
+            if self.slot.is_dismissed() {
                 self.exchange.client_broken(self.now);
             } else if self.pass() {
                 passes += 1;
@@ -113,8 +116,8 @@ impl Connection {
     fn note_open(&mut self, open: bool) {
         if open != self.open {
             self.open = open;
-            let (traffic, sender) = (&self.hub.traffic, self.guest.is_none());
-            if open { traffic.opened(sender) } else { traffic.closed(sender) }
+            let traffic = &self.hub.traffic;
+            if open { traffic.opened(self.sender) } else { traffic.closed(self.sender) }
         }
     }
 
@@ -254,7 +257,7 @@ impl Connection {
         if mem::take(&mut self.attached) && outcome.upstream_status.is_none() {
             self.hub.forget_connections();
         }
-        if outcome.purpose == Purpose::Write && self.guest.is_none() {
+        if outcome.purpose == Purpose::Write && self.sender {
             self.hub.traffic.note_activity(self.now);
         }
         let peer = || self.stream.get_ref().peer_addr().ok().map(|from| from.ip().to_canonical());
@@ -279,6 +282,9 @@ impl Connection {
     /// Returns the buffers to the pool if they are empty and no request is open.
     fn park(&mut self) {
         self.hub.memory.buffers.give(self.exchange.park());
+        if self.exchange.is_parked() {
+            self.slot.note_idle(self.now);
+        }
     }
 
     /// Takes buffers, of which there are as many as connections, unless it has them; true if it has them now.
@@ -287,6 +293,7 @@ impl Connection {
             && let Some((inbox, outbox)) = self.hub.memory.buffers.try_take()
         {
             self.exchange.resume(inbox, outbox);
+            self.slot.note_busy();
         }
         !self.exchange.is_parked()
     }
@@ -403,7 +410,7 @@ impl Connection {
         true
     }
 
-    /// Waits until a wanted operation may succeed, the guest is dismissed, or the deadline passes.
+    /// Waits until a wanted operation may succeed, the slot has to be left, or the deadline passes.
     async fn wait(&mut self) {
         poll_fn(|cx| self.poll_ready(cx)).await;
     }
@@ -417,7 +424,7 @@ impl Connection {
             let writing = interest.upstream_write || !upstream.is_flushed();
             ready |= writing && upstream.stream.poll_writable(cx).is_ready();
         }
-        ready |= self.guest.as_ref().is_some_and(|guest| guest.poll_dismissed(cx).is_ready());
+        ready |= self.slot.poll_dismissed(cx).is_ready();
         ready |= self.alarm.poll(self.exchange.deadline(), cx).is_ready();
         if ready { Poll::Ready(()) } else { Poll::Pending }
     }

@@ -17,7 +17,6 @@ use crate::StartError;
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::connect::Connector;
-use crate::guests::Guests;
 use crate::listen::TURNED_AWAY;
 use crate::memory::Memory;
 use crate::notice::{Minute, Notice, Observer};
@@ -25,6 +24,7 @@ use crate::pool::Pool;
 use crate::proxy::Detour;
 use crate::reactor::Reactor;
 use crate::report::About;
+use crate::slots::Slots;
 use crate::threads::{Message, Reply, Threads};
 use crate::tls::Client;
 use crate::tokens::{Known, RefusedToken, Tokens};
@@ -65,10 +65,10 @@ pub(crate) struct Hub {
     pub(crate) clock: Clock,
     pub(crate) gateway: Gateway,
     pub(crate) memory: Memory,
-    /// One per connection of a sender.
-    pub(crate) slots: Pool<()>,
-    /// The connections of peers that may not write, which have slots of their own.
-    pub(crate) guests: Guests,
+    /// Slots of peers that may write.
+    pub(crate) senders: Slots,
+    /// Slots of peers that may not.
+    pub(crate) guests: Slots,
     /// One per connection that may be turned away at a time.
     pub(crate) turned_away: Pool<()>,
     pub(crate) tokens: Tokens,
@@ -104,8 +104,8 @@ impl Hub {
             clock,
             gateway: Gateway::new(clock.now(), policy(config)),
             memory: Memory::new(&limits).map_err(StartError::System)?,
-            slots: Pool::new(std::iter::repeat_n((), limits.max_connections)),
-            guests: Guests::default(),
+            senders: Slots::of_senders(limits.max_connections),
+            guests: Slots::of_guests(),
             turned_away: Pool::new(std::iter::repeat_n((), TURNED_AWAY)),
             tokens: Tokens::new(clock, refused),
             connector: connector(reactor, plan).map_err(StartError::System)?,

@@ -17,7 +17,6 @@ pub mod endpoint;
 pub mod file;
 #[cfg(test)]
 mod fixture;
-mod guests;
 pub mod hint;
 mod hub;
 mod identity;
@@ -32,6 +31,7 @@ mod reactor;
 mod report;
 mod resolve;
 mod secret;
+mod slots;
 mod stop;
 mod threads;
 mod tls;
@@ -133,7 +133,7 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
 /// File descriptors that the limits may require: senders, guests, connections being turned away, busy and idle
 /// connections to Azure, and the process's own.
 fn files(limits: &Limits) -> u64 {
-    let of_thread = guests::SLOTS + listen::TURNED_AWAY + upstream::MOST_IDLE;
+    let of_thread = slots::SLOTS_OF_GUESTS + slots::LEAVING + listen::TURNED_AWAY + upstream::MOST_IDLE;
     let many = [limits.max_connections, limits.max_in_flight, limits.threads.get() * of_thread, 32];
     many.into_iter().map(|many| many as u64).sum()
 }

@@ -12,10 +12,10 @@ use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use smol::future;
 
 use crate::drive;
-use crate::guests::Guest;
 use crate::hub::Hub;
 use crate::notice::Notice;
 use crate::reactor::{Reactor, Socket};
+use crate::slots::{Slot, Slots};
 use crate::threads::{self, LoadGuard};
 
 /// Pause after a failed accept, for example for lack of file descriptors.
@@ -92,12 +92,13 @@ async fn next(listener: &Socket<TcpListener>) -> io::Result<(TcpStream, SocketAd
 /// Serves a connection on this thread, or turns it away.
 pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, guard: LoadGuard) -> io::Result<()> {
     let stream = Socket::new(hub.reactor, stream)?;
-    if let Some(slot) = Slot::take(hub, peer) {
+    let slots = if peer.may_write() { &hub.senders } else { &hub.guests };
+    if let Some(slot) = take_slot(hub, slots, peer) {
         let _ = stream.get_ref().set_nodelay(true);
         hub.traffic.connected(peer.may_write());
         let serve = async move {
-            drive::serve(hub, stream, peer, slot.guest()).await;
-            slot.give_back(hub);
+            drive::serve(hub, stream, peer, Rc::clone(&slot)).await;
+            slots.leave(&slot);
             hub.traffic.disconnected(peer.may_write());
             drop(guard);
         };
@@ -115,39 +116,16 @@ pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, guard: Loa
     Ok(())
 }
 
-/// What a connection holds while it is served.
-enum Slot {
-    Sender(()),
-    Guest(Rc<Guest>),
-}
-
-impl Slot {
-    /// A slot for this peer, if there is one. Counts when there is none, or when another connection loses its slot.
-    fn take(hub: &'static Hub, peer: Peer) -> Option<Self> {
-        if peer.may_write() {
-            let slot = hub.slots.try_take();
-            if slot.is_none() {
-                hub.traffic.turn_away();
-                hub.notice(&Notice::Crowded);
-            }
-            return slot.map(Self::Sender);
-        }
-        if hub.guests.is_full() {
-            hub.traffic.turn_away();
-        }
-        hub.guests.enter().map(Self::Guest)
+/// A slot for this peer, if there is one. Counts when there is none, or when another connection loses its slot.
+fn take_slot(hub: &'static Hub, slots: &Slots, peer: Peer) -> Option<Rc<Slot>> {
+    if slots.is_full() {
+        hub.traffic.turn_away();
     }
-
-    fn guest(&self) -> Option<Rc<Guest>> {
-        if let Self::Guest(guest) = self { Some(Rc::clone(guest)) } else { None }
+    let slot = slots.enter(hub.now());
+    if slot.is_none() && peer.may_write() {
+        hub.notice(&Notice::Crowded);
     }
-
-    fn give_back(self, hub: &Hub) {
-        match self {
-            Self::Sender(slot) => hub.slots.give([slot]),
-            Self::Guest(guest) => hub.guests.leave(&guest),
-        }
-    }
+    slot
 }
 
 /// Answers at once, then keeps reading: closing earlier would turn the answer into a network error.

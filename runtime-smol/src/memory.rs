@@ -8,8 +8,8 @@ use remora_core::remote_write::USUAL_WINDOW;
 
 use crate::body::{Arena, SEGMENT, Segment};
 use crate::config::{Limits, SMALL_ARENA};
-use crate::guests;
 use crate::pool::{Pool, buffers};
+use crate::slots::SLOTS_OF_GUESTS;
 
 /// Distance between the buffers of two connections: whole memory pages, so that an answer and a head of usual
 /// length touch only one.
@@ -46,7 +46,7 @@ pub(crate) struct Memory {
 impl Memory {
     /// The memory of a thread with these limits.
     pub(crate) fn new(limits: &Limits) -> io::Result<Self> {
-        let pairs = buffers(limits.max_connections + guests::SLOTS, STRIDE)?.map(|pair| {
+        let pairs = buffers(limits.max_connections + SLOTS_OF_GUESTS, STRIDE)?.map(|pair| {
             let (outbox, inbox) = pair.split_at_mut(OUTBOX_BYTES);
             (inbox.split_at_mut(INBOX_BYTES).0, outbox)
         });

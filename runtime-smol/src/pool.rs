@@ -1,6 +1,6 @@
 //! A pool of equal items that are made once and lent in the order of the requests.
 //!
-//! Body segments, connection slots and response buffers are all kept this way: the pool's size bounds what the process
+//! Body segments and response buffers are all kept this way: the pool's size bounds what the process
 //! holds, and waiters are served first come, first served, except in an unordered pool.
 
 use std::cell::RefCell;

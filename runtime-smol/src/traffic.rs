@@ -37,8 +37,7 @@ pub(crate) struct OldestSample {
 /// The counters. One thread owns them.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
-    connections: Cell<usize>,
-    /// Those of peers that may write.
+    /// Connections of peers that may write.
     senders: Cell<usize>,
     open: Cell<usize>,
     /// Those of peers that may write.
@@ -58,13 +57,11 @@ pub(crate) struct Traffic {
 impl Traffic {
     /// Counts a new connection; `sender` if its peer may write.
     pub(crate) fn connected(&self, sender: bool) {
-        self.connections.set(self.connections.get() + 1);
         self.senders.set(self.senders.get() + usize::from(sender));
     }
 
     /// A connection ended.
     pub(crate) fn disconnected(&self, sender: bool) {
-        self.connections.set(self.connections.get().saturating_sub(1));
         self.senders.set(self.senders.get().saturating_sub(usize::from(sender)));
         self.less.notify(usize::MAX);
     }
@@ -90,11 +87,6 @@ impl Traffic {
     /// Open requests of peers that may write: a stopping process waits only for these.
     pub(crate) fn open_of_senders(&self) -> usize {
         self.open_of_senders.get()
-    }
-
-    /// Open connections.
-    pub(crate) fn connections(&self) -> usize {
-        self.connections.get()
     }
 
     /// A connection found no slot.
@@ -232,6 +224,6 @@ mod tests {
         traffic.connected(false);
         traffic.opened(false);
         traffic.note_activity(now);
-        assert_eq!((traffic.settled(now), traffic.connections()), (Some(now), 1));
+        assert_eq!(traffic.settled(now), Some(now));
     }
 }

@@ -5,13 +5,14 @@ service mesh's proxy from 127.0.0.6 to the pod's address.
 """
 
 import json
+import select
 import socket
 import subprocess
 import time
 
 import frames
 import wire
-from process import stop_on_signals
+from process import stop_on_signals, wait_for
 from stack import Stack
 from web import fetch
 
@@ -41,10 +42,17 @@ def beside_silent_senders(stack, port):
     try:
         while not is_full(stack) and len(silent) < 2 * SENDERS:
             silent.append(socket.create_connection(("127.0.0.1", port), timeout=10))
-        return {"probe": fetch(f"http://{STRANGER}:{port}/health").status, "sender": stack.remora.get("/health").status}
+        probe, sender = fetch(f"http://{STRANGER}:{port}/health").status, stack.remora.get("/health").status
+        wait_for("an idle connection to make room", lambda: stack.remora.get("/health").status == 200, 15, every=0.5)
+        return {"probe": probe, "sender": sender, "closed": count_closed(silent)}
     finally:
         for connection in silent:
             connection.close()
+
+
+def count_closed(connections):
+    """How many the other end has closed."""
+    return len(select.select(connections, [], [], 0)[0])
 
 
 def is_full(stack):

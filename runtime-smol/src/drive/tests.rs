@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::fixture;
 use crate::identity::Grant;
 use crate::secret::Bearer;
+use crate::slots::{IDLE, Slots};
 use crate::tls::server;
 use crate::trust::Trust;
 use crate::upstream::LIFE;
@@ -73,7 +74,7 @@ fn connection<T: Send + 'static>(
 /// The result of `sender` on a connection that is served to its end; asserts that nothing is lent out afterwards.
 fn served<T: Send + 'static>(hub: &'static Hub, sender: impl FnOnce(TcpStream) -> T + Send + 'static) -> T {
     let (stream, sender) = connection(hub, sender);
-    hub.reactor.block_on(hub.executor.run(serve(hub, stream, Peer::Loopback, None))).unwrap();
+    hub.reactor.block_on(hub.executor.run(serve(hub, stream, Peer::Loopback, slot(hub)))).unwrap();
     assert_eq!(
         [
             hub.memory.arena.lent(),
@@ -97,6 +98,11 @@ fn answers(mut socket: TcpStream, requests: &[Vec<u8>]) -> Vec<(u16, String)> {
     each.collect()
 }
 
+/// A slot that nothing else competes for.
+fn slot(hub: &Hub) -> Rc<Slot> {
+    Slots::of_guests().enter(hub.now()).unwrap()
+}
+
 /// Allocations on the forwarding thread while one connection sends this many requests.
 fn allocations(hub: &'static Hub, requests: usize) -> u64 {
     let (stream, sender) = connection(hub, move |mut socket| {
@@ -109,7 +115,7 @@ fn allocations(hub: &'static Hub, requests: usize) -> u64 {
         }
     });
     let counted = allocation_counter::measure(|| {
-        let serve = serve(hub, stream, Peer::Loopback, None);
+        let serve = serve(hub, stream, Peer::Loopback, slot(hub));
         hub.reactor.block_on(hub.executor.run(serve)).unwrap();
     });
     assert_eq!(hub.memory.buffers.lent(), 0);
@@ -223,7 +229,7 @@ fn a_request_without_a_turn_is_refused_in_time() {
     let _held: Vec<_> = std::iter::from_fn(|| hub.memory.responses.try_take()).collect();
     let (stream, sender) = connection(hub, |socket| answers(socket, &[request(b"body", None, "")]));
     let began = hub.now();
-    hub.reactor.block_on(hub.executor.run(serve(hub, stream, Peer::Loopback, None))).unwrap();
+    hub.reactor.block_on(hub.executor.run(serve(hub, stream, Peer::Loopback, slot(hub)))).unwrap();
     assert!(hub.now().since(began) < Duration::from_millis(1800));
     let told = sender.join().unwrap();
     assert_eq!(told[0].0, 503);
@@ -236,7 +242,7 @@ fn a_request_that_waits_for_room_is_open() {
     let held: Vec<_> = std::iter::from_fn(|| hub.memory.arena.try_take()).collect();
     let reserve: Vec<_> = std::iter::from_fn(|| hub.memory.small_arena.try_take()).collect();
     let (stream, sender) = connection(hub, |socket| answers(socket, &[request(&vec![7; BODY], None, "")]));
-    let serving = hub.executor.spawn(serve(hub, stream, Peer::Loopback, None));
+    let serving = hub.executor.spawn(serve(hub, stream, Peer::Loopback, slot(hub)));
     let come = async {
         while hub.traffic.open() == 0 {
             future::yield_now().await;
@@ -250,6 +256,57 @@ fn a_request_that_waits_for_room_is_open() {
     assert_eq!(sender.join().unwrap()[0].0, 204);
 }
 
+/// A slot of a sender, in place of another one if need be, as if [`IDLE`] had passed.
+fn later_slot(hub: &Hub) -> Option<Rc<Slot>> {
+    hub.senders.enter(hub.now().saturating_add(IDLE))
+}
+
+/// Runs both, which must end within 10 seconds.
+fn beside(hub: &'static Hub, serving: impl Future<Output = ()>, meanwhile: impl Future<Output = ()>) {
+    let both = future::zip(serving, meanwhile);
+    let in_time = hub.clock.before(hub.now().saturating_add(Duration::from_secs(10)), both);
+    hub.reactor.block_on(hub.executor.run(in_time)).unwrap().expect("they end");
+}
+
+#[test]
+fn an_idle_connection_makes_room_for_another() {
+    let hub = hub(no_content, |config| config.limits.max_connections = 1);
+    let (stream, sender) = connection(hub, |mut socket| {
+        let told = answers(socket.try_clone().unwrap(), &[request(b"body", None, "")]);
+        (told[0].0, socket.read(&mut [0; 1]).unwrap())
+    });
+    let slot = hub.senders.enter(hub.now()).unwrap();
+    beside(hub, serve(hub, stream, Peer::Loopback, Rc::clone(&slot)), async {
+        while hub.gateway.last_success().is_none() || later_slot(hub).is_none() {
+            future::yield_now().await;
+        }
+    });
+    assert!(slot.is_dismissed());
+    assert_eq!(sender.join().unwrap(), (204, 0));
+}
+
+#[test]
+fn a_connection_with_part_of_a_request_does_not_make_room() {
+    let hub = hub(no_content, |config| config.limits.max_connections = 1);
+    let (go_on, wait) = std::sync::mpsc::channel();
+    let (stream, sender) = connection(hub, move |mut socket| {
+        let whole = request(b"body", None, "");
+        let (part, rest) = whole.split_at(10);
+        socket.write_all(part).unwrap();
+        wait.recv().unwrap();
+        answers(socket, &[rest.to_vec()])
+    });
+    let slot = hub.senders.enter(hub.now()).unwrap();
+    beside(hub, serve(hub, stream, Peer::Loopback, slot), async {
+        while hub.memory.buffers.lent() == 0 {
+            future::yield_now().await;
+        }
+        assert!(later_slot(hub).is_none());
+        go_on.send(()).unwrap();
+    });
+    assert_eq!(sender.join().unwrap()[0].0, 204);
+}
+
 /// A sender that leaves while it waits for its turn or for room frees its place long before a deadline.
 #[test]
 fn a_sender_that_leaves_the_queue_is_not_waited_for() {
@@ -257,7 +314,7 @@ fn a_sender_that_leaves_the_queue_is_not_waited_for() {
     let leave = |hub: &'static Hub| {
         let (stream, sender) =
             connection(hub, |mut socket| socket.write_all(&request(&vec![7; BODY], None, "")).unwrap());
-        let served = serve(hub, stream, Peer::Loopback, None);
+        let served = serve(hub, stream, Peer::Loopback, slot(hub));
         let in_time = hub.clock.before(hub.now().saturating_add(Duration::from_secs(5)), served);
         hub.reactor.block_on(hub.executor.run(in_time)).unwrap().expect("it ends");
         sender.join().unwrap();

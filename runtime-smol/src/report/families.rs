@@ -27,14 +27,17 @@ pub(super) const IN_FLIGHT: Family = Family::gauge("remora_requests_in_flight", 
 pub(super) const FORWARDS_LIMIT: Family =
     Family::gauge("remora_requests_forwarded_limit", "Maximum number of requests forwarded at once: MAX_IN_FLIGHT.");
 
-pub(super) const CONNECTIONS: Family = Family::gauge("remora_connections", "Open connections from senders and probes.");
+pub(super) const CONNECTIONS: Family =
+    Family::gauge("remora_connections", "Open connections from peers that may write.");
 
-pub(super) const CONNECTIONS_LIMIT: Family =
-    Family::gauge("remora_connections_limit", "Maximum number of open connections from senders: MAX_CONNECTIONS.");
+pub(super) const CONNECTIONS_LIMIT: Family = Family::gauge(
+    "remora_connections_limit",
+    "Maximum number of connections from peers that may write: MAX_CONNECTIONS.",
+);
 
 pub(super) const CONNECTIONS_REJECTED: Family = Family::counter(
     "remora_connections_rejected_total",
-    "Connections turned away because all slots were taken, or closed to make room.",
+    "Connections turned away because all slots were taken, or closed to make room for another.",
 );
 
 pub(super) const BODY_MEMORY: Family =

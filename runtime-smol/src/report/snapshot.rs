@@ -23,17 +23,17 @@ pub(crate) struct Snapshot {
     /// The oldest sample of the last write with samples.
     pub(super) oldest: OldestSample,
     pub(super) open: usize,
-    pub(super) connections: usize,
     pub(super) turned_away: u64,
     pub(super) idle: usize,
-    pub(super) slots: Usage,
+    /// Connections of peers that may write.
+    pub(super) senders: Usage,
     pub(super) responses: Usage,
     pub(super) segments: Usage,
     /// The last write that was not accepted; only for `/status`.
     pub(super) last_failed: Option<FailedWrite>,
 }
 
-/// Usage of a pool.
+/// Usage of something limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Usage {
     pub(super) all: usize,
@@ -64,10 +64,9 @@ impl Snapshot {
             hold: hub.gateway.holds_for(hub.now()),
             oldest: traffic.oldest(),
             open: traffic.open(),
-            connections: traffic.connections(),
             turned_away: traffic.turned_away(),
             idle: hub.idle.len(),
-            slots: Usage::of(&hub.slots),
+            senders: Usage { all: hub.senders.most(), lent: hub.senders.taken() },
             responses: Usage::of(&hub.memory.responses),
             segments,
             last_failed: if page == Page::Status { traffic.last_failed() } else { None },
@@ -95,10 +94,9 @@ impl Snapshot {
             self.oldest = other.oldest;
         }
         self.open += other.open;
-        self.connections += other.connections;
         self.turned_away += other.turned_away;
         self.idle += other.idle;
-        self.slots.include(other.slots);
+        self.senders.include(other.senders);
         self.responses.include(other.responses);
         self.segments.include(other.segments);
         let failed = |snapshot: &Self| snapshot.last_failed.as_ref().map(|failed| failed.at);

@@ -44,7 +44,7 @@ fn numbers_add_up_and_the_later_event_counts() {
     });
     let mut all = snapshot(Page::Status, |hub| {
         hub.traffic.opened(true);
-        hub.traffic.connected(true);
+        hub.senders.enter(Instant::ZERO);
         hub.traffic.note_oldest(Instant::from_millis(40), Duration::from_secs(9));
         // A write without samples.
         refuse(hub, 60, 415);
@@ -53,8 +53,8 @@ fn numbers_add_up_and_the_later_event_counts() {
     (one.hold, all.hold) = (Duration::from_secs(2), Duration::from_secs(4));
     all.include(&one);
     assert_eq!(all.hold, Duration::from_secs(2));
-    assert_eq!((all.open, all.connections, all.turned_away, all.idle), (2, 1, 1, 0));
-    assert_eq!((all.slots, all.responses), (Usage { all: 14, lent: 0 }, Usage { all: 6, lent: 1 }));
+    assert_eq!((all.open, all.turned_away, all.idle), (2, 1, 0));
+    assert_eq!((all.senders, all.responses), (Usage { all: 14, lent: 1 }, Usage { all: 6, lent: 1 }));
     assert_eq!(all.segments, Usage { all: 24, lent: 0 });
     assert_eq!(all.last_success, Some(Instant::from_millis(90)));
     assert_eq!(all.oldest.age, Duration::from_secs(3), "of the later write");
