@@ -60,8 +60,13 @@ need() {
 
 # need_unpacked COMMAND PACKAGE VARIABLE: some Debian packages start a service when installed, so they are only
 # unpacked, and the variable is set to the command's path. That needs no root, except to refresh package lists that are
-# missing or out of date, and to install libraries the command is linked with.
+# missing or out of date, and to install libraries the command is linked with. A variable that is set names the command
+# to use.
 need_unpacked() {
+    if [ -n "${!3:-}" ]; then
+        have "${!3}" || die "$3: ${!3} is not a program"
+        return
+    fi
     have "$1" && return
     local unpacked=$tools_dir/$1 binary libraries packages
     if ! binary=$(unpacked_binary "$unpacked" "$1"); then

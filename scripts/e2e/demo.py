@@ -26,7 +26,8 @@ def arguments():
         "Prometheus holds is compared with what the emulator stored. Installs what is missing, builds both binaries, "
         "uses free loopback ports and a temporary folder.",
         epilog="Exit status: 0 nothing is missing or different, 1 something is or the demo failed, 130 stopped by "
-        "Ctrl-C. REMORA_BIN and EMULATOR_BIN name binaries that are already built.",
+        "Ctrl-C. REMORA_BIN and EMULATOR_BIN name binaries that are already built, PROMETHEUS_BIN another Prometheus than "
+        "the installed one. PROMETHEUS_MESSAGE=io.prometheus.write.v2.Request makes it use remote-write 2.0.",
     )
     parser.add_argument("--seconds", type=int, default=60, metavar="N", help="scrape for N seconds (default 60)")
     parser.add_argument("--keep", action="store_true", help="stay up after the comparison, until Ctrl-C")

@@ -22,7 +22,7 @@ scrape_configs:
       - files: ['{targets}']
         refresh_interval: 5s
 remote_write:
-  - url: {url}
+  - url: {url}{message}
     queue_config: {{batch_send_deadline: {deadline}}}
     metadata_config: {{send_interval: 10s}}
 """
@@ -41,7 +41,8 @@ def sum_by_name(exposition):
 class Prometheus:
     """Scrapes nothing until `scrape()` sets targets, so that its write queue is up before the first sample.
 
-    Samples wait up to `deadline` for a batch to fill; Prometheus' default is 5s.
+    Samples wait up to `deadline` for a batch to fill; Prometheus' default is 5s. PROMETHEUS_BIN names another binary than
+    the installed one, PROMETHEUS_MESSAGE another message than that of remote-write 1.0.
     """
 
     def __init__(self, folder, write_url, agent=False, interval="1s", deadline="1s"):
@@ -49,7 +50,10 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{self.port}"
         self._targets = folder / "targets.json"
         config = folder / "prometheus.yml"
-        config.write_text(CONFIG.format(targets=self._targets, url=write_url, interval=interval, deadline=deadline))
+        name = os.environ.get("PROMETHEUS_MESSAGE")
+        message = f"\n    protobuf_message: {name}" if name else ""
+        settings = {"url": write_url, "message": message, "interval": interval, "deadline": deadline}
+        config.write_text(CONFIG.format(targets=self._targets, **settings))
         self.scrape([])
         binary = os.environ.get("PROMETHEUS_BIN") or shutil.which("prometheus") or "prometheus"
         command = [binary, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{self.port}"]
