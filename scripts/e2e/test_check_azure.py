@@ -290,6 +290,12 @@ class Role(Checked):
         url = self.complete["INGESTION_URL"].replace("dcr-7e57c0de", "dcr-0000c0de")
         self.assert_cause("RBAC-02", "--write", INGESTION_URL=url)
 
+    def test_url_without_a_version_that_azure_misses(self):
+        body = {"error": {"code": "MissingApiVersionParameter", "message": "The api-version query parameter is required."}}
+        self.with_fault("ingest", status=400, body=json.dumps(body))
+        url = self.complete["INGESTION_URL"].split("?")[0]
+        self.assert_cause("CFG-03", "--write", INGESTION_URL=url, words=["MissingApiVersionParameter"])
+
     def test_quota(self):
         self.with_fault("ingest", status=429, headers={"Retry-After": "5"}, body="throttled")
         self.assert_warned("RBAC-03", "--write")
