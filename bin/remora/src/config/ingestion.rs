@@ -26,14 +26,14 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Endpoint> {
     };
     let endpoint = reader.parsed(&INGESTION_URL, &text, parse)?;
     if !endpoint.path().contains(RULES) {
-        let text = format!("the path does not name a data collection rule; Azure's looks like {SHAPE}");
+        let text = format!("has a path without a data collection rule; Azure's looks like {SHAPE}");
         reader.warn_on(&CFG_02, &INGESTION_URL, text);
     }
     if let Some(text) = other_path(&endpoint) {
         reader.warn_on(&CFG_02, &INGESTION_URL, text);
     }
     if !names_api_version(&endpoint) {
-        let text = "no api-version in the query; Azure requires ?api-version=2023-04-24 at the end";
+        let text = "has no api-version in its query; Azure requires ?api-version=2023-04-24 at the end";
         reader.warn_on(&CFG_03, &INGESTION_URL, text);
     }
     Some(endpoint)

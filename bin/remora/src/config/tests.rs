@@ -216,6 +216,12 @@ fn odd_but_working_values_are_warned_of() {
     ] {
         assert!(warned(&loaded(&[(name, value)]), name), "{name}={value}");
     }
+    // The reader sees the name before it.
+    for value in ["https://h.example/dataCollectionRules/d/api/v1/write", "https://h.example/x?api-version=2023-04-24"]
+    {
+        let warnings = loaded(&[("INGESTION_URL", value)]).warnings;
+        assert!(warnings.iter().any(|warning| warning.text.starts_with("has ")), "{warnings:?}");
+    }
 }
 
 #[test]
