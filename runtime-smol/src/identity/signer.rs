@@ -36,7 +36,11 @@ impl Signer {
         let [key] = contents.keys.as_slice() else {
             return Err(fault(&hint::CERTIFICATE_KEY, &format!("holds {} keys instead of one", contents.keys.len())));
         };
-        let key = RsaKeyPair::from_pkcs8(key).or_else(|_| RsaKeyPair::from_der(key));
+        // PKCS#8 names the algorithm, so its error says more, unless the key is not in that form.
+        let key = RsaKeyPair::from_pkcs8(key).or_else(|error| match error.to_string().as_str() {
+            "InvalidEncoding" => RsaKeyPair::from_der(key),
+            _ => Err(error),
+        });
         let key = key.map_err(|error| fault(&hint::CERTIFICATE_KEY, &format!("holds no usable RSA key: {error}")))?;
         let decoded = contents.certificates.iter().map(|der| Certificate::decode(der)).collect::<Result<Vec<_>, _>>();
         let mut others = decoded.map_err(|_| fault(&hint::CERTIFICATE_CONTENTS, "holds an invalid certificate"))?;

@@ -72,7 +72,7 @@ fn a_file_without_exactly_one_rsa_key_and_its_certificate_is_refused() {
         (key.to_owned(), "certificate-key", "holds no certificate for its key"),
         (format!("{key}{others}"), "certificate-key", "holds no certificate for its key"),
         (format!("{plain}{key}"), "certificate-key", "holds 2 keys instead of one"),
-        (elliptic.clone(), "certificate-key", "holds no usable RSA key"),
+        (elliptic.clone(), "certificate-key", "holds no usable RSA key: WrongAlgorithm"),
         (text(include_bytes!("files/old-encryption.pem")), "certificate-contents", "OpenSSL's old encryption"),
         (plain.replace("MII", "!!!"), "certificate-contents", "is malformed PEM"),
         (String::new(), "certificate-contents", "is neither PEM nor PFX"),
