@@ -101,6 +101,15 @@ fn broken_pem_is_refused_without_a_word_of_it() {
     }
 }
 
+/// The portal and Key Vault also offer certificates in DER.
+#[test]
+fn a_certificate_or_a_key_in_der_is_not_taken_for_an_unknown_encryption() {
+    let mut rest = PLAIN;
+    while let Some((_, der)) = section(&mut rest).unwrap() {
+        assert_eq!(refused(&der, None).1, "the certificate file is neither PEM nor PFX");
+    }
+}
+
 #[test]
 fn no_part_of_a_file_is_taken_for_the_whole() {
     for end in 0..MODERN.len() {
