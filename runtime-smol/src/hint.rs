@@ -147,6 +147,15 @@ mod tests {
         }
     }
 
+    /// Without `--identities`, the command assigns the system's own, which `userAssigned` does not use.
+    #[test]
+    fn an_identity_is_assigned_by_its_name() {
+        for hint in ALL.iter().filter(|hint| hint.repair.contains("identity assign")) {
+            assert!(hint.repair.ends_with(" --identities <identity>"), "{}", hint.word);
+            assert!(hint.repair.contains("by its resource ID or as [system]:"), "{}", hint.word);
+        }
+    }
+
     #[test]
     fn the_pods_own_values_stand_in_the_command() {
         let command = SUBJECT.repair(&Sent::everything());

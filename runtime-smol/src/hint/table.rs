@@ -205,7 +205,7 @@ hints! {
     /// The node has no such identity.
     IDENTITY_MISSING "identity-missing" []
         "no such identity is assigned to this machine"
-        => "az vmss identity assign -g <node-group> -n <scale-set> --identities <identity>";
+        => "assign it, by its resource ID or as [system]: az vmss identity assign -g <node-group> -n <scale-set> --identities <identity>";
     /// The node has several identities.
     IDENTITY_AMBIGUOUS "identity-ambiguous" []
         "several identities are assigned to this machine, but none was specified"
@@ -245,7 +245,7 @@ hints! {
     /// App Service refuses.
     APP_SERVICE "app-service-identity" []
         "the app has no such identity, or the audience is wrong"
-        => "az webapp identity assign -g <group> -n <app>";
+        => "assign it, by its resource ID or as [system]: az webapp identity assign -g <group> -n <app> --identities <identity>";
     /// The certificate authority of the token proxy cannot be read.
     BINDING_CA "binding-ca" []
         "the certificate authority of the identity binding's token proxy cannot be read"
