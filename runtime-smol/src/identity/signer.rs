@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::pbe::{Password, PbeError};
 use super::pfx::{self, Contents};
 use super::x509::Certificate;
+use crate::file::without_mark;
 use crate::hint::{self, Hint};
 use crate::trust::pem_fault;
 
@@ -69,7 +70,8 @@ fn chain(leaf: &Certificate, mut others: Vec<Certificate>) -> Vec<Certificate> {
 
 /// Keys and certificates of a PEM file, in any order; anything else in it is ignored.
 fn pem(file: &[u8], password: Option<&str>) -> Result<Contents, Failure> {
-    let text = std::str::from_utf8(file).map_err(|_| fault(&hint::CERTIFICATE_CONTENTS, "is not text"))?;
+    let text =
+        std::str::from_utf8(without_mark(file)).map_err(|_| fault(&hint::CERTIFICATE_CONTENTS, "is not text"))?;
     if text.contains("Proc-Type: 4,ENCRYPTED") {
         let why = "holds a key in OpenSSL's old encryption; convert it: openssl pkcs8 -topk8 -in <old> -out <new>";
         return Err(fault(&hint::CERTIFICATE_CONTENTS, why));

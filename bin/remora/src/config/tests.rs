@@ -78,7 +78,7 @@ fn every_preset_value_is_a_good_value() {
 
 #[test]
 fn empty_is_unset_and_space_around_a_value_does_not_count() {
-    let loaded = loaded(&[("LISTENING_PORT", ""), ("CHECK", "  "), ("RATE_LIMIT_STATUS", " 429\n")]);
+    let loaded = loaded(&[("LISTENING_PORT", ""), ("CHECK", "  "), ("RATE_LIMIT_STATUS", "\u{feff} 429\n")]);
     assert_eq!((loaded.config.listen.port, loaded.config.check), (8081, Some(remote_write::Level::Full)));
     assert!(loaded.config.pass_rate_limit);
 }

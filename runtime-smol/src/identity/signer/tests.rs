@@ -16,6 +16,7 @@ fn every_kind_of_file_gives_the_same_key_and_certificate() {
     let hush = Some("hush");
     for (name, file, password) in [
         ("pkcs1.pem", include_bytes!("files/pkcs1.pem").as_slice(), None),
+        ("marked.pem", &["\u{feff}".as_bytes(), PLAIN].concat(), None),
         ("encrypted.pem", include_bytes!("files/encrypted.pem"), hush),
         ("modern.pfx", MODERN, hush),
         ("modern-empty.pfx", include_bytes!("files/modern-empty.pfx"), None),
