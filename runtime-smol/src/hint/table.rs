@@ -256,7 +256,7 @@ hints! {
         => "let the webhook set AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_SNI_NAME: kubectl delete pod <pod> -n <namespace>";
     /// The token proxy does not answer.
     BINDING_UNREACHABLE "binding-unreachable" []
-        "the identity binding's token proxy could not be reached; HTTPS_PROXY does not apply to it"
+        "the identity binding's token proxy could not be reached, or did not answer; HTTPS_PROXY does not apply to it"
         => "let this pod reach {authority}; its network policies must also allow that";
     /// The token proxy refuses.
     BINDING_REFUSED "binding-refused" []
@@ -264,11 +264,11 @@ hints! {
         => "grant {subject} the verb use-managed-identity on {client-id} in cid.wi.aks.azure.com with a ClusterRole and its binding";
     /// The host cannot be reached.
     UNREACHABLE "unreachable" []
-        "the host could not be reached"
+        "the host could not be reached, or did not answer"
         => "let this pod reach {authority}, or set HTTPS_PROXY";
     /// The proxy cannot be reached, or refuses to open a tunnel.
     PROXY "proxy" []
-        "the proxy could not be reached, or refused to tunnel to the host"
+        "the proxy could not be reached, refused to tunnel to the host, or passed on no answer"
         => "let this pod reach the proxy, correct HTTPS_PROXY, or bypass the proxy for this host with NO_PROXY: {authority}";
     /// The host's certificate is not trusted.
     UNTRUSTED "untrusted-certificate" []
