@@ -403,10 +403,12 @@ fn no_secret_is_shown_anywhere() {
 
     let mut bad = secrets.to_vec();
     bad.extend([
-        ("INGESTION_URL", "https://user:hush-4@h/x"),
         ("AZURE_FEDERATED_TOKEN_FILE", "eyJhbGciOiJSUzI1NiJ9.hush-5"),
         ("HTTPS_PROXY", "socks5://user:hush-6@proxy"),
     ]);
-    let text = load(&environment(&bad)).expect_err("faults").to_string();
-    assert!(!text.contains("hush"), "{text}");
+    for url in ["https://user:hush-4@h/x?code=hush-7", "http://h/x?code=hush-8&api-version=1"] {
+        bad.push(("INGESTION_URL", url));
+        let text = load(&environment(&bad)).expect_err("faults").to_string();
+        assert!(!text.contains("hush"), "{text}");
+    }
 }
