@@ -101,6 +101,10 @@ hints! {
     APPLICATION "application-unknown" []
         "no application with this ID exists in the tenant: it may belong to another tenant, or be too new to have propagated"
         => "set AZURE_CLIENT_ID to the output of: az ad app list --display-name <name> --query [].appId -o tsv";
+    /// The application is registered, but the tenant has no service principal for it, as after `az ad app create` alone.
+    PRINCIPAL_MISSING "principal-missing" [7_000_229]
+        "the tenant has no service principal for this application"
+        => "az ad sp create --id {client-id}";
     /// The client is disabled.
     CLIENT_DISABLED "client-disabled" [7_000_112]
         "the application is disabled in its tenant"
