@@ -84,8 +84,8 @@ impl Hint {
     /// The hints that may replace this one, depending on what was sent and by whom. All may come with its numbers.
     pub fn variants(&self) -> &'static [Self] {
         match *self {
-            FEDERATION | SUBJECT | SUBJECT_CASE => &[TOKEN_AUDIENCE, DEFAULT_ACCOUNT],
-            ISSUER | AUDIENCE => &[TOKEN_AUDIENCE],
+            FEDERATION | SUBJECT | SUBJECT_CASE => &[TOKEN_AUDIENCE, DEFAULT_ACCOUNT, BINDING_MISSING],
+            ISSUER | AUDIENCE => &[TOKEN_AUDIENCE, BINDING_MISSING],
             ASSERTION_OUTDATED => &[TOKEN_OUTDATED, CLUSTER_CLOCK],
             SIGNATURE => &[ISSUER_KEYS],
             CLIENT => &[APPLICATION],

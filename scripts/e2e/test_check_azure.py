@@ -226,6 +226,12 @@ class TokenExchange(Checked):
         how = self.of_identity("secret")
         self.assert_cause("TOK-10", words=["AADSTS900144", "compare its message", "the secret or certificate"], **how)
 
+    def test_identity_binding_without_its_credential(self):
+        self.with_fault("identity-binding", status=401, body=self.refusal(700213))
+        self.assert_cause("TOK-10", words=["az aks identity-binding create"], **self.of_identity("identity-binding"))
+        text = self.check("-o", "short", **self.of_identity("identity-binding"))[1]
+        self.assertNotIn("az identity federated-credential", text)
+
     def refusal(self, number):
         """A body of Entra's form with a number that no hint knows."""
         return json.dumps(

@@ -250,6 +250,10 @@ hints! {
     APP_SERVICE "app-service-identity" []
         "the app has no such identity, or the audience is wrong"
         => "assign it, by its resource ID or as [system]: az webapp identity assign -g <group> -n <app> --identities <identity>";
+    /// Entra does not accept what the token proxy sends for the identity.
+    BINDING_MISSING "binding-missing" []
+        "the identity has no federated credential for the cluster's token proxy: its identity binding, or the credential aks-identity-binding that comes with one, is missing"
+        => "az aks identity-binding create -g <group> --cluster-name <cluster> --name <binding> --managed-identity-resource-id <identity>";
     /// The certificate authority of the token proxy cannot be read.
     BINDING_CA "binding-ca" []
         "the certificate authority of the identity binding's token proxy cannot be read"
