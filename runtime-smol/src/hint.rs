@@ -84,8 +84,8 @@ impl Hint {
     /// The hints that may replace this one, depending on what was sent and by whom. All may come with its numbers.
     pub fn variants(&self) -> &'static [Self] {
         match *self {
-            FEDERATION | SUBJECT | SUBJECT_CASE => &[TOKEN_AUDIENCE, DEFAULT_ACCOUNT],
-            ISSUER | AUDIENCE => &[TOKEN_AUDIENCE],
+            FEDERATION | SUBJECT | SUBJECT_CASE => &[TOKEN_AUDIENCE, DEFAULT_ACCOUNT, BINDING_MISSING],
+            ISSUER | AUDIENCE => &[TOKEN_AUDIENCE, BINDING_MISSING],
             ASSERTION_OUTDATED => &[TOKEN_OUTDATED, CLUSTER_CLOCK],
             SIGNATURE => &[ISSUER_KEYS],
             CLIENT => &[APPLICATION],
@@ -144,6 +144,15 @@ mod tests {
         for hint in ALL.iter().filter(|hint| hint.repair.contains("timedatectl")) {
             let place = if *hint == CLUSTER_CLOCK { "the cluster's machines" } else { "the pod's node" };
             assert!(hint.repair.contains(place), "{}", hint.word);
+        }
+    }
+
+    /// Without `--identities`, the command assigns the system's own, which `userAssigned` does not use.
+    #[test]
+    fn an_identity_is_assigned_by_its_name() {
+        for hint in ALL.iter().filter(|hint| hint.repair.contains("identity assign")) {
+            assert!(hint.repair.ends_with(" --identities <identity>"), "{}", hint.word);
+            assert!(hint.repair.contains("by its resource ID or as [system]:"), "{}", hint.word);
         }
     }
 

@@ -111,7 +111,7 @@ fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
     file::open(path)
         .and_then(|mut file| file.read_to_end(&mut bytes))
         .map_err(|error| TrustError::Unreadable(path.to_owned(), error))?;
-    let parts = CertificateDer::pem_slice_iter(&bytes).enumerate();
+    let parts = CertificateDer::pem_slice_iter(file::without_mark(&bytes)).enumerate();
     parts.map(|(i, part)| part.map_err(|error| TrustError::Pem(path.to_owned(), i + 1, error))).collect()
 }
 
@@ -157,6 +157,14 @@ mod tests {
     fn a_file_without_a_certificate_is_refused() {
         let path = scratch("empty.pem", "# nothing\n");
         assert!(matches!(load(&path), Err(TrustError::Empty(_))));
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_mark_at_the_beginning_does_not_hide_the_first_certificate() {
+        let made = rcgen::generate_simple_self_signed(["remora.example".to_owned()]).unwrap();
+        let path = scratch("marked.pem", &format!("\u{feff}{}", made.cert.pem()));
+        assert!(load(&path).is_ok());
         fs::remove_file(path).unwrap();
     }
 

@@ -226,6 +226,12 @@ class TokenExchange(Checked):
         how = self.of_identity("secret")
         self.assert_cause("TOK-10", words=["AADSTS900144", "compare its message", "the secret or certificate"], **how)
 
+    def test_identity_binding_without_its_credential(self):
+        self.with_fault("identity-binding", status=401, body=self.refusal(700213))
+        self.assert_cause("TOK-10", words=["az aks identity-binding create"], **self.of_identity("identity-binding"))
+        text = self.check("-o", "short", **self.of_identity("identity-binding"))[1]
+        self.assertNotIn("az identity federated-credential", text)
+
     def refusal(self, number):
         """A body of Entra's form with a number that no hint knows."""
         return json.dumps(
@@ -289,6 +295,12 @@ class Role(Checked):
     def test_wrong_dcr(self):
         url = self.complete["INGESTION_URL"].replace("dcr-7e57c0de", "dcr-0000c0de")
         self.assert_cause("RBAC-02", "--write", INGESTION_URL=url)
+
+    def test_url_without_a_version_that_azure_misses(self):
+        body = {"error": {"code": "MissingApiVersionParameter", "message": "The api-version query parameter is required."}}
+        self.with_fault("ingest", status=400, body=json.dumps(body))
+        url = self.complete["INGESTION_URL"].split("?")[0]
+        self.assert_cause("CFG-03", "--write", INGESTION_URL=url, words=["MissingApiVersionParameter"])
 
     def test_quota(self):
         self.with_fault("ingest", status=429, headers={"Retry-After": "5"}, body="throttled")

@@ -101,6 +101,10 @@ hints! {
     APPLICATION "application-unknown" []
         "no application with this ID exists in the tenant: it may belong to another tenant, or be too new to have propagated"
         => "set AZURE_CLIENT_ID to the output of: az ad app list --display-name <name> --query [].appId -o tsv";
+    /// The application is registered, but the tenant has no service principal for it, as after `az ad app create` alone.
+    PRINCIPAL_MISSING "principal-missing" [7_000_229]
+        "the tenant has no service principal for this application"
+        => "az ad sp create --id {client-id}";
     /// The client is disabled.
     CLIENT_DISABLED "client-disabled" [7_000_112]
         "the application is disabled in its tenant"
@@ -205,7 +209,7 @@ hints! {
     /// The node has no such identity.
     IDENTITY_MISSING "identity-missing" []
         "no such identity is assigned to this machine"
-        => "az vmss identity assign -g <node-group> -n <scale-set> --identities <identity>";
+        => "assign it, by its resource ID or as [system]: az vmss identity assign -g <node-group> -n <scale-set> --identities <identity>";
     /// The node has several identities.
     IDENTITY_AMBIGUOUS "identity-ambiguous" []
         "several identities are assigned to this machine, but none was specified"
@@ -245,7 +249,11 @@ hints! {
     /// App Service refuses.
     APP_SERVICE "app-service-identity" []
         "the app has no such identity, or the audience is wrong"
-        => "az webapp identity assign -g <group> -n <app>";
+        => "assign it, by its resource ID or as [system]: az webapp identity assign -g <group> -n <app> --identities <identity>";
+    /// Entra does not accept what the token proxy sends for the identity.
+    BINDING_MISSING "binding-missing" []
+        "the identity has no federated credential for the cluster's token proxy: its identity binding, or the credential aks-identity-binding that comes with one, is missing"
+        => "az aks identity-binding create -g <group> --cluster-name <cluster> --name <binding> --managed-identity-resource-id <identity>";
     /// The certificate authority of the token proxy cannot be read.
     BINDING_CA "binding-ca" []
         "the certificate authority of the identity binding's token proxy cannot be read"
@@ -256,7 +264,7 @@ hints! {
         => "let the webhook set AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_SNI_NAME: kubectl delete pod <pod> -n <namespace>";
     /// The token proxy does not answer.
     BINDING_UNREACHABLE "binding-unreachable" []
-        "the identity binding's token proxy could not be reached; HTTPS_PROXY does not apply to it"
+        "the identity binding's token proxy could not be reached, or did not answer; HTTPS_PROXY does not apply to it"
         => "let this pod reach {authority}; its network policies must also allow that";
     /// The token proxy refuses.
     BINDING_REFUSED "binding-refused" []
@@ -264,11 +272,11 @@ hints! {
         => "grant {subject} the verb use-managed-identity on {client-id} in cid.wi.aks.azure.com with a ClusterRole and its binding";
     /// The host cannot be reached.
     UNREACHABLE "unreachable" []
-        "the host could not be reached"
+        "the host could not be reached, or did not answer"
         => "let this pod reach {authority}, or set HTTPS_PROXY";
     /// The proxy cannot be reached, or refuses to open a tunnel.
     PROXY "proxy" []
-        "the proxy could not be reached, or refused to tunnel to the host"
+        "the proxy could not be reached, refused to tunnel to the host, or passed on no answer"
         => "let this pod reach the proxy, correct HTTPS_PROXY, or bypass the proxy for this host with NO_PROXY: {authority}";
     /// The host's certificate is not trusted.
     UNTRUSTED "untrusted-certificate" []

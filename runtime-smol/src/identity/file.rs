@@ -6,7 +6,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::file::open;
+use crate::file::{open, without_mark};
 
 /// Longest file that is read, in bytes: tokens, secrets and certificates are far shorter.
 const MAX_FILE: u64 = 64 * 1024;
@@ -25,7 +25,7 @@ fn bytes_of(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// The text of a file, without the white space around it that hand-written files have.
+/// The text of a file, without the white space and the mark around it that hand-written files have.
 pub(super) fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
     text_of(open(path)?)
 }
@@ -33,7 +33,7 @@ pub(super) fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
 /// The same for an open file.
 pub(super) fn text_of(file: File) -> io::Result<Zeroizing<String>> {
     let bytes = bytes_of(file)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| io::Error::other("not UTF-8 text"))?.trim();
+    let text = std::str::from_utf8(without_mark(&bytes)).map_err(|_| io::Error::other("not UTF-8 text"))?.trim();
     if text.is_empty() { Err(io::Error::other("empty")) } else { Ok(Zeroizing::new(text.to_owned())) }
 }
 
@@ -59,6 +59,8 @@ mod tests {
     #[test]
     fn white_space_around_the_text_does_not_count() {
         assert_eq!(read_once("space", b" a b\r\n\n").unwrap(), "a b");
+        assert_eq!(read_once("mark", "\u{feff}a b\r\n".as_bytes()).unwrap(), "a b");
+        assert_eq!(read_once("mark-alone", "\u{feff}\r\n".as_bytes()).unwrap_err().to_string(), "empty");
     }
 
     #[test]

@@ -314,6 +314,18 @@ mod tests {
         assert_eq!(certificate_hint(CertificateFault::NotYetValid).word, "certificate-time");
     }
 
+    /// Its connection was opened and its certificate verified, so it is not out of reach.
+    #[test]
+    fn a_silent_host_is_not_said_to_be_out_of_reach_alone() {
+        let silent = ureq::Error::Timeout(ureq::Timeout::Global);
+        let proxy = Proxy::new("http://proxy:1").unwrap();
+        for (proxy, told) in [(None, "did not answer"), (Some(&proxy), "passed on no answer")] {
+            let failure = failed("h", proxy, &silent);
+            assert!(failure.message.ends_with(": no answer within 20 s"), "{}", failure.message);
+            assert!(failure.hint.is_some_and(|hint| hint.cause.contains(told)), "{failure}");
+        }
+    }
+
     #[test]
     fn an_unreachable_proxy_is_named() {
         let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -27,7 +27,8 @@ pub(super) struct Contents {
 /// which is right; without one, successful decryption does.
 pub(super) fn open(file: &[u8], password: &str) -> Result<Contents, PbeError> {
     let fields = sequence(only(file)?)?;
-    let safe = content(at(&fields, 1)?, DATA)?.ok_or(PbeError::Scheme)?;
+    // A certificate or a key on its own is such a sequence as well.
+    let safe = content(at(&fields, 1)?, DATA)?.ok_or(PbeError::Malformed)?;
     let safe = octets(safe)?;
     if let Ok(mac) = at(&fields, 2) {
         return open_safe(safe, verify(mac, password, safe)?);

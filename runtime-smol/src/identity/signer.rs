@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::pbe::{Password, PbeError};
 use super::pfx::{self, Contents};
 use super::x509::Certificate;
+use crate::file::without_mark;
 use crate::hint::{self, Hint};
 use crate::trust::pem_fault;
 
@@ -36,7 +37,11 @@ impl Signer {
         let [key] = contents.keys.as_slice() else {
             return Err(fault(&hint::CERTIFICATE_KEY, &format!("holds {} keys instead of one", contents.keys.len())));
         };
-        let key = RsaKeyPair::from_pkcs8(key).or_else(|_| RsaKeyPair::from_der(key));
+        // PKCS#8 names the algorithm, so its error says more, unless the key is not in that form.
+        let key = RsaKeyPair::from_pkcs8(key).or_else(|error| match error.to_string().as_str() {
+            "InvalidEncoding" => RsaKeyPair::from_der(key),
+            _ => Err(error),
+        });
         let key = key.map_err(|error| fault(&hint::CERTIFICATE_KEY, &format!("holds no usable RSA key: {error}")))?;
         let decoded = contents.certificates.iter().map(|der| Certificate::decode(der)).collect::<Result<Vec<_>, _>>();
         let mut others = decoded.map_err(|_| fault(&hint::CERTIFICATE_CONTENTS, "holds an invalid certificate"))?;
@@ -65,7 +70,8 @@ fn chain(leaf: &Certificate, mut others: Vec<Certificate>) -> Vec<Certificate> {
 
 /// Keys and certificates of a PEM file, in any order; anything else in it is ignored.
 fn pem(file: &[u8], password: Option<&str>) -> Result<Contents, Failure> {
-    let text = std::str::from_utf8(file).map_err(|_| fault(&hint::CERTIFICATE_CONTENTS, "is not text"))?;
+    let text =
+        std::str::from_utf8(without_mark(file)).map_err(|_| fault(&hint::CERTIFICATE_CONTENTS, "is not text"))?;
     if text.contains("Proc-Type: 4,ENCRYPTED") {
         let why = "holds a key in OpenSSL's old encryption; convert it: openssl pkcs8 -topk8 -in <old> -out <new>";
         return Err(fault(&hint::CERTIFICATE_CONTENTS, why));

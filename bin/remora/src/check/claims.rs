@@ -42,7 +42,7 @@ impl ClaimsError {
 impl Claims {
     /// Parses the claims of a token in compact form. No part of the text is kept.
     pub(super) fn read(token: &str) -> Result<Self, ClaimsError> {
-        let parts: Vec<&str> = token.trim().split('.').collect();
+        let parts: Vec<&str> = token.trim_start_matches('\u{feff}').trim().split('.').collect();
         let [header, claims, _signature] = parts.as_slice() else { return Err(ClaimsError::Parts(parts.len())) };
         let header = object(header)?;
         let field = |name| header.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -99,7 +99,7 @@ pub(super) mod tests {
     #[test]
     fn claims_of_each_kind_are_read() {
         let claims = r#"{"iss":"https://i/","aud":["a","b"],"exp":1000,"kubernetes.io":{"pod":{"name":"p"}}}"#;
-        let claims = Claims::read(&format!("{}\n", token(r#"{"alg":"RS256"}"#, claims))).unwrap();
+        let claims = Claims::read(&format!("\u{feff}{}\n", token(r#"{"alg":"RS256"}"#, claims))).unwrap();
         assert_eq!((claims.text("iss"), claims.texts("aud")), (Some("https://i/"), vec!["a", "b"]));
         assert_eq!(claims.nested(&["kubernetes.io", "pod", "name"]), Some("p"));
         assert_eq!(claims.time("exp"), Some(Duration::from_secs(1000)));

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use remora_smol::config::Identity;
+use remora_smol::endpoint::Endpoint;
 
 use super::context::{Checked, Context};
 use super::outcome::{Finding, Outcome};
@@ -124,19 +125,27 @@ fn together(findings: &[Finding]) -> Finding {
 /// NET-04. Any response carries the time, even a refusal.
 pub(super) fn clock(cx: &mut Context<'_>) -> Checked {
     cx.config()?;
+    // Without authorities there was no handshake: the connections are not ready for a request.
+    cx.trust()?;
     let blocked = cx.routes.iter().find_map(|route| route.blocked);
-    let asked = cx.routes.iter_mut().find_map(|route| Some((route.get("/")?, route.to.host().to_owned())));
-    let Some((answer, host)) = asked else {
+    let asked = cx.routes.iter_mut().find_map(|route| Some((route.get("/")?, route.to.clone())));
+    let Some((answer, asked)) = asked else {
         return Err(blocked.map_or(Outcome::Left("no open connection to ask on"), Outcome::Needs));
     };
     let date = match answer {
         Ok(answer) => answer.date,
-        Err(error) => return Err(Outcome::Warn(Finding::new(format!("{host} did not report the time: {error}")))),
+        Err(error) => return Err(untold(&asked, &format!(": {error}"))),
     };
-    let Some(there) = date.as_deref().and_then(|date| httpdate::parse_http_date(date).ok()) else {
-        return Err(Outcome::Warn(Finding::new(format!("{host} did not report the time"))));
-    };
-    judge(&host, there, SystemTime::now())
+    let there = date.as_deref().and_then(|date| httpdate::parse_http_date(date).ok());
+    let there = there.ok_or_else(|| untold(&asked, ""))?;
+    judge(asked.host(), there, SystemTime::now())
+}
+
+/// Nothing is known about the clock, so it is not what has to be repaired.
+fn untold(asked: &Endpoint, why: &str) -> Outcome {
+    let seen = format!("{} did not report the time{why}", asked.host());
+    let finding = Finding::new(seen).because("Whether the clock is right cannot be told without it.");
+    Outcome::Warn(finding.repaired(format!("see what answers there\ncurl -sv https://{}/", asked.authority())))
 }
 
 fn judge(host: &str, there: SystemTime, here: SystemTime) -> Checked {
@@ -176,6 +185,16 @@ mod tests {
         assert!(judged(60).is_ok() && judged(-60).is_ok());
         assert!(matches!(judged(61), Err(Outcome::Warn(_))) && matches!(judged(-300), Err(Outcome::Warn(_))));
         assert!(matches!(judged(301), Err(Outcome::Fail(_))) && matches!(judged(-301), Err(Outcome::Fail(_))));
+    }
+
+    #[test]
+    fn a_clock_of_which_nothing_is_known_is_not_to_be_set() {
+        let Outcome::Warn(finding) = untold(&Endpoint::parse("https://h:8443/x").unwrap(), ": timed out") else {
+            panic!("no warning")
+        };
+        assert_eq!(finding.seen, "h did not report the time: timed out");
+        let repair = finding.repair.unwrap_or_default();
+        assert!(repair.ends_with("\ncurl -sv https://h:8443/") && !repair.contains("timedatectl"), "{repair}");
     }
 
     #[test]

@@ -55,6 +55,8 @@ fn judge(answer: &Answer, host: &str) -> Checked {
         }
         200..=299 => Ok(format!("an empty write was accepted ({})", answer.status)),
         300..=399 => Err(Outcome::Fail(redirected(answer, host))),
+        // The URL's version has nothing to do with the body: every write will be refused like this.
+        400 if names_version(answer) => Err(Outcome::Fail(Finding::new(seen).on(&pages::CFG_03).fixed())),
         400 | 413 | 415 | 422 => Ok(format!("an empty write was authorized and then refused: {seen}")),
         401 => fail(&pages::RBAC_04),
         403 => Err(Outcome::Fail(forbidden(answer, host, seen))),
@@ -62,6 +64,12 @@ fn judge(answer: &Answer, host: &str) -> Checked {
         429 => Err(Outcome::Warn(Finding::new(seen).on(&pages::RBAC_03))),
         _ => fail(&pages::RBAC_05),
     }
+}
+
+/// Whether a text is about the parameter `api-version`, which Azure's services spell in several ways.
+fn names_version(answer: &Answer) -> bool {
+    let body = String::from_utf8_lossy(&answer.body).to_ascii_lowercase();
+    ["apiversion", "api-version", "api version"].iter().any(|name| body.contains(name))
 }
 
 /// A 403 by its body. Azure's is JSON, and names the role only if that is what is missing.
@@ -110,8 +118,12 @@ mod tests {
         for status in [200, 204, 400, 415] {
             assert!(judged(status, "because").is_ok(), "{status}");
         }
-        let refused = judged(400, r#"{"error":{"code":"InvalidApiVersion"}}"#).unwrap_or_default();
-        assert!(refused.contains("InvalidApiVersion"), "{refused}");
+        let refused = judged(400, r#"{"error":{"code":"InvalidBody"}}"#).unwrap_or_default();
+        assert!(refused.contains("InvalidBody"), "{refused}");
+        for version in ["MissingApiVersionParameter", "An API version is required", "?api-version= is missing"] {
+            let finding = failed(400, version);
+            assert_eq!((finding.page, finding.seen), (Some(&pages::CFG_03), format!("Azure answered 400: {version}")));
+        }
         for status in [200, 400, 413, 415] {
             let portal = failed(status, " <html>Please log in</html>");
             assert!(

@@ -39,7 +39,9 @@ impl PrometheusUrl {
     pub(crate) fn parse(url: &str) -> Option<Self> {
         let rest = url.strip_prefix("http://")?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "9090"));
+        // An IPv6 address has colons of its own.
+        let port = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+        let (host, port) = port.unwrap_or((authority, "9090"));
         let prefix = path.trim_end_matches('/');
         let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@');
         let slash = if prefix.is_empty() { "" } else { "/" };
@@ -212,6 +214,7 @@ mod tests {
         for (url, host, port, prefix) in [
             ("http://localhost", "localhost", 9090, ""),
             ("http://127.0.0.1:9091/", "127.0.0.1", 9091, ""),
+            ("http://[::1]", "::1", 9090, ""),
             ("http://[::1]:9090/prometheus/", "::1", 9090, "/prometheus"),
         ] {
             assert_eq!(read(url), Some((host.to_owned(), port, prefix.to_owned())), "{url}");

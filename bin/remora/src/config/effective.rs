@@ -7,9 +7,8 @@ use remora_smol::config::{
 
 use super::Loaded;
 use super::cloud::Cloud;
-use super::fault::without_secrets;
+use super::fault::{without_keys, without_secrets};
 use super::forwarding::level_word;
-use super::ingestion;
 use super::quantity::{duration_text, size_text};
 use super::settings::{self, Group};
 
@@ -32,8 +31,10 @@ pub(crate) fn fields(loaded: &Loaded) -> Vec<(&'static str, String)> {
 }
 
 fn azure(loaded: &Loaded) -> Vec<(&'static str, String)> {
-    let mut fields =
-        vec![("ingestion_url", ingestion::shown(&loaded.config.ingestion)), ("cloud", loaded.cloud.name().to_owned())];
+    let mut fields = vec![
+        ("ingestion_url", without_keys(&loaded.config.ingestion.to_string())),
+        ("cloud", loaded.cloud.name().to_owned()),
+    ];
     fields.extend(identity(loaded.cloud, &loaded.config.identity));
     fields.extend(loaded.cluster.clone().map(|cluster| ("cluster", cluster)));
     fields

@@ -102,7 +102,25 @@ impl fmt::Display for Fault {
 
 /// The value as it may be shown: without secrets, control characters escaped, truncated.
 pub(crate) fn masked(value: &str) -> String {
-    shortened(&without_secrets(value))
+    shortened(&without_keys(&without_secrets(value)))
+}
+
+/// A URL without what its query holds, except for the version: another value may be the key of a gateway.
+pub(super) fn without_keys(url: &str) -> String {
+    let Some((before, query)) = url.split_once('?').filter(|(_, query)| !query.is_empty()) else {
+        return url.to_owned();
+    };
+    let mut shown = before.to_owned();
+    let mut mark = "?";
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        shown.extend(match pair.split_once('=') {
+            Some(("api-version", _)) => [mark, pair, ""],
+            Some((name, _)) => [mark, name, "=***"],
+            None => [mark, "***", ""],
+        });
+        mark = "&";
+    }
+    shown
 }
 
 /// The value with the credentials of URLs, whole tokens and client secrets replaced.
@@ -184,6 +202,13 @@ mod tests {
             ("user:secret@http://proxy:3128", "***@http://proxy:3128"),
             ("user:secret@http://user:secret@proxy:3128", "***@proxy:3128"),
             ("https://h/x?api-version=1", "https://h/x?api-version=1"),
+            (
+                "http://h/x?subscription-key=hush&api-version=1&hush",
+                "http://h/x?subscription-key=***&api-version=1&***",
+            ),
+            ("h/x?code=hush", "h/x?code=***"),
+            ("http://user:pa?ss=x@proxy:3128", "http://***@proxy:3128"),
+            ("what?", "what?"),
             ("https://portal.azure.com/#@contoso.com/resource", "https://portal.azure.com/#@contoso.com/resource"),
             ("https://portal.azure.com:x/#@proxy", "https://***@proxy"),
             ("https://portal.azure.com@proxy", "https://***@proxy"),

@@ -15,9 +15,7 @@ pub(super) fn judge(reader: &mut Reader<'_>, cloud: Cloud, config: &Config) {
         return;
     }
     warn_of_other_ingestion(reader, cloud, config.ingestion.host());
-    if let Some(host) = authority(&config.identity) {
-        warn_of_other_authority(reader, cloud, host);
-    }
+    warn_of_other_authority(reader, cloud, config);
     warn_of_other_audience(reader, cloud, config);
     warn_of_hosts_elsewhere(reader, cloud, config);
 }
@@ -52,12 +50,17 @@ fn warn_of_other_ingestion(reader: &mut Reader<'_>, cloud: Cloud, host: &str) {
     }
 }
 
-fn warn_of_other_authority(reader: &mut Reader<'_>, cloud: Cloud, host: &str) {
-    if let Some(other) = Cloud::of_authority(host).filter(|other| *other != cloud) {
-        let (own, name) = (cloud.name(), other.name());
-        let text = format!("is {own}, but the authority {host} belongs to {name}; set CLOUD={name}");
-        reader.warn_on(&ENV_04, &CLOUD, text);
-    }
+/// The workspace's cloud is right, so an authority of another one is what has to change.
+fn warn_of_other_authority(reader: &mut Reader<'_>, cloud: Cloud, config: &Config) {
+    let Some(host) = authority(&config.identity) else { return };
+    let Some(other) = Cloud::of_authority(host).filter(|other| *other != cloud) else { return };
+    let (own, name) = (cloud.name(), other.name());
+    let of_workspace = Cloud::of_ingestion(config.ingestion.host()).filter(|workspace| *workspace != other);
+    let fix = match of_workspace.and_then(Cloud::authority) {
+        Some(right) => format!("AZURE_AUTHORITY_HOST={right}"),
+        None => format!("CLOUD={name}"),
+    };
+    reader.warn_on(&ENV_04, &CLOUD, format!("is {own}, but the authority {host} belongs to {name}; set {fix}"));
 }
 
 /// An audience that the ingestion endpoint accepts is right, whatever `CLOUD` says.

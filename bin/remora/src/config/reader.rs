@@ -33,7 +33,8 @@ impl<'s> Reader<'s> {
         Self { source, faults: Vec::new(), warnings: Vec::new() }
     }
 
-    /// The given value, trimmed. Empty counts as unset, because templates leave `""` for values they do not set.
+    /// The given value, trimmed, also of the byte order mark that the file behind a Secret may begin with. Empty counts
+    /// as unset, because templates leave `""` for values they do not set.
     pub(crate) fn given(&self, setting: &Setting) -> Option<String> {
         self.var(setting.name).or_else(|| {
             let lower = setting.has_lower_case_twin().then(|| setting.name.to_ascii_lowercase())?;
@@ -44,7 +45,7 @@ impl<'s> Reader<'s> {
     /// A variable that is not one of Remora's settings, trimmed; empty counts as unset.
     pub(crate) fn var(&self, name: &str) -> Option<String> {
         let value = self.source.var(name)?;
-        let value = value.trim();
+        let value = value.trim_start_matches('\u{feff}').trim();
         (!value.is_empty()).then(|| value.to_owned())
     }
 

@@ -78,7 +78,7 @@ fn every_preset_value_is_a_good_value() {
 
 #[test]
 fn empty_is_unset_and_space_around_a_value_does_not_count() {
-    let loaded = loaded(&[("LISTENING_PORT", ""), ("CHECK", "  "), ("RATE_LIMIT_STATUS", " 429\n")]);
+    let loaded = loaded(&[("LISTENING_PORT", ""), ("CHECK", "  "), ("RATE_LIMIT_STATUS", "\u{feff} 429\n")]);
     assert_eq!((loaded.config.listen.port, loaded.config.check), (8081, Some(remote_write::Level::Full)));
     assert!(loaded.config.pass_rate_limit);
 }
@@ -215,6 +215,12 @@ fn odd_but_working_values_are_warned_of() {
         ("AAD_HOST_ENDPOINT", "https://login.example"),
     ] {
         assert!(warned(&loaded(&[(name, value)]), name), "{name}={value}");
+    }
+    // The reader sees the name before it.
+    for value in ["https://h.example/dataCollectionRules/d/api/v1/write", "https://h.example/x?api-version=2023-04-24"]
+    {
+        let warnings = loaded(&[("INGESTION_URL", value)]).warnings;
+        assert!(warnings.iter().any(|warning| warning.text.starts_with("has ")), "{warnings:?}");
     }
 }
 
@@ -397,10 +403,12 @@ fn no_secret_is_shown_anywhere() {
 
     let mut bad = secrets.to_vec();
     bad.extend([
-        ("INGESTION_URL", "https://user:hush-4@h/x"),
         ("AZURE_FEDERATED_TOKEN_FILE", "eyJhbGciOiJSUzI1NiJ9.hush-5"),
         ("HTTPS_PROXY", "socks5://user:hush-6@proxy"),
     ]);
-    let text = load(&environment(&bad)).expect_err("faults").to_string();
-    assert!(!text.contains("hush"), "{text}");
+    for url in ["https://user:hush-4@h/x?code=hush-7", "http://h/x?code=hush-8&api-version=1"] {
+        bad.push(("INGESTION_URL", url));
+        let text = load(&environment(&bad)).expect_err("faults").to_string();
+        assert!(!text.contains("hush"), "{text}");
+    }
 }

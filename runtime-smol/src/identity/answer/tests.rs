@@ -54,6 +54,7 @@ const ANSWERS: &[Row] = &[
     // Client, tenant, cloud, resource.
     (Entra, 400, "", entra!("unauthorized_client", "700016", "Application with identifier was not found in the directory."), Soon, 0, 700_016, "client-unknown"),
     (Entra, 400, "", entra!("unauthorized_client", "700038", "00000000-0000-0000-0000-000000000000 is not a valid application identifier."), Soon, 0, 700_038, "client-unknown"),
+    (Entra, 401, "", entra!("invalid_client", "7000229", "The client application x is missing service principal in the tenant."), Soon, 0, 7_000_229, "principal-missing"),
     (Entra, 400, "", entra!("unauthorized_client", "7000112", "Application is disabled."), Soon, 0, 7_000_112, "client-disabled"),
     (Entra, 400, "", entra!("invalid_request", "90002", "Tenant 'x' not found."), Soon, 0, 90_002, "tenant-unknown"),
     (Entra, 400, "", entra!("invalid_request", "900023", "Specified tenant identifier 'x' is neither a valid DNS name nor a valid external domain."), Soon, 0, 900_023, "tenant-unknown"),

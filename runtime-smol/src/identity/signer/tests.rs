@@ -16,6 +16,7 @@ fn every_kind_of_file_gives_the_same_key_and_certificate() {
     let hush = Some("hush");
     for (name, file, password) in [
         ("pkcs1.pem", include_bytes!("files/pkcs1.pem").as_slice(), None),
+        ("marked.pem", &["\u{feff}".as_bytes(), PLAIN].concat(), None),
         ("encrypted.pem", include_bytes!("files/encrypted.pem"), hush),
         ("modern.pfx", MODERN, hush),
         ("modern-empty.pfx", include_bytes!("files/modern-empty.pfx"), None),
@@ -72,7 +73,7 @@ fn a_file_without_exactly_one_rsa_key_and_its_certificate_is_refused() {
         (key.to_owned(), "certificate-key", "holds no certificate for its key"),
         (format!("{key}{others}"), "certificate-key", "holds no certificate for its key"),
         (format!("{plain}{key}"), "certificate-key", "holds 2 keys instead of one"),
-        (elliptic.clone(), "certificate-key", "holds no usable RSA key"),
+        (elliptic.clone(), "certificate-key", "holds no usable RSA key: WrongAlgorithm"),
         (text(include_bytes!("files/old-encryption.pem")), "certificate-contents", "OpenSSL's old encryption"),
         (plain.replace("MII", "!!!"), "certificate-contents", "is malformed PEM"),
         (String::new(), "certificate-contents", "is neither PEM nor PFX"),
@@ -98,6 +99,15 @@ fn broken_pem_is_refused_without_a_word_of_it() {
         let (word, message) = refused(file.as_bytes(), None);
         assert!(word == "certificate-contents" && message.contains(why), "{message}");
         assert!(!message.contains(", ") && !message.contains("MII") && message.len() < 150, "{message}");
+    }
+}
+
+/// The portal and Key Vault also offer certificates in DER.
+#[test]
+fn a_certificate_or_a_key_in_der_is_not_taken_for_an_unknown_encryption() {
+    let mut rest = PLAIN;
+    while let Some((_, der)) = section(&mut rest).unwrap() {
+        assert_eq!(refused(&der, None).1, "the certificate file is neither PEM nor PFX");
     }
 }
 

@@ -15,6 +15,7 @@ use crate::config::settings::{
     AZURE_POD_IDENTITY_AUTHORITY_HOST, IDENTITY_ENDPOINT, IDENTITY_HEADER, IDENTITY_TYPE, IMDS_ENDPOINT, Setting,
 };
 use crate::config::url;
+use crate::pages::ENV_02;
 
 /// The metadata service of every Azure machine.
 const IMDS: &str = "http://169.254.169.254";
@@ -22,6 +23,9 @@ const IMDS: &str = "http://169.254.169.254";
 /// The Arc agent's own program, and where it listens; its variables are set for services, not for containers.
 const ARC_AGENT: &str = "/opt/azcmagent/bin/himds";
 const ARC: &str = "http://127.0.0.1:40342/metadata/identity/oauth2/token";
+
+/// The IDs that can name an identity.
+const IDS: [&Setting; 3] = [&AZURE_CLIENT_ID, &AZURE_MANAGED_IDENTITY_OBJECT_ID, &AZURE_MANAGED_IDENTITY_RESOURCE_ID];
 
 /// An identity that is named. The choice is never implicit: another identity may be added to the machine later.
 pub(super) fn user_assigned(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<ManagedIdentity> {
@@ -38,8 +42,8 @@ pub(super) fn user_assigned(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Op
 
 /// The machine's own identity.
 pub(super) fn system_assigned(reader: &mut Reader<'_>, cloud: Option<Cloud>) -> Option<ManagedIdentity> {
-    if reader.given(&AZURE_CLIENT_ID).is_some() {
-        reader.warn(&AZURE_CLIENT_ID, "is ignored with IDENTITY_TYPE=systemAssigned; userAssigned uses it");
+    for setting in IDS.into_iter().filter(|setting| reader.given(setting).is_some()).collect::<Vec<_>>() {
+        reader.warn_on(&ENV_02, setting, "is ignored with IDENTITY_TYPE=systemAssigned; userAssigned uses it");
     }
     read(reader, cloud, Selection::System)
 }
@@ -53,8 +57,7 @@ fn read(reader: &mut Reader<'_>, cloud: Option<Cloud>, selection: Selection) -> 
 
 /// Exactly one of the three IDs.
 fn selection(reader: &mut Reader<'_>) -> Option<Selection> {
-    let settings = [&AZURE_CLIENT_ID, &AZURE_MANAGED_IDENTITY_OBJECT_ID, &AZURE_MANAGED_IDENTITY_RESOURCE_ID];
-    let given: Vec<&Setting> = settings.into_iter().filter(|setting| reader.given(setting).is_some()).collect();
+    let given: Vec<&Setting> = IDS.into_iter().filter(|setting| reader.given(setting).is_some()).collect();
     match given.as_slice() {
         [] => {
             let fix = "use the client ID of the managed identity:\naz identity show -g <group> -n <identity> --query clientId -o tsv";

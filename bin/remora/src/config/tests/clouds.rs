@@ -37,6 +37,24 @@ fn an_authority_of_another_cloud_is_warned_of() {
 }
 
 #[test]
+fn an_authority_that_does_not_fit_the_workspace_is_what_has_to_change() {
+    let government = ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/");
+    let texts = |changes: &[(&'static str, &str)]| {
+        let warnings = loaded(changes).warnings.into_iter().filter(|warning| warning.page.code == "ENV-04");
+        warnings.map(|warning| warning.text).collect::<Vec<_>>().join("\n")
+    };
+    let public = texts(&[government]);
+    assert!(public.ends_with("set AZURE_AUTHORITY_HOST=https://login.microsoftonline.com"), "{public}");
+    let china = texts(&[("CLOUD", "AZURECHINA"), ("INGESTION_URL", IN_CHINA)]);
+    assert!(china.ends_with("set AZURE_AUTHORITY_HOST=https://login.partner.microsoftonline.cn"), "{china}");
+    let all = texts(&[government, ("INGESTION_URL", IN_CHINA)]);
+    assert!(all.contains("set CLOUD=AZURECHINA\n") && !all.contains("CLOUD=AZUREGOVERNMENT"), "{all}");
+    let gateway = ("INGESTION_URL", "https://gateway.monitoring.svc/dataCollectionRules/d/x?api-version=2023-04-24");
+    let unknown = texts(&[government, gateway]);
+    assert!(unknown.ends_with("set CLOUD=AZUREGOVERNMENT"), "{unknown}");
+}
+
+#[test]
 fn an_ingestion_host_of_another_cloud_is_warned_of() {
     assert!(warned(&loaded(&[("INGESTION_URL", IN_CHINA)]), "CLOUD"));
 }

@@ -254,3 +254,15 @@ fn a_secret_in_place_of_its_path_is_not_shown() {
         assert!(told(("AZURE_CLIENT_SECRET_FILE", path)).contains(path));
     }
 }
+
+#[test]
+fn an_id_that_the_machines_own_identity_does_not_use_is_warned_of() {
+    for (name, id) in [
+        ("AZURE_CLIENT_ID", CLIENT),
+        ("AZURE_MANAGED_IDENTITY_OBJECT_ID", CLIENT),
+        ("AZURE_MANAGED_IDENTITY_RESOURCE_ID", "/subscriptions/s/resourceGroups/g"),
+    ] {
+        assert!(warned(&loaded(&[SYSTEM, ("AZURE_CLIENT_ID", ""), (name, id)]), name), "{name}");
+    }
+    assert!(loaded(&[SYSTEM, ("AZURE_CLIENT_ID", "")]).warnings.is_empty());
+}
