@@ -278,6 +278,18 @@ fn the_hold_begins_with_the_first_refusal_after_a_success_and_ends() {
     }
 }
 
+#[test]
+fn a_hold_ends_though_each_refusal_comes_later_than_it_lasts() {
+    let policy = Policy { refusal_hold: Duration::from_secs(10), ..POLICY };
+    let mut bench = Bench::with(policy, Peer::Loopback);
+    bench.pass(Duration::from_secs(300));
+    assert_eq!(refused(&mut bench), 503);
+    for told_to_wait in [30, 60] {
+        bench.pass(Duration::from_secs(told_to_wait + 1));
+        assert_eq!(refused(&mut bench), 403, "after {told_to_wait} s");
+    }
+}
+
 /// The status to the sender of a write that Azure refuses.
 fn refused(bench: &mut Bench) -> u16 {
     bench.submit(&write(SMALL_BODY));
