@@ -137,6 +137,16 @@ fn a_401_forces_one_refresh_and_one_resend() {
 }
 
 #[test]
+fn after_a_stale_connection_a_401_is_resent_on_a_new_one() {
+    let mut bench = submitted();
+    bench.attach(true);
+    bench.azure_closes();
+    bench.forward(&answer(401, "", "expired"));
+    bench.refresh();
+    assert!(bench.events.ends_with(&[Event::Release { reusable: true }, Event::Connect { fresh: true }]));
+}
+
+#[test]
 fn a_second_401_is_told_without_another_refresh() {
     let mut bench = submitted();
     bench.forward(&answer(401, "", ""));
