@@ -132,7 +132,7 @@ class Requests(Case):
         self.assert_stored(50)
 
     def test_requests_of_all_kinds_in_one_go(self):
-        health = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+        page, health = (f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in ("/metrics", "/health"))
         ways = [wire.with_length, lambda body: wire.chunked(body, 777), lambda body: wire.chunked(body, 16_384)]
         for seed in range(6):
             with self.subTest(seed=seed):
@@ -142,13 +142,13 @@ class Requests(Case):
                     for size in (60_000, 30_000, 1, 140_000)
                     for number, way in enumerate(ways)
                 ]
-                mixed = requests + [health] * 3
+                mixed = requests + [page] * 3 + [health] * 3
                 chance.shuffle(mixed)
                 # A request refused before its body was read ends the connection.
                 last = requests[0].replace(b"/api/v1/write", b"/nowhere", 1)
                 stored = self.stack.stored()
                 seen = wire.statuses(self.remora.port, b"".join(mixed) + last, len(mixed) + 1)
-                self.assertEqual(seen, [200 if request is health else 204 for request in mixed] + [404])
+                self.assertEqual(seen, [200 if request in (page, health) else 204 for request in mixed] + [404])
                 self.assertEqual(self.stack.stored() - stored, len(requests), "samples added")
 
     def test_length_and_chunked_together_is_400(self):

@@ -13,6 +13,10 @@ use crate::time::Instant;
 /// gates the whole Prometheus pod.
 const READY_ANYWAY: Duration = Duration::from_secs(60);
 
+/// Shortest time without a refusal after which the next one is a first one again: a sender may have been told to wait
+/// for half as long, and would never see the end of a short hold.
+const APART: Duration = Duration::from_secs(120);
+
 /// What `/ready` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
@@ -37,8 +41,8 @@ pub struct Gateway {
     last_success: Cell<Option<Instant>>,
     /// When the first of the refusals came that do not concern the data. A success after it makes it void.
     refused_since: Cell<Instant>,
-    /// When the last of them came.
-    last_refusal: Cell<Instant>,
+    /// When they lapse, unless another one comes before.
+    lapse: Cell<Instant>,
     /// Until when the latest token is usable.
     token_until: Cell<Option<Instant>>,
     draining: Cell<bool>,
@@ -53,7 +57,7 @@ impl Gateway {
             started: now,
             last_success: Cell::new(None),
             refused_since: Cell::new(Instant::ZERO),
-            last_refusal: Cell::new(Instant::ZERO),
+            lapse: Cell::new(Instant::ZERO),
             token_until: Cell::new(None),
             draining: Cell::new(false),
         }
@@ -98,16 +102,18 @@ impl Gateway {
     }
 
     /// How much longer refusals that do not concern the data are held back, counted from the first one since the last
-    /// success; zero when they are not. After as long a time without any, the next one is a first one again. A new role
-    /// assignment takes up to 30 minutes to reach the ingestion endpoint, and Prometheus drops samples on 403.
+    /// success; zero when they are not. After as long a time without any, at least two minutes, the next one is a first
+    /// one again. A new role assignment takes up to 30 minutes to reach the ingestion endpoint, and Prometheus drops
+    /// samples on 403.
+    // Inline, so that only a driver that shows it carries the code.
+    #[inline]
     pub fn holds_for(&self, now: Instant) -> Duration {
         self.hold_from(self.held_since(now)).since(now)
     }
 
     fn held_since(&self, now: Instant) -> Instant {
         let first = self.refused_since.get();
-        let lasts = now <= self.hold_from(self.last_refusal.get());
-        if lasts && first > self.last_success.get().unwrap_or_default() { first } else { now }
+        if now <= self.lapse.get() && first > self.last_success.get().unwrap_or_default() { first } else { now }
     }
 
     /// The end of a hold that begins at `at`.
@@ -129,8 +135,9 @@ impl Gateway {
     /// Azure refused a request for a reason that does not concern the data. Records that, and says whether the refusal is
     /// to be held back.
     pub(super) fn hold_refusal(&self, now: Instant) -> bool {
-        self.refused_since.set(self.held_since(now));
-        self.last_refusal.set(now);
-        !self.holds_for(now).is_zero()
+        let since = self.held_since(now);
+        self.refused_since.set(since);
+        self.lapse.set(self.hold_from(now).max(now.saturating_add(APART)));
+        now < self.hold_from(since)
     }
 }

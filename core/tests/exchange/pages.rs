@@ -4,7 +4,7 @@ use remora_core::forward::{Event, Interest, Page, Peer};
 use remora_core::metrics::Format;
 
 use crate::bench::{Bench, POLICY, TIMEOUTS};
-use crate::message::{Message, SMALL_BODY, answer, write, write_with};
+use crate::message::{Message, SMALL_BODY, answer, chunked_write, write, write_with};
 
 /// More than the outbox holds.
 const PAGE: &[u8] = &[b'p'; 5000];
@@ -34,6 +34,19 @@ fn a_page_longer_than_an_answer_arrives_whole_and_the_connection_goes_on() {
     bench.send(&get("/metrics"));
     bench.deliver(PAGE);
     assert_eq!(bench.exchange.answer_text(), "", "a page is not for the log, still less the answer before it");
+}
+
+#[test]
+fn a_body_right_behind_a_page_is_not_freed_with_it() {
+    let mut bench = Bench::new();
+    bench.offer(&[get("/metrics"), chunked_write(SMALL_BODY, 3)].concat());
+    bench.exchange.page_ready(bench.now, PAGE.len());
+    let head = bench.exchange.client_pending().len();
+    bench.exchange.client_drained(bench.now, head);
+    bench.exchange.client_drained(bench.now, PAGE.len());
+    assert!(bench.exchange.body_piece().is_empty(), "the page is not freed yet");
+    bench.settle();
+    assert_eq!(bench.forward(&answer(204, "", "")).body, SMALL_BODY);
 }
 
 #[test]

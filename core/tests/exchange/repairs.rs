@@ -137,6 +137,16 @@ fn a_401_forces_one_refresh_and_one_resend() {
 }
 
 #[test]
+fn after_a_stale_connection_a_401_is_resent_on_a_new_one() {
+    let mut bench = submitted();
+    bench.attach(true);
+    bench.azure_closes();
+    bench.forward(&answer(401, "", "expired"));
+    bench.refresh();
+    assert!(bench.events.ends_with(&[Event::Release { reusable: true }, Event::Connect { fresh: true }]));
+}
+
+#[test]
 fn a_second_401_is_told_without_another_refresh() {
     let mut bench = submitted();
     bench.forward(&answer(401, "", ""));
@@ -275,6 +285,18 @@ fn the_hold_begins_with_the_first_refusal_after_a_success_and_ends() {
             bench.settle();
         }
         assert_eq!(bench.answer().status(), told, "{status} after {after} s");
+    }
+}
+
+#[test]
+fn a_hold_ends_though_each_refusal_comes_later_than_it_lasts() {
+    let policy = Policy { refusal_hold: Duration::from_secs(10), ..POLICY };
+    let mut bench = Bench::with(policy, Peer::Loopback);
+    bench.pass(Duration::from_secs(300));
+    assert_eq!(refused(&mut bench), 503);
+    for told_to_wait in [30, 60] {
+        bench.pass(Duration::from_secs(told_to_wait + 1));
+        assert_eq!(refused(&mut bench), 403, "after {told_to_wait} s");
     }
 }
 

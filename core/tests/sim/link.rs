@@ -129,27 +129,31 @@ impl Link {
         self.pieces.clear();
     }
 
-    /// Reads what has arrived.
+    /// Reads what has arrived, however it was written.
     pub(crate) fn read(&mut self, now: u64, into: &mut [u8]) -> Read {
         let most = into.len().min(self.random.range(1, self.weather.piece));
-        let Some(piece) = self.pieces.front_mut() else {
-            return match self.end {
-                Some((due, End::Closed)) if due <= now => Read::End,
-                Some((due, End::Reset)) if due <= now => Read::Reset,
-                _ => Read::Blocked,
-            };
-        };
-        if piece.due > now {
-            return Read::Blocked;
+        let mut n = 0;
+        while n < most
+            && let Some(piece) = self.pieces.front_mut().filter(|piece| piece.due <= now)
+        {
+            let unread = &piece.bytes[piece.read..];
+            let taken = unread.len().min(most - n);
+            into[n..n + taken].copy_from_slice(&unread[..taken]);
+            piece.read += taken;
+            n += taken;
+            if piece.read == piece.bytes.len() {
+                self.pieces.pop_front();
+            }
         }
-        let n = most.min(piece.bytes.len() - piece.read);
-        into[..n].copy_from_slice(&piece.bytes[piece.read..piece.read + n]);
-        piece.read += n;
         self.held -= n;
-        if piece.read == piece.bytes.len() {
-            self.pieces.pop_front();
+        match self.end {
+            _ if n > 0 => Read::Bytes(n),
+            Some((due, end)) if self.pieces.is_empty() && due <= now => match end {
+                End::Closed => Read::End,
+                End::Reset => Read::Reset,
+            },
+            _ => Read::Blocked,
         }
-        Read::Bytes(n)
     }
 
     /// All that has arrived.

@@ -322,6 +322,8 @@ impl<'m> Driver<'m> {
                 self.outcomes.push(outcome);
                 self.stored.clear();
                 (self.reserved, self.connections, self.last_said) = (0, 0, None);
+                // A page that comes too late is not kept.
+                self.job.take_if(|job| matches!(job, Event::Page(_)));
             }
             Event::HalfClose | Event::Close => {}
         }

@@ -209,6 +209,21 @@ fn pipelined_requests_arrive_whole_and_in_order() {
 }
 
 #[test]
+fn a_body_right_behind_a_page_arrives_whole() {
+    let hub = hub(told, |config| config.upstream_timeout = Duration::from_secs(2));
+    for chunk in [None, Some(100)] {
+        let wire = [b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", &*request(&[7; 1000], chunk, "")].concat();
+        let behind = served(hub, move |mut socket| {
+            socket.write_all(&wire).unwrap();
+            let mut reader = BufReader::new(socket);
+            assert_eq!(answer(&mut reader).unwrap().0, 200);
+            answer(&mut reader).unwrap()
+        });
+        assert_eq!(behind, (200, digest(&[7; 1000])), "{chunk:?}");
+    }
+}
+
+#[test]
 fn a_worn_connection_to_azure_is_not_used_again() {
     let hub = hub(no_content, |_| {});
     let post = || served(hub, |socket| answers(socket, &[request(b"body", None, "")]));

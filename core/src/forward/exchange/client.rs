@@ -96,8 +96,9 @@ impl Exchange<'_> {
             self.outbox.drained(n);
         }
         match self.phase {
-            Phase::Answer if self.outbox.pending().is_empty() => self.answered(now),
-            Phase::Send if self.outbox.pending().is_empty() && self.page_offset().is_none() => {
+            _ if !self.outbox.pending().is_empty() => {}
+            Phase::Answer => self.answered(now),
+            Phase::Send if self.sent >= self.stored => {
                 self.push(Event::Answered(self.outcome(200, None)));
                 self.answered(now);
             }
@@ -138,9 +139,10 @@ impl Exchange<'_> {
         }
     }
 
-    /// Body bytes that came with the head or in chunks: to be stored after those already stored.
+    /// Body bytes that came with the head or in chunks: to be stored after those already stored. None while events wait:
+    /// [`Event::Answered`] frees what the last request has stored, and would free these as well.
     pub fn body_piece(&self) -> &[u8] {
-        if self.phase == Phase::Body { self.inbox.piece() } else { &[] }
+        if self.phase == Phase::Body && self.events.is_empty() { self.inbox.piece() } else { &[] }
     }
 
     /// The first `n` bytes of [`Exchange::body_piece`] are stored.

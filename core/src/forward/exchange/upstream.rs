@@ -52,7 +52,8 @@ impl<'m> Exchange<'m> {
             // The first attempt's status says nothing about the outcome.
             self.record.upstream_status = None;
             self.release_refused();
-            self.connect(false);
+            // Another stale connection could not be repaired.
+            self.connect(self.record.reconnected);
         }
     }
 
