@@ -157,6 +157,8 @@ def main():
     result = Lines(chosen.prefix, held_back=chosen.lane is not None)
     for suite in lanes.mine(chosen, parts):
         suite.run(result)
+        # Otherwise a second suite with tests of this class would use what its first has torn down.
+        result._previousTestClass = None
     return 0 if result.wasSuccessful() else 1
 
 
