@@ -2,6 +2,7 @@
 
 mod local;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -76,17 +77,22 @@ impl Endpoint {
 
     /// Value of the Host header: `host`, or `host:port` when the port is not 443; IPv6 in brackets (RFC 9110 §7.2).
     pub fn authority(&self) -> String {
-        if self.port == HTTPS_PORT { self.bracketed_host() } else { self.host_and_port() }
+        if self.port == HTTPS_PORT { bracketed(&self.host).into_owned() } else { self.host_and_port() }
     }
 
     /// `host:port`, IPv6 in brackets: the target of CONNECT (RFC 9110 §9.3.6).
     pub fn host_and_port(&self) -> String {
-        format!("{}:{}", self.bracketed_host(), self.port)
+        host_and_port(&self.host, self.port)
     }
+}
 
-    fn bracketed_host(&self) -> String {
-        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
-    }
+/// `host:port`, IPv6 in brackets.
+pub fn host_and_port(host: &str, port: u16) -> String {
+    format!("{}:{port}", bracketed(host))
+}
+
+fn bracketed(host: &str) -> Cow<'_, str> {
+    if host.contains(':') { format!("[{host}]").into() } else { host.into() }
 }
 
 impl fmt::Display for Endpoint {

@@ -13,6 +13,8 @@ use dns_lookup::{AddrFamily, AddrInfoHints, SockType};
 use smol::channel::{self, Receiver};
 use smol::future;
 
+use crate::endpoint::host_and_port;
+
 /// How long addresses are used without a new lookup. A workspace may move to a private endpoint while its old addresses
 /// still answer but refuse writes.
 const FRESH: Duration = Duration::from_secs(60);
@@ -67,7 +69,7 @@ impl Resolver {
 
     /// Host and port, as in error messages.
     pub(crate) fn place(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        host_and_port(&self.host, self.port)
     }
 
     /// The addresses, families alternating; or why there are none, in one line. Concurrent callers share one lookup.

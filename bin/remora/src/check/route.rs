@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use remora_core::http::tunnel::TunnelError;
 use remora_smol::Trust;
 use remora_smol::config::Proxy;
-use remora_smol::endpoint::Endpoint;
+use remora_smol::endpoint::{Endpoint, host_and_port};
 use remora_smol::probe::{self, CertificateFault, HandshakeError, Hop, Link, Presented};
 
 use super::http;
@@ -72,7 +72,12 @@ impl Route {
     /// The host to connect to, as shown to the user.
     fn told(&self) -> String {
         let proxy = if self.hop.is_some() { "the proxy " } else { "" };
-        format!("{proxy}{}:{}", self.next().0, self.next().1)
+        format!("{proxy}{}", self.place())
+    }
+
+    fn place(&self) -> String {
+        let (host, port) = self.next();
+        host_and_port(host, port)
     }
 
     /// Looks the host up.
@@ -199,12 +204,11 @@ impl Route {
     }
 
     fn unconnected(&self, seen: &str) -> Finding {
-        let (host, port) = self.next();
+        let place = self.place();
         let repair = if self.hop.is_none() {
-            format!("allow TCP from the pod to {host}:{port}, or set HTTPS_PROXY")
+            format!("allow TCP from the pod to {place}, or set HTTPS_PROXY")
         } else {
-            let proxy =
-                format!("let the proxy at {host}:{port} accept connections from the pod, or correct HTTPS_PROXY");
+            let proxy = format!("let the proxy at {place} accept connections from the pod, or correct HTTPS_PROXY");
             format!("{proxy}; {AROUND}")
         };
         Finding::new(seen).repaired(format!("{repair}\n{}", NET_02.commands()))
@@ -217,7 +221,7 @@ impl Route {
             Untunnelled::Broken(error) => (error.clone(), format!("check whether that is an HTTP proxy; {AROUND}")),
             Untunnelled::Status(407) => (
                 format!("requires a login before it connects to {target} (407)"),
-                format!("set HTTPS_PROXY=http://<user>:<password>@{}:{}", self.next().0, self.next().1),
+                format!("set HTTPS_PROXY=http://<user>:<password>@{}", self.place()),
             ),
             Untunnelled::Status(status) => (
                 format!("refuses to connect to {target} ({status})"),

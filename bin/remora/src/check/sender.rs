@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
+use remora_smol::endpoint::host_and_port;
 use remora_smol::probe::{self, Link};
 
 use super::context::{Checked, Context};
@@ -54,7 +55,7 @@ impl PrometheusUrl {
     fn metrics(&self) -> io::Result<String> {
         let addresses = probe::resolve(&self.host, self.port, LIMIT)?;
         let mut link = Link::open(&addresses, LIMIT)?;
-        link.send(&http::get(&format!("{}:{}", self.host, self.port), &format!("{}/metrics", self.prefix)))?;
+        link.send(&http::get(&host_and_port(&self.host, self.port), &format!("{}/metrics", self.prefix)))?;
         let answer = http::answer(&mut link, MAX_EXPOSITION)?;
         if answer.status != 200 {
             return Err(io::Error::other(format!("/metrics answers {}", answer.status)));
@@ -66,11 +67,7 @@ impl PrometheusUrl {
 impl fmt::Display for PrometheusUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port, prefix } = self;
-        if host.contains(':') {
-            write!(f, "http://[{host}]:{port}{prefix}")
-        } else {
-            write!(f, "http://{host}:{port}{prefix}")
-        }
+        write!(f, "http://{}{prefix}", host_and_port(host, *port))
     }
 }
 
