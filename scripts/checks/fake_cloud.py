@@ -281,9 +281,12 @@ class Kubectl:
         return "/".join(positional) + "\n" if options["--output"] == "name" else selected(found, options["--output"])
 
     def pods_of(self, options):
-        """The pods of a service account."""
-        account = options["--field-selector"].removeprefix("spec.serviceAccountName=")
-        return [pod for pod in self.state["pods"] if pod["spec"]["serviceAccountName"] == account]
+        """The pods of a service account, except those in the phases that the selector excludes."""
+        account, *phases = options["--field-selector"].split(",")
+        account = account.removeprefix("spec.serviceAccountName=")
+        phases = [phase.removeprefix("status.phase!=") for phase in phases]
+        pods = [pod for pod in self.state["pods"] if pod["spec"]["serviceAccountName"] == account]
+        return [pod for pod in pods if phase_of(pod) not in phases]
 
     def object(self, positional, namespace):
         """A service account or a pod."""
@@ -328,7 +331,7 @@ class Kubectl:
         for pod in self.pods_of(options):
             # Without an identity the sidecar does not run.
             containers = pod["spec"]["containers"] + pod["spec"].get("initContainers", [])
-            if not any(container.get("env") for container in containers):
+            if phase_of(pod) != "Running" or not any(container.get("env") for container in containers):
                 raise Refusal(f"error: timed out waiting for the condition on pods/{pod['metadata']['name']}")
         if self.state.get("late", 0) > 0:
             # The controller has not created the new pods yet.
@@ -340,11 +343,18 @@ class Kubectl:
         containers = pod["spec"]["containers"] + pod["spec"].get("initContainers", [])
         if options["--container"] not in [one["name"] for one in containers]:
             raise Refusal("error: container not found")
+        if phase_of(pod) != "Running":
+            raise Refusal(f"error: cannot exec into a container in a completed pod; current phase is {phase_of(pod)}")
         if rest[:3] != ["/remora", "check", "--write"]:
             raise Refusal("OCI runtime exec failed", 126)
         if self.state["check"] != 0:
             raise Refusal("Status check results are ×", self.state["check"])
         return "Status check results are √\n"
+
+
+def phase_of(pod):
+    """Pending, Running, Succeeded or Failed."""
+    return pod.get("status", {}).get("phase", "Running")
 
 
 def selected(found, output):

@@ -309,6 +309,16 @@ class Setup(unittest.TestCase):
         self.assert_works(cloud.run(IDENTITY))
         self.assertIn(f"kubectl delete pod/{changed} --namespace monitoring", cloud.changes())
 
+    def test_evicted_and_completed_pods_are_passed_over(self):
+        ended = [pod(), pod()]
+        for number, phase in enumerate(("Failed", "Succeeded")):
+            ended[number]["metadata"]["name"] = f"{phase.lower()}-0"
+            ended[number]["status"] = {"phase": phase}
+        cloud = self.cloud(pods=[*ended, pod()])
+        for _ in range(2):
+            self.assert_works(cloud.run(IDENTITY))
+            self.assertIn("kubectl exec pod/prometheus-0", cloud.changes()[-1])
+
     def test_a_resource_group_may_have_parentheses(self):
         cloud = self.cloud()
         self.assert_works(cloud.run(IDENTITY | {"RESOURCE_GROUP": "rg(prod)"}))
