@@ -136,7 +136,8 @@ class Az:
     def aks_show(self, options):
         enabled = self.found(self.state["clusters"], options["--name"])
         security = {"workloadIdentity": {"enabled": enabled}}
-        return {"oidcIssuerProfile": {"enabled": enabled}, "securityProfile": security}
+        issuer = {"enabled": enabled, "issuerUrl": self.state["issuer"] if enabled else None}
+        return {"oidcIssuerProfile": issuer, "securityProfile": security}
 
     def aks_update(self, options):
         on = "--enable-oidc-issuer" in options and "--enable-workload-identity" in options
@@ -259,7 +260,9 @@ class Kubectl:
 
     def get(self, positional, options, _rest):
         if options.get("--raw") == "/.well-known/openid-configuration":
-            return json.dumps({"issuer": self.state["issuer"], "jwks_uri": "https://example.test/jwks"})
+            # Before its public issuer is enabled, an AKS cluster names its API server.
+            named = self.state["issuer"] if all(self.state["clusters"].values()) else "https://c.hcp.eastus.azmk8s.io"
+            return json.dumps({"issuer": named, "jwks_uri": "https://example.test/jwks"})
         if positional == ["mutatingwebhookconfigurations"]:
             return "".join(f"mutatingwebhookconfiguration/{name}\n" for name in self.state["webhooks"])
         if positional == ["pods"] and "--selector" in options:
