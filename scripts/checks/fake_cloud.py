@@ -277,6 +277,9 @@ class Kubectl:
                 return selected(pods[-1], options["--output"].replace(".items[-1:]", "", 1))
             return "".join(f"pod/{pod['metadata']['name']}\n" for pod in pods)
         found = self.object(positional, options["--namespace"])
+        if "{.status" in options["--output"] and self.state.get("starting", 0) > 0:
+            self.state["starting"] -= 1
+            return ""
         if found is None:
             if "--ignore-not-found" in options:
                 return ""
@@ -346,6 +349,8 @@ class Kubectl:
         containers = pod["spec"]["containers"] + pod["spec"].get("initContainers", [])
         if options["--container"] not in [one["name"] for one in containers]:
             raise Refusal("error: container not found")
+        if self.state.get("starting", 0) > 0:
+            raise Refusal("error: unable to upgrade connection: container not found")
         if phase_of(pod) != "Running":
             raise Refusal(f"error: cannot exec into a container in a completed pod; current phase is {phase_of(pod)}")
         if rest[:3] != ["/remora", "check", "--write"]:

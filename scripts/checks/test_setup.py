@@ -37,7 +37,10 @@ def pod(where="containers", runs_as=ACCOUNT, name="prometheus"):
     spec.setdefault(where, []).append({"name": "prom-remotewrite", "image": "r"})
     labels = {"app.kubernetes.io/name": name}
     metadata = {"name": "prometheus-0", "namespace": "monitoring", "labels": labels}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    state = {"name": "prom-remotewrite", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
+    status = {"containerStatuses": [{"name": "prometheus", "state": {"waiting": {}}}]}
+    status.setdefault(f"{where.removesuffix('s')}Statuses", []).append(state)
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}
 
 
 def untouched():
@@ -315,11 +318,21 @@ class Setup(unittest.TestCase):
         ended = [pod(), pod()]
         for number, phase in enumerate(("Failed", "Succeeded")):
             ended[number]["metadata"]["name"] = f"{phase.lower()}-0"
-            ended[number]["status"] = {"phase": phase}
+            ended[number]["status"] |= {"phase": phase}
         cloud = self.cloud(pods=[*ended, pod()])
         for _ in range(2):
             self.assert_works(cloud.run(IDENTITY))
             self.assertIn("kubectl exec pod/prometheus-0", cloud.changes()[-1])
+
+    def test_a_container_that_is_still_being_created_is_waited_for(self):
+        cloud = self.cloud()
+        self.assert_works(cloud.run(IDENTITY))
+        cloud.state["starting"] = 3
+        self.assert_works(cloud.run(IDENTITY))
+        self.assertEqual((cloud.folder / "slept").read_text(), "10\n" * 3)
+        cloud.state["starting"] = 1000
+        describe = "kubectl describe pod/prometheus-0 --namespace monitoring"
+        self.assert_refuses(cloud.run(IDENTITY), "prom-remotewrite of pod/prometheus-0 does not run", describe)
 
     def test_a_resource_group_may_have_parentheses(self):
         cloud = self.cloud()
