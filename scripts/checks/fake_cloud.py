@@ -147,22 +147,28 @@ class Az:
         return list(self.state["identities"].values())
 
     def identity_show(self, options):
-        return self.found(self.state["identities"], options["--name"])
+        return self.found(self.state["identities"], self.identity(options["--name"]))
+
+    def identity(self, name):
+        """The name of an existing identity in its own letters: Azure ignores their case."""
+        return next((one for one in self.state["identities"] if one.lower() == name.lower()), name)
 
     def identity_create(self, options):
-        name = options["--name"]
+        name = self.identity(options["--name"])
         about = {"name": name, "clientId": f"client-of-{name}", "principalId": f"principal-of-{name}"}
         self.state["identities"].setdefault(name, about)
 
     def identity_federated_credential_list(self, options):
-        self.found(self.state["identities"], options["--identity-name"])
-        return self.state["credentials"].get(options["--identity-name"], [])
+        name = self.identity(options["--identity-name"])
+        self.found(self.state["identities"], name)
+        return self.state["credentials"].get(name, [])
 
     def identity_federated_credential_create(self, options):
-        self.found(self.state["identities"], options["--identity-name"])
+        identity = self.identity(options["--identity-name"])
+        self.found(self.state["identities"], identity)
         about = {name: options[f"--{name}"] for name in ("name", "issuer", "subject")}
         audiences = [options.get("--audiences", "api://AzureADTokenExchange")]
-        self.trust(options["--identity-name"], about | {"audiences": audiences})
+        self.trust(identity, about | {"audiences": audiences})
 
     def ad_app_list(self, options):
         wanted = options.get("--display-name", "")
@@ -240,7 +246,12 @@ def shown(value, options):
     if options.get("--output") != "tsv":
         return json.dumps(value)
     lines = value if isinstance(value, list) else [] if value is None else [value]
-    return "".join(f"{str(line).lower() if isinstance(line, bool) else line}\n" for line in lines)
+    return "".join("\t".join(map(cell, line if isinstance(line, list) else [line])) + "\n" for line in lines)
+
+
+def cell(value):
+    """A value in a column."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class Kubectl:

@@ -334,6 +334,14 @@ class Setup(unittest.TestCase):
         describe = "kubectl describe pod/prometheus-0 --namespace monitoring"
         self.assert_refuses(cloud.run(IDENTITY), "prom-remotewrite of pod/prometheus-0 does not run", describe)
 
+    def test_an_identity_is_found_whatever_the_case_of_its_name(self):
+        about = {"name": "Prom", "clientId": "client-of-prom", "principalId": "principal-of-prom"}
+        other = about | {"name": "prom-2", "clientId": "c", "principalId": "p"}
+        cloud = self.cloud(identities={"prom-2": other, "Prom": about})
+        self.assert_works(cloud.run(IDENTITY))
+        self.assert_ready(cloud, "Prom", "client-of-prom", "principal-of-prom")
+        self.assertNotIn("az identity create", " ".join(cloud.changes()))
+
     def test_a_resource_group_may_have_parentheses(self):
         cloud = self.cloud()
         self.assert_works(cloud.run(IDENTITY | {"RESOURCE_GROUP": "rg(prod)"}))
