@@ -198,8 +198,8 @@ def write_sums(out):
 
 def clear(out):
     """Removes the folder if it is empty or contains an earlier image; refuses any other."""
-    if out.exists() and any(out.iterdir()) and not (out / "layout/oci-layout").exists():
-        sys.exit(f"image: {out} contains something other than an earlier image; choose another folder with --out")
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / "layout/oci-layout").exists())):
+        sys.exit(f"image: {out} is or contains something other than an earlier image; choose another folder with --out")
     shutil.rmtree(out, ignore_errors=True)
 
 

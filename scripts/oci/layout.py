@@ -14,10 +14,13 @@ EMPTY = "application/vnd.oci.empty.v1+json"
 
 
 class Layout:
-    """A folder that is filled blob by blob and completed with `finish`."""
+    """A folder that is filled blob by blob and completed with `finish`. The file that marks a layout comes first, so that
+    one that was never completed is recognized too."""
 
     def __init__(self, folder):
         self.folder = folder
+        folder.mkdir(parents=True)
+        (folder / "oci-layout").write_bytes(VERSION)
         (folder / "blobs/sha256").mkdir(parents=True)
 
     def add(self, content, media_type, **more):
@@ -31,9 +34,8 @@ class Layout:
         return self.add(encoded(value), media_type, **more)
 
     def finish(self, named):
-        """Writes the two files that are the layout's entry points; `named` has a tag for each descriptor."""
+        """Writes the layout's entry point; `named` has a tag for each descriptor."""
         (self.folder / "index.json").write_bytes(entry(tagged(one, tag) for tag, one in named.items()))
-        (self.folder / "oci-layout").write_bytes(VERSION)
 
 
 VERSION = b'{"imageLayoutVersion":"1.0.0"}'
