@@ -1,6 +1,7 @@
-"""What scripts/image does beside the image itself: its folder."""
+"""What scripts/image does beside the image itself: its folder, and a machine without git."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,13 @@ class Oci(unittest.TestCase):
         command = [sys.executable, "-B", IMAGE, "--out", self.out, "--binary", f"linux/amd64=x86_64-unknown-linux-musl={binary}"]
         environment = os.environ | environment
         return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    def test_without_git_there_is_no_revision(self):
+        for tool in ("cargo", "rustc", "objcopy"):
+            (self.place / tool).symlink_to(shutil.which(tool))
+        done = self.make(PATH=str(self.place))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue((self.out / "SHA256SUMS").exists())
 
     def test_the_folder_of_a_run_that_failed_is_used_again(self):
         self.assertNotEqual(self.make(self.place / "missing").returncode, 0)

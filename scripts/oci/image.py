@@ -94,7 +94,9 @@ def annotations(labels):
 
 
 def git(*words):
-    """git's output; empty outside a clone."""
+    """git's output; empty outside a clone, and without git."""
+    if shutil.which("git") is None:
+        return ""
     done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 
