@@ -1,4 +1,4 @@
-"""What scripts/image does beside the image itself: its folder, and a machine without git."""
+"""What scripts/image does beside the image itself: its folder, and git."""
 
 import os
 import shutil
@@ -36,6 +36,10 @@ class Oci(unittest.TestCase):
         done = self.make(PATH=str(self.place))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertTrue((self.out / "SHA256SUMS").exists())
+
+    @unittest.skipUnless((ROOT / ".git").exists(), "not in a clone")
+    def test_a_clone_that_git_refuses_to_read_is_told(self):
+        self.assertIn("git cannot read this clone: fatal: ", self.make(GIT_DIR=str(self.place)).stderr)
 
     def test_the_folder_of_a_run_that_failed_is_used_again(self):
         self.assertNotEqual(self.make(self.place / "missing").returncode, 0)

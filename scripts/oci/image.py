@@ -98,6 +98,8 @@ def git(*words):
     if shutil.which("git") is None:
         return ""
     done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+    if done.returncode != 0 and Path(".git").exists():
+        print(f"image: without revision and date, because git cannot read this clone: {done.stderr.strip()}", file=sys.stderr)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
