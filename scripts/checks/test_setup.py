@@ -292,6 +292,13 @@ class Setup(unittest.TestCase):
         self.assert_works(cloud.run(IDENTITY | {"SERVICE_ACCOUNT_NAME": other}))
         self.assertIn("azure.workload.identity/client-id", cloud.state["accounts"][0]["metadata"]["annotations"])
 
+    def test_an_account_left_by_an_earlier_run_is_told_from_the_one_in_use(self):
+        other = "mon-kube-prometheus-prometheus"
+        cloud = self.cloud(accounts=[account(), account(name=other)], pods=[pod(runs_as=other)])
+        done = cloud.run(IDENTITY)
+        self.assert_works(done)
+        self.assertIn(f"runs there as {other}; to set up that, set SERVICE_ACCOUNT_NAME to it", done.stderr)
+
     def test_a_pod_that_comes_back_under_another_name_is_checked(self):
         one = pod()
         one["metadata"] |= {"name": "remora-old", "generateName": "remora-new"}
