@@ -349,10 +349,20 @@ class Setup(unittest.TestCase):
         self.assert_ready(cloud, "Prom", "client-of-prom", "principal-of-prom")
         self.assertNotIn("az identity create", " ".join(cloud.changes()))
 
-    def test_a_resource_group_may_have_parentheses(self):
+    def test_a_resource_group_may_have_parentheses_and_letters_of_any_alphabet(self):
+        for name in ("rg(prod)", "rg-größe"):
+            cloud = self.cloud()
+            self.assert_works(cloud.run(IDENTITY | {"RESOURCE_GROUP": name}))
+            self.assertIn(name, " ".join(cloud.changes()))
+
+    def test_an_application_may_have_almost_any_name(self):
         cloud = self.cloud()
-        self.assert_works(cloud.run(IDENTITY | {"RESOURCE_GROUP": "rg(prod)"}))
-        self.assertIn("rg(prod)", " ".join(cloud.changes()))
+        name = "Prometheus – prod, EU + US [#1] {x} * ? @ ~ | ;"
+        self.assert_works(cloud.run(APPLICATION | {"APPLICATION_NAME": name}))
+        self.assertEqual(cloud.state["applications"][-1]["displayName"], name)
+        cloud.changes()
+        self.assert_works(cloud.run(APPLICATION | {"APPLICATION_NAME": name}))
+        self.assertEqual([line for line in cloud.changes() if not line.startswith("kubectl exec ")], [])
 
     def test_a_native_sidecar_is_checked_too(self):
         cloud = self.cloud(pods=[pod("initContainers")])
@@ -369,7 +379,13 @@ class Setup(unittest.TestCase):
             "SERVICE_ACCOUNT_NAME is default": {"SERVICE_ACCOUNT_NAME": "default"},
             "set one of": {"APPLICATION_NAME": "x"},
             "RESOURCE_GROUP is not set": {"RESOURCE_GROUP": ""},
-            "cannot have": {"USER_ASSIGNED_IDENTITY_NAME": "a'b"},
+            "USER_ASSIGNED_IDENTITY_NAME contains": {"USER_ASSIGNED_IDENTITY_NAME": "a'b"},
+            "APPLICATION_NAME contains": {"USER_ASSIGNED_IDENTITY_NAME": "", "APPLICATION_NAME": "a\\b"},
+            "WORKSPACE_NAME contains": {"WORKSPACE_NAME": "a\nb"},
+            "CONTAINER contains": {"CONTAINER": 'a"b'},
+            "SERVICE_ACCOUNT_NAME contains": {"SERVICE_ACCOUNT_NAME": "$HOME"},
+            "CLUSTER_NAME contains": {"CLUSTER_NAME": "`id`"},
+            "INGESTION_URL contains": {"INGESTION_URL": URL.replace("dcr-1", "<dcr>")},
             "does not name a data collection rule": {"INGESTION_URL": "https://example.test/"},
             "no data collection rule found": {"INGESTION_URL": ""},
         }
