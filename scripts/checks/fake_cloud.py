@@ -287,6 +287,8 @@ class Kubectl:
                 # In the order of their creation.
                 return selected(pods[-1], options["--output"].replace(".items[-1:]", "", 1))
             return "".join(f"pod/{pod['metadata']['name']}\n" for pod in pods)
+        if positional[0] == "namespace":
+            return "namespace/monitoring\n" if positional[1] == "monitoring" else ""
         found = self.object(positional, options["--namespace"])
         if "{.status" in options["--output"] and self.state.get("starting", 0) > 0:
             self.state["starting"] -= 1
@@ -316,6 +318,8 @@ class Kubectl:
 
     def create(self, positional, options, _rest):
         metadata = {"name": positional[0], "namespace": options["--namespace"], "annotations": {}}
+        if metadata["namespace"] != "monitoring":
+            raise Refusal(f'Error from server (NotFound): namespaces "{metadata["namespace"]}" not found')
         self.state["accounts"].append({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
 
     def annotate(self, positional, options, _rest):

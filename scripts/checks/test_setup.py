@@ -280,6 +280,12 @@ class Setup(unittest.TestCase):
         self.assertIn("has a container prom-remotewrite yet", done.stderr)
         self.assertIn("If a chart is to create it, install the chart first", done.stdout)
 
+    def test_nothing_is_made_for_a_namespace_that_is_not_there(self):
+        cloud = self.cloud(clusters={"c": False})
+        settings = IDENTITY | {"CLUSTER_NAME": "c", "SERVICE_ACCOUNT_NAMESPACE": "monitorin"}
+        self.assert_refuses(cloud.run(settings), "has no namespace monitorin")
+        self.assertEqual(cloud.changes(), [])
+
     def test_no_account_is_made_where_prometheus_runs_as_another(self):
         other = "mon-kube-prometheus-prometheus"
         pods = [pod(runs_as=other), pod(runs_as=other, name="prometheus-agent")]
