@@ -14,6 +14,12 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# given VARIABLE: whether the caller names a program.
+given() {
+    [ -n "${!1:-}" ] || return 1
+    have "${!1}" || die "$1: ${!1} is not a program"
+}
+
 # Cargo's own progress is only for interactive use.
 quiet=(--quiet)
 [ ! -t 2 ] || quiet=()
@@ -63,10 +69,7 @@ need() {
 # missing or out of date, and to install libraries the command is linked with. A variable that is set names the command
 # to use.
 need_unpacked() {
-    if [ -n "${!3:-}" ]; then
-        have "${!3}" || die "$3: ${!3} is not a program"
-        return
-    fi
+    given "$3" && return
     have "$1" && return
     local unpacked=$tools_dir/$1 binary libraries packages
     if ! binary=$(unpacked_binary "$unpacked" "$1"); then
@@ -158,8 +161,14 @@ need_cargo_deny() {
 need_for_demo() {
     need_rust
     need cc=build-essential python3=python3 musl-gcc=musl-tools
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || die "needs Python 3.9 or later as python3"
     need_rust_target "$(musl_target)"
+    need_to_run
+}
+
+# What it takes to run binaries that are already built.
+need_to_run() {
+    need python3=python3
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || die "needs Python 3.9 or later as python3"
     need_prometheus
 }
 
@@ -219,7 +228,7 @@ to_linker() {
 
 # The shipped binary and the emulator, and their paths. Binaries named by the caller are used as they are.
 build_remora() {
-    [ -n "${REMORA_BIN:-}" ] && return
+    given REMORA_BIN && return
     build_release "$(musl_target)" || return 1
     REMORA_BIN=$(realpath "$target_dir/$(musl_target)/release/remora")
     export REMORA_BIN
@@ -242,7 +251,7 @@ build_blocking() {
 }
 
 build_emulator() {
-    [ -n "${EMULATOR_BIN:-}" ] && return
+    given EMULATOR_BIN && return
     cargo build "${quiet[@]}" --locked --profile tools -p azure-emulator || return 1
     EMULATOR_BIN=$(realpath "$target_dir/tools/azure-emulator")
     export EMULATOR_BIN

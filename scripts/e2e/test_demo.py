@@ -28,6 +28,13 @@ def start(*flags, env=None):
     )
 
 
+def without_rust():
+    """The environment on a machine without Rust; the binaries that it names are already built."""
+    folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
+    kept = [str(folder) for folder in folders if (folder / "python3").exists() or not (folder / "cargo").exists()]
+    return os.environ | {"PATH": os.pathsep.join(kept), "HOME": "/nonexistent"}
+
+
 def started_at(pid):
     """The start time of a process, which distinguishes it from a later one with the same ID; None if it has ended."""
     try:
@@ -66,10 +73,15 @@ class Demo(Case):
         self.assertIn("--secnds", err)
         self.assertNotIn("building", err)
 
+    def test_a_binary_that_is_not_there_is_named(self):
+        demo = start(env=os.environ | {"EMULATOR_BIN": "/nonexistent"})
+        _, err = demo.communicate(timeout=60)
+        self.assertEqual((demo.returncode, err), (1, "demo: EMULATOR_BIN: /nonexistent is not a program\n"))
+
     @beside
     @slow
     def test_every_sample_arrives_with_stale_markers_and_nan(self):
-        demo = start("--seconds", "20", "--json")
+        demo = start("--seconds", "20", "--json", env=without_rust())
         out, err = demo.communicate(timeout=180)
         if demo.returncode != 0:
             raise Failure(f"expected scripts/demo to exit with 0; saw {demo.returncode}\n{out}{err}")
