@@ -259,8 +259,8 @@ fn request_kind(
     text: &str,
 ) -> Kind {
     let cause = match unavailable {
-        // Only the text gives the cause, which comes from the token exchange.
-        None | Some(Unavailable::NoToken) => gist(text),
+        // Only the text gives the cause, which comes from the token exchange, or the limit that is too low.
+        None | Some(Unavailable::NoToken | Unavailable::Capacity) => gist(text),
         Some(_) => String::new(),
     };
     let code = upstream_status.unwrap_or_default().into();

@@ -126,12 +126,14 @@ fn failures_are_told_apart_by_what_repairs_them() {
     };
     unavailable(Unavailable::Resolve, "remora: name resolution failed: h: no address");
     unavailable(Unavailable::Connect, "remora: connection failed: h: refused");
+    unavailable(Unavailable::Capacity, "remora: over capacity, try again: the body memory is full; raise BODY_MEMORY");
+    unavailable(Unavailable::Capacity, "remora: over capacity, try again: already forwarding MAX_IN_FLIGHT requests");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 1");
     refused(403, Some(403), "trace 2");
     journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS1: a", Some(1)), serving: true });
     journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS2: a", Some(2)), serving: true });
     journal.notice(&Notice::TokenFailed { failure: &failure("h: timed out", None), serving: true });
-    assert_eq!(lines().len(), 7);
+    assert_eq!(lines().len(), 9);
     // The same failures again, with different IDs.
     unavailable(Unavailable::Resolve, "remora: name resolution failed: h: try again");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 3");
