@@ -197,9 +197,25 @@ fn no_number_of_different_failures_fills_the_log() {
     for number in 0..10_000 {
         journal.notice(&told(503, Some(number), "remora: x"));
     }
-    assert_eq!(lines().len(), MOST_KINDS + 1);
+    assert_eq!(lines().len(), 2 * MOST_KINDS + 1);
     journal.notice(&QUIET);
     assert_eq!(lines().len(), 1);
+}
+
+#[test]
+fn many_wordings_of_one_failure_do_not_hide_another() {
+    let journal = journal();
+    for word in ('a'..='z').flat_map(|first| ('a'..='z').map(move |second| format!("unknown label {first}{second}"))) {
+        journal.notice(&told(400, Some(400), &word));
+    }
+    journal.notice(&told(503, Some(429), "remora: Azure answered 429 (throttled)"));
+    lines();
+    journal.notice(&told(500, Some(500), "out of order"));
+    assert_eq!(
+        lines(),
+        ["level=warn msg=\"request not accepted\" status=500 azure_status=500 answer=\"out of order\" \
+        see=\"remora explain REMORA-RBAC-05\""]
+    );
 }
 
 #[test]
