@@ -203,7 +203,7 @@ pub enum Unavailable {
     NoToken,
     /// Azure refused the token, and there is no new one yet.
     TokenRefused,
-    /// No memory or no connection is available.
+    /// A limit is reached: of memory, of requests forwarded at once or of connections from senders.
     Capacity,
     /// The name did not resolve.
     Resolve,

@@ -274,9 +274,7 @@ impl Lifecycle {
         let wanted = match self.grant {
             Some(grant) if now < grant.expires => chosen.unwrap_or(grant.refresh_at).min(grant.expires),
             // The token has expired. A pause meant for its refresh ended with it; one since then still holds.
-            Some(grant) => {
-                chosen.filter(|&chosen| self.failures > 0 && chosen > grant.expires).unwrap_or(grant.expires)
-            }
+            Some(grant) => chosen.filter(|_| self.failures > 0).unwrap_or(grant.expires),
             None => chosen.unwrap_or(now),
         };
         wanted.max(asked).max(self.grant.map_or(Instant::ZERO, |grant| grant.not_before))

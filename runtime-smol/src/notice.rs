@@ -72,7 +72,7 @@ pub enum Notice<'a> {
     },
     /// A minute has passed in which there were writes or repeatable notices.
     Minute(Minute),
-    /// A connection was turned away, or closed to make room, because its slots are all taken.
+    /// A sender's connection was turned away: all slots are taken, and no other connection could make room for it.
     Crowded,
     /// The open-file limit is lower than the configured limits may require.
     FewFiles {

@@ -219,6 +219,27 @@ mod tests {
     }
 
     #[test]
+    fn a_minute_counts_writes_their_bytes_and_their_time() {
+        let (traffic, began) = (Traffic::default(), Instant::from_millis(500_000));
+        for status in [204, 204, 503] {
+            let outcome = Outcome {
+                status,
+                upstream_status: None,
+                unavailable: None,
+                retry_after: None,
+                purpose: Purpose::Write,
+                body_bytes: 1000,
+                counts: None,
+                began,
+            };
+            traffic.wrote(began.saturating_add(Duration::from_millis(40)), &outcome);
+        }
+        let minute = Minute { succeeded: 2, failed: 1, bytes: 3000, busy: Duration::from_millis(120) };
+        assert_eq!(traffic.end_minute(), minute);
+        assert_eq!(traffic.end_minute(), Minute::default());
+    }
+
+    #[test]
     fn shutdown_does_not_wait_for_peers_that_may_not_write() {
         let (traffic, now) = (Traffic::default(), Instant::from_millis(500_000));
         traffic.connected(false);

@@ -19,7 +19,8 @@ use crate::log::{Level, Log};
 /// Summaries without a recurrence after which a failure is forgotten.
 const MEMORY: u32 = 10;
 
-/// Failures that are distinguished. Any beyond that count as one per topic.
+/// Failures that are distinguished by their text as well. Any beyond that are told apart by everything else, and once
+/// there are twice as many, count as one per topic.
 const MOST_KINDS: usize = 32;
 
 /// Longest part of a text that distinguishes failures, in bytes.
@@ -162,10 +163,15 @@ impl Journal {
     }
 
     /// Logs a new failure at once and counts a known one.
-    fn failed(&self, kind: Kind, fields: impl FnOnce() -> Fields) {
+    fn failed(&self, mut kind: Kind, fields: impl FnOnce() -> Fields) {
         let mut told = self.told();
-        let is_known = |kind: &Kind| told.iter().any(|(known, _)| known == kind);
-        let kind = if told.len() < MOST_KINDS || is_known(&kind) { kind } else { kind.topic.kind() };
+        let is_new = |kind: &Kind| told.iter().all(|(known, _)| known != kind);
+        if told.len() >= MOST_KINDS && is_new(&kind) {
+            kind.cause.clear();
+        }
+        if told.len() >= 2 * MOST_KINDS && is_new(&kind) {
+            kind = kind.topic.kind();
+        }
         let fields = fields();
         if let Some((_, known)) = told.iter_mut().find(|(known, _)| *known == kind) {
             (known.again, known.quiet, known.fields) = (known.again + 1, 0, fields);
@@ -259,8 +265,8 @@ fn request_kind(
     text: &str,
 ) -> Kind {
     let cause = match unavailable {
-        // Only the text gives the cause, which comes from the token exchange.
-        None | Some(Unavailable::NoToken) => gist(text),
+        // Only the text gives the cause, which comes from the token exchange, or the limit that is too low.
+        None | Some(Unavailable::NoToken | Unavailable::Capacity) => gist(text),
         Some(_) => String::new(),
     };
     let code = upstream_status.unwrap_or_default().into();

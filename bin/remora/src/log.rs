@@ -181,8 +181,10 @@ fn push_json(line: &mut String, index: usize, key: &str, value: &str) {
 }
 
 fn push_json_text(line: &mut String, text: &str) {
-    let quoted = serde_json::Value::from(text);
-    let _ = write!(line, "{quoted}");
+    // JSON itself requires escapes only below U+0020.
+    for c in serde_json::Value::from(text).to_string().chars() {
+        if breaks_lines(c) { push_escaped(line, c) } else { line.push(c) }
+    }
 }
 
 #[cfg(test)]
@@ -236,9 +238,9 @@ mod tests {
 
     #[test]
     fn a_json_line_reads_back_as_what_was_said() {
-        let nasty = "1\r\n\"x\"\\\u{1b}é\u{2028}";
+        let nasty = "1\r\n\"x\"\\\u{1b}\u{7f}\u{9b}é\u{2028}";
         let line = render(Format::Json, at(5), Level::Error, "a \"b\"", &[("k", &nasty), ("n", &7)]);
-        assert_eq!(line.matches('\n').count(), 1, "{line}");
+        assert_eq!(line.matches(breaks_lines).count(), 1, "{line}");
         let read: serde_json::Value = serde_json::from_str(&line).expect(&line);
         let expected = serde_json::json!({
             "ts": "1970-01-01T00:00:00.005Z", "level": "error", "msg": "a \"b\"", "k": nasty, "n": "7",

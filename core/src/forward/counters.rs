@@ -231,6 +231,34 @@ mod tests {
     }
 
     #[test]
+    fn a_write_is_counted_with_its_time_its_bytes_and_its_data() {
+        let counts = remote_write::Counts {
+            series: 10,
+            samples: 20,
+            integer_histograms: 30,
+            float_histograms: 5,
+            exemplars: 40,
+            metadata: 50,
+            too_old: 3,
+            ..remote_write::Counts::default()
+        };
+        let outcome = Outcome {
+            status: 204,
+            upstream_status: Some(204),
+            unavailable: None,
+            retry_after: None,
+            purpose: Purpose::Write,
+            body_bytes: 7,
+            counts: Some(counts),
+            began: Instant::from_millis(1000),
+        };
+        let counters = Counters::default();
+        counters.answered(Instant::from_millis(1250), &outcome, 9);
+        // One request of 250 ms.
+        assert_eq!(sums(&counters), [1, 251, 7, 9, 0, 0, 0, 0, 0, 0, 0, 0, 10, 20, 35, 40, 50, 3]);
+    }
+
+    #[test]
     fn no_family_is_left_out_of_a_sum() {
         let (one, all) = (counted(), counted());
         all.include(&one);

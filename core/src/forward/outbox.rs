@@ -39,7 +39,7 @@ impl<'m> Outbox<'m> {
         self.pending = 0..0;
     }
 
-    /// The body of the last response.
+    /// The body of the last response, even if it was for a HEAD request.
     pub(super) fn text(&self) -> &[u8] {
         self.buffer.get(self.text.clone()).unwrap_or_default()
     }
@@ -56,7 +56,7 @@ impl<'m> Outbox<'m> {
         let (base, room) = self.room()?;
         let (start, end) = reply.encode(text, room)?;
         self.text = base.saturating_add(start)..base.saturating_add(end);
-        self.pending.end = base.saturating_add(end);
+        self.pending.end = if reply.head_only { self.text.start } else { self.text.end };
         Ok(())
     }
 

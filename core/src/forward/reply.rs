@@ -239,10 +239,11 @@ impl Reply<'_> {
         }
     }
 
-    /// Writes the response with `text` as its body into `out`; returns where the body starts and where it ends.
+    /// Writes the response with `text` as its body, which is not to be sent if `head_only`, into `out`; returns where the
+    /// body starts and where it ends.
     pub(super) fn encode(&self, text: &[u8], out: &mut [u8]) -> Result<(usize, usize), EncodeError> {
         let start = self.encode_head(text.len(), out)?;
-        let body = if self.head_only || self.is_bodiless() { &[] } else { text };
+        let body = if self.is_bodiless() { &[] } else { text };
         let room = out.get_mut(start..).and_then(|room| room.split_at_mut_checked(body.len()));
         room.ok_or(EncodeError::NoRoom)?.0.copy_from_slice(body);
         Ok((start, start.saturating_add(body.len())))

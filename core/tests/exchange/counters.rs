@@ -79,6 +79,8 @@ fn repairs_and_held_refusals() {
         "upstream_retries_total{reason=\"connection\"} 1",
         "upstream_responses_total{code=\"401\"} 1",
         "upstream_responses_total{code=\"403\"} 1",
+        // The first one was reused.
+        "upstream_connections_opened_total 2",
         "upstream_refusals_held_total 1",
         "requests_total{code=\"503\"} 1",
     ] {

@@ -193,6 +193,7 @@ fn head_gets_the_length_without_the_body() {
         assert!(told.starts_with(&format!("HTTP/1.1 {status} ")), "{told}");
         assert!(told.contains("\r\nContent-Length: ") && !told.contains("\r\nContent-Length: 0\r\n"), "{told}");
         assert!(told.ends_with("\r\n\r\n"), "{told}");
+        assert_ne!(bench.exchange.answer_text(), "", "{path}: the log needs the cause");
         bench.send(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(bench.answer().text(), "ok\n");
     }

@@ -149,8 +149,20 @@ fn success_is_told_as_it_is() {
 #[test]
 fn without_a_usable_token_it_is_503() {
     expect_all(vec![
-        relayed("no token", Azure::Unreachable(Unavailable::NoToken, "AADSTS700016"), 503, Some("5"), "AADSTS700016"),
-        relayed("no other token", Azure::Unrefreshed("AADSTS50027"), 503, Some("5"), "AADSTS50027"),
+        relayed(
+            "no token",
+            Azure::Unreachable(Unavailable::NoToken, "AADSTS700016"),
+            503,
+            Some("5"),
+            "[REMORA-TOK-10]: AADSTS700016",
+        ),
+        relayed(
+            "no other token",
+            Azure::Unrefreshed("AADSTS50027"),
+            503,
+            Some("5"),
+            "could not be refreshed [REMORA-RBAC-04]: AADSTS50027",
+        ),
         relayed("a token that is too long", Azure::GivenUp(Unavailable::NoToken, "no fit"), 503, Some("5"), "no fit"),
     ]);
 }
@@ -164,6 +176,7 @@ fn refusals_of_the_credential_are_held_back() {
         held("401 to the newest token, with its text", Azure::AnswersToNewestToken("bad audience"), "bad audience"),
         held("403", Azure::Answers(403, "", "no role"), "Monitoring Metrics Publisher"),
         held("403 with its text", Azure::Answers(403, "", "no role"), "no role"),
+        held("403 with control characters", Azure::Answers(403, "", "no\x1b[1m\r\nrole"), ": no [1m  role"),
         held("403 with text beyond ASCII", Azure::Answers(403, "", "aucun rôle"), "aucun rôle"),
         held("404", Azure::Answers(404, "", ""), "INGESTION_URL"),
         held("405 of something that is not Azure", Azure::Answers(405, "", "nginx"), "nginx"),
@@ -258,7 +271,7 @@ fn failures_on_the_way_are_503_and_silence_is_504() {
         failed(Unavailable::Resolve, "name resolution failed [REMORA-NET-01]: the cause"),
         failed(Unavailable::Connect, "connection failed [REMORA-NET-02]: the cause"),
         failed(Unavailable::Tls, "TLS failed [REMORA-NET-03]: the cause"),
-        relayed("silence", Azure::Silent, 504, None, "did not answer in time"),
+        relayed("silence", Azure::Silent, 504, None, "did not answer in time [REMORA-RBAC-05]"),
     ]);
 }
 

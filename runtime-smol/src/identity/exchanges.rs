@@ -79,3 +79,23 @@ impl Exchanges {
         to.histogram(&DURATION, &self.durations);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_apart_by_status() {
+        for (status, reason) in [
+            (None, "unanswered"),
+            (Some(200), "unreadable"),
+            (Some(400), "refused"),
+            (Some(429), "throttled"),
+            (Some(499), "refused"),
+            (Some(500), "server"),
+            (Some(599), "server"),
+        ] {
+            assert_eq!(Reason::LABELS[Reason::of(status) as usize], reason, "{status:?}");
+        }
+    }
+}

@@ -19,7 +19,7 @@ pub(super) const HOLD: Family = Family::gauge(
 
 pub(super) const OLDEST: Family = Family::gauge(
     "remora_oldest_sample_age_seconds",
-    "Age of the oldest sample in the last write, when the write was answered.",
+    "Age of the oldest sample in the last write that had any, when the write was answered.",
 );
 
 pub(super) const IN_FLIGHT: Family = Family::gauge("remora_requests_in_flight", "Open requests.");

@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use remora_core::forward::{Outcome, Purpose};
 
@@ -53,6 +54,36 @@ fn a_page_has_every_family_of_the_tables_in_their_order() {
         "remora_body_memory_bytes 196608",
         "remora_body_memory_used_bytes 0",
         "remora_token_request_failures_total{reason=\"unanswered\"} 0",
+    ] {
+        assert!(page.lines().any(|seen| seen == line), "{line} in {page}");
+    }
+}
+
+#[test]
+fn each_number_has_its_own_name() {
+    let hub = hub(Path::new("/nowhere"));
+    let now = hub.now();
+    hub.gateway.learn_success(now);
+    hub.traffic.note_oldest(now, Duration::from_millis(61_005));
+    hub.traffic.opened(true);
+    hub.traffic.opened(false);
+    (0..3).for_each(|_| hub.traffic.turn_away());
+    let _slot = hub.senders.enter(now);
+    // Never given back.
+    let _ = hub.memory.responses.try_take();
+    let _ = hub.memory.arena.try_take();
+    let page = page(hub, Page::Metrics(Format::Text));
+    let succeeded = format!("remora_last_success_timestamp_seconds {}", hub.clock.unix_ms_at(now) / 1000);
+    for line in [
+        &*succeeded,
+        "remora_refusal_hold_remaining_seconds 1800.000",
+        "remora_oldest_sample_age_seconds 61.005",
+        "remora_requests_in_flight 2",
+        "remora_connections 1",
+        "remora_connections_rejected_total 3",
+        "remora_body_memory_used_bytes 16384",
+        "remora_upstream_connections{state=\"active\"} 1",
+        "remora_upstream_connections{state=\"idle\"} 0",
     ] {
         assert!(page.lines().any(|seen| seen == line), "{line} in {page}");
     }

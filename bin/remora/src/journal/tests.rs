@@ -126,12 +126,14 @@ fn failures_are_told_apart_by_what_repairs_them() {
     };
     unavailable(Unavailable::Resolve, "remora: name resolution failed: h: no address");
     unavailable(Unavailable::Connect, "remora: connection failed: h: refused");
+    unavailable(Unavailable::Capacity, "remora: over capacity, try again: the body memory is full; raise BODY_MEMORY");
+    unavailable(Unavailable::Capacity, "remora: over capacity, try again: already forwarding MAX_IN_FLIGHT requests");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 1");
     refused(403, Some(403), "trace 2");
     journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS1: a", Some(1)), serving: true });
     journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS2: a", Some(2)), serving: true });
     journal.notice(&Notice::TokenFailed { failure: &failure("h: timed out", None), serving: true });
-    assert_eq!(lines().len(), 7);
+    assert_eq!(lines().len(), 9);
     // The same failures again, with different IDs.
     unavailable(Unavailable::Resolve, "remora: name resolution failed: h: try again");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 3");
@@ -195,9 +197,25 @@ fn no_number_of_different_failures_fills_the_log() {
     for number in 0..10_000 {
         journal.notice(&told(503, Some(number), "remora: x"));
     }
-    assert_eq!(lines().len(), MOST_KINDS + 1);
+    assert_eq!(lines().len(), 2 * MOST_KINDS + 1);
     journal.notice(&QUIET);
     assert_eq!(lines().len(), 1);
+}
+
+#[test]
+fn many_wordings_of_one_failure_do_not_hide_another() {
+    let journal = journal();
+    for word in ('a'..='z').flat_map(|first| ('a'..='z').map(move |second| format!("unknown label {first}{second}"))) {
+        journal.notice(&told(400, Some(400), &word));
+    }
+    journal.notice(&told(503, Some(429), "remora: Azure answered 429 (throttled)"));
+    lines();
+    journal.notice(&told(500, Some(500), "out of order"));
+    assert_eq!(
+        lines(),
+        ["level=warn msg=\"request not accepted\" status=500 azure_status=500 answer=\"out of order\" \
+        see=\"remora explain REMORA-RBAC-05\""]
+    );
 }
 
 #[test]

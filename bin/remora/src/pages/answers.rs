@@ -109,7 +109,8 @@ pub(crate) static ANSWERS: &[Answer] = &[
         side: Side::Delayed,
         reason: "overload",
         statuses: "503",
-        look: "The limit that the answer names, such as BODY_MEMORY, MAX_CONNECTIONS or MAX_IN_FLIGHT. It is too low for the senders, or Azure answers slowly",
+        look: "The limit that the answer names: BODY_MEMORY, MAX_IN_FLIGHT or, counted by remora_connections_rejected_total instead, MAX_CONNECTIONS. It is too \
+            low for the senders, or Azure answers slowly",
     },
     Answer {
         side: Side::Delayed,

@@ -120,9 +120,11 @@ pub(super) const UPSTREAM_RESPONSES: Family =
     Family::counter("remora_upstream_responses_total", "Azure's answers, by status; one for each attempt.")
         .by("code", CODES);
 
-pub(super) const UPSTREAM_ERRORS: Family =
-    Family::counter("remora_upstream_errors_total", "Attempts that ended without an answer from Azure, by reason.")
-        .by("reason", UpstreamError::LABELS);
+pub(super) const UPSTREAM_ERRORS: Family = Family::counter(
+    "remora_upstream_errors_total",
+    "Attempts that ended without an answer from Azure and were not repeated, by reason.",
+)
+.by("reason", UpstreamError::LABELS);
 
 pub(super) const UPSTREAM_RETRIES: Family = Family::counter(
     "remora_upstream_retries_total",
