@@ -27,28 +27,32 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Most connections that a thread is turning away at a time.
 pub(crate) const TURNED_AWAY: usize = 64;
 
-/// Connections that may wait to be accepted, as many as in the standard library.
-const BACKLOG: i32 = 128;
+/// Connections that may wait to be accepted, unless net.core.somaxconn is lower: as many as `MAX_CONNECTIONS` can be.
+/// The kernel ignores further ones, and their senders try again after a second. They may all come while this thread is
+/// busy, or throttled.
+const BACKLOG: i32 = 4096;
 
 /// Binds `port` on all interfaces, both families where the kernel has both.
 pub(crate) fn bind(reactor: &'static Reactor, port: u16) -> io::Result<Socket<TcpListener>> {
-    let listener = match bind_both(port) {
-        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-            TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?
-        }
+    let listener = match bind_to(Ipv6Addr::UNSPECIFIED.into(), port) {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => bind_to(Ipv4Addr::UNSPECIFIED.into(), port)?,
         bound => bound?,
     };
     listener.set_nonblocking(true)?;
     Socket::new(reactor, listener)
 }
 
-/// One socket for both families, even with the sysctl net.ipv6.bindv6only set. The option must be set before the
-/// address is bound, which the standard library does not allow; everything else is as in the standard library.
-fn bind_both(port: u16) -> io::Result<TcpListener> {
-    let socket = net::socket_with(AddressFamily::INET6, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    sockopt::set_ipv6_v6only(&socket, false)?;
+/// A socket for both families if `address` is of IPv6, even with the sysctl net.ipv6.bindv6only set. This option must be
+/// set before the address is bound, which the standard library does not allow, nor does it allow another backlog;
+/// everything else is as in the standard library.
+fn bind_to(address: IpAddr, port: u16) -> io::Result<TcpListener> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let socket = net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, false)?;
+    }
     sockopt::set_socket_reuseaddr(&socket, true)?;
-    net::bind(&socket, &SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))?;
+    net::bind(&socket, &SocketAddr::new(address, port))?;
     net::listen(&socket, BACKLOG)?;
     Ok(socket.into())
 }
@@ -163,6 +167,18 @@ fn peer(from: IpAddr, to: IpAddr, allowed: Option<&[IpNet]>) -> Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_burst_of_connections_waits_to_be_accepted() {
+        // Not every machine has IPv6.
+        for address in [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()] {
+            let Ok(listener) = bind_to(address, 0) else { continue };
+            let there = SocketAddr::from((Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port()));
+            let connect = || TcpStream::connect_timeout(&there, Duration::from_millis(500));
+            let waiting: Result<Vec<_>, _> = (0..300).map(|_| connect()).collect();
+            assert_eq!(waiting.map(|waiting| waiting.len()).ok(), Some(300), "{address}");
+        }
+    }
 
     #[test]
     fn peers_are_classified_by_address_and_port() {
