@@ -48,6 +48,17 @@ class OpenFiles(Case):
             failed = 'msg="accept failed" err=.*os error 24.* fix="raise the hard limit'
             wait_for("the line", lambda: re.search(failed, remora.process.output()), 10, process=remora.process)
 
+    def test_too_few_to_start_with_end_it_with_a_line_in_the_log(self):
+        with Stack("no-files", prometheus=False) as stack:
+            for limit in range(6, 12):
+                wrapper = ("prlimit", f"--nofile={limit}:{limit}")
+                environment = stack.emulator.remora_environment()
+                remora = Remora(stack.folder.path, environment, wrapper, log=f"{limit}.log")
+                self.addCleanup(remora.process.kill)
+                remora.process.start()
+                self.assertEqual(remora.process.wait(10), 1, f"with {limit} files; {stack.where()}")
+                self.assertRegex(remora.process.output(), 'level=error msg="cannot .* err=.*No file descriptors')
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,7 +1,8 @@
 //! Runs the sidecar with a configuration, and maps the way it ended to an exit code.
 
 use std::fmt::Display;
-use std::process::ExitCode;
+use std::panic;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
 
 use remora_smol::config::{Config, Listen};
@@ -13,8 +14,13 @@ use crate::log::{Level, Log};
 use crate::termination;
 
 /// Runs until a signal ends it. The exit code is then 0, or 128 plus the signal's number if a second signal cut it off;
-/// 1 if it could not start.
+/// 1 if it could not start or go on.
 pub(crate) fn serve(config: &Config, trust: Trust, about: About, log: Log) -> ExitCode {
+    // async-io panics if the system refuses it a thread.
+    panic::set_hook(Box::new(move |cause| {
+        fail(log, "cannot go on", &[("err", cause)], cause);
+        process::exit(1);
+    }));
     if trust.unusable > 0 {
         log.line(Level::Warn, "unusable CA certificates ignored", &[("count", &trust.unusable)]);
     }
