@@ -50,14 +50,25 @@ class OpenFiles(Case):
 
     def test_too_few_to_start_with_end_it_with_a_line_in_the_log(self):
         with Stack("no-files", prometheus=False) as stack:
-            for limit in range(6, 12):
+            # One more each time, so that each step of the start is the one that fails.
+            for limit in range(6, 64):
                 wrapper = ("prlimit", f"--nofile={limit}:{limit}")
                 environment = stack.emulator.remora_environment()
                 remora = Remora(stack.folder.path, environment, wrapper, log=f"{limit}.log")
                 self.addCleanup(remora.process.kill)
                 remora.process.start()
+                if not self.has_ended(remora):
+                    return
                 self.assertEqual(remora.process.wait(10), 1, f"with {limit} files; {stack.where()}")
                 self.assertRegex(remora.process.output(), 'level=error msg="cannot .* err=.*No file descriptors')
+                self.assertNotIn("another one", remora.process.output(), "the port is free")
+
+    @staticmethod
+    def has_ended(remora):
+        """Waits until it has ended or listens; whether it has ended."""
+        listens = lambda: "msg=listening" in remora.process.output()  # noqa: E731
+        wait_for("Remora to end or to listen", lambda: remora.process.poll() is not None or listens(), 10)
+        return not listens()
 
 
 if __name__ == "__main__":

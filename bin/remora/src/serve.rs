@@ -1,6 +1,7 @@
 //! Runs the sidecar with a configuration, and maps the way it ended to an exit code.
 
 use std::fmt::Display;
+use std::io;
 use std::panic;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
@@ -26,9 +27,14 @@ pub(crate) fn serve(config: &Config, trust: Trust, about: About, log: Log) -> Ex
     }
     match remora_smol::run(config, trust, about, Arc::new(Journal::new(log))) {
         Ok(stopped) => stop(log, stopped),
-        Err(StartError::Bind(port, error)) => taken(log, &config.listen, port, &error),
+        Err(StartError::Bind(port, error)) if concerns_port(&error) => taken(log, &config.listen, port, &error),
         Err(error) => fail(log, "cannot start", &[("err", &error)], &error),
     }
+}
+
+/// Whether another port would do: it does not help, for example, against a lack of file descriptors.
+fn concerns_port(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
 /// Tells which of the ports cannot be had.
