@@ -1,7 +1,7 @@
 //! A sender, Azure and the driver between them, for one exchange in which all goes well. Bodies are not copied and
 //! frames not checked: only the machine's instructions are counted.
 
-use remora_core::forward::{Destination, Event, Exchange, Gateway, Outgoing, Peer, Policy, UpstreamHead};
+use remora_core::forward::{Destination, Event, Exchange, Gateway, HeadMemo, Outgoing, Peer, Policy, UpstreamHead};
 use remora_core::time::Instant;
 
 const NOW: Instant = Instant::from_millis(1_000_000);
@@ -29,13 +29,13 @@ const SEGMENT: usize = 16 * 1024;
 
 /// Sends `request`, a head with `Content-Length` and a body, and returns the length of the response; `None` when there
 /// is none, or not Azure's own. All buffers are cut from `memory`, which must be at least 32 KiB.
-pub(crate) fn hold(request: &[u8], memory: &mut [u8]) -> Option<usize> {
+pub(crate) fn hold(request: &[u8], memory: &mut [u8], memo: Option<&mut HeadMemo>) -> Option<usize> {
     let gateway = Gateway::new(NOW, POLICY);
     let (inbox, memory) = memory.split_at_mut_checked(BUFFER)?;
     let (outbox, memory) = memory.split_at_mut_checked(BUFFER)?;
     let (response, memory) = memory.split_at_mut_checked(BUFFER)?;
     let mut exchange = Exchange::new(NOW, &gateway, Peer::Loopback, inbox, outbox);
-    let rest = send(&mut exchange, request)?;
+    let rest = begin(&mut exchange, request, memo)?;
     reserve(&mut exchange)?;
     let rest = send(&mut exchange, rest)?;
     (rest.is_empty() && exchange.poll_event() == Some(Event::Connect { fresh: false })).then_some(())?;
@@ -44,22 +44,25 @@ pub(crate) fn hold(request: &[u8], memory: &mut [u8]) -> Option<usize> {
     answer(&mut exchange)
 }
 
-/// Hands over bytes of the sender while the exchange reads; returns the rest.
-fn send<'r>(exchange: &mut Exchange<'_>, mut request: &'r [u8]) -> Option<&'r [u8]> {
-    while exchange.interest().client_read && !request.is_empty() {
-        let room = exchange.body_room();
-        let count = if room > 0 {
-            let count = room.min(request.len()).min(SEGMENT);
-            exchange.body_filled(NOW, count);
-            count
-        } else {
-            let count = copy(exchange.client_space(), request)?;
-            exchange.client_filled(NOW, count);
-            count
-        };
-        request = request.get(count..)?;
+/// Hands over the first bytes of the sender, with the head; returns the rest.
+fn begin<'r>(exchange: &mut Exchange<'_>, request: &'r [u8], memo: Option<&mut HeadMemo>) -> Option<&'r [u8]> {
+    let count = copy(exchange.client_space(), request)?;
+    match memo {
+        Some(memo) => exchange.client_filled_with(NOW, count, memo),
+        None => exchange.client_filled(NOW, count),
     }
-    Some(request)
+    request.get(count..)
+}
+
+/// Hands over bytes of the body while the exchange reads; returns the rest.
+fn send<'r>(exchange: &mut Exchange<'_>, mut body: &'r [u8]) -> Option<&'r [u8]> {
+    while exchange.interest().client_read && !body.is_empty() {
+        let count = exchange.body_room().min(body.len()).min(SEGMENT);
+        (count > 0).then_some(())?;
+        exchange.body_filled(NOW, count);
+        body = body.get(count..)?;
+    }
+    Some(body)
 }
 
 /// Reserves the requested room, and takes the body bytes that arrived with the head.

@@ -7,7 +7,7 @@ mod scenario;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use scenario::{SCENARIOS, Scenario};
+use scenario::{SCENARIOS, Scenario, Tools};
 
 const USAGE: &str = "usage: instructions --list | NAME TIMES";
 
@@ -37,9 +37,9 @@ fn repeat(name: &str, times: &str) -> ExitCode {
 /// `None` when core refuses the scenario's input.
 fn run(scenario: &Scenario, times: u32) -> Option<()> {
     let input = (scenario.input)();
-    let mut memory = vec![0; scenario::MEMORY];
+    let mut tools = Tools::default();
     for _ in 0..times {
-        black_box((scenario.once)(black_box(&input), &mut memory)?);
+        black_box((scenario.once)(black_box(&input), &mut tools)?);
     }
     Some(())
 }

@@ -1,12 +1,24 @@
 //! The scenarios: a name, an input made beforehand, and the work done on it.
 
+use remora_core::forward::HeadMemo;
 use remora_core::http::{BodyDecoder, Framing, HeadScan, Piece, decode_request, field_slots};
 use remora_core::remote_write::{Check, Level, Verdict, Version};
 
-use crate::conversation;
+use crate::conversation::hold;
 
-/// Memory for a scenario, in bytes: the window of a check.
-pub(crate) const MEMORY: usize = 1 << 16;
+/// What a scenario works with, from one time to the next.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    /// The window of a check, or buffers.
+    memory: Vec<u8>,
+    memo: HeadMemo,
+}
+
+impl Default for Tools {
+    fn default() -> Self {
+        Self { memory: vec![0; 1 << 16], memo: HeadMemo::default() }
+    }
+}
 
 /// A segment of the body store, in bytes: the pieces in which bodies are read and checked.
 const SEGMENT: usize = 16 * 1024;
@@ -32,18 +44,22 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// Makes its input.
     pub(crate) input: fn() -> Vec<u8>,
-    /// Runs it once, given the input and memory. Returns a number that depends on all of the work; `None` if core
-    /// refuses the input.
-    pub(crate) once: fn(&[u8], &mut [u8]) -> Option<usize>,
+    /// Runs it once. Returns a number that depends on all of the work; `None` if core refuses the input.
+    pub(crate) once: fn(&[u8], &mut Tools) -> Option<usize>,
 }
 
 /// In the order of the baseline.
-pub(crate) const SCENARIOS: [Scenario; 5] = [
-    Scenario { name: "check-full", input: body, once: |body, window| check(Level::Full, body, window) },
-    Scenario { name: "check-wire", input: body, once: |body, window| check(Level::Wire, body, window) },
+pub(crate) const SCENARIOS: [Scenario; 6] = [
+    Scenario { name: "check-full", input: body, once: |body, tools| check(Level::Full, body, &mut tools.memory) },
+    Scenario { name: "check-wire", input: body, once: |body, tools| check(Level::Wire, body, &mut tools.memory) },
     Scenario { name: "head", input: head, once: |head, _| decode_head(head) },
     Scenario { name: "chunks", input: chunked_body, once: |body, _| unchunk(body) },
-    Scenario { name: "exchange", input: request, once: conversation::hold },
+    Scenario { name: "exchange", input: request, once: |bytes, tools| hold(bytes, &mut tools.memory, None) },
+    Scenario {
+        name: "exchange-known",
+        input: request,
+        once: |bytes, tools| hold(bytes, &mut tools.memory, Some(&mut tools.memo)),
+    },
 ];
 
 fn body() -> Vec<u8> {

@@ -12,6 +12,7 @@ mod exchange;
 mod gateway;
 mod head;
 mod inbox;
+mod memo;
 mod outbox;
 pub mod reply;
 mod request;
@@ -22,6 +23,7 @@ use core::time::Duration;
 pub use exchange::{Exchange, Outcome};
 pub use gateway::{Gateway, Readiness};
 pub use head::{Destination, UpstreamHead};
+pub use memo::HeadMemo;
 pub use request::{Peer, Purpose};
 
 use crate::metrics::Format;

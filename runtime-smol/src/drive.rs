@@ -343,7 +343,7 @@ impl Connection {
         match read {
             Ok(0) => self.exchange.client_eof(now),
             Ok(n) if room > 0 => self.exchange.body_filled(now, n),
-            Ok(n) => self.exchange.client_filled(now, n),
+            Ok(n) => self.exchange.client_filled_with(now, n, &mut self.hub.head_memo.borrow_mut()),
             Err(error) if is_blocked(&error) => return false,
             Err(_) => self.exchange.client_broken(now),
         }

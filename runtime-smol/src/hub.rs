@@ -1,5 +1,6 @@
 //! The state that all connections of a thread share, created once at the start.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use remora_core::forward::{Gateway, Outcome, Policy, Purpose, Readiness, Timeouts};
+use remora_core::forward::{Gateway, HeadMemo, Outcome, Policy, Purpose, Readiness, Timeouts};
 use remora_core::time::Instant;
 use smol::LocalExecutor;
 use smol::channel::Sender;
@@ -64,6 +65,8 @@ pub(crate) struct Hub {
     pub(crate) reactor: &'static Reactor,
     pub(crate) clock: Clock,
     pub(crate) gateway: Gateway,
+    /// The head that senders repeat.
+    pub(crate) head_memo: RefCell<HeadMemo>,
     pub(crate) memory: Memory,
     /// Slots of peers that may write.
     pub(crate) senders: Slots,
@@ -103,6 +106,7 @@ impl Hub {
             reactor,
             clock,
             gateway: Gateway::new(clock.now(), policy(config)),
+            head_memo: RefCell::default(),
             memory: Memory::new(&limits).map_err(StartError::System)?,
             senders: Slots::of_senders(limits.max_connections),
             guests: Slots::of_guests(),

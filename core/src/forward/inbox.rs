@@ -69,6 +69,7 @@ impl<'m> Inbox<'m> {
         self.buffer.get_mut(self.filled..end).unwrap_or_default()
     }
 
+    #[inline]
     pub(super) fn filled(&mut self, n: usize) {
         self.filled = self.filled.saturating_add(n).min(self.buffer.len());
     }
@@ -80,17 +81,35 @@ impl<'m> Inbox<'m> {
     /// Looks for the end of the head; true when the head is complete.
     pub(super) fn scan(&mut self) -> Result<bool, HeadError> {
         let bytes = self.buffer.get(..self.filled).unwrap_or_default();
-        let longest = self.buffer.len().saturating_sub(CHUNK_ROOM);
+        let longest = self.longest_head();
         match self.scan.scan(bytes)? {
             Some(length) if length <= longest => {
-                self.head = length;
-                self.cursor = length;
-                self.seeking = false;
+                self.end_head(length);
                 Ok(true)
             }
             None if self.filled < longest => Ok(false),
             _ => Err(HeadError::TooLarge),
         }
+    }
+
+    /// Longest head that is accepted, in bytes.
+    #[inline]
+    pub(super) const fn longest_head(&self) -> usize {
+        self.buffer.len().saturating_sub(CHUNK_ROOM)
+    }
+
+    /// The head is `length` bytes long.
+    #[inline]
+    pub(super) const fn end_head(&mut self, length: usize) {
+        self.head = length;
+        self.cursor = length;
+        self.seeking = false;
+    }
+
+    /// Everything that has arrived.
+    #[inline]
+    pub(super) fn arrived(&self) -> &[u8] {
+        self.buffer.get(..self.filled).unwrap_or_default()
     }
 
     /// The head, once it is complete.

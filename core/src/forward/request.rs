@@ -150,6 +150,12 @@ impl Request {
         }
     }
 
+    /// The same request with a body of `length` bytes.
+    #[inline]
+    pub(super) fn with_length(&self, length: u64) -> Self {
+        Self { framing: Framing::Length(length), ..self.clone() }
+    }
+
     /// Completes the upstream request's head and returns its length. `head` is the buffer that was decoded.
     pub(super) fn encode_upstream(
         &self,

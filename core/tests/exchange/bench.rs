@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use remora_core::forward::{
-    Destination, Event, Exchange, Gateway, Outcome, Outgoing, Peer, Policy, Timeouts, UpstreamHead,
+    Destination, Event, Exchange, Gateway, HeadMemo, Outcome, Outgoing, Peer, Policy, Timeouts, UpstreamHead,
 };
 use remora_core::remote_write::Level;
 use remora_core::time::Instant;
@@ -50,6 +50,8 @@ pub(crate) struct Bench {
     pub(crate) unix_ms: i64,
     /// Whether bytes for Azure wait in the driver; `None` if it does not say.
     pub(crate) backlog: Option<bool>,
+    /// The driver's memo of heads, if it keeps one.
+    pub(crate) memo: Option<HeadMemo>,
 }
 
 impl Bench {
@@ -64,7 +66,12 @@ impl Bench {
 
     /// Another connection of the same process.
     pub(crate) fn beside(&self) -> Self {
-        Self::on(self.now, self.gateway, Peer::Loopback)
+        self.beside_from(Peer::Loopback)
+    }
+
+    /// Another connection of the same process, from `peer`.
+    pub(crate) fn beside_from(&self, peer: Peer) -> Self {
+        Self::on(self.now, self.gateway, peer)
     }
 
     fn on(now: Instant, gateway: &'static Gateway, peer: Peer) -> Self {
@@ -78,6 +85,7 @@ impl Bench {
             refreshes: 0,
             unix_ms: 0,
             backlog: Some(false),
+            memo: None,
         }
     }
 
@@ -110,7 +118,10 @@ impl Bench {
                 let n = space.len().min(bytes.len());
                 assert!(n > 0, "no room for what the exchange reads");
                 space[..n].copy_from_slice(&bytes[..n]);
-                self.exchange.client_filled(self.now, n);
+                match &mut self.memo {
+                    Some(memo) => self.exchange.client_filled_with(self.now, n, memo),
+                    None => self.exchange.client_filled(self.now, n),
+                }
                 n
             };
             bytes = &bytes[n..];

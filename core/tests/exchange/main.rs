@@ -20,6 +20,7 @@ mod early;
 #[path = "../hostile/heads.rs"]
 mod heads;
 mod hostile;
+mod memo;
 mod message;
 mod pages;
 mod repairs;

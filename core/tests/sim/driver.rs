@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use remora_core::forward::{Destination, Event, Exchange, Outcome, Outgoing, Unavailable, UpstreamHead};
+use remora_core::forward::{Destination, Event, Exchange, HeadMemo, Outcome, Outgoing, Unavailable, UpstreamHead};
 use remora_core::time::Instant;
 
 use crate::azure::Azure;
@@ -54,6 +54,8 @@ pub(crate) struct Log {
 
 pub(crate) struct Driver<'m> {
     pub(crate) exchange: Exchange<'m>,
+    /// In every other conversation.
+    memo: Option<HeadMemo>,
     pub(crate) log: Log,
     /// Response buffers that are not in use.
     pub(crate) spare: Vec<&'m mut [u8]>,
@@ -81,6 +83,7 @@ impl<'m> Driver<'m> {
     ) -> Self {
         Self {
             exchange,
+            memo: random.chance(50).then(HeadMemo::default),
             log: Log::default(),
             spare,
             manner,
@@ -302,7 +305,10 @@ impl<'m> Driver<'m> {
         match read {
             Read::Blocked => return false,
             Read::Bytes(n) if room > 0 => self.exchange.body_filled(at, n),
-            Read::Bytes(n) => self.exchange.client_filled(at, n),
+            Read::Bytes(n) => match &mut self.memo {
+                Some(memo) => self.exchange.client_filled_with(at, n, memo),
+                None => self.exchange.client_filled(at, n),
+            },
             Read::End => self.exchange.client_eof(at),
             Read::Reset => self.exchange.client_broken(at),
         }

@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use remora_core::forward::{Destination, Event, Exchange, Gateway, Outcome, Outgoing, Unavailable, UpstreamHead};
+use remora_core::forward::{
+    Destination, Event, Exchange, Gateway, HeadMemo, Outcome, Outgoing, Unavailable, UpstreamHead,
+};
 use remora_core::remote_write::{Verdict, Why};
 use remora_core::time::Instant;
 
@@ -34,6 +36,7 @@ const MOST_TURNS: usize = 20_000;
 pub(super) struct Driver<'m> {
     pub(super) exchange: Exchange<'m>,
     gateway: &'m Gateway,
+    memo: HeadMemo,
     pub(super) settings: Settings,
     pub(super) peer: Peer,
     now: Instant,
@@ -73,6 +76,7 @@ impl<'m> Driver<'m> {
         Self {
             exchange,
             gateway,
+            memo: HeadMemo::default(),
             settings: conversation.settings,
             peer: conversation.peer,
             now: Instant::ZERO,
@@ -187,7 +191,7 @@ impl<'m> Driver<'m> {
             self.exchange.body_filled(self.now, n);
         } else if n > 0 {
             self.exchange.client_space()[..n].copy_from_slice(bytes);
-            self.exchange.client_filled(self.now, n);
+            self.exchange.client_filled_with(self.now, n, &mut self.memo);
         }
         self.said += n;
         n > 0

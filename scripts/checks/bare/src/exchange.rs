@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 use remora_core::forward::reply::crowded;
-use remora_core::forward::{Destination, Exchange, Gateway, Outgoing, Peer, Unavailable, UpstreamHead};
+use remora_core::forward::{Destination, Exchange, Gateway, HeadMemo, Outgoing, Peer, Unavailable, UpstreamHead};
 
 use crate::outside::{count, fill, flag, look, look_at, number, text};
 use crate::token::now;
@@ -20,10 +20,11 @@ extern "C" fn exchange(gateway: &Gateway, buffers: &mut Buffers, window: &mut [u
     let Buffers { inbox, outbox, response } = buffers;
     let (inbox, outbox) = (cut(inbox), cut(outbox));
     let mut exchange = Exchange::new(now(), gateway, peer(), inbox, outbox);
+    let mut memo = HeadMemo::default();
     let mut response = Some(cut(response));
     while flag() {
         match count() {
-            0 => sender(&mut exchange),
+            0 => sender(&mut exchange, &mut memo),
             1 => body(&mut exchange, window),
             2 => answers(&mut exchange, text(words)),
             3 => upload(&mut exchange, text(words)),
@@ -56,15 +57,19 @@ fn peer() -> Peer {
     }
 }
 
-fn sender(exchange: &mut Exchange<'_>) {
+fn sender(exchange: &mut Exchange<'_>, memo: &mut HeadMemo) {
     match count() {
         0 => {
             let n = fill(exchange.client_space());
             exchange.client_filled(now(), n);
         }
-        1 => exchange.client_eof(now()),
-        2 => exchange.client_broken(now()),
-        3 => exchange.client_drained(now(), count()),
+        1 => {
+            let n = fill(exchange.client_space());
+            exchange.client_filled_with(now(), n, memo);
+        }
+        2 => exchange.client_eof(now()),
+        3 => exchange.client_broken(now()),
+        4 => exchange.client_drained(now(), count()),
         _ => exchange.wake(now()),
     }
 }
