@@ -41,6 +41,8 @@ impl<'h, 'b> Fields<'h, 'b> {
     }
 
     /// The value of the first line named `name`.
+    // Once in the code for all names, like `has_token`: it is mostly needed for a head not seen before.
+    #[inline(never)]
     pub fn first(&self, name: &str) -> Option<&'b [u8]> {
         self.all(name).next()
     }
@@ -59,6 +61,7 @@ impl<'h, 'b> Fields<'h, 'b> {
     }
 
     /// Whether the list named `name` has `token` as a member, ignoring case.
+    #[inline(never)]
     pub fn has_token(&self, name: &str, token: &str) -> bool {
         self.members(name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
     }
