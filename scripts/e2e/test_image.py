@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tarfile
 import unittest
@@ -17,6 +18,7 @@ from prometheus import Prometheus
 from stack import Stack
 
 PLATFORMS = ("amd64", "arm64")
+CONTENTS = ("remora", "THIRD-PARTY-LICENSES")
 MOST_BYTES = 2_500_000
 NOBODY = "65532"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -69,7 +71,7 @@ class Image(Case):
         """A file beside the layout."""
         return self.made / f"remora-{self.version}-linux-{architecture}{ending}"
 
-    def test_each_platform_is_small_and_holds_the_binary_alone(self):
+    def test_each_platform_is_small_and_holds_the_binary_and_its_licences_alone(self):
         self.assertEqual(tuple(sorted(self.manifests())), PLATFORMS)
         for architecture, descriptor in self.manifests().items():
             layers = self.blob(descriptor)["layers"]
@@ -77,9 +79,11 @@ class Image(Case):
             path = self.layout / "blobs" / layers[0]["digest"].replace(":", "/")
             with tarfile.open(path) as layer:
                 files = layer.getmembers()
-                content = layer.extractfile("remora").read()
-            self.assertEqual([(file.name, file.mode, file.uid) for file in files], [("remora", 0o555, 0)])
+                content, licences = (layer.extractfile(name).read() for name in CONTENTS)
+            expected = list(zip(CONTENTS, (0o555, 0o444), (0, 0)))
+            self.assertEqual([(file.name, file.mode, file.uid) for file in files], expected)
             self.assertEqual(content, self.plain(architecture).read_bytes())
+            self.assertEqual(licences, self.plain(architecture, f"-{CONTENTS[1]}").read_bytes())
             packed = layers[0]["size"]
             print(f"       linux/{architecture}: {packed:,} bytes packed, {len(content):,} unpacked", flush=True)
             # The download size for a node; scripts/checks/static limits the binary itself.
@@ -101,7 +105,7 @@ class Image(Case):
 
     def test_checksums_fit(self):
         said = run("sha256sum", "--check", "SHA256SUMS", cwd=self.made)
-        self.assertEqual(said.count(": OK\n"), 5)
+        self.assertEqual(said.count(": OK\n"), 7)
 
     def test_skopeo_copies_it_without_changing_a_digest(self):
         source, copy = f"oci:{self.layout}:{self.version}", self.folder.path / "copy"
@@ -116,7 +120,18 @@ class Image(Case):
         for architecture in PLATFORMS:
             bundle = self.folder.path / f"bundle-{architecture}"
             run("umoci", "unpack", "--rootless", "--image", f"{self.layout}:{self.version}-{architecture}", bundle)
-            self.assertEqual([path.name for path in (bundle / "rootfs").iterdir()], ["remora"])
+            self.assertEqual({path.name for path in (bundle / "rootfs").iterdir()}, set(CONTENTS))
+
+    def test_the_licences_name_every_package_in_the_binary_with_a_text(self):
+        reader = pinned.crate("rust-audit-info", "0.5.4")
+        for architecture in PLATFORMS:
+            listed = json.loads(run(reader, self.plain(architecture)))["packages"]
+            foreign = {f"{one['name']} {one['version']}" for one in listed if one.get("source") == "crates.io"}
+            text = self.plain(architecture, f"-{CONTENTS[1]}").read_text()
+            names = {name for line in re.findall(r"={80}\n(.*)\n={80}\n\n\S", text) for name in line.split(", ")}
+            self.assertGreater(len(foreign), 50)
+            self.assertEqual(foreign - names, set(), "without a text")
+            self.assertIn("Copyright © 2005-2020 Rich Felker", text, "musl")
 
     def test_the_one_file_has_dockers_old_list_too(self):
         for architecture in PLATFORMS:

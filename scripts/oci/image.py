@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import auditable
 import cyclonedx
+import notices
 import packages
 from layout import CONFIG, EMPTY, INDEX, LAYER, MANIFEST, VERSION, Layout, archive, compressed, encoded, entry, tagged
 
@@ -19,6 +20,8 @@ from layout import CONFIG, EMPTY, INDEX, LAYER, MANIFEST, VERSION, Layout, archi
 USER = "65532:65532"
 PORT = "8081/tcp"
 BILL = "application/vnd.cyclonedx+json"
+# The licences' texts, beside the program in the image and beside the binaries.
+NOTICES = "THIRD-PARTY-LICENSES"
 VARIANTS = {"arm64": {"variant": "v8"}}
 
 
@@ -104,20 +107,22 @@ def git(*words):
 
 
 def add_platform(layout, binary, listed, release, out):
-    """The image of one platform and its bill of materials; the plain files go to `out`."""
+    """The image of one platform and its bill of materials; the plain files, also the licences' texts, go to `out`."""
     plain = out / f"remora-{release.version}-{binary.platform.replace('/', '-')}"
     auditable.embed(binary.path, listed, binary.triple.split("-")[0], plain)
     plain.chmod(0o755)
     content = plain.read_bytes()
-    manifest, config, layer = add_image(layout, binary, content, release)
+    texts = notices.notices(listed, packages.compiler_version()).encode()
+    plain.with_name(f"{plain.name}-{NOTICES}").write_bytes(texts)
+    manifest, config, layer = add_image(layout, binary, [("remora", 0o555, content), (NOTICES, 0o444, texts)], release)
     bill = encoded(cyclonedx.bill(listed, packages.compiler_version(), release.timestamp, sha256(content)))
     plain.with_name(plain.name + ".cdx.json").write_bytes(bill)
     return Made(manifest, config, layer, attach(layout, bill, manifest, release))
 
 
-def add_image(layout, binary, content, release):
-    """Descriptors of manifest, configuration and layer: one layer, one file in it."""
-    files = archive([("remora", 0o555, content)], release.time)
+def add_image(layout, binary, contents, release):
+    """Descriptors of manifest, configuration and layer: one layer with `contents`."""
+    files = archive(contents, release.time)
     layer = layout.add(compressed(files), LAYER)
     config = layout.add_json(configuration(binary, files, release), CONFIG)
     manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 
 TREE_LINE = re.compile(r"^(\d+)(\S+) v(\S+)(.*)$")
 LOCKED = re.compile(r'^name = "(.+)"\nversion = "(.+)"\n(?:source = ".+"\nchecksum = "(.+)")?', re.MULTILINE)
@@ -11,7 +12,8 @@ LOCKED = re.compile(r'^name = "(.+)"\nversion = "(.+)"\n(?:source = ".+"\nchecks
 
 @dataclass
 class Package:
-    """One crate: `local` if it is a package of this workspace, `checksum` the SHA-256 of the published archive."""
+    """One crate: `local` if it is a package of this workspace, `checksum` the SHA-256 of the published archive, `folder`
+    where that is unpacked."""
 
     name: str
     version: str
@@ -19,6 +21,7 @@ class Package:
     licence: str = ""
     repository: str = ""
     checksum: str = ""
+    folder: Path = Path()
     depends: set = field(default_factory=set)
 
 
@@ -31,6 +34,7 @@ def linked(target):
         if package is not None:
             package.licence = (about["license"] or "").replace("/", " OR ")
             package.repository = about["repository"] or ""
+            package.folder = Path(about["manifest_path"]).parent
     for name, version, checksum in checksums():
         if (name, version) in packages:
             packages[name, version].checksum = checksum

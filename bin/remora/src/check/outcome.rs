@@ -35,9 +35,11 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    /// A finding that the check's own page explains.
+    /// A finding that the check's own page explains. What was seen may come from anyone who answers on a port, and may not
+    /// add lines to the report.
     pub(super) fn new(seen: impl Into<String>) -> Self {
-        Self { page: None, seen: seen.into(), why: None, repair: None, more: None, is_fixed: false }
+        let seen = seen.into().replace(char::is_control, " ");
+        Self { page: None, seen, why: None, repair: None, more: None, is_fixed: false }
     }
 
     /// Sets another page as the explanation.

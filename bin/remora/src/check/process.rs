@@ -194,6 +194,13 @@ mod tests {
     }
 
     #[test]
+    fn what_answers_on_the_port_adds_no_lines_to_the_report() {
+        let status = serde_json::json!({"token": {"usable": false, "failure": {"message": "a\n[ok] b\u{1b}[2K"}}});
+        let Err(Outcome::Fail(finding)) = holds_token(Some(&status), &ready("ready\n")) else { panic!("{status}") };
+        assert_eq!(finding.seen, "/status reports no usable token: a [ok] b [2K");
+    }
+
+    #[test]
     fn a_sidecar_that_is_busy_is_not_taken_for_another_process() {
         let answer = |status, text: &str| answers(8081, &Answer { status, ..ready(text) });
         assert!(answer(200, "remora 1.2.3\nGET /health\n").is_ok());

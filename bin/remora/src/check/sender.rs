@@ -9,6 +9,7 @@ use remora_smol::probe::{self, Link};
 use super::context::{Checked, Context};
 use super::http;
 use super::outcome::{Finding, Outcome};
+use crate::config::quantity;
 use crate::pages;
 
 /// Time limit of the name resolution, and of the request with its connection.
@@ -47,7 +48,7 @@ impl PrometheusUrl {
         let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@');
         let slash = if prefix.is_empty() { "" } else { "/" };
         (!host.is_empty() && plain(host) && plain(prefix)).then_some(())?;
-        let port = port.parse().ok().filter(|port| *port > 0)?;
+        let port = quantity::port(port).ok()?;
         let host = host.trim_matches(['[', ']']).to_owned();
         Some(Self { host, port, prefix: format!("{slash}{prefix}") })
     }
@@ -216,7 +217,9 @@ mod tests {
         ] {
             assert_eq!(read(url), Some((host.to_owned(), port, prefix.to_owned())), "{url}");
         }
-        for url in ["https://h", "h:9090", "http://", "http://h:0", "http://h:x", "http://a b", "http://u:p@h"] {
+        for url in
+            ["https://h", "h:9090", "http://", "http://h:0", "http://h:+80", "http://h:x", "http://a b", "http://u:p@h"]
+        {
             assert_eq!(read(url), None, "{url}");
         }
     }
