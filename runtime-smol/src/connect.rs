@@ -27,7 +27,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 
 /// Parallel attempts at most, each of which holds an open file: names may have dozens of addresses, and every request
 /// that waits for a connection tries them.
-const MOST_ATTEMPTS: usize = 6;
+pub(crate) const MOST_ATTEMPTS: usize = 6;
 
 /// Why connecting failed, in one line.
 #[derive(Debug)]

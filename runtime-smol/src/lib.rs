@@ -130,11 +130,11 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
     ended.unwrap_or(Ok(Stopped::Settled))
 }
 
-/// File descriptors that the limits may require: senders, guests, connections being turned away, busy and idle
-/// connections to Azure, and the process's own.
+/// File descriptors that the limits may require: senders, guests, connections being turned away, attempts to connect to
+/// Azure, idle connections there, and the process's own.
 fn files(limits: &Limits) -> u64 {
     let of_thread = slots::SLOTS_OF_GUESTS + slots::LEAVING + listen::TURNED_AWAY + upstream::MOST_IDLE;
-    let many = [limits.max_connections, limits.max_in_flight, limits.threads.get() * of_thread, 32];
+    let many = [limits.max_connections, limits.max_in_flight * connect::MOST_ATTEMPTS, limits.threads.get() * of_thread, 32];
     many.into_iter().map(|many| many as u64).sum()
 }
 

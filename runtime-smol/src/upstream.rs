@@ -69,7 +69,7 @@ impl Upstream {
     pub(crate) async fn handshake(&mut self) -> Result<(), ConnectError> {
         let lost = |error: io::Error| ConnectError::Connect(format!("during the TLS handshake: {error}"));
         loop {
-            let turned = self.session.turn(&mut |_| {});
+            let turned = self.session.turn(&mut |_| self.unsolicited = true);
             let mut flushed = self.flush();
             while let Ok(true) = flushed {
                 self.stream.writable().await;
@@ -78,6 +78,9 @@ impl Upstream {
             // A TLS error says more than a failure to send its alert.
             turned.map_err(ConnectError::Tls)?;
             flushed.map_err(lost)?;
+            if self.unsolicited {
+                return Err(lost(io::Error::other("it sent data before any request")));
+            }
             if self.session.is_established() {
                 return Ok(());
             }

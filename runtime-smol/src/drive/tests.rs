@@ -1,8 +1,10 @@
 use std::io::{BufRead, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use rustls_pki_types::CertificateDer;
 
 use super::*;
 use crate::body::SEGMENT;
@@ -20,7 +22,12 @@ const BODY: usize = 30_000;
 
 /// A hub with a token, whose ingestion endpoint is a server that answers each body with the result of `answer`.
 fn hub(answer: fn(&[u8]) -> String, adjust: impl FnOnce(&mut Config)) -> &'static Hub {
-    let (azure, certificate) = server::answering("localhost", answer);
+    hub_of(server::answering("localhost", answer), adjust)
+}
+
+/// A hub with a token, whose ingestion endpoint is this server with this certificate.
+fn hub_of(azure: (SocketAddr, CertificateDer<'static>), adjust: impl FnOnce(&mut Config)) -> &'static Hub {
+    let (azure, certificate) = azure;
     let mut config = fixture::config(&format!("https://localhost:{}/write", azure.port()), Path::new("/none"));
     config.check = None;
     adjust(&mut config);
@@ -236,6 +243,16 @@ fn a_worn_connection_to_azure_is_not_used_again() {
     assert!(!other.is_worn(hub.now()), "a new one");
     hub.idle.keep(hub.now(), other);
     assert!(hub.idle.take(hub.now().saturating_add(LIFE)).is_none(), "it is too old");
+}
+
+#[test]
+fn an_answer_that_comes_with_the_handshake_is_none() {
+    let hasty = "HTTP/1.1 204 No Content\r\n\r\n";
+    let hub = hub_of(server::hasty("localhost", hasty), |_| {});
+    let (status, text) = served(hub, |socket| answers(socket, &[request(b"body", None, "")])).remove(0);
+    assert_eq!(status, 503, "{text}");
+    assert!(text.contains("it sent data before any request"), "{text}");
+    assert_eq!(hub.idle.len(), 0);
 }
 
 #[test]

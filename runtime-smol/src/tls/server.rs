@@ -28,6 +28,21 @@ pub(crate) fn echo(host: &str) -> (SocketAddr, CertificateDer<'static>) {
     (address, certificate)
 }
 
+/// A server that sends `text` together with its part of the handshake, on one connection, and its certificate.
+pub(crate) fn hasty(host: &str, text: &'static str) -> (SocketAddr, CertificateDer<'static>) {
+    let (config, certificate) = config(host);
+    let config = ServerConfig { send_half_rtt_data: true, ..ServerConfig::clone(&config) };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut server = ServerConnection::new(Arc::new(config)).unwrap();
+        server.writer().write_all(text.as_bytes()).unwrap();
+        while server.complete_io(&mut socket).is_ok_and(|(read, _)| read > 0) {}
+    });
+    (address, certificate)
+}
+
 /// A server that answers every complete request with the result of `answer` for its body, on any number of connections,
 /// and its certificate.
 pub(crate) fn answering(host: &str, answer: fn(&[u8]) -> String) -> (SocketAddr, CertificateDer<'static>) {
