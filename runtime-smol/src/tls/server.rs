@@ -31,7 +31,8 @@ pub(crate) fn echo(host: &str) -> (SocketAddr, CertificateDer<'static>) {
 /// A server that sends `text` together with its part of the handshake, on one connection, and its certificate.
 pub(crate) fn hasty(host: &str, text: &'static str) -> (SocketAddr, CertificateDer<'static>) {
     let (config, certificate) = config(host);
-    let config = ServerConfig { send_half_rtt_data: true, ..ServerConfig::clone(&config) };
+    let mut config = ServerConfig::clone(&config);
+    config.send_half_rtt_data = true;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
