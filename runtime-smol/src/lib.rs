@@ -134,7 +134,8 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
 /// Azure, idle connections there, and the process's own.
 fn files(limits: &Limits) -> u64 {
     let of_thread = slots::SLOTS_OF_GUESTS + slots::LEAVING + listen::TURNED_AWAY + upstream::MOST_IDLE;
-    let many = [limits.max_connections, limits.max_in_flight * connect::MOST_ATTEMPTS, limits.threads.get() * of_thread, 32];
+    let many =
+        [limits.max_connections, limits.max_in_flight * connect::MOST_ATTEMPTS, limits.threads.get() * of_thread, 32];
     many.into_iter().map(|many| many as u64).sum()
 }
 
