@@ -25,7 +25,7 @@ class Bench(Case):
     def bench(self, identity=None, flags=LIFE, environment=None):
         """Both, ready to run, with Remora not started."""
         stack = Stack("credentials", flags, environment, prometheus=False, identity=identity)
-        # A failed test keeps the logs; the others' folders go at the end of the run.
+        # Removed at the end of the run, unless the test fails.
         self.folder = stack.folder
         self.addCleanup(stack.stop)
         stack.emulator.start()

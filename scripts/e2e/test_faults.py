@@ -40,7 +40,11 @@ class Matrix:
         self.folder.remove()
 
     def _hear(self, seconds):
-        said = json.loads(self._process.hear(seconds))
+        try:
+            said = json.loads(self._process.hear(seconds))
+        except Failure:
+            self.folder.keep()
+            raise
         if "failure" in said:
             raise Failure(f"{said['failure']}\nlogs: {said['folder']}")
         return said
