@@ -56,7 +56,7 @@ const NAMES: &[&str] = &[
     "NO_COLOR",
     "INGESTON_URL",
     "Ünbekannt",
-    // Appended, so that the inputs of the corpus keep their meaning.
+    // New ones come last: the inputs of the corpus name a variable by its place.
     "AZURE_MANAGED_IDENTITY_OBJECT_ID",
     "AZURE_MANAGED_IDENTITY_RESOURCE_ID",
     "AZURE_POD_IDENTITY_AUTHORITY_HOST",
