@@ -50,6 +50,7 @@ def run_all(beside):
         ended = [lane.wait(MOST_SECONDS) for lane in together]
         ended.append(start(0, ALONE).wait(MOST_SECONDS))
     except Failure as failure:
+        folder.keep()
         print(f"FAIL {failure}", flush=True)
         return 1
     return int(any(ended))
