@@ -4,6 +4,10 @@
 
 target_dir=${CARGO_TARGET_DIR:-target}
 tools_dir=$target_dir/tools-for-scripts
+# Debian has iptables and sysctl where only root looks for them.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+# Messages of other programs are compared with their English text.
+export LC_ALL=C.UTF-8
 
 note() { printf '%s\n' "$*" >&2; }
 

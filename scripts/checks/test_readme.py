@@ -12,7 +12,7 @@ README = ROOT / "scripts/checks/readme"
 class Readme(CopiedTree):
     """Each fault is reported with its command."""
 
-    copied = [*WORKSPACE, "README.md", "SECURITY.md", "scripts"]
+    copied = [*WORKSPACE, "README.md", "SECURITY.md", "fuzz/README.md", "scripts"]
 
     def check(self):
         """(exit status, output) of the check on the copy."""
@@ -69,6 +69,13 @@ class Readme(CopiedTree):
     def test_a_command_that_nobody_knows(self):
         expected = "unknown command; scripts/checks/readme lists those of other projects"
         self.assert_fault("terraform apply", expected)
+
+    def test_a_command_within_another(self):
+        wrong = "kubectl delete -n x $(kubectl get pods --outptu name)"
+        self.assert_fault(wrong, "kubectl get has no --outptu")
+
+    def test_a_command_after_another(self):
+        self.assert_fault("kubectl get pods && kubectl delete pod x --namspace y", "kubectl delete has no --namspace")
 
     def test_only_what_follows_a_prompt_counts_in_a_transcript(self):
         self.append("README.md", "\n```\n$ scripts/demo\nwhatever it says --so\n```\n")

@@ -50,11 +50,12 @@ class Case(unittest.TestCase):
             raise Failure(f"expected status {status}{about}; saw {answer.status} with {answer.text!r}")
 
     def assert_nothing_missing(self, stack, at_least=1):
-        """Every sample that Prometheus holds is stored, bit for bit, and there are enough of them."""
+        """Every sample that Prometheus holds is stored, bit for bit, none came after a newer one of its series, and there
+        are enough of them."""
         equal, numbers, differences = stack.compare()
         if not equal or numbers["sent"] < at_least:
             raise Failure(
-                f"expected at least {at_least} samples, none missing or different; saw {numbers}\n{differences}\n"
+                f"expected at least {at_least} samples, none missing, different or out of order; saw {numbers}\n{differences}\n"
                 f"{stack.remora.process.tail()}"
             )
         return numbers

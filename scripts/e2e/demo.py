@@ -111,6 +111,7 @@ class Demo:
                 "stale": numbers["stale"],
                 "nan": numbers["nan"],
                 "duplicates": stats["duplicates"],
+                "out_of_order": numbers["out_of_order"],
                 "seconds": round(self.elapsed(), 1),
             },
         )
@@ -144,7 +145,7 @@ def run(chosen):
         report(numbers, chosen.json)
         if not equal:
             stack.folder.keep()
-            say(f"{differences}\nNOT EQUAL: samples are missing or differ, or Prometheus dropped some; {stack.where()}")
+            say(f"{differences}\nNOT EQUAL: samples are missing, differ or came out of order, or Prometheus dropped some; {stack.where()}")
         else:
             say("equal: the emulator stored every sample that Prometheus holds, bit for bit")
         if chosen.keep:

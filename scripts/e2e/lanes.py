@@ -12,13 +12,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from process import Dialogue, WorkFolder
+from case import seconds
+from process import LANE, Dialogue, Failure, WorkFolder
 
 ORDINARY, BESIDE, ALONE = "ordinary", "beside", "alone"
+# Far more than a lane takes. How long the soak takes is the caller's choice.
+MOST_SECONDS = None if "REMORA_E2E_SOAK" in os.environ else seconds(3600, 6 * 3600)
 
 
 class Lane(Dialogue):
-    """This program as a lane; its output goes to ours."""
+    """This program as a lane; its output goes to ours, and its log names the tests that it has begun."""
 
     def _streams(self, _log):
         return {"stdin": subprocess.DEVNULL}
@@ -32,19 +35,37 @@ def add_arguments(parser):
 
 
 def run_all(beside):
-    """Runs this program once for each lane and returns the combined exit status."""
+    """Runs this program once for each lane and returns the combined exit status. A lane that hangs is named, with its
+    last tests."""
     folder = WorkFolder("lanes")
     (folder.path / "next").write_text("0")
 
     def start(number, kind):
         words = [sys.executable, "-B", *sys.argv, "--lane", kind, "--lane-folder", folder.path]
         environment = {**os.environ, "REMORA_E2E_LANE": f"{number} {beside + 1}"}
-        return Lane(f"the lane {kind}", words, folder.path / "log", environment).start()
+        return Lane(f"the lane {kind}", words, log(folder.path, number), environment).start()
 
-    together = [start(0, ORDINARY), *(start(number, BESIDE) for number in range(1, beside + 1))]
-    ended = [lane.wait(None) for lane in together]
-    ended.append(start(0, ALONE).wait(None))
+    try:
+        together = [start(0, ORDINARY), *(start(number, BESIDE) for number in range(1, beside + 1))]
+        ended = [lane.wait(MOST_SECONDS) for lane in together]
+        ended.append(start(0, ALONE).wait(MOST_SECONDS))
+    except Failure as failure:
+        folder.keep()
+        print(f"FAIL {failure}", flush=True)
+        return 1
     return int(any(ended))
+
+
+def log(folder, number):
+    """Where a lane names its tests."""
+    return folder / f"{number}.log"
+
+
+def begin(chosen, name):
+    """Tells the process that started this lane which test begins."""
+    if chosen.lane is not None:
+        with open(log(chosen.lane_folder, LANE), "a", encoding="utf-8") as file:
+            file.write(f"{name}\n")
 
 
 def mine(chosen, units):

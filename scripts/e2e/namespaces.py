@@ -1,4 +1,4 @@
-"""Linux namespaces through unshare(1): as root, through a user namespace, or through sudo without a password."""
+"""Linux namespaces through unshare(1): as root, or through a user namespace."""
 
 import json
 import os
@@ -11,17 +11,15 @@ from process import Dialogue, Failure, WorkFolder
 
 def unshare(*flags):
     """Command prefix that runs a command in new namespaces."""
-    ways = [["unshare"]] if os.geteuid() == 0 else [["unshare", "--user", "--map-root-user"], ["sudo", "-n", "unshare"]]
-    said = []
-    for way in ways:
-        done = subprocess.run([*way, *flags, "true"], capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            return [*way, *flags]
-        said.append(f"{' '.join(way + list(flags))}: {done.stderr.strip()}")
-    raise Failure(
-        "expected to be able to make namespaces; run as root, or allow unprivileged user namespaces (sysctl "
-        f"kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns); saw: {'; '.join(said)}"
-    )
+    way = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), *flags]
+    done = subprocess.run([*way, "true"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failure(
+            "expected to be able to make namespaces; run as root, or allow unprivileged user namespaces (sysctl "
+            "kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0); saw: "
+            f"{' '.join(way)}: {done.stderr.strip()}"
+        )
+    return way
 
 
 def told_inside(program, *arguments, seconds):
@@ -31,6 +29,9 @@ def told_inside(program, *arguments, seconds):
     child = Dialogue(program.stem, command, folder.path / "log", dict(os.environ)).start()
     try:
         return json.loads(child.hear(seconds))
+    except Failure:
+        folder.keep()
+        raise
     finally:
         child.kill()
         folder.remove()

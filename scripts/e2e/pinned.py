@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import venv
 from pathlib import Path
 
@@ -16,7 +17,8 @@ def python(name, *pinned):
     """The `bin` folder of a virtual environment with these packages."""
     folder = TARGET / f"venv-{name}"
     stamp = folder / "installed"
-    wanted = "\n".join(pinned)
+    # It does not work with another Python than the one that made it.
+    wanted = "\n".join((sys.version, *pinned))
     TARGET.mkdir(exist_ok=True)
     with alone(TARGET):
         if not stamp.exists() or stamp.read_text() != wanted:

@@ -21,7 +21,8 @@ class Podman:
 
     def __init__(self, folder):
         if os.geteuid() != 0:
-            raise Failure("expected to be root, so that a container can have a memory limit; run: sudo scripts/test")
+            again = """sudo env "PATH=$PATH" "HOME=$HOME" scripts/test --only 'e2e image'"""
+            raise Failure(f"expected to be root, so that a container can have a memory limit; run: {again}")
         places = [f"--root={folder / 'storage'}", f"--runroot={folder / 'run'}", f"--tmpdir={folder / 'tmp'}"]
         self._command = ["podman", *places, "--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--runtime=runc"]
 

@@ -21,10 +21,11 @@ class Lines(unittest.TestResult):
     """Prints each test's outcome as it ends; with lanes, a test's output is held back until then so that it is not
     mixed."""
 
-    def __init__(self, prefix, held_back):
+    def __init__(self, chosen):
         super().__init__()
-        self._prefix = prefix
-        self._holds_back = held_back
+        self._chosen = chosen
+        self._prefix = chosen.prefix
+        self._holds_back = chosen.lane is not None
         self._began = 0.0
         self._fault = ""
         self._said = io.StringIO()
@@ -34,6 +35,7 @@ class Lines(unittest.TestResult):
         super().startTest(test)
         self._began = time.monotonic()
         self._fault = ""
+        lanes.begin(self._chosen, sentence(test))
         if self._holds_back:
             self._held_back.enter_context(contextlib.redirect_stdout(self._said))
             self._held_back.enter_context(contextlib.redirect_stderr(self._said))
@@ -154,7 +156,7 @@ def main():
     parts = units(wanted)
     if chosen.beside and chosen.lane is None and len(parts) > 1:
         return lanes.run_all(chosen.beside)
-    result = Lines(chosen.prefix, held_back=chosen.lane is not None)
+    result = Lines(chosen)
     for suite in lanes.mine(chosen, parts):
         suite.run(result)
         # Otherwise a second suite with tests of this class would use what its first has torn down.

@@ -101,8 +101,10 @@ class Stack:
             time.sleep(0.25)
 
     def compare(self):
-        """(all equal?, the numbers, the first differences); call `drain()` before."""
-        return self.emulator.compare(self.prometheus)
+        """(all equal and in order?, the numbers, the first differences); call `drain()` before."""
+        equal, numbers, differences = self.emulator.compare(self.prometheus)
+        numbers["out_of_order"] = self.emulator.stats()["out_of_order"]
+        return equal and numbers["out_of_order"] == 0, numbers, differences
 
     def where(self):
         """One line for failure messages."""

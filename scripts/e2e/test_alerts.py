@@ -52,7 +52,6 @@ class Alerts(Case):
 
     def setUp(self):
         self.folder = WorkFolder("alerts")
-        self.addCleanup(self.folder.remove)
         manifest = (DEPLOY / "prometheus-rule.yaml").read_text()
         self.rules = textwrap.dedent(manifest.split("\nspec:\n", 1)[1])
         (self.folder.path / "rules.yaml").write_text(self.rules)

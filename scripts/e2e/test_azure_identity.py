@@ -235,9 +235,12 @@ class ManagedIdentity(AzureIdentity):
         self.assert_token_of(said, self.client_object)
 
     def test_arc_refuses_who_cannot_read_its_challenge(self):
+        challenged = lambda: self.emulator.stats()["requests"].get("arc", {}).get("401", 0)  # noqa: E731
+        before = challenged()
         said = self.ask("managed", "arc")
         if "token eyJ" in said:
             raise Failure(f"expected no token without the challenge file; saw: {said}")
+        self.assertEqual(challenged(), before + 1, f"challenges; the SDK said: {said}")
 
     def test_an_oversized_challenge_is_not_read_by_the_sdk(self):
         self.change(arc_challenge="too-large")

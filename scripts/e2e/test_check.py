@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import time
 import unittest
@@ -120,11 +121,10 @@ class Healthy(Checked):
 
     def test_a_terminal_gets_colour_and_signs_unless_it_does_not_want_them(self):
         def shown(**changes):
-            environment = self.environment({"TERM": "xterm", "LANG": "C.UTF-8", **changes})
-            words = ["script", "-qec", f"{os.environ['REMORA_BIN']} check --pre", "/dev/null"]
-            done = subprocess.run(
-                words, env={**os.environ, **environment}, capture_output=True, timeout=30, check=False
-            )
+            terminal = {"PATH": os.environ["PATH"], "TERM": "xterm", "LANG": "C.UTF-8"}
+            environment = self.environment({**terminal, **changes})
+            words = ["script", "-qec", f"{shlex.quote(os.environ['REMORA_BIN'])} check --pre", "/dev/null"]
+            done = subprocess.run(words, env=environment, capture_output=True, timeout=30, check=False)
             return done.stdout.decode()
 
         self.assertIn("\x1b[32m√\x1b[0m REMORA-CFG-01", shown())

@@ -68,7 +68,8 @@ class Network(Checked):
         how["PATH"] = os.environ["PATH"]
         status, text = self.check("-o", "short", "--only", "NET-01", wrapper=behind_slow_names(self.folder.path), **how)
         self.assertEqual(status, 0, text)
-        self.assertRegex(text, r"seen: \S+ resolved only after 1\.[2-9] s")
+        # The name server's 1.2 s and what a slow machine adds, but not the 5 s after which a query is repeated.
+        self.assertRegex(text, r"seen: \S+ resolved only after (1\.[2-9]|[2-4]\.\d) s")
         self.assertRegex(text, r"nslookup (login|x-1)\.")
 
     @beside

@@ -2,17 +2,17 @@
 
 import collections
 import socket
-import threading
 import unittest
 
 import wire
-from case import Case
+from case import Background, Case
 from process import Failure
 from stack import Stack
 
 BODY_BYTES = 3 * 1024 * 1024
 REQUESTS = 1000
 AT_A_TIME = 4
+MOST_SECONDS = 600
 
 ZSTD = wire.HEAD.replace("snappy", "zstd")
 ELSEWHERE = wire.HEAD.replace("/api/v1/write", "/api/v1/push")
@@ -47,20 +47,16 @@ class EarlyRefusals(Case):
     """A network error would be retried without end; a refusal is not."""
 
     def test_none_of_1000_refused_bodies_of_3_mb_ends_in_a_network_error(self):
-        seen = {name: collections.Counter() for name in KINDS}
         with Stack("early", environment={"MAX_BODY_BYTES": "1MiB"}, prometheus=False) as stack:
 
             def send(requests):
-                for name in requests:
-                    seen[name][write_all_then_read(stack.remora.port, KINDS[name][0])] += 1
+                answers = (write_all_then_read(stack.remora.port, KINDS[name][0]) for name in requests)
+                return collections.Counter(zip(requests, answers))
 
             requests = [name for name in KINDS for _request in range(REQUESTS // len(KINDS))]
-            senders = [threading.Thread(target=send, args=(requests[i::AT_A_TIME],)) for i in range(AT_A_TIME)]
-            for sender in senders:
-                sender.start()
-            for sender in senders:
-                sender.join()
-            expected = {name: {status: REQUESTS // len(KINDS)} for name, (_request, status) in KINDS.items()}
+            senders = [Background(send, requests[i::AT_A_TIME]) for i in range(AT_A_TIME)]
+            seen = sum((sender.result(MOST_SECONDS) for sender in senders), collections.Counter())
+            expected = {(name, status): REQUESTS // len(KINDS) for name, (_request, status) in KINDS.items()}
             if seen != expected:
                 raise Failure(f"expected {expected}; saw {seen}\n{stack.remora.process.tail()}")
 

@@ -40,7 +40,11 @@ class Matrix:
         self.folder.remove()
 
     def _hear(self, seconds):
-        said = json.loads(self._process.hear(seconds))
+        try:
+            said = json.loads(self._process.hear(seconds))
+        except Failure:
+            self.folder.keep()
+            raise
         if "failure" in said:
             raise Failure(f"{said['failure']}\nlogs: {said['folder']}")
         return said
@@ -73,16 +77,16 @@ class Faults(Case):
             raise
 
     def judge(self, seen):
-        """Everything that Prometheus held at the end of the fault is stored, and it gave nothing up."""
+        """Everything that Prometheus held at the end of the fault is stored in order, and it gave nothing up."""
         print(
             f"       sent {seen['sent']:,} = stored {seen['stored']:,}, duplicates {seen['duplicates']:,}, longest gap "
             f"{seen['gap']} s, all stored {seen['recovery']} s after the fault",
             flush=True,
         )
-        if not seen["equal"] or not seen["sent"] or seen["given_up"] or seen["stopped"]:
+        if not seen["equal"] or not seen["sent"] or seen["out_of_order"] or seen["given_up"] or seen["stopped"]:
             raise Failure(
-                f"expected samples, none missing, different or given up, and some stored before a fault ends that need "
-                f"not stop them; saw {seen}\n{seen.get('tail', '')}"
+                f"expected samples, none missing, different, out of order or given up, and some stored before a fault ends "
+                f"that need not stop them; saw {seen}\n{seen.get('tail', '')}"
             )
 
 

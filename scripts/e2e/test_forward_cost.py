@@ -4,11 +4,10 @@ import os
 import re
 import signal
 import socket
-import threading
 import unittest
 from pathlib import Path
 
-from case import Case
+from case import Background, Case
 from process import Failure
 from remora import Remora
 from stack import Stack
@@ -40,7 +39,7 @@ class ForwardCost(Case):
             flood(remora.port)
             # The count includes the start and end of the process.
             os.kill(child_of(remora.process.pid), signal.SIGTERM)
-            remora.process.wait(10)
+            self.assertEqual(remora.process.wait(10), 0, f"exit status; {stack.where()}")
             counted = {name: int(count) for count, name in CALLS.findall(trace.read_text())}
             calls, waits = (each / (CONNECTIONS * REQUESTS) for each in beside_waits(counted))
             print(f"       {calls:.2f} system calls a request, and {waits:.2f} waits", flush=True)
@@ -60,25 +59,19 @@ def child_of(pid):
 
 def flood(port):
     """Posts the body repeatedly on all connections; each waits for its responses."""
-    failures = []
-    threads = [threading.Thread(target=send, args=(port, failures)) for _ in range(CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise Failure(f"expected 204 for every request; saw {failures[0]!r}")
+    senders = [Background(send, port) for _ in range(CONNECTIONS)]
+    for sender in senders:
+        sender.result(120)
 
 
-def send(port, failures):
+def send(port):
     """The requests of one connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         for _ in range(REQUESTS):
             connection.sendall(HEAD + BODY)
             answer = connection.recv(4096)
             if not answer.startswith(b"HTTP/1.1 204"):
-                failures.append(answer)
-                return
+                raise Failure(f"expected 204 for every request; saw {answer!r}")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ class Leaks(Case):
         """Writes with one token until it has expired and another is in use; returns stack, process ID and the first
         token."""
         stack = Stack(f"secrets-{identity}", LIFE, prometheus=False, identity=identity)
-        self.addCleanup(stack.__exit__, None, None, None)
+        self.folder = stack.folder
+        self.addCleanup(stack.stop)
         stack.start()
         pid = stack.remora.process.pid
         for _ in range(5):
@@ -66,7 +67,6 @@ class Leaks(Case):
 
     def test_an_expired_token_of_the_machine(self):
         self.assert_clean(*self.renew("imds-user"))
-
 
     def test_a_crash_leaves_no_core_dump(self):
         with Stack("core-dump", prometheus=False) as stack:

@@ -6,12 +6,14 @@ import unittest
 
 import frames
 from case import Case
-from process import wait_for
+from process import Failure, wait_for
 from remora import Remora
 from stack import Stack
 
 # More than the limit in the second test; connections that are not accepted stay in the listener's queue.
 CONNECTIONS = 150
+# Files with which it starts.
+ENOUGH = 63
 
 
 class OpenFiles(Case):
@@ -51,17 +53,22 @@ class OpenFiles(Case):
     def test_too_few_to_start_with_end_it_with_a_line_in_the_log(self):
         with Stack("no-files", prometheus=False) as stack:
             # One more each time, so that each step of the start is the one that fails.
-            for limit in range(6, 64):
+            failed = 0
+            for limit in range(6, ENOUGH + 1):
                 wrapper = ("prlimit", f"--nofile={limit}:{limit}")
                 environment = stack.emulator.remora_environment()
                 remora = Remora(stack.folder.path, environment, wrapper, log=f"{limit}.log")
                 self.addCleanup(remora.process.kill)
                 remora.process.start()
                 if not self.has_ended(remora):
-                    return
+                    break
+                failed += 1
                 self.assertEqual(remora.process.wait(10), 1, f"with {limit} files; {stack.where()}")
                 self.assertRegex(remora.process.output(), 'level=error msg="cannot .* err=.*No file descriptors')
                 self.assertNotIn("another one", remora.process.output(), "the port is free")
+            else:
+                raise Failure(f"expected Remora to start with {ENOUGH} files; {stack.where()}")
+            self.assertGreater(failed, 0, "limits that are too low")
 
     @staticmethod
     def has_ended(remora):

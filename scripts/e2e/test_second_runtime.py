@@ -18,7 +18,6 @@ class SecondRuntime(Case):
     def setUp(self):
         self.folder = WorkFolder("second-runtime")
         self.emulator = Emulator(self.folder.path).start()
-        self.addCleanup(self.folder.remove)
         self.addCleanup(self.emulator.process.kill)
 
     def test_threads_and_blocking_sockets_forward_real_bodies(self):

@@ -97,11 +97,12 @@ def annotations(labels):
 
 
 def git(*words):
-    """git's output; empty outside a clone, and without git."""
-    if shutil.which("git") is None:
+    """git's output; empty outside a clone of this project, and without git."""
+    # A tree without its own may lie in the clone of another project.
+    if shutil.which("git") is None or not Path(".git").exists():
         return ""
     done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
-    if done.returncode != 0 and Path(".git").exists():
+    if done.returncode != 0:
         print(f"image: without revision and date, because git cannot read this clone: {done.stderr.strip()}", file=sys.stderr)
     return done.stdout.strip() if done.returncode == 0 else ""
 

@@ -35,6 +35,9 @@ pub(crate) struct Counts {
     pub(crate) conflicts: u64,
     /// Too old or too far ahead: dropped although the sender got a success, as in Azure.
     pub(crate) old_data: u64,
+    /// Older than a stored one of the same series, and not a repetition. Azure drops these although the sender gets a
+    /// success; here they are stored, so that they can be compared.
+    pub(crate) out_of_order: u64,
     pub(crate) histograms: u64,
     pub(crate) exemplars: u64,
     pub(crate) metadata: u64,
@@ -52,6 +55,7 @@ pub(crate) struct Written {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Arrival {
     New,
+    OutOfOrder,
     Duplicate,
     Conflict,
 }
@@ -185,6 +189,10 @@ fn drop_old(entry: &mut TimeSeries, window: Window) -> u64 {
 fn count(counts: &mut Counts, arrival: Arrival, new: impl FnOnce(&mut Counts)) {
     match arrival {
         Arrival::New => new(counts),
+        Arrival::OutOfOrder => {
+            counts.out_of_order += 1;
+            new(counts);
+        }
         Arrival::Duplicate => counts.duplicates += 1,
         Arrival::Conflict => counts.conflicts += 1,
     }

@@ -48,6 +48,19 @@ fn counts_what_comes_again_and_keeps_the_first() {
 }
 
 #[test]
+fn counts_and_stores_what_is_out_of_order() {
+    let directory = temporary();
+    let mut archive = Archive::open(&directory).unwrap();
+    accept(&mut archive, &[(NOW + 5, 5), (NOW + 3, 3)]);
+    accept(&mut archive, &[(NOW + 3, 3), (NOW + 4, 4), (NOW + 4, 9), (NOW + 6, 6)]);
+    assert_eq!(stored(&archive), [(NOW + 3, 3), (NOW + 4, 4), (NOW + 5, 5), (NOW + 6, 6)]);
+    let Counts { samples, out_of_order, duplicates, conflicts, .. } = *archive.counts();
+    // The second body's histogram is a duplicate as well.
+    assert_eq!((samples, out_of_order, duplicates, conflicts), (4, 2, 2, 1));
+    std::fs::remove_dir_all(directory.path("")).unwrap();
+}
+
+#[test]
 fn drops_what_is_too_old_or_too_far_ahead() {
     let directory = temporary();
     let mut archive = Archive::open(&directory).unwrap();

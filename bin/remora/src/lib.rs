@@ -23,10 +23,12 @@ mod runbook;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::Write;
+use std::iter;
 use std::process::ExitCode;
 
 use arguments::{Command, UsageError};
 use config::fault::masked;
+use config::settings::{self, Setting};
 use config::source::{Environment, Over};
 use config::{Faults, Loaded, effective};
 use log::{Format, Level, Log};
@@ -53,13 +55,23 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The effective configuration of a process with these variables and no flags, as logged at startup, or all of its
-/// faults as reported. Secrets are masked in both.
+/// The effective configuration of a process with these variables and no flags, as logged at startup, each of its
+/// warnings last as a field `warning`; or all of its faults as reported. Secrets are masked in both.
 pub fn effective_configuration(variables: &BTreeMap<String, String>) -> Result<Vec<(&'static str, String)>, String> {
     match config::load(variables) {
-        Ok(loaded) => Ok(effective::fields(&loaded)),
+        Ok(loaded) => {
+            let warnings =
+                loaded.warnings.iter().map(|warning| ("warning", format!("{} {}", warning.name, warning.text)));
+            Ok(effective::fields(&loaded).into_iter().chain(warnings).collect())
+        }
         Err(faults) => Err(faults.to_string()),
     }
+}
+
+/// The names of the variables that the configuration reads, including those in lower case that also count.
+pub fn variables() -> Vec<String> {
+    let lower = |setting: &Setting| setting.has_lower_case_twin().then(|| setting.name.to_ascii_lowercase());
+    settings::ALL.iter().flat_map(|setting| iter::once(setting.name.to_owned()).chain(lower(setting))).collect()
 }
 
 /// Standard output may be a closed pipe, as in `remora --help | head`; that is not a failure.

@@ -73,7 +73,7 @@ def stored_since(stack, since):
 def play(world, row):
     """Plays one row and returns its result."""
     stack = world.stack
-    duplicates = stack.emulator.stats()["duplicates"]
+    before = stack.emulator.stats()
     watch, since = Watch(stack), now_ms()
     try:
         row.cause(world)
@@ -84,11 +84,12 @@ def play(world, row):
         world.heal()
     until, healed = now_ms(), time.monotonic()
     numbers = recovered(stack, since, until)
+    after = stack.emulator.stats()
     return {
         **numbers,
         "gap": round(watch.finish(), 1),
         "recovery": round(time.monotonic() - healed, 1),
-        "duplicates": stack.emulator.stats()["duplicates"] - duplicates,
+        **{name: after[name] - before[name] for name in ("duplicates", "out_of_order")},
         "stopped": stopped,
         "given_up": stack.prometheus.metric(FAILED),
         "folder": str(stack.folder.path),

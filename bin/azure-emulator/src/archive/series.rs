@@ -44,7 +44,7 @@ fn add<T: PartialEq>(values: &mut Vec<(i64, T)>, timestamp: i64, value: T) -> Ar
         Ok(_) => Arrival::Conflict,
         Err(at) => {
             values.insert(at, (timestamp, value));
-            Arrival::New
+            Arrival::OutOfOrder
         }
     }
 }

@@ -16,7 +16,8 @@ use crate::settings::{FederatedCredential, Settings, unix_seconds};
 /// RFC 7523 §2.2.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// Entra accepts an assertion this long before and after its validity period, in seconds.
+/// An assertion is accepted this long before and after its validity period, in seconds. Entra's five minutes would hide
+/// an assertion that is sent too late.
 const TOLERANCE_S: u64 = 5;
 
 /// Checks a token request and returns the success document.
