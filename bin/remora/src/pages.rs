@@ -317,7 +317,7 @@ mod tests {
         use remora_smol::hint::{self, Sent};
 
         let hints = hint::ALL.iter().map(|hint| hint.steps(&Sent::default()));
-        for line in hints.chain(all().map(|page| page.commands())).collect::<Vec<_>>().join("\n").lines() {
+        for line in hints.chain(all().map(Page::commands)).collect::<Vec<_>>().join("\n").lines() {
             let Some(command) = split_command(line).map(|(_, command)| command).or(is_command(line).then_some(line))
             else {
                 continue;
