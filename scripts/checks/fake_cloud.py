@@ -347,10 +347,11 @@ class Kubectl:
             container["env"] = [{"name": "AZURE_CLIENT_ID", "value": client}] if client else []
 
     def wait(self, positional, options, _rest):
-        if positional != ["pods"] or not self.pods_of(options) or options["--for"] != "condition=Ready":
+        pods = self.pods_of(options)
+        if positional != ["pods"] or not pods or options["--for"] != "jsonpath={.status.phase}=Running":
             raise Refusal("error: no matching resources found")
-        for pod in self.pods_of(options):
-            # Without an identity the sidecar does not run.
+        for pod in pods:
+            # Without an identity the sidecar does not run, and a native one keeps its pod pending.
             containers = pod["spec"]["containers"] + pod["spec"].get("initContainers", [])
             if phase_of(pod) != "Running" or not any(container.get("env") for container in containers):
                 raise Refusal(f"error: timed out waiting for the condition on pods/{pod['metadata']['name']}")

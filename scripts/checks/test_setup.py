@@ -262,10 +262,11 @@ class Setup(unittest.TestCase):
 
     def test_a_cluster_without_a_public_issuer(self):
         cloud = self.cloud(issuer="https://kubernetes.default.svc.cluster.local")
-        self.assert_refuses(cloud.run(IDENTITY), "which Entra cannot reach", "CLUSTER_NAME")
+        self.assert_refuses(cloud.run(IDENTITY), "which Entra cannot reach", "CLUSTER_NAME", "az connectedk8s show -g")
 
     def test_a_cluster_without_the_webhook(self):
-        self.assert_refuses(self.cloud(webhooks=[]).run(IDENTITY), "no workload identity webhook")
+        arc = "az connectedk8s update -g <group> -n <cluster> --enable-oidc-issuer --enable-workload-identity;"
+        self.assert_refuses(self.cloud(webhooks=[]).run(IDENTITY), "no workload identity webhook", arc)
 
     def test_an_aks_cluster_gets_issuer_and_webhook(self):
         cloud = self.cloud(webhooks=[], clusters={"c": False})

@@ -132,6 +132,28 @@ class Alerts(Case):
         }
         self.drawn("Lag", series, {queue % "azure-monitor": 30})
 
+    def test_the_lag_is_that_of_the_queue_where_prometheus_counts_it(self):
+        queue = '{pod="p", remote_name="azure-monitor", url="http://localhost:8081/api/v1/write"}'
+        series = {
+            'prometheus_remote_storage_highest_timestamp_in_seconds{pod="p"}': "1700000000x10",
+            f"prometheus_remote_storage_queue_highest_timestamp_seconds{queue}": "1699999980x10",
+            f"prometheus_remote_storage_queue_highest_sent_timestamp_seconds{queue}": "1699999970x10",
+        }
+        self.drawn("Lag", series, {queue: 10})
+
+    def test_a_command_in_a_description_can_be_pasted_and_is_about_its_alert(self):
+        explained = []
+        for rule in self.rules.split("- alert: ")[1:]:
+            name, expression = rule.split("\n", 1)
+            expression, description = expression.split("description: >-")
+            if "$labels.container" in description:
+                for kept in re.findall(r"\b(?:by|on) \((.*?)\)", expression):
+                    self.assertLessEqual({"namespace", "pod", "container"}, set(kept.split(", ")), name)
+            explained += [(name, about) for about in re.findall(r"/remora explain (\w+)", description)]
+        self.assertGreater(len(explained), 5)
+        for name, about in explained:
+            self.assertEqual(name, about)
+
     def test_each_status_that_loses_samples_is_told_and_each_reason_has_its_line(self):
         families = FAMILIES.read_text()
         codes = re.search(r"^codes!\((.*)\);$", families, re.MULTILINE)[1].split()

@@ -311,6 +311,42 @@ mod tests {
         }
     }
 
+    /// zsh stops at a pattern that no file matches.
+    #[test]
+    fn no_command_has_a_pattern_outside_quotes() {
+        use remora_smol::hint::{self, Sent};
+
+        let hints = hint::ALL.iter().map(|hint| hint.steps(&Sent::default()));
+        for line in hints.chain(all().map(Page::commands)).collect::<Vec<_>>().join("\n").lines() {
+            let Some(command) = split_command(line).map(|(_, command)| command).or(is_command(line).then_some(line))
+            else {
+                continue;
+            };
+            let mut quote = None;
+            for byte in command.bytes() {
+                match quote {
+                    None if byte == b'\'' || byte == b'"' => quote = Some(byte),
+                    None => assert!(!b"[]*?".contains(&byte), "{command}"),
+                    Some(end) if end == byte => quote = None,
+                    Some(_) => (),
+                }
+            }
+            assert_eq!(quote, None, "{command}");
+        }
+    }
+
+    /// `create` overwrites a managed identity's credential of the same name, which may be another cluster's.
+    #[test]
+    fn a_federated_credential_is_created_under_an_unused_name() {
+        use remora_smol::hint::{self, Sent};
+
+        let hints = hint::ALL.iter().map(|hint| hint.steps(&Sent::default()));
+        let text = hints.chain([TOK_10.commands()]).collect::<Vec<_>>().join("\n");
+        let creating: Vec<_> = text.lines().filter(|line| line.contains("federated-credential create ")).collect();
+        assert_eq!(creating.len(), 8, "{creating:?}");
+        assert!(creating.iter().all(|line| line.contains("<unused-name>")), "{creating:?}");
+    }
+
     #[test]
     fn a_webhook_and_an_issuer_are_enabled_on_aks_and_on_clusters_with_arc() {
         for page in [&ENV_01, &TOK_06] {

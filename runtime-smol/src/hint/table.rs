@@ -22,19 +22,19 @@ macro_rules! hints {
 hints! {
     /// No credential matches the assertion's issuer, subject and audience; Entra's older and more general text.
     FEDERATION "federated-credential" [70_021]
-        "no federated credential has the issuer, subject and audience of this pod's token; a new one can take minutes to take effect"
-        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
-        or r#"az ad app federated-credential create --id {client-id} --parameters '{"name":"remora","issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
+        "no federated credential has the issuer, subject and audience of this pod's token; a new one can take minutes to work"
+        => "az identity federated-credential create -n <unused-name> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
+        or r#"az ad app federated-credential create --id {client-id} --parameters '{"name":"<unused-name>","issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
     /// The subject matches no credential.
     SUBJECT "federated-subject" [700_213]
-        "no federated credential has the subject of this pod's service account; a new one can take minutes to take effect"
-        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
-        or r#"az ad app federated-credential create --id {client-id} --parameters '{"name":"remora","issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
+        "no federated credential has the subject of this pod's service account; a new one can take minutes to work"
+        => "az identity federated-credential create -n <unused-name> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
+        or r#"az ad app federated-credential create --id {client-id} --parameters '{"name":"<unused-name>","issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
     /// The issuer matches no credential.
     ISSUER "federated-issuer" [700_211]
         "no federated credential has the issuer of this pod's token; a new cluster has a new issuer, and the trailing slash matters"
-        => "az identity federated-credential create -n remora --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
-        or r#"az ad app federated-credential create --id {client-id} --parameters '{"name":"remora","issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
+        => "az identity federated-credential create -n <unused-name> --identity-name <identity> -g <group> --issuer {issuer} --subject {subject} --audiences api://AzureADTokenExchange"
+        or r#"az ad app federated-credential create --id {client-id} --parameters '{"name":"<unused-name>","issuer":"{issuer}","subject":"{subject}","audiences":["api://AzureADTokenExchange"]}'"#;
     /// The audience matches no credential.
     AUDIENCE "federated-audience" [700_212]
         "the federated credential has another audience than this pod's token"
@@ -54,7 +54,7 @@ hints! {
         "this pod uses its namespace's default service account, but a federated credential should name one of its own"
         => "set the pod's serviceAccountName to the account in the federated credential (kube-prometheus-stack: prometheus.serviceAccount.name): az identity federated-credential list --identity-name <identity> -g <group> -o table";
     /// No flexible credential's expression matches.
-    SUBJECT_EXPRESSION "federated-expression" [7_002_131 7_002_137]
+    SUBJECT_EXPRESSION "federated-expression" [7_002_131]
         "no expression of a flexible federated credential matches this pod's token"
         => "az ad app federated-credential list --id {client-id}";
     /// The tenant restricts federation.
@@ -100,7 +100,7 @@ hints! {
     /// The same for an application configured directly.
     APPLICATION "application-unknown" []
         "no application with this ID exists in the tenant: it may belong to another tenant, or be too new to have propagated"
-        => "set AZURE_CLIENT_ID to the output of: az ad app list --display-name <name> --query [].appId -o tsv";
+        => "set AZURE_CLIENT_ID to the output of: az ad app list --display-name <name> --query '[].appId' -o tsv";
     /// The application is registered, but the tenant has no service principal for it, as after `az ad app create` alone.
     PRINCIPAL_MISSING "principal-missing" [7_000_229]
         "the tenant has no service principal for this application"
@@ -164,7 +164,7 @@ hints! {
     /// Too many identical requests.
     LOOP "request-loop" [50_196]
         "this client requested the same token too often; other processes with the same client ID also count"
-        => "az ad app show --id {client-id} --query displayName -o tsv";
+        => "az ad sp show --id {client-id} --query displayName -o tsv";
     /// The authority is a regional endpoint.
     REGIONAL "regional-authority" [100_007]
         "the authority is regional and does not accept this kind of client"
@@ -200,8 +200,8 @@ hints! {
     /// The node's metadata service does not answer.
     IMDS_UNREACHABLE "imds-unreachable" []
         "the instance metadata service does not answer: this is not an Azure machine, or pods are blocked from reaching it"
-        => "let this pod reach 169.254.169.254 port 80 (check network policies, mesh egress and AKS' restriction of the \
-            metadata service), or use workload identity, which does not need it";
+        => "let this pod reach 169.254.169.254 port 80 (check network policies, mesh egress and AKS' IMDS restriction), or use \
+            workload identity; in a container on an Azure Arc machine, set IDENTITY_ENDPOINT and IMDS_ENDPOINT";
     /// The host configured in its place does not answer.
     IMDS_STAND_IN "imds-stand-in" []
         "no instance metadata service answers at the address in AZURE_POD_IDENTITY_AUTHORITY_HOST"
@@ -229,7 +229,7 @@ hints! {
     /// This user may not read the Arc agent's key file.
     ARC_KEY "arc-key" []
         "this user is not allowed to read the Azure Arc agent's key file"
-        => "add the user to the agent's group: usermod -aG himds <user>";
+        => "add the user to the agent's group (in a pod: supplementalGroups): usermod -aG himds <user>";
     /// The Arc agent's key file does not exist.
     ARC_KEY_MISSING "arc-key-missing" []
         "the Azure Arc agent's key file does not exist; a container sees the machine's keys only if they are mounted"
@@ -281,7 +281,7 @@ hints! {
     /// The host's certificate is not trusted.
     UNTRUSTED "untrusted-certificate" []
         "the host's certificate is not trusted; a TLS-inspecting proxy signs with its own CA"
-        => "set SSL_CERT_FILE to a PEM file with the certificate authorities to trust";
+        => "set SSL_CERT_FILE to a PEM file with that CA and those of all other hosts; it replaces the built-in ones";
     /// The host's certificate has expired or is not valid yet.
     CERTIFICATE_TIME "certificate-time" []
         "by this machine's clock, the host's certificate has expired or is not valid yet"

@@ -21,7 +21,7 @@ const BY_HAND: &str = "It identifies the process to Entra, and for this IDENTITY
 /// What to do about an ID that is another's.
 const OWN_ID: &str = "set AZURE_CLIENT_ID to the client ID of the managed identity or application\n\
     az identity show -g <group> -n <identity> --query clientId -o tsv\n\
-    az ad app list --display-name <name> --query [].appId -o tsv";
+    az ad app list --display-name <name> --query '[].appId' -o tsv";
 /// Why an ID that the identity does not use is suspicious, and what to do about it.
 const UNUSED: [&str; 2] =
     ["The identity in use may not be the intended one.", "unset the variable, or set the IDENTITY_TYPE that uses it"];

@@ -26,7 +26,8 @@ const FAILED: &str = "check the logs for the answers that Prometheus got, and do
 /// The addition if the sidecar passes on 429, on which Prometheus drops samples by default.
 const FAILED_BY_LIMIT: &str = "; with RATE_LIMIT_STATUS=429, also set retryOnRateLimit: true in queueConfig";
 /// The fix for a queue that cannot grow.
-const FULL: &str = "raise maxSamplesPerSend in queueConfig, and maxShards if Azure does not throttle (RBAC-03)";
+const FULL: &str =
+    "raise maxSamplesPerSend or max_samples_per_send, and maxShards if Azure does not throttle (RBAC-03)";
 
 /// The address of a Prometheus, from `http://host:port/prefix`.
 #[derive(Clone, Debug, PartialEq, Eq)]

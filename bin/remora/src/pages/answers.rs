@@ -57,7 +57,7 @@ pub(crate) static ANSWERS: &[Answer] = &[
         side: Side::Refused,
         reason: "too_large",
         statuses: "400",
-        look: "MAX_BODY_BYTES and the size of the sender's batches. Make the batches smaller (Prometheus maxSamplesPerSend in queueConfig, vmagent \
+        look: "MAX_BODY_BYTES and the size of the sender's batches. Make the batches smaller (Prometheus maxSamplesPerSend or max_samples_per_send, vmagent \
             -remoteWrite.maxBlockSize, OpenTelemetry Collector max_batch_size_bytes), or raise MAX_BODY_BYTES, and with it BODY_MEMORY and the \
             container's memory limit",
     },
@@ -123,7 +123,7 @@ pub(crate) static ANSWERS: &[Answer] = &[
         reason: "",
         statuses: "413",
         look: "The size of the sender's batches. Azure's largest body is not documented, and MAX_BODY_BYTES only limits what Remora takes. Make the batches \
-            smaller: Prometheus maxSamplesPerSend in queueConfig, vmagent -remoteWrite.maxBlockSize, OpenTelemetry Collector max_batch_size_bytes",
+            smaller: Prometheus maxSamplesPerSend or max_samples_per_send, vmagent -remoteWrite.maxBlockSize, OpenTelemetry Collector max_batch_size_bytes",
     },
     Answer {
         side: Side::Azure,

@@ -32,7 +32,7 @@ kubectl get prometheus -n <namespace> -o jsonpath='{.items[*].spec.remoteWrite}'
 PROM_02 "PROM-02" "Prometheus' queue loses nothing and keeps up",
 "Failed samples are lost for good. A queue that needs more shards than it may use grows, and loses samples when they are 20 minutes old.",
 "if samples fail, check the logs for the answers that Prometheus got (with RATE_LIMIT_STATUS=429, also set retryOnRateLimit: true); if all shards\n\
-are in use, raise maxSamplesPerSend in queueConfig, and maxShards if Azure does not throttle (RBAC-03)\n\
+are in use, raise maxSamplesPerSend or max_samples_per_send, and maxShards if Azure does not throttle (RBAC-03)\n\
 kubectl logs <pod> -n <namespace> -c prometheus --tail=50\n\
 kubectl get prometheus -n <namespace> -o jsonpath='{.items[*].spec.remoteWrite[*].queueConfig}'";
 }

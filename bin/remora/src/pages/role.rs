@@ -18,7 +18,7 @@ az monitor account show -n <workspace> -g <group> --query defaultIngestionSettin
 
 RBAC_03 "RBAC-03" "Azure accepts more requests",
 "Azure throttles: a rule accepts 15,000 requests and 50 GB a minute, a workspace one million events a minute unless its limit was raised. Samples wait in Prometheus and are refused once they are 20 minutes old.",
-"let Prometheus send larger batches (queueConfig.maxSamplesPerSend), raise the workspace's limit, or write to a second data collection rule\n\
+"let Prometheus send larger batches (maxSamplesPerSend or max_samples_per_send), raise the workspace's limit, or write to a second data collection rule\n\
 az monitor metrics list --resource <workspace-id> --metric EventsPerMinuteIngestedPercentUtilization";
 
 RBAC_04 "RBAC-04" "Azure Monitor accepts the access token",

@@ -68,7 +68,7 @@ pub(crate) static ALERTS: &[Alert] = &[
         &[Side::Delayed],
     ),
     of_answers("RemoraNothingAccepted", "In the pod, /remora check --write names the cause.", &[]),
-    of_pages("RemoraSamplesTooOld", "", &[&PROM_02]),
+    of_pages("RemoraSamplesTooOld", "Expected after a long outage; sampleAgeLimit skips the backlog.", &[&PROM_02]),
     of_answers(
         "RemoraOverloaded",
         "The log lines \"request not accepted\" name the limit: it is too low for the senders, or Azure answers slowly.",

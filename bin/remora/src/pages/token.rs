@@ -58,12 +58,13 @@ TOK_10 "TOK-10" "The identity gets an access token",
 "Without an access token, Azure Monitor accepts no samples; they wait in Prometheus.",
 "the log and remora check say who refused the token and why, with the fix if the reason is known; then it depends on IDENTITY_TYPE. For\n\
 workloadIdentity, compare the federated credentials with this pod's issuer and subject; if its token has another audience (TOK-04) or is the\n\
-default service account's (TOK-03), change the pod and not the credential. To list or add those of a managed identity:\n\
+default service account's (TOK-03), change the pod and not the credential. To list or add those of a managed identity\n\
+(create replaces one of the same name):\n\
 az identity federated-credential list --identity-name <identity> -g <group> -o table\n\
-az identity federated-credential create --name remora --identity-name <identity> -g <group> --issuer <issuer> --subject <subject> --audiences api://AzureADTokenExchange\n\
+az identity federated-credential create --name <unused-name> --identity-name <identity> -g <group> --issuer <issuer> --subject <subject> --audiences api://AzureADTokenExchange\n\
 to list or add those of an Entra application:\n\
 az ad app federated-credential list --id <client-id> -o table\n\
-az ad app federated-credential create --id <client-id> --parameters '{\"name\":\"remora\",\"issuer\":\"<issuer>\",\"subject\":\"<subject>\",\"audiences\":[\"api://AzureADTokenExchange\"]}'\n\
+az ad app federated-credential create --id <client-id> --parameters '{\"name\":\"<unused-name>\",\"issuer\":\"<issuer>\",\"subject\":\"<subject>\",\"audiences\":[\"api://AzureADTokenExchange\"]}'\n\
 for aadApplication, see which secrets and certificates the application has, and when they expire\n\
 az ad app credential list --id <client-id> -o table\n\
 az ad app credential list --id <client-id> --cert -o table\n\

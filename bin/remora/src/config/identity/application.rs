@@ -39,7 +39,7 @@ pub(super) fn report_missing(reader: &mut Reader<'_>) {
     let needed = [
         (
             &AZURE_CLIENT_ID,
-            "use the application's client ID:\naz ad app list --display-name <name> --query [].appId -o tsv",
+            "use the application's client ID:\naz ad app list --display-name <name> --query '[].appId' -o tsv",
         ),
         (&AZURE_TENANT_ID, "use the tenant ID:\naz account show --query tenantId -o tsv"),
     ];
