@@ -22,7 +22,7 @@ class CopiedTree(unittest.TestCase):
         self.tree = Path(tempfile.mkdtemp(prefix="remora-copy-"))
         self.addCleanup(shutil.rmtree, self.tree, ignore_errors=True)
         for name in self.copied:
-            (self.tree / name).parent.mkdir(exist_ok=True)
+            (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
             if (ROOT / name).is_dir():
                 shutil.copytree(ROOT / name, self.tree / name, ignore=shutil.ignore_patterns("target"))
             else:

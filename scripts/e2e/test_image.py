@@ -80,7 +80,7 @@ class Image(Case):
             with tarfile.open(path) as layer:
                 files = layer.getmembers()
                 content, licences = (layer.extractfile(name).read() for name in CONTENTS)
-            expected = list(zip(CONTENTS, (0o555, 0o444), (0, 0)))
+            expected = sorted(zip(CONTENTS, (0o555, 0o444), (0, 0)))
             self.assertEqual([(file.name, file.mode, file.uid) for file in files], expected)
             self.assertEqual(content, self.plain(architecture).read_bytes())
             self.assertEqual(licences, self.plain(architecture, f"-{CONTENTS[1]}").read_bytes())

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+# Apache 2.0, under which the standard library is taken.
+APACHE = Path(__file__).resolve().parents[2] / "LICENSE"
 FILE = re.compile(r"(LICEN[CS]E|COPYING|COPYRIGHT|NOTICE|UNLICENSE)([.-].*)?", re.IGNORECASE)
 
 HEAD = """\
@@ -38,7 +40,7 @@ def notices(listed, compiler):
     lines += [f"rust-std {compiler}: MIT OR Apache-2.0", "musl: MIT"]
     parts = {}
     own = next(iter(listed.values()))
-    texts = [(f"rust-std {compiler}", Path("LICENSE").read_text(encoding="utf-8")), ("musl", MUSL)]
+    texts = [(f"rust-std {compiler}", APACHE.read_text(encoding="utf-8")), ("musl", MUSL)]
     texts += [(f"{package.name} {package.version}", text) for package in foreign for text in package_texts(package)]
     for name, text in texts:
         # Texts that differ only in how their lines are broken are the same.
