@@ -60,12 +60,12 @@ impl Version {
         }
     }
 
-    /// Both as field lines, made beforehand: they go out with every request.
+    /// Both as field lines, after the end of the line before them. Made beforehand: they go out with every request.
     pub(crate) const fn field_lines(self) -> &'static [u8] {
         match self {
-            Self::V1 => b"Content-Type: application/x-protobuf\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n",
+            Self::V1 => b"\r\nContent-Type: application/x-protobuf\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n",
             Self::V2 => {
-                b"Content-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\n\
+                b"\r\nContent-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\n\
                   X-Prometheus-Remote-Write-Version: 2.0.0\r\n"
             }
         }
@@ -92,7 +92,7 @@ mod tests {
     fn field_lines_say_the_same_as_the_values() {
         for version in [Version::V1, Version::V2] {
             let (media, protocol) = (version.content_type(), version.protocol());
-            let lines = std::format!("Content-Type: {media}\r\nX-Prometheus-Remote-Write-Version: {protocol}\r\n");
+            let lines = std::format!("\r\nContent-Type: {media}\r\nX-Prometheus-Remote-Write-Version: {protocol}\r\n");
             assert_eq!(version.field_lines(), lines.as_bytes());
         }
     }

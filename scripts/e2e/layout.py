@@ -25,13 +25,30 @@ RUNS = (
     ("Other identities", tuple((identity, "localhost", 0) for identity in ("imds-system", "secret", "certificate"))),
 )
 
-HEAD = """\
-/* Written by scripts/layout; see there. Code that a sidecar runs stands together, so that the rest is never resident.
-   Functions whose names are gone do no harm: what is not named here follows in the compiler's order. */
+# What std's backtraces and its code for unwinding call. Without a definition, the linker would take a C++ library for it.
+UNWINDER = (
+    "Backtrace",
+    "GetDataRelBase",
+    "GetIP",
+    "GetIPInfo",
+    "GetLanguageSpecificData",
+    "GetRegionStart",
+    "GetTextRelBase",
+    "Resume",
+    "SetGR",
+    "SetIP",
+)
+
+HEAD = f"""\
+/* Written by scripts/layout; see there. Nothing unwinds: a panic aborts, and names of functions for a backtrace are
+   stripped. */
+{"".join(f"_Unwind_{name} = abort;{chr(10)}" for name in UNWINDER)}
+/* Code that a sidecar runs stands together, so that the rest is never resident. Functions whose names are gone do no
+   harm: what is not named here follows in the compiler's order. */
 SECTIONS
-{
+{{
   .text.ran :
-  {
+  {{
 """
 
 # Assembly and C without a section per function. The unwinding tables of crtbegin and crtend are referenced by their
@@ -42,7 +59,7 @@ TAIL = """\
     *libring-*.rlib:*(.text)
     *libc.a:*(.text .text.*)
   }
-  /* Nothing unwinds: a panic aborts, and names of functions for a backtrace are stripped. */
+  /* Tables for unwinding. */
   /DISCARD/ : { *(EXCLUDE_FILE(*crtbegin*.o *crtend*.o) .eh_frame) *(.gcc_except_table .gcc_except_table.*) }
 }
 INSERT BEFORE .text;

@@ -43,8 +43,8 @@ const LONGEST: usize = 512;
 /// sender's head is forwarded, above all not `Authorization`.
 const PASSED_ON: [&str; 3] = ["retry-attempt", "traceparent", "tracestate"];
 
-/// Our product name, appended to the sender's `User-Agent` (RFC 9110 §10.1.5).
-const PRODUCT: &str = concat!("remora/", env!("CARGO_PKG_VERSION"));
+/// Our product name, appended to the sender's `User-Agent` (RFC 9110 §10.1.5), and the name of the field after it.
+const PRODUCT: &str = concat!("remora/", env!("CARGO_PKG_VERSION"), "\r\nContent-Length: ");
 
 /// What the request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,11 +164,12 @@ impl Request {
         body_bytes: usize,
         mut writer: HeadWriter<'_>,
     ) -> Result<usize, EncodeError> {
-        let (sender, space) = self.user_agent.within(head).map_or((&b""[..], &b""[..]), |sender| (sender, b" "));
-
-        writer.field_parts("User-Agent", &[sender, space, PRODUCT.as_bytes()]);
-        writer.field_decimal("Content-Length", u64::try_from(body_bytes).unwrap_or(u64::MAX));
-        writer.lines(version.field_lines());
+        writer.constant(b"User-Agent: ");
+        if let Some(sender) = self.user_agent.within(head) {
+            writer.text(sender).constant(b" ");
+        }
+        writer.constant(PRODUCT.as_bytes()).decimal(u64::try_from(body_bytes).unwrap_or(u64::MAX));
+        writer.constant(version.field_lines());
         for (name, place) in PASSED_ON.iter().zip(self.passed_on) {
             if let Some(value) = place.within(head) {
                 writer.field(name, value);

@@ -1,7 +1,7 @@
 //! Writes heads into the caller's buffer.
 //!
 //! A value that could end its line early would let its author inject further lines (RUSTSEC-2024-0008), so every name
-//! and value is checked when written, wherever it came from. Only whole lines that are constants of this crate are not.
+//! and value is checked when written, wherever it came from. Only constants of this crate are not.
 
 use core::fmt;
 
@@ -71,22 +71,22 @@ impl<'a> HeadWriter<'a> {
 
     /// Adds one field line.
     pub fn field(&mut self, name: &str, value: &[u8]) -> &mut Self {
-        self.field_parts(name, &[value])
+        self.check(is_token(name.as_bytes())).put(name.as_bytes()).put(b": ").text(value).put(b"\r\n")
     }
 
-    /// Adds one field line whose value is the concatenation of `parts`.
-    pub fn field_parts(&mut self, name: &str, parts: &[&[u8]]) -> &mut Self {
-        let legal = is_token(name.as_bytes()) && parts.iter().all(|part| is_text(part));
-        self.check(legal).put(name.as_bytes()).put(b": ");
-        for part in parts {
-            self.put(part);
-        }
-        self.put(b"\r\n")
+    /// Adds lines, or a part of one, that are constants of this crate.
+    pub(crate) fn constant(&mut self, bytes: &'static [u8]) -> &mut Self {
+        self.put(bytes)
     }
 
-    /// Adds complete lines, which are constants of this crate.
-    pub(crate) fn lines(&mut self, lines: &'static [u8]) -> &mut Self {
-        self.put(lines)
+    /// Continues the value of a field.
+    pub(crate) fn text(&mut self, part: &[u8]) -> &mut Self {
+        self.check(is_text(part)).put(part)
+    }
+
+    /// Continues the value of a field with a number.
+    pub(crate) fn decimal(&mut self, value: u64) -> &mut Self {
+        self.put(Decimal::new(value).as_bytes())
     }
 
     /// Adds one field line whose value is a number.
@@ -185,7 +185,8 @@ mod tests {
     fn request_is_written_line_by_line() {
         let mut buf = [0; 128];
         let mut head = HeadWriter::request(&mut buf, "/dataCollectionRules/x?api-version=2023-04-24");
-        head.field("Host", b"h").field_parts("Authorization", &[b"Bearer ", b"abc"]).field_decimal("Content-Length", 0);
+        head.field("Host", b"h").constant(b"Authorization: Bearer ").text(b"abc").constant(b"\r\n");
+        head.field_decimal("Content-Length", 0);
         let len = head.finish().unwrap();
         assert_eq!(
             buf[..len],

@@ -13,7 +13,7 @@ pub fn encode_connect(authority: &str, credentials: Option<&[u8]>, out: &mut [u8
     let mut head = HeadWriter::connect(out, authority);
     head.field("Host", authority.as_bytes());
     if let Some(credentials) = credentials {
-        head.field_parts("Proxy-Authorization", &[b"Basic ", credentials]);
+        head.constant(b"Proxy-Authorization: Basic ").text(credentials).constant(b"\r\n");
     }
     head.finish()
 }

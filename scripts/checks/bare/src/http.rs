@@ -91,7 +91,7 @@ extern "C" fn head_writer(out: &mut [u8; 2048], name: &mut [u8; 64], value: &mut
     let (name, value) = (text(name), bytes(value));
     let mut head = if flag() { HeadWriter::request(room, name) } else { HeadWriter::response(room, number() as u16) };
     while flag() {
-        head.field(name, value).field_parts(name, &[value, value]).field_decimal(name, number());
+        head.field(name, value).field_decimal(name, number());
     }
     match head.finish() {
         Ok(length) => look_at(length as u64),
