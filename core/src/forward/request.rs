@@ -71,7 +71,9 @@ pub(super) enum Route {
 impl Route {
     pub(super) const fn purpose(self) -> Purpose {
         match self {
-            Self::Rejected(Rejection::Head(_) | Rejection::Path | Rejection::Method { .. }) => Purpose::Stray,
+            Self::Rejected(
+                Rejection::Head(_) | Rejection::Path | Rejection::Method { .. } | Rejection::Peer | Rejection::Port,
+            ) => Purpose::Stray,
             Self::Write(_) | Self::Rejected(_) => Purpose::Write,
             Self::Missing(_) => Purpose::Lookup,
             Self::Health | Self::Ready { .. } | Self::Index | Self::Page(_) => Purpose::Probe,
@@ -89,7 +91,8 @@ pub enum Purpose {
     /// A query for something that is not here. Worth a log line, since a probe may use the wrong path; no samples are
     /// lost.
     Lookup,
-    /// A request that is not served here and may hold samples. Worth a log line: some senders repeat it forever.
+    /// A request that is not served here, or not to this peer, and may hold samples. Worth a log line: some senders
+    /// repeat it forever.
     Stray,
 }
 

@@ -100,6 +100,7 @@ fn a_browser_neither_writes_nor_reads_the_status() {
         let told = bench.answer();
         assert_eq!(told.status(), 403);
         assert!(told.text().contains(text), "{}", told.text());
+        assert!(!bench.outcomes()[0].is_failed_write(), "it is not this pod's");
     }
 }
 

@@ -47,7 +47,8 @@ fn told(status: u16, upstream_status: Option<u16>, text: &str) -> Notice<'_> {
 }
 
 fn told_to(peer: Option<IpAddr>, status: u16, upstream_status: Option<u16>, text: &str) -> Notice<'_> {
-    Notice::NotAccepted { status, upstream_status, unavailable: None, purpose: Purpose::Write, text, peer }
+    let purpose = if peer.is_some() { Purpose::Stray } else { Purpose::Write };
+    Notice::NotAccepted { status, upstream_status, unavailable: None, purpose, text, peer }
 }
 
 const QUIET: Notice<'_> = Notice::Minute(Minute { succeeded: 0, failed: 0, bytes: 0, busy: Duration::ZERO });
