@@ -48,10 +48,12 @@ pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Pe
         upstream: None,
         attached: false,
         credential: None,
+        turn: None,
         open: false,
     };
     connection.run().await;
     connection.note_open(false);
+    connection.end_turn();
     if !connection.exchange.is_parked() {
         hub.memory.buffers.give([connection.exchange.into_buffers()]);
     }
@@ -73,6 +75,8 @@ struct Connection {
     /// The open request had a connection to Azure.
     attached: bool,
     credential: Option<Rc<Credential>>,
+    /// The response buffer of a request that is sent again: it has had its turn.
+    turn: Option<Segment>,
     /// The traffic counters include an open request of this connection.
     open: bool,
 }
@@ -193,7 +197,7 @@ impl Connection {
     /// exchange has been told why there is none.
     async fn take_turn(&mut self) -> Option<Segment> {
         let hub = self.hub;
-        if let Some(buffer) = hub.memory.responses.try_take() {
+        if let Some(buffer) = self.turn.take().or_else(|| hub.memory.responses.try_take()) {
             return Some(buffer);
         }
         let turn = hub.memory.responses.take_one();
@@ -240,7 +244,10 @@ impl Connection {
     }
 
     fn release(&mut self, reusable: bool) {
-        self.hub.memory.responses.give(self.exchange.detach());
+        self.turn = self.exchange.detach();
+        if !self.attached {
+            self.end_turn();
+        }
         if let Some(upstream) = self.upstream.take() {
             if reusable && upstream.is_reusable() {
                 self.hub.keep(self.now, upstream);
@@ -250,10 +257,16 @@ impl Connection {
         }
     }
 
+    /// Lets another request have the response buffer.
+    fn end_turn(&mut self) {
+        self.hub.memory.responses.give(self.turn.take());
+    }
+
     fn answered(&mut self, outcome: &Outcome) {
         self.body.clear();
         self.page.clear();
         self.credential = None;
+        self.end_turn();
         if mem::take(&mut self.attached) && outcome.upstream_status.is_none() {
             self.hub.forget_connections();
         }
