@@ -120,9 +120,10 @@ pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, guard: Loa
     Ok(())
 }
 
-/// A slot for this peer, if there is one. Counts when there is none, or when another connection loses its slot.
+/// A slot for this peer, if there is one. Counts when there is none for a sender, or when another sender's connection
+/// loses its slot.
 fn take_slot(hub: &'static Hub, slots: &Slots, peer: Peer) -> Option<Rc<Slot>> {
-    if slots.is_full() {
+    if slots.is_full() && peer.may_write() {
         hub.traffic.turn_away();
     }
     let slot = slots.enter(hub.now());
@@ -179,6 +180,16 @@ mod tests {
             let connect = || TcpStream::connect_timeout(&there, Duration::from_millis(500));
             let waiting: Result<Vec<_>, _> = (0..burst).map(|_| connect()).collect();
             assert_eq!(waiting.map(|waiting| waiting.len()).ok(), Some(burst), "{address}");
+        }
+    }
+
+    #[test]
+    fn of_the_connections_turned_away_those_of_senders_count() {
+        let config = crate::fixture::config("https://h.example/write", std::path::Path::new("/none"));
+        let hub = crate::fixture::hub(&config, &crate::trust::Trust::load(&config.trust).unwrap());
+        for (slots, peer, counted) in [(&hub.guests, Peer::Foreign, 0), (&hub.senders, Peer::Loopback, 1)] {
+            (0..=slots.most()).for_each(|_| drop(take_slot(hub, slots, peer)));
+            assert_eq!(hub.traffic.turned_away(), counted, "{peer:?}");
         }
     }
 
