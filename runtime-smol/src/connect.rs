@@ -20,7 +20,7 @@ use crate::proxy::Detour;
 use crate::reactor::{Reactor, Socket};
 use crate::resolve::Resolver;
 use crate::tls::{self, TlsError};
-use crate::upstream::Upstream;
+use crate::upstream::{LinkError, Upstream};
 
 /// Head start of each attempt before the next address is tried in parallel (RFC 8305 §5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -34,7 +34,7 @@ pub(crate) const MOST_ATTEMPTS: usize = 6;
 pub(crate) enum ConnectError {
     Resolve(String),
     Connect(String),
-    Tls(TlsError),
+    Tls(String),
 }
 
 impl ConnectError {
@@ -50,8 +50,7 @@ impl ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resolve(text) | Self::Connect(text) => f.write_str(text),
-            Self::Tls(error) => error.fmt(f),
+            Self::Resolve(text) | Self::Connect(text) | Self::Tls(text) => f.write_str(text),
         }
     }
 }
@@ -117,12 +116,20 @@ impl Connector {
         }
         let mut attempt = Attempt { connector: self, reached: Cell::default(), succeeded: false };
         let reached = clock.before(deadline, self.reach(&addresses, &attempt.reached)).await;
-        let unreached = |error| ConnectError::Connect(format!("{}: {error}", self.named(&self.resolver.place())));
+        let named = |error: &dyn fmt::Display| format!("{}: {error}", self.named(&self.resolver.place()));
+        let unreached = |error: io::Error| ConnectError::Connect(named(&error));
         let stream = reached.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(unreached)?;
-        let session = self.tls.open(self.endpoint.host()).map_err(ConnectError::Tls)?;
+        let insecure = |error: TlsError| ConnectError::Tls(named(&error));
+        let session = self.tls.open(self.endpoint.host()).map_err(insecure)?;
         let mut upstream = Upstream::new(clock.now(), stream, session);
-        let late = || unreached(io::Error::other("timed out during the TLS handshake"));
-        clock.before(deadline, upstream.handshake()).await.unwrap_or_else(|| Err(late()))?;
+        match clock.before(deadline, upstream.handshake()).await {
+            Some(Ok(())) => {}
+            Some(Err(LinkError::Tls(error))) => return Err(insecure(error)),
+            Some(Err(LinkError::Io(error))) => {
+                return Err(ConnectError::Connect(named(&format_args!("during the TLS handshake: {error}"))));
+            }
+            None => return Err(unreached(io::Error::other("timed out during the TLS handshake"))),
+        }
         attempt.succeeded = true;
         Ok(upstream)
     }
@@ -267,6 +274,28 @@ mod tests {
         drop(listener);
         let gone = connect();
         assert!(gone.to_string().starts_with(&format!("{address}: Connection refused")), "{gone}");
+    }
+
+    #[test]
+    fn an_error_of_the_handshake_names_the_peer() {
+        let clock = Clock::start();
+        let reactor = Reactor::new(clock).unwrap();
+        let deadline = clock.now().saturating_add(Duration::from_secs(20));
+        let refused = |address: SocketAddr, reason| {
+            let endpoint = Endpoint::parse(&format!("https://{address}/")).unwrap();
+            let connector = Connector::new(reactor, endpoint, tls::Client::new(&Roots::BuiltIn).unwrap(), None);
+            let error = reactor.block_on(connector.connect(clock, deadline)).unwrap().unwrap_err();
+            assert_eq!(error.reason(), reason, "{error}");
+            error.to_string()
+        };
+        let (untrusted, _) = tls::server::echo("127.0.0.1");
+        let told = refused(untrusted, Unavailable::Tls);
+        assert!(told.starts_with(&format!("{untrusted}: ")) && told.len() > 30, "{told}");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let closing = listener.local_addr().unwrap();
+        std::thread::spawn(move || drop(listener.accept()));
+        let told = refused(closing, Unavailable::Connect);
+        assert!(told.starts_with(&format!("{closing}: during the TLS handshake: ")), "{told}");
     }
 
     #[test]
