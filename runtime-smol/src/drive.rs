@@ -175,16 +175,20 @@ impl Connection {
 
     async fn connect(&mut self, fresh: bool) {
         let hub = self.hub;
-        self.credential = hub.tokens.usable_at(self.now);
-        if self.credential.is_none() {
+        if hub.tokens.usable_at(self.now).is_none() {
             return self.exchange.refuse(self.now, Unavailable::NoToken, &hub.tokens.cause());
         }
         let Some(buffer) = self.take_turn().await else { return };
         match self.obtain_upstream(fresh).await {
             Ok((upstream, reused)) => {
                 self.upstream = Some(upstream);
-                self.attached = true;
+                // Only now: while this request waited, the token may have been replaced, or have expired.
+                self.credential = hub.tokens.usable_at(self.now);
+                self.attached |= self.credential.is_some();
                 self.exchange.attach(self.now, buffer, reused);
+                if self.credential.is_none() {
+                    self.exchange.refuse(self.now, Unavailable::NoToken, &hub.tokens.cause());
+                }
             }
             Err(error) => {
                 hub.memory.responses.give([buffer]);

@@ -301,6 +301,27 @@ fn a_request_that_is_sent_again_keeps_its_turn() {
 }
 
 #[test]
+fn a_token_that_expires_while_its_request_waits_is_not_sent() {
+    let hub = hub(no_content, |_| {});
+    let (bearer, lifetime) = (Bearer::new("short").unwrap(), Duration::from_secs(1));
+    hub.tokens.hold(Grant { bearer, lifetime, refresh_in: None });
+    let held: Vec<_> = std::iter::from_fn(|| hub.memory.responses.try_take()).collect();
+    let (stream, sender) = connection(hub, |socket| answers(socket, &[request(b"body", None, "")]));
+    beside(hub, serve(hub, stream, Peer::Loopback, slot(hub)), async {
+        while hub.traffic.open() == 0 {
+            future::yield_now().await;
+        }
+        assert!(hub.tokens.usable().is_some(), "it begins to wait with a token");
+        hub.clock.until(hub.tokens.expires().unwrap()).await;
+        hub.memory.responses.give(held);
+    });
+    let told = sender.join().unwrap();
+    assert_eq!(told[0].0, 503);
+    assert!(told[0].1.contains("no usable token") && told[0].1.contains("has expired"), "{}", told[0].1);
+    assert_eq!((hub.memory.responses.lent(), hub.gateway.last_success()), (0, None));
+}
+
+#[test]
 fn a_write_refused_because_of_its_peer_is_no_failure_of_this_pods() {
     let hub = hub(no_content, |_| {});
     let refused = request(b"body", None, "Origin: https://elsewhere.example\r\n");
