@@ -210,7 +210,7 @@ fn ready_tells_other_pods_less() {
         (Peer::Foreign, "the log says why"),
     ] {
         let mut bench = Bench::with(POLICY, peer);
-        bench.send(b"GET /ready HTTP/1.1\r\nHost: h\r\n\r\n");
+        bench.send(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
         bench.exchange.readiness_detail(bench.now, "no label");
         bench.settle();
         assert_eq!(bench.answer().text(), format!("waiting for the first token: {told}\n"), "{peer:?}");
@@ -232,7 +232,7 @@ fn the_admin_port_says_where_writes_go() {
 fn ready_tells_what_is_missing() {
     let mut bench = Bench::new();
     let ask = |bench: &mut Bench, path, status, text| {
-        bench.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+        bench.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
         assert_eq!(bench.take_events().last(), Some(&Event::Readiness));
         bench.exchange.readiness_detail(bench.now, "no assertion file");
         bench.settle();
