@@ -76,7 +76,8 @@ struct Told {
 }
 
 /// The fix for a shortage of file descriptors.
-const FILES: &str = "raise the hard limit on open files (ulimit -Hn, LimitNOFILE), or lower MAX_CONNECTIONS";
+const FILES: &str = "raise the hard limit on open files (ulimit -Hn, LimitNOFILE), or lower MAX_CONNECTIONS, \
+                     MAX_IN_FLIGHT or THREADS";
 
 type Fields = Vec<(&'static str, String)>;
 

@@ -316,6 +316,7 @@ fn a_lack_of_open_files_is_told_with_what_repairs_it() {
     journal.notice(&QUIET);
     let told = lines();
     let fix = format!(" fix=\"{FILES}\"");
+    assert!(["MAX_CONNECTIONS", "MAX_IN_FLIGHT", "THREADS"].iter().all(|setting| fix.contains(setting)), "{fix}");
     assert!(told[0].contains("limit=64 wanted=540") && told[0].ends_with(&fix), "{told:?}");
     assert!(told[1].contains("msg=\"accept failed\"") && told[1].ends_with(&fix), "{told:?}");
     assert_eq!(accept(&Errno::CONNABORTED.into()).len(), 1);
