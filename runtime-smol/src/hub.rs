@@ -246,7 +246,7 @@ impl Hub {
 fn connector(reactor: &'static Reactor, plan: &Plan) -> io::Result<Connector> {
     let config = &plan.config;
     let detour = config.proxy.as_ref().map(|proxy| Detour::to(&config.ingestion, proxy)).transpose()?.flatten();
-    Ok(Connector::new(reactor, config.ingestion.clone(), plan.tls.clone(), detour))
+    Ok(Connector::new(reactor, config.ingestion.clone(), config.upstream_timeout, plan.tls.clone(), detour))
 }
 
 fn policy(config: &Config) -> Policy {
