@@ -328,8 +328,8 @@ fn a_write_refused_because_of_its_peer_is_no_failure_of_this_pods() {
     assert_eq!(served(hub, |socket| answers(socket, &[refused]))[0].0, 403);
     assert!(hub.traffic.last_failed().is_none());
     assert_eq!(hub.traffic.end_minute(), crate::notice::Minute::default());
-    let corrupt = request(&[7; 1 << 16], None, "");
-    assert_eq!(served(hub, |socket| answers(socket, &[corrupt]))[0].0, 400);
+    let large = request(&vec![7; 1 << 16], None, "");
+    assert_eq!(served(hub, |socket| answers(socket, &[large]))[0].0, 400);
     assert_eq!(hub.traffic.last_failed().map(|failed| failed.status), Some(400));
     assert_eq!(hub.traffic.end_minute().failed, 1);
 }
