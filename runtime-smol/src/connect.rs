@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_io::{Async, Timer};
 use remora_core::forward::{Destination, Unavailable};
 use remora_core::time::Instant;
+use rustix::net::sockopt;
 use smol::future;
 
 use crate::clock::Clock;
@@ -20,10 +21,13 @@ use crate::proxy::Detour;
 use crate::reactor::{Reactor, Socket};
 use crate::resolve::Resolver;
 use crate::tls::{self, TlsError};
-use crate::upstream::Upstream;
+use crate::upstream::{LinkError, Upstream};
 
 /// Head start of each attempt before the next address is tried in parallel (RFC 8305 §5).
 const STAGGER: Duration = Duration::from_millis(250);
+
+/// Longest time without an acknowledgement after which the kernel gives a connection up, see [`unheard`].
+const UNHEARD: Duration = Duration::from_secs(15);
 
 /// Parallel attempts at most, each of which holds an open file: names may have dozens of addresses, and every request
 /// that waits for a connection tries them.
@@ -34,7 +38,7 @@ pub(crate) const MOST_ATTEMPTS: usize = 6;
 pub(crate) enum ConnectError {
     Resolve(String),
     Connect(String),
-    Tls(TlsError),
+    Tls(String),
 }
 
 impl ConnectError {
@@ -50,8 +54,7 @@ impl ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resolve(text) | Self::Connect(text) => f.write_str(text),
-            Self::Tls(error) => error.fmt(f),
+            Self::Resolve(text) | Self::Connect(text) | Self::Tls(text) => f.write_str(text),
         }
     }
 }
@@ -61,6 +64,8 @@ impl fmt::Display for ConnectError {
 pub(crate) struct Connector {
     reactor: &'static Reactor,
     endpoint: Endpoint,
+    /// When the kernel gives a connection up, see [`unheard`].
+    unheard: Duration,
     /// The endpoint's host and port as in the Host field.
     authority: String,
     tls: tls::Client,
@@ -92,13 +97,20 @@ impl Drop for Attempt<'_> {
 }
 
 impl Connector {
-    pub(crate) fn new(reactor: &'static Reactor, endpoint: Endpoint, tls: tls::Client, detour: Option<Detour>) -> Self {
+    /// `patience` is how long a request may take.
+    pub(crate) fn new(
+        reactor: &'static Reactor,
+        endpoint: Endpoint,
+        patience: Duration,
+        tls: tls::Client,
+        detour: Option<Detour>,
+    ) -> Self {
         let resolver = match &detour {
             Some(detour) => Resolver::new(&detour.hop.host, detour.hop.port),
             None => Resolver::new(endpoint.host(), endpoint.port()),
         };
         let (authority, last_resort) = (endpoint.authority(), Cell::default());
-        Self { reactor, endpoint, authority, tls, detour, resolver, last_resort }
+        Self { reactor, endpoint, unheard: unheard(patience), authority, tls, detour, resolver, last_resort }
     }
 
     /// Where a request with this credential goes.
@@ -117,12 +129,20 @@ impl Connector {
         }
         let mut attempt = Attempt { connector: self, reached: Cell::default(), succeeded: false };
         let reached = clock.before(deadline, self.reach(&addresses, &attempt.reached)).await;
-        let unreached = |error| ConnectError::Connect(format!("{}: {error}", self.named(&self.resolver.place())));
+        let named = |error: &dyn fmt::Display| format!("{}: {error}", self.named(&self.resolver.place()));
+        let unreached = |error: io::Error| ConnectError::Connect(named(&error));
         let stream = reached.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(unreached)?;
-        let session = self.tls.open(self.endpoint.host()).map_err(ConnectError::Tls)?;
+        let insecure = |error: TlsError| ConnectError::Tls(named(&error));
+        let session = self.tls.open(self.endpoint.host()).map_err(insecure)?;
         let mut upstream = Upstream::new(clock.now(), stream, session);
-        let late = || unreached(io::Error::other("timed out during the TLS handshake"));
-        clock.before(deadline, upstream.handshake()).await.unwrap_or_else(|| Err(late()))?;
+        match clock.before(deadline, upstream.handshake()).await {
+            Some(Ok(())) => {}
+            Some(Err(LinkError::Tls(error))) => return Err(insecure(error)),
+            Some(Err(LinkError::Io(error))) => {
+                return Err(ConnectError::Connect(named(&format_args!("during the TLS handshake: {error}"))));
+            }
+            None => return Err(unreached(io::Error::other("timed out during the TLS handshake"))),
+        }
         attempt.succeeded = true;
         Ok(upstream)
     }
@@ -145,6 +165,7 @@ impl Connector {
         reached.set(stream.get_ref().peer_addr().ok());
         // Requests and small responses alternate; delaying small segments gains nothing.
         let _ = stream.get_ref().set_nodelay(true);
+        let _ = sockopt::set_tcp_user_timeout(&stream, u32::try_from(self.unheard.as_millis()).unwrap_or(u32::MAX));
         if let Some(detour) = &self.detour {
             detour.open(&stream).await?;
         }
@@ -155,6 +176,13 @@ impl Connector {
     pub(crate) fn forget(&self) {
         self.resolver.forget();
     }
+}
+
+/// How long what was sent may stay unacknowledged, or unread by a peer whose buffers are full, before the kernel reports
+/// an error (tcp(7), `TCP_USER_TIMEOUT`). Firewalls forget idle connections without a word; the error leaves time to send
+/// a request again on a new one.
+fn unheard(patience: Duration) -> Duration {
+    (patience / 2).min(UNHEARD)
 }
 
 /// Connects to the first address that accepts; each gets a head start over the next.
@@ -220,6 +248,8 @@ mod tests {
     use super::*;
     use crate::trust::Roots;
 
+    const PATIENCE: Duration = Duration::from_secs(25);
+
     #[test]
     fn a_dead_address_does_not_hide_a_live_one() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -256,7 +286,7 @@ mod tests {
         let endpoint = Endpoint::parse(&format!("https://{address}/")).unwrap();
         let clock = Clock::start();
         let reactor = Reactor::new(clock).unwrap();
-        let connector = Connector::new(reactor, endpoint, tls::Client::new(&Roots::BuiltIn).unwrap(), None);
+        let connector = Connector::new(reactor, endpoint, PATIENCE, tls::Client::new(&Roots::BuiltIn).unwrap(), None);
         let connect = || {
             let deadline = clock.now().saturating_add(Duration::from_millis(50));
             reactor.block_on(connector.connect(clock, deadline)).unwrap().unwrap_err()
@@ -267,6 +297,43 @@ mod tests {
         drop(listener);
         let gone = connect();
         assert!(gone.to_string().starts_with(&format!("{address}: Connection refused")), "{gone}");
+    }
+
+    #[test]
+    fn the_kernel_gives_up_a_silent_connection_while_there_is_time_for_another() {
+        for (patience, unheard_ms) in [(1_000, 500), (25_000, 12_500), (300_000, 15_000)] {
+            assert_eq!(unheard(Duration::from_millis(patience)).as_millis(), unheard_ms);
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let endpoint = Endpoint::parse(&format!("https://{address}/")).unwrap();
+        let reactor = Reactor::new(Clock::start()).unwrap();
+        let connector = Connector::new(reactor, endpoint, PATIENCE, tls::Client::new(&Roots::BuiltIn).unwrap(), None);
+        let reached = smol::block_on(connector.reach(&[address], &Cell::default())).unwrap();
+        assert_eq!(sockopt::tcp_user_timeout(reached.get_ref()).unwrap(), 12_500);
+    }
+
+    #[test]
+    fn an_error_of_the_handshake_names_the_peer() {
+        let clock = Clock::start();
+        let reactor = Reactor::new(clock).unwrap();
+        let deadline = clock.now().saturating_add(Duration::from_secs(20));
+        let refused = |address: SocketAddr, reason| {
+            let endpoint = Endpoint::parse(&format!("https://{address}/")).unwrap();
+            let connector =
+                Connector::new(reactor, endpoint, PATIENCE, tls::Client::new(&Roots::BuiltIn).unwrap(), None);
+            let error = reactor.block_on(connector.connect(clock, deadline)).unwrap().unwrap_err();
+            assert_eq!(error.reason(), reason, "{error}");
+            error.to_string()
+        };
+        let (untrusted, _) = tls::server::echo("127.0.0.1");
+        let told = refused(untrusted, Unavailable::Tls);
+        assert!(told.starts_with(&format!("{untrusted}: ")) && told.len() > 30, "{told}");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let closing = listener.local_addr().unwrap();
+        std::thread::spawn(move || drop(listener.accept()));
+        let told = refused(closing, Unavailable::Connect);
+        assert!(told.starts_with(&format!("{closing}: during the TLS handshake: ")), "{told}");
     }
 
     #[test]
@@ -282,7 +349,7 @@ mod tests {
             let proxy = crate::config::Proxy { url: format!("http://{proxy}"), no_proxy: None };
             let detour = Detour::to(&endpoint, &proxy).unwrap();
             let connector =
-                Connector::new(reactor, endpoint.clone(), tls::Client::new(&Roots::BuiltIn).unwrap(), detour);
+                Connector::new(reactor, endpoint.clone(), PATIENCE, tls::Client::new(&Roots::BuiltIn).unwrap(), detour);
             let deadline = clock.now().saturating_add(Duration::from_secs(20));
             let error = reactor.block_on(connector.connect(clock, deadline)).unwrap().unwrap_err().to_string();
             assert!(error.starts_with(&told), "{error}");

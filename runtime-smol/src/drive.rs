@@ -2,6 +2,7 @@
 //! and waits otherwise. Interpreting the bytes is left to the exchange.
 
 mod check;
+mod connect;
 mod wait;
 
 use std::future::poll_fn;
@@ -16,7 +17,6 @@ use remora_core::time::Instant;
 use smol::future;
 
 use crate::body::{Body, Segment};
-use crate::connect::ConnectError;
 use crate::credential::Credential;
 use crate::hub::Hub;
 use crate::reactor::{Alarm, Socket};
@@ -48,10 +48,12 @@ pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Pe
         upstream: None,
         attached: false,
         credential: None,
+        turn: None,
         open: false,
     };
     connection.run().await;
     connection.note_open(false);
+    connection.end_turn();
     if !connection.exchange.is_parked() {
         hub.memory.buffers.give([connection.exchange.into_buffers()]);
     }
@@ -73,6 +75,8 @@ struct Connection {
     /// The open request had a connection to Azure.
     attached: bool,
     credential: Option<Rc<Credential>>,
+    /// The response buffer of a request that is sent again: it has had its turn.
+    turn: Option<Segment>,
     /// The traffic counters include an open request of this connection.
     open: bool,
 }
@@ -169,61 +173,6 @@ impl Connection {
         }
     }
 
-    async fn connect(&mut self, fresh: bool) {
-        let hub = self.hub;
-        self.credential = hub.tokens.usable_at(self.now);
-        if self.credential.is_none() {
-            return self.exchange.refuse(self.now, Unavailable::NoToken, &hub.tokens.cause());
-        }
-        let Some(buffer) = self.take_turn().await else { return };
-        match self.obtain_upstream(fresh).await {
-            Ok((upstream, reused)) => {
-                self.upstream = Some(upstream);
-                self.attached = true;
-                self.exchange.attach(self.now, buffer, reused);
-            }
-            Err(error) => {
-                hub.memory.responses.give([buffer]);
-                self.exchange.refuse(self.now, error.reason(), &error.to_string());
-            }
-        }
-    }
-
-    /// Waits for a response buffer, of which there are as many as requests may be forwarded at a time. `None` if the
-    /// exchange has been told why there is none.
-    async fn take_turn(&mut self) -> Option<Segment> {
-        let hub = self.hub;
-        if let Some(buffer) = hub.memory.responses.try_take() {
-            return Some(buffer);
-        }
-        let turn = hub.memory.responses.take_one();
-        let waited = Box::pin(queued(hub, &self.stream, self.exchange.begin_by(self.now), turn)).await;
-        self.look_at_clock();
-        match waited {
-            Waited::For(buffer) => return Some(buffer),
-            Waited::TooLong => {
-                let detail = "already forwarding MAX_IN_FLIGHT requests: Azure or Entra is slow, or the limit is too low \
-                              for the sender";
-                self.exchange.refuse(self.now, Unavailable::Capacity, detail);
-            }
-            Waited::WithoutSender => self.exchange.client_broken(self.now),
-        }
-        None
-    }
-
-    /// An idle connection, unless it has to be `fresh`, or else a new one; and whether it is a reused one.
-    async fn obtain_upstream(&mut self, fresh: bool) -> Result<(Box<Upstream>, bool), ConnectError> {
-        let hub = self.hub;
-        let idle = if fresh { None } else { hub.idle.take(self.now) };
-        if let Some(upstream) = idle {
-            return Ok((upstream, true));
-        }
-        // Boxed because it is rare and its future is larger than everything else here.
-        let connected = Box::pin(hub.connector.connect(hub.clock, self.exchange.deadline())).await;
-        self.look_at_clock();
-        Ok((Box::new(connected?), false))
-    }
-
     async fn refresh(&mut self) {
         let Some(credential) = &self.credential else { return };
         let hub = self.hub;
@@ -240,7 +189,10 @@ impl Connection {
     }
 
     fn release(&mut self, reusable: bool) {
-        self.hub.memory.responses.give(self.exchange.detach());
+        self.turn = self.exchange.detach();
+        if !self.attached {
+            self.end_turn();
+        }
         if let Some(upstream) = self.upstream.take() {
             if reusable && upstream.is_reusable() {
                 self.hub.keep(self.now, upstream);
@@ -250,10 +202,16 @@ impl Connection {
         }
     }
 
+    /// Lets another request have the response buffer.
+    fn end_turn(&mut self) {
+        self.hub.memory.responses.give(self.turn.take());
+    }
+
     fn answered(&mut self, outcome: &Outcome) {
         self.body.clear();
         self.page.clear();
         self.credential = None;
+        self.end_turn();
         if mem::take(&mut self.attached) && outcome.upstream_status.is_none() {
             self.hub.forget_connections();
         }

@@ -40,6 +40,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) clock: Clock,
+    /// When the process started, in milliseconds since 1970.
+    started: u64,
     config: Config,
     tls: Client,
     about: Arc<About>,
@@ -54,7 +56,9 @@ impl Plan {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StartError> {
         let tls = Client::new(&trust.roots).map_err(StartError::Tls)?;
-        Ok(Self { clock: Clock::start(), config: config.clone(), tls, about: Arc::new(about), observer })
+        let clock = Clock::start();
+        let started = clock.unix_ms_at(Instant::ZERO);
+        Ok(Self { clock, started, config: config.clone(), tls, about: Arc::new(about), observer })
     }
 }
 
@@ -119,7 +123,7 @@ impl Hub {
             observer: Arc::clone(observer),
             about: Arc::clone(about),
             token_file: config.identity.token_file().map(Path::to_owned),
-            started: clock.unix_ms_at(Instant::ZERO),
+            started: plan.started,
         })
     }
 
@@ -242,7 +246,7 @@ impl Hub {
 fn connector(reactor: &'static Reactor, plan: &Plan) -> io::Result<Connector> {
     let config = &plan.config;
     let detour = config.proxy.as_ref().map(|proxy| Detour::to(&config.ingestion, proxy)).transpose()?.flatten();
-    Ok(Connector::new(reactor, config.ingestion.clone(), plan.tls.clone(), detour))
+    Ok(Connector::new(reactor, config.ingestion.clone(), config.upstream_timeout, plan.tls.clone(), detour))
 }
 
 fn policy(config: &Config) -> Policy {

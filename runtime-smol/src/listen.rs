@@ -116,13 +116,16 @@ pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, guard: Loa
             hub.turned_away.give([leave]);
         };
         hub.executor.spawn(turn_away).detach();
+    } else {
+        refuse(&stream);
     }
     Ok(())
 }
 
-/// A slot for this peer, if there is one. Counts when there is none, or when another connection loses its slot.
+/// A slot for this peer, if there is one. Counts when there is none for a sender, or when another sender's connection
+/// loses its slot.
 fn take_slot(hub: &'static Hub, slots: &Slots, peer: Peer) -> Option<Rc<Slot>> {
-    if slots.is_full() {
+    if slots.is_full() && peer.may_write() {
         hub.traffic.turn_away();
     }
     let slot = slots.enter(hub.now());
@@ -132,13 +135,18 @@ fn take_slot(hub: &'static Hub, slots: &Slots, peer: Peer) -> Option<Rc<Slot>> {
     slot
 }
 
-/// Answers at once, then keeps reading: closing earlier would turn the answer into a network error.
-async fn turn_away(stream: &Socket<TcpStream>) {
+/// Answers without waiting.
+fn refuse(stream: &Socket<TcpStream>) {
     let mut answer = [0; 512];
     let length = reply::crowded(&mut answer);
     // A new connection's send buffer has room for an answer.
     let _ = stream.write(answer.get(..length).unwrap_or_default());
     let _ = stream.get_ref().shutdown(Shutdown::Write);
+}
+
+/// Answers at once, then keeps reading: closing earlier may turn the answer into a network error.
+async fn turn_away(stream: &Socket<TcpStream>) {
+    refuse(stream);
     let mut scratch = [0; 2048];
     loop {
         match stream.read(&mut scratch) {
@@ -166,6 +174,8 @@ fn peer(from: IpAddr, to: IpAddr, allowed: Option<&[IpNet]>) -> Peer {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     #[test]
@@ -180,6 +190,33 @@ mod tests {
             let waiting: Result<Vec<_>, _> = (0..burst).map(|_| connect()).collect();
             assert_eq!(waiting.map(|waiting| waiting.len()).ok(), Some(burst), "{address}");
         }
+    }
+
+    #[test]
+    fn of_the_connections_turned_away_those_of_senders_count() {
+        let config = crate::fixture::config("https://h.example/write", std::path::Path::new("/none"));
+        let hub = crate::fixture::hub(&config, &crate::trust::Trust::load(&config.trust).unwrap());
+        for (slots, peer, counted) in [(&hub.guests, Peer::Foreign, 0), (&hub.senders, Peer::Loopback, 1)] {
+            (0..=slots.most()).for_each(|_| drop(take_slot(hub, slots, peer)));
+            assert_eq!(hub.traffic.turned_away(), counted, "{peer:?}");
+        }
+    }
+
+    #[test]
+    fn one_too_many_to_be_turned_away_slowly_is_answered_all_the_same() {
+        let config = crate::fixture::config("https://h.example/write", std::path::Path::new("/none"));
+        let hub = crate::fixture::hub(&config, &crate::trust::Trust::load(&config.trust).unwrap());
+        let slots: Vec<_> = std::iter::from_fn(|| hub.senders.enter(hub.now())).collect();
+        assert_eq!(slots.len(), 7);
+        let _leaving: Vec<_> = std::iter::from_fn(|| hub.turned_away.try_take()).collect();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        threads::deal(hub, stream, Peer::Loopback).unwrap();
+        let mut answer = String::new();
+        sender.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("raise MAX_CONNECTIONS\n"), "{answer}");
     }
 
     #[test]

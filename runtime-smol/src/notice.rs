@@ -31,7 +31,8 @@ pub enum Notice<'a> {
     TokenFailed {
         /// Why.
         failure: &'a Failure,
-        /// Whether the old token is still usable.
+        /// Whether the old token still serves: it has not expired, and Azure has not refused it since it last accepted a
+        /// request.
         serving: bool,
     },
     /// A request other than a probe was answered with something other than success.

@@ -89,12 +89,12 @@ impl Traffic {
         self.open_of_senders.get()
     }
 
-    /// A connection was turned away, or closed to make room for another.
+    /// A sender's connection was turned away, or closed to make room for another.
     pub(crate) fn turn_away(&self) {
         self.turned_away.set(self.turned_away.get() + 1);
     }
 
-    /// Connections that were turned away, or closed to make room for another.
+    /// Senders' connections that were turned away, or closed to make room for another.
     pub(crate) fn turned_away(&self) -> u64 {
         self.turned_away.get()
     }

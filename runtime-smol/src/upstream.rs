@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use remora_core::time::Instant;
 
-use crate::connect::ConnectError;
 use crate::reactor::Socket;
 use crate::tls::{Session, TlsError};
 
@@ -66,8 +65,7 @@ impl Upstream {
         Self { stream, session, since: now, unwritable: false, unsolicited: false }
     }
 
-    pub(crate) async fn handshake(&mut self) -> Result<(), ConnectError> {
-        let lost = |error: io::Error| ConnectError::Connect(format!("during the TLS handshake: {error}"));
+    pub(crate) async fn handshake(&mut self) -> Result<(), LinkError> {
         loop {
             let turned = self.session.turn(&mut |_| self.unsolicited = true);
             let mut flushed = self.flush();
@@ -76,10 +74,10 @@ impl Upstream {
                 flushed = self.flush();
             }
             // A TLS error says more than a failure to send its alert.
-            turned.map_err(ConnectError::Tls)?;
-            flushed.map_err(lost)?;
+            turned.map_err(LinkError::Tls)?;
+            flushed.map_err(LinkError::Io)?;
             if self.unsolicited {
-                return Err(lost(io::Error::other("it sent data before any request")));
+                return Err(LinkError::Io(io::Error::other("it sent data before any request")));
             }
             if self.session.is_established() {
                 return Ok(());
@@ -87,8 +85,8 @@ impl Upstream {
             match self.fill() {
                 Ok(Read::Blocked) => self.stream.readable().await,
                 Ok(Read::Some) => {}
-                Ok(Read::End) => return Err(lost(io::ErrorKind::UnexpectedEof.into())),
-                Err(error) => return Err(lost(error)),
+                Ok(Read::End) => return Err(LinkError::Io(io::ErrorKind::UnexpectedEof.into())),
+                Err(error) => return Err(LinkError::Io(error)),
             }
         }
     }

@@ -76,7 +76,8 @@ struct Told {
 }
 
 /// The fix for a shortage of file descriptors.
-const FILES: &str = "raise the hard limit on open files (ulimit -Hn, LimitNOFILE), or lower MAX_CONNECTIONS";
+const FILES: &str = "raise the hard limit on open files (ulimit -Hn, LimitNOFILE), or lower MAX_CONNECTIONS, \
+                     MAX_IN_FLIGHT or THREADS";
 
 type Fields = Vec<(&'static str, String)>;
 
@@ -277,9 +278,9 @@ fn request_kind(
 fn topic(status: u16, upstream_status: Option<u16>, purpose: Purpose) -> Topic {
     match upstream_status {
         Some(_) if reply::drops_samples(status) => Topic::Lost,
-        // Not 415, by which vmagent negotiates media types, nor 403: a foreign peer's samples are not this pod's.
+        // Not 415, by which vmagent negotiates media types.
         None if status == 400 && purpose == Purpose::Write => Topic::Rejected,
-        None if status == 403 || purpose != Purpose::Write => Topic::Stray,
+        None if purpose != Purpose::Write => Topic::Stray,
         _ => Topic::Request,
     }
 }

@@ -86,7 +86,10 @@ impl fmt::Display for Rejection {
                  ALLOWED_SOURCES",
             ),
             Self::Port => f.write_str("this port does not accept writes; LISTENING_PORT does"),
-            Self::Status => f.write_str("/status is available only on loopback; use kubectl exec or port-forward"),
+            Self::Status => f.write_str(
+                "/status is available only on loopback, under the name localhost or a loopback address; use kubectl exec \
+                 or port-forward",
+            ),
             Self::Media(fault) => fault.fmt(f),
             Self::TooLarge { limit } => {
                 write!(f, "body larger than {limit} bytes; lower the sender's batch size or raise MAX_BODY_BYTES")

@@ -57,6 +57,8 @@ pub(super) enum Route {
     Ready {
         /// `/ready/token`: not before the first token.
         strict: bool,
+        /// The peer may learn why there is no token.
+        near: bool,
     },
     /// `/`.
     Index,
@@ -71,7 +73,9 @@ pub(super) enum Route {
 impl Route {
     pub(super) const fn purpose(self) -> Purpose {
         match self {
-            Self::Rejected(Rejection::Head(_) | Rejection::Path | Rejection::Method { .. }) => Purpose::Stray,
+            Self::Rejected(
+                Rejection::Head(_) | Rejection::Path | Rejection::Method { .. } | Rejection::Peer | Rejection::Port,
+            ) => Purpose::Stray,
             Self::Write(_) | Self::Rejected(_) => Purpose::Write,
             Self::Missing(_) => Purpose::Lookup,
             Self::Health | Self::Ready { .. } | Self::Index | Self::Page(_) => Purpose::Probe,
@@ -89,7 +93,8 @@ pub enum Purpose {
     /// A query for something that is not here. Worth a log line, since a probe may use the wrong path; no samples are
     /// lost.
     Lookup,
-    /// A request that is not served here and may hold samples. Worth a log line: some senders repeat it forever.
+    /// A request that is not served here, or not to this peer, and may hold samples. Worth a log line: some senders
+    /// repeat it forever.
     Stray,
 }
 
@@ -184,20 +189,31 @@ fn route(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Route
     let read = matches!(head.method, "GET" | "HEAD");
     // Only browsers send Origin (RFC 6454 §7): a page from elsewhere may ask one that runs beside this process.
     let peer = if head.fields.first("origin").is_some() { Peer::Foreign } else { peer };
+    // That page may read what it gets if its own host's name leads here, and then there is no Origin.
+    let is_near = || peer.is_near() && head.fields.first("host").is_some_and(is_loopback);
     let page = match head.path() {
         "/api/v1/write" if read => return Route::Missing(Rejection::Method { allow: "POST" }),
         "/api/v1/write" => return write(head, peer, max_body_bytes).map_or_else(Route::Rejected, Route::Write),
         "/health" | "/healthz" | "/livez" | "/-/healthy" => Route::Health,
-        "/ready" | "/readyz" | "/-/ready" => Route::Ready { strict: false },
-        "/ready/token" => Route::Ready { strict: true },
+        "/ready" | "/readyz" | "/-/ready" => Route::Ready { strict: false, near: is_near() },
+        "/ready/token" => Route::Ready { strict: true, near: is_near() },
         "/metrics" => Route::Page(Page::Metrics(Format::negotiate(head.fields.members("accept")))),
-        "/status" if peer.is_near() => Route::Page(Page::Status),
+        "/status" if is_near() => Route::Page(Page::Status),
         "/status" => Route::Missing(Rejection::Status),
         "/" => Route::Index,
         _ if read => return Route::Missing(Rejection::Path),
         _ => return Route::Rejected(Rejection::Path),
     };
     if read { page } else { Route::Rejected(Rejection::Method { allow: "GET, HEAD" }) }
+}
+
+/// Whether a valid Host names this machine: `localhost`, or a loopback address.
+fn is_loopback(host: &[u8]) -> bool {
+    let (name, port) = host.split_at_checked(b"localhost".len()).unwrap_or((host, b""));
+    let is_name = name.eq_ignore_ascii_case(b"localhost") && (port.is_empty() || port.starts_with(b":"));
+    // No name in DNS is without letters.
+    let is_v4 = host.starts_with(b"127.") && !host.iter().any(u8::is_ascii_alphabetic);
+    is_name || is_v4 || host.starts_with(b"[::1]")
 }
 
 fn write(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Result<Version, Rejection> {

@@ -12,6 +12,9 @@ const LONGEST_VALUE: usize = 128;
 /// Longest response body, in bytes, that is read to its end so that the connection can be reused.
 const MAX_BODY: usize = 64 * 1024;
 
+/// The media type of web pages.
+const HTML: &[u8] = b"text/html";
+
 /// How much of a response has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
@@ -35,6 +38,8 @@ pub(super) enum ResponseError {
     Body(BodyError),
     /// The connection ended inside the head.
     Truncated,
+    /// A success with a web page, which Azure never sends: a proxy that inspects TLS may.
+    WebPage,
 }
 
 impl core::fmt::Display for ResponseError {
@@ -43,6 +48,7 @@ impl core::fmt::Display for ResponseError {
             Self::Head(error) => error.fmt(f),
             Self::Body(error) => error.fmt(f),
             Self::Truncated => f.write_str("it closed the connection"),
+            Self::WebPage => f.write_str("it is a web page, which Azure does not send; is there a proxy on the way?"),
         }
     }
 }
@@ -164,6 +170,10 @@ impl<'m> Response<'m> {
             self.scan = HeadScan::default();
             self.interim = true;
             return Ok(true);
+        }
+        let media = fields.first("content-type").and_then(|media| media.get(..HTML.len()));
+        if (200..300).contains(&status) && media.is_some_and(|media| media.eq_ignore_ascii_case(HTML)) {
+            return Err(ResponseError::WebPage);
         }
         self.head = length;
         let short = |name| fields.first(name).filter(|value| value.len() <= LONGEST_VALUE);

@@ -171,8 +171,8 @@ fn name_of(line: &[u8]) -> Option<&[u8]> {
 
 /// Whether the start line names an HTTP version that is well formed (RFC 9112 §2.3) but not supported.
 fn names_other_version(head: &[u8]) -> bool {
-    let mut words = lines(head).take(1).flat_map(|start_line| start_line.split(|&byte| byte == b' '));
-    words.any(|word| match word.strip_prefix(b"HTTP/") {
+    let start_line = lines(head).next().unwrap_or_default();
+    start_line.split(|&byte| byte == b' ').any(|word| match word.strip_prefix(b"HTTP/") {
         Some(b"1.0" | b"1.1") => false,
         Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
         _ => false,
@@ -203,8 +203,8 @@ fn may_keep_alive(fields: &Fields<'_, '_>, minor_version: u8) -> bool {
 /// RFC 9110 §10.1.1: in HTTP/1.0 the field is ignored.
 fn expects_continue(fields: &Fields<'_, '_>, minor_version: u8) -> Result<bool, HeadError> {
     let mut expects = false;
-    for expectation in fields.all("expect").flat_map(split_list).filter(|_| minor_version == 1) {
-        if !expectation.eq_ignore_ascii_case(b"100-continue") {
+    for value in fields.all("expect").filter(|_| minor_version == 1) {
+        if !split_list(value).all(|expectation| expectation.eq_ignore_ascii_case(b"100-continue")) {
             return Err(HeadError::Expectation);
         }
         expects = true;

@@ -1,7 +1,7 @@
 //! Early responses: to a sender whose body is still arriving, and from Azure while the body is still being sent;
 //! pipelining, `Expect`, HTTP/1.0, HEAD.
 
-use remora_core::forward::{Event, Interest, Outgoing, Peer, Policy, Readiness};
+use remora_core::forward::{Event, Interest, Outgoing, Peer, Policy, Purpose, Readiness};
 
 use crate::bench::{Bench, POLICY};
 use crate::message::{BODY, Message, SMALL_BODY, answer, chunked_write, write, write_with};
@@ -16,6 +16,7 @@ fn an_early_refusal_announces_the_end_half_closes_and_drains() {
     bench.send(&request[..1000]);
     let told = bench.answer();
     assert_eq!((told.status(), told.field("connection")), (403, Some("close")));
+    assert!(!bench.outcomes()[0].is_failed_write(), "it is not this pod's");
     assert_eq!(bench.take_events().last(), Some(&Event::HalfClose));
     assert_eq!(bench.exchange.interest(), READ_ONLY);
     // What arrives now is read, never answered, and never taken for a request.
@@ -33,6 +34,7 @@ fn a_refused_body_that_is_whole_already_does_not_end_the_connection() {
         let mut bench = Bench::with(POLICY, Peer::Watcher { near: true });
         bench.send(&request);
         assert_eq!(bench.answer().status(), 403);
+        assert_eq!(bench.outcomes()[0].purpose, Purpose::Stray);
         assert!(bench.is_kept_alive());
         bench.send(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(bench.answer().status(), 200);
@@ -208,7 +210,7 @@ fn ready_tells_other_pods_less() {
         (Peer::Foreign, "the log says why"),
     ] {
         let mut bench = Bench::with(POLICY, peer);
-        bench.send(b"GET /ready HTTP/1.1\r\nHost: h\r\n\r\n");
+        bench.send(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
         bench.exchange.readiness_detail(bench.now, "no label");
         bench.settle();
         assert_eq!(bench.answer().text(), format!("waiting for the first token: {told}\n"), "{peer:?}");
@@ -230,7 +232,7 @@ fn the_admin_port_says_where_writes_go() {
 fn ready_tells_what_is_missing() {
     let mut bench = Bench::new();
     let ask = |bench: &mut Bench, path, status, text| {
-        bench.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+        bench.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
         assert_eq!(bench.take_events().last(), Some(&Event::Readiness));
         bench.exchange.readiness_detail(bench.now, "no assertion file");
         bench.settle();

@@ -14,7 +14,7 @@ fn get(path: &str) -> Vec<u8> {
 }
 
 fn ask(method: &str, path: &str, fields: &str) -> Vec<u8> {
-    format!("{method} {path} HTTP/1.1\r\nHost: h\r\n{fields}\r\n").into_bytes()
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").into_bytes()
 }
 
 #[test]
@@ -100,7 +100,30 @@ fn a_browser_neither_writes_nor_reads_the_status() {
         let told = bench.answer();
         assert_eq!(told.status(), 403);
         assert!(told.text().contains(text), "{}", told.text());
+        assert!(!bench.outcomes()[0].is_failed_write(), "it is not this pod's");
     }
+}
+
+/// The owner of a name can have it lead to loopback; a page from its host may then read answers, and sends no Origin.
+#[test]
+fn only_under_a_name_of_this_machine_is_told_what_concerns_the_pod_alone() {
+    let local = ["localhost", "LOCALHOST:8081", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:8081"];
+    let foreign = ["h", "localhost.h", "xlocalhost", "127.h", "127.0.0.1.h:8081", "10.0.0.1", "[::2]", "[2001:db8::1]"];
+    for (host, near) in local.map(|host| (host, true)).into_iter().chain(foreign.map(|host| (host, false))) {
+        let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes();
+        let mut bench = Bench::new();
+        bench.send(&ask("/status"));
+        assert_eq!(bench.take_events().contains(&Event::Page(Page::Status)), near, "{host}");
+        let mut bench = Bench::new();
+        bench.send(&ask("/ready"));
+        bench.exchange.readiness_detail(bench.now, "no label");
+        bench.settle();
+        let told = bench.answer();
+        assert_eq!((told.status(), told.text().contains("no label")), (503, near), "{host}");
+    }
+    let mut bench = Bench::new();
+    bench.send(b"GET /status HTTP/1.0\r\n\r\n");
+    assert_eq!(bench.answer().status(), 403, "no Host");
 }
 
 #[test]

@@ -245,6 +245,35 @@ fn verdicts_on_the_data_and_server_errors_are_told_as_they_are() {
     ]);
 }
 
+/// Only a success is taken for a proxy's page: Azure's other answers may have one, and acknowledge nothing.
+#[test]
+fn a_web_page_acknowledges_nothing() {
+    for (status, media) in [(200, "text/html"), (204, "Text/HTML; charset=utf-8"), (299, "TEXT/HTML")] {
+        let mut bench = Bench::new();
+        bench.submit(&write(SMALL_BODY));
+        bench.forward(&answer(status, &format!("Content-Type: {media}\r\n"), ""));
+        let told = bench.answer();
+        assert_eq!(told.status(), 502, "{media}");
+        assert!(
+            told.text().contains("it is a web page, which Azure does not send; is there a proxy"),
+            "{}",
+            told.text()
+        );
+        assert!(bench.events.contains(&Event::Release { reusable: false }));
+        let outcome = bench.outcomes()[0];
+        assert_eq!((outcome.upstream_status, outcome.unavailable), (None, Some(Unavailable::Unreadable)));
+        assert_eq!(bench.gateway.last_success(), None);
+    }
+    let page = "Content-Type: text/html\r\n";
+    expect_all(vec![
+        relayed("400", Azure::Answers(400, page, "<p>"), 400, None, "<p>"),
+        relayed("500", Azure::Answers(500, page, "<p>"), 500, None, "<p>"),
+        relayed("403", Azure::Answers(403, page, "<p>"), 503, Some("30"), "<p>"),
+        relayed("200", Azure::Answers(200, "Content-Type: text/plain\r\n", "ok"), 200, None, "ok"),
+        relayed("short", Azure::Answers(200, "Content-Type: text\r\n", "ok"), 200, None, "ok"),
+    ]);
+}
+
 #[test]
 fn what_is_no_answer_is_502() {
     let bad = |azure, text| relayed(text, azure, 502, None, text);

@@ -172,7 +172,7 @@ impl Request {
     /// A request for a page longer than the exchange's own responses.
     fn page(random: &mut Random) -> Self {
         let line = random.pick(&["GET /metrics", "HEAD /metrics", "GET /status"]);
-        let head = format!("{line} HTTP/1.1\r\nHost: h\r\nAccept: */*\r\n\r\n");
+        let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n");
         Self { kind: Kind::Page, ..Self::of(head, b"", &[], false) }
     }
 

@@ -38,7 +38,7 @@ fn write(bytes: &mut Vec<u8>, number: usize, request: Request) -> Kind {
         Request::Probe { path, head } => {
             let path = PATHS[usize::from(path) % PATHS.len()];
             let method = if head { "HEAD" } else { "GET" };
-            bytes.extend_from_slice(format!("{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+            bytes.extend_from_slice(format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
             Kind::Probe { head }
         }
         Request::Write { corrupt, size, second_version, chunk, expect, close } => {

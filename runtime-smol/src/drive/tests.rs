@@ -1,6 +1,7 @@
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -266,6 +267,71 @@ fn a_request_without_a_turn_is_refused_in_time() {
     let told = sender.join().unwrap();
     assert_eq!(told[0].0, 503);
     assert!(told[0].1.contains("over capacity, try again: already forwarding MAX_IN_FLIGHT"), "{}", told[0].1);
+}
+
+/// A request that is sent again, here because its connection turned out stale, has had its turn: it does not wait for
+/// those that have not.
+#[test]
+fn a_request_that_is_sent_again_keeps_its_turn() {
+    /// Ends the connection of the first body that is to be sent again, late enough for another request to queue up.
+    fn stale_once(body: &[u8]) -> String {
+        static ENDED: AtomicBool = AtomicBool::new(false);
+        if body != b"again" || ENDED.swap(true, Ordering::Relaxed) {
+            return no_content(body);
+        }
+        thread::sleep(Duration::from_millis(200));
+        String::new()
+    }
+    let hub = hub(stale_once, |config| config.upstream_timeout = Duration::from_secs(2));
+    assert_eq!(served(hub, |socket| answers(socket, &[request(b"first", None, "")]))[0].0, 204);
+    let (all, first) = (&hub.memory.responses, hub.gateway.last_success());
+    let held: Vec<_> = std::iter::from_fn(|| all.try_take()).take(all.size() - 1).collect();
+    let (stream, sender) = connection(hub, |socket| answers(socket, &[request(b"again", None, "")]));
+    beside(hub, serve(hub, stream, Peer::Loopback, slot(hub)), async {
+        while all.free() > 0 {
+            future::yield_now().await;
+        }
+        let next = all.take_one().await;
+        assert!(hub.gateway.last_success() > first, "it was answered before");
+        all.give([next]);
+    });
+    all.give(held);
+    assert_eq!(sender.join().unwrap()[0].0, 204);
+    assert_eq!(all.lent(), 0);
+}
+
+#[test]
+fn a_token_that_expires_while_its_request_waits_is_not_sent() {
+    let hub = hub(no_content, |_| {});
+    let (bearer, lifetime) = (Bearer::new("short").unwrap(), Duration::from_secs(1));
+    hub.tokens.hold(Grant { bearer, lifetime, refresh_in: None });
+    let held: Vec<_> = std::iter::from_fn(|| hub.memory.responses.try_take()).collect();
+    let (stream, sender) = connection(hub, |socket| answers(socket, &[request(b"body", None, "")]));
+    beside(hub, serve(hub, stream, Peer::Loopback, slot(hub)), async {
+        while hub.traffic.open() == 0 {
+            future::yield_now().await;
+        }
+        assert!(hub.tokens.usable().is_some(), "it begins to wait with a token");
+        hub.clock.until(hub.tokens.expires().unwrap()).await;
+        hub.memory.responses.give(held);
+    });
+    let told = sender.join().unwrap();
+    assert_eq!(told[0].0, 503);
+    assert!(told[0].1.contains("no usable token") && told[0].1.contains("has expired"), "{}", told[0].1);
+    assert_eq!((hub.memory.responses.lent(), hub.gateway.last_success()), (0, None));
+}
+
+#[test]
+fn a_write_refused_because_of_its_peer_is_no_failure_of_this_pods() {
+    let hub = hub(no_content, |_| {});
+    let refused = request(b"body", None, "Origin: https://elsewhere.example\r\n");
+    assert_eq!(served(hub, |socket| answers(socket, &[refused]))[0].0, 403);
+    assert!(hub.traffic.last_failed().is_none());
+    assert_eq!(hub.traffic.end_minute(), crate::notice::Minute::default());
+    let large = request(&vec![7; 1 << 16], None, "");
+    assert_eq!(served(hub, |socket| answers(socket, &[large]))[0].0, 400);
+    assert_eq!(hub.traffic.last_failed().map(|failed| failed.status), Some(400));
+    assert_eq!(hub.traffic.end_minute().failed, 1);
 }
 
 #[test]

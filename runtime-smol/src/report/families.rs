@@ -37,7 +37,7 @@ pub(super) const CONNECTIONS_LIMIT: Family = Family::gauge(
 
 pub(super) const CONNECTIONS_REJECTED: Family = Family::counter(
     "remora_connections_rejected_total",
-    "Connections turned away because all slots were taken, or closed to make room for another.",
+    "Connections from peers that may write: turned away because all slots were taken, or closed to make room for another.",
 );
 
 pub(super) const BODY_MEMORY: Family =

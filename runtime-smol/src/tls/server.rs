@@ -45,7 +45,7 @@ pub(crate) fn hasty(host: &str, text: &'static str) -> (SocketAddr, CertificateD
 }
 
 /// A server that answers every complete request with the result of `answer` for its body, on any number of connections,
-/// and its certificate.
+/// and its certificate. An empty answer ends the connection.
 pub(crate) fn answering(host: &str, answer: fn(&[u8]) -> String) -> (SocketAddr, CertificateDer<'static>) {
     let (config, certificate) = config(host);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -56,7 +56,11 @@ pub(crate) fn answering(host: &str, answer: fn(&[u8]) -> String) -> (SocketAddr,
             thread::spawn(move || {
                 let mut reader = BufReader::with_capacity(1 << 17, Stream::new(&mut server, &mut socket));
                 while let Some((_, body)) = take_message(&mut reader) {
-                    reader.get_mut().write_all(answer(&body).as_bytes()).unwrap();
+                    let answer = answer(&body);
+                    if answer.is_empty() {
+                        return;
+                    }
+                    reader.get_mut().write_all(answer.as_bytes()).unwrap();
                 }
             });
         }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use event_listener::Event as Changed;
+use remora_core::time::Instant;
 use remora_core::token::{Action, Event, FetchId, GrantId, Lifecycle, Policy};
 use smol::LocalExecutor;
 use smol::channel::{self, Receiver, Sender};
@@ -22,9 +23,11 @@ pub(crate) struct Keeper {
     lifecycle: RefCell<Lifecycle>,
     known: RefCell<Known>,
     failed: Cell<u64>,
-    /// Fetches that start at once, because Azure refused a token.
-    force: Sender<FetchId>,
-    forced: Receiver<FetchId>,
+    /// The token that Azure last refused, and when.
+    refused: Cell<Option<(GrantId, Instant)>>,
+    /// Azure refused a token: a fetch that starts at once, or `None` where the next one may be due earlier than before.
+    force: Sender<Option<FetchId>>,
+    forced: Receiver<Option<FetchId>>,
     changed: Changed,
 }
 
@@ -37,6 +40,7 @@ impl Keeper {
             lifecycle: RefCell::new(Lifecycle::new(Policy::DEFAULT, seed)),
             known: RefCell::default(),
             failed: Cell::new(0),
+            refused: Cell::new(None),
             force,
             forced,
             changed: Changed::new(),
@@ -49,16 +53,19 @@ impl Keeper {
         loop {
             action = match action {
                 Action::Fetch(fetch) => self.fetch(fetch, exchanger, hub).await,
-                Action::WaitUntil(at) => {
-                    let wake = async {
-                        self.clock.until(at).await;
-                        None
-                    };
-                    let forced = async { self.forced.recv().await.ok() };
-                    future::or(forced, wake).await.map_or_else(|| self.handle(Event::Wake), Action::Fetch)
-                }
+                Action::WaitUntil(at) => self.rest(at).await,
             };
         }
+    }
+
+    /// The next action, at `at` or once Azure has refused a token.
+    pub(super) async fn rest(&self, at: Instant) -> Action {
+        let wake = async {
+            self.clock.until(at).await;
+            None
+        };
+        let forced = async { self.forced.recv().await.ok().flatten() };
+        future::or(forced, wake).await.map_or_else(|| self.handle(Event::Wake), Action::Fetch)
     }
 
     /// Answers refused tokens forever. Concurrent ones wait for the same fetch.
@@ -71,12 +78,16 @@ impl Keeper {
     }
 
     /// Azure refused this token: waits for another one; returns the state once it is there or there will be none now.
-    async fn replace(&self, rejected: GrantId) -> Known {
+    pub(super) async fn replace(&self, rejected: GrantId) -> Known {
         let failed = self.failed.get();
+        if self.usable() == Some(rejected) {
+            self.refused.set(Some((rejected, self.clock.now())));
+        }
+        let fetching = self.lifecycle.borrow().is_fetching();
         let action = self.handle(Event::Rejected { grant: rejected });
-        if let Action::Fetch(fetch) = action {
+        if !fetching {
             // The receiver lives as long as `self`.
-            let _ = self.force.try_send(fetch);
+            let _ = self.force.try_send(if let Action::Fetch(fetch) = action { Some(fetch) } else { None });
         }
         loop {
             let changed = self.changed.listen();
@@ -94,6 +105,12 @@ impl Keeper {
         self.known.borrow().token.as_ref().map(|token| token.id).filter(|&held| held == usable)
     }
 
+    /// Whether the token still serves, unless Azure has refused it and accepted nothing since.
+    pub(super) fn is_serving(&self, last_success: Option<Instant>) -> bool {
+        let refused = |grant| self.refused.get().is_some_and(|(id, at)| id == grant && last_success <= Some(at));
+        self.usable().is_some_and(|grant| !refused(grant))
+    }
+
     async fn fetch(&self, fetch: FetchId, exchanger: &Exchanger, hub: &'static Hub) -> Action {
         let began = self.clock.now();
         let outcome = exchanger.exchange().await;
@@ -103,7 +120,10 @@ impl Keeper {
         let known = self.known.borrow().clone();
         match &known.failure {
             None => hub.notice(&Notice::TokenGranted { lifetime }),
-            Some(failure) => hub.notice(&Notice::TokenFailed { failure, serving: self.usable().is_some() }),
+            Some(failure) => {
+                let serving = self.is_serving(hub.gateway.last_success());
+                hub.notice(&Notice::TokenFailed { failure, serving });
+            }
         }
         // The others first: once this thread knows of a token, all have been sent it.
         hub.threads.tell(|| crate::threads::Message::Token(known.clone()));

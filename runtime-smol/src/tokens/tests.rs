@@ -2,6 +2,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use remora_core::forward::Readiness;
+use remora_core::token::Action;
+use smol::future;
 
 use super::keeper::Keeper;
 use super::*;
@@ -12,7 +14,8 @@ use crate::trust::Trust;
 impl Tokens {
     /// Holds a token without an exchange.
     pub(crate) fn hold(&self, grant: Grant) {
-        self.learn(Keeper::new(self.clock, 7).receive(Ok(grant)));
+        let version = self.version.get() + 1;
+        self.learn(Known { version, ..Keeper::new(self.clock, 7).receive(Ok(grant)) });
     }
 }
 
@@ -73,4 +76,31 @@ fn a_process_is_ready_while_its_token_serves_and_degraded_once_it_expires() {
     hub.learn(keeper.receive(Err(Failure::new("nobody is there"))));
     assert_eq!((told(Duration::ZERO), told(HOUR)), (Readiness::Ready, Readiness::Degraded));
     assert_eq!(hub.tokens.cause(), "nobody is there");
+}
+
+#[test]
+fn a_token_that_azure_refuses_does_not_serve_until_azure_accepts_again() {
+    let clock = Clock::start();
+    let keeper = Keeper::new(clock, 7);
+    let Some(SharedToken { id, .. }) = keeper.receive(Ok(grant("good", HOUR))).token else { panic!("a token") };
+    assert!(keeper.is_serving(None));
+    let asked = smol::block_on(future::poll_once(keeper.replace(id)));
+    assert!(asked.is_none(), "it waits for the exchange");
+    let later = Some(clock.now().saturating_add(Duration::from_millis(1)));
+    assert_eq!([None, Some(Instant::ZERO), later].map(|success| keeper.is_serving(success)), [false, false, true]);
+}
+
+/// The fetch that a refusal forces may be due before the one that is waited for, though not at once.
+#[test]
+fn a_refusal_has_the_next_fetch_looked_up_again() {
+    let clock = Clock::start();
+    let keeper = Keeper::new(clock, 7);
+    let Some(SharedToken { id, .. }) = keeper.receive(Ok(grant("good", HOUR))).token else { panic!("a token") };
+    // By a first refusal; so the next one forces none.
+    keeper.receive(Err(Failure::new("nobody is there")));
+    smol::block_on(async {
+        keeper.replace(id).await;
+        let rested = clock.before(clock.now().saturating_add(Duration::from_secs(10)), keeper.rest(Instant::NEVER));
+        assert!(matches!(rested.await, Some(Action::WaitUntil(at)) if at < Instant::NEVER));
+    });
 }

@@ -35,6 +35,7 @@ class Link(threading.Thread):
         self._count = 0
         self._free_at = 0.0
         self.services = frozenset()
+        self.seen = set()
         self.heal()
 
     def heal(self):
@@ -48,6 +49,7 @@ class Link(threading.Thread):
         self.longest = 65_535
         self.bytes_per_second = 0
         self.only_port = None
+        self.forgotten = frozenset()
         self.living = (FAR, ELSEWHERE)
 
     def break_with(self, **faults):
@@ -71,7 +73,10 @@ class Link(threading.Thread):
             return
         if socket.inet_ntoa(packet[16:20]) not in self.living:
             return
-        there, port = self._service(packet)
+        there, port, client = self._service(packet)
+        if client in self.forgotten:
+            return
+        self.seen.add(client)
         if self.only_port is not None and port != self.only_port:
             self._deliver(packet)
             return
@@ -82,12 +87,12 @@ class Link(threading.Thread):
             heapq.heappush(self._on_the_way, (self._arrival(len(packet)), self._count, self._wear(packet)))
 
     def _service(self, packet):
-        """(whether it goes to a service, the service's port)."""
+        """(whether it goes to a service, the service's port, the client's port)."""
         if packet[9] != TCP:
-            return True, None
+            return True, None, None
         start = (packet[0] & 0x0F) * 4
         source, destination = struct.unpack_from("!HH", packet, start)
-        return (True, destination) if destination in self.services else (False, source)
+        return (True, destination, source) if destination in self.services else (False, source, destination)
 
     def _happens(self, share):
         return share > 0 and self._random.random() < share

@@ -108,6 +108,14 @@ NETWORK = (
     Row("black hole", link(lose_there=1.0, lose_back=1.0), quick=True),
     Row("black hole on the way there", link(lose_there=1.0)),
     Row("black hole on the way back", link(lose_back=1.0)),
+    # By half of UPSTREAM_TIMEOUT they are replaced; without that, by all of it.
+    Row(
+        "open connections are forgotten",
+        lambda world: world.forget_connections(),
+        quick=True,
+        seconds=4.5,
+        through=True,
+    ),
     Row("large packets vanish", link(longest=600)),
     Row("small mtu", lambda world: world.set_mtu(1280), through=True),
     Row("5 kB a second", link(bytes_per_second=5_000)),

@@ -107,6 +107,10 @@ class World:
         self.emulator.ask("/endpoints/ingest/stop")
         self.emulator.ask("/endpoints/ingest/start")
 
+    def forget_connections(self):
+        """A firewall on the way has forgotten all connections so far: their packets vanish, new connections pass."""
+        self.link.break_with(forgotten=frozenset(self.link.seen - {None}))
+
     def stop_endpoint(self, name):
         """Stops listening at this endpoint."""
         self.emulator.ask(f"/endpoints/{name}/stop")

@@ -47,7 +47,8 @@ fn told(status: u16, upstream_status: Option<u16>, text: &str) -> Notice<'_> {
 }
 
 fn told_to(peer: Option<IpAddr>, status: u16, upstream_status: Option<u16>, text: &str) -> Notice<'_> {
-    Notice::NotAccepted { status, upstream_status, unavailable: None, purpose: Purpose::Write, text, peer }
+    let purpose = if peer.is_some() { Purpose::Stray } else { Purpose::Write };
+    Notice::NotAccepted { status, upstream_status, unavailable: None, purpose, text, peer }
 }
 
 const QUIET: Notice<'_> = Notice::Minute(Minute { succeeded: 0, failed: 0, bytes: 0, busy: Duration::ZERO });
@@ -315,6 +316,7 @@ fn a_lack_of_open_files_is_told_with_what_repairs_it() {
     journal.notice(&QUIET);
     let told = lines();
     let fix = format!(" fix=\"{FILES}\"");
+    assert!(["MAX_CONNECTIONS", "MAX_IN_FLIGHT", "THREADS"].iter().all(|setting| fix.contains(setting)), "{fix}");
     assert!(told[0].contains("limit=64 wanted=540") && told[0].ends_with(&fix), "{told:?}");
     assert!(told[1].contains("msg=\"accept failed\"") && told[1].ends_with(&fix), "{told:?}");
     assert_eq!(accept(&Errno::CONNABORTED.into()).len(), 1);

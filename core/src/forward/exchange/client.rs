@@ -224,8 +224,8 @@ impl Exchange<'_> {
         if self.phase != Phase::Readiness {
             return;
         }
-        let detail = if self.peer.is_near() { detail } else { "the log says why" };
-        let strict = matches!(self.request.route, Route::Ready { strict: true });
+        let Route::Ready { strict, near } = self.request.route else { return };
+        let detail = if near { detail } else { "the log says why" };
         let degraded = if strict && !self.gateway.had_token() { 503 } else { 200 };
         let (status, line) = match self.gateway.readiness(now) {
             Readiness::Ready => (200, Line::plain(format_args!("ready"))),
