@@ -123,6 +123,11 @@ class Deploy(unittest.TestCase):
         whole = container((self.tree / "values-sidecar.yaml").read_text())
         self.assertEqual([line.strip() for line in plain.splitlines()][1:], whole[1:])
 
+    def test_the_native_sidecar_removes_one_of_its_name_from_the_other_list(self):
+        # Helm keeps a list that is left out, and a pod with two containers of one name is refused.
+        text = (self.tree / "values-native-sidecar.yaml").read_text()
+        self.assertRegex(text, r"(?m)^    containers: \[\]\n    initContainers:\n      - name: prom-remotewrite\n")
+
     def test_only_labelled_pods_and_prometheus_reach_the_shared_form(self):
         text = (self.tree / "shared/networkpolicy.yaml").read_text()
         self.assertIn('matchLabels: {remora-client: "true"}', text)

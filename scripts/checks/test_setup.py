@@ -395,6 +395,7 @@ class Setup(unittest.TestCase):
             "INGESTION_URL contains": {"INGESTION_URL": URL.replace("dcr-1", "<dcr>")},
             "does not name a data collection rule": {"INGESTION_URL": "https://example.test/"},
             "no data collection rule found": {"INGESTION_URL": ""},
+            "INGESTION_URL has my-rule, which must be": {"INGESTION_URL": URL.replace("dcr-1", "my-rule")},
         }
         for text, settings in wrong.items():
             cloud = self.cloud()

@@ -63,7 +63,7 @@ class Alerts(Case):
 
     def test_promtool_finds_the_rules_good(self):
         told = promtool("check", "rules", "rules.yaml", folder=self.folder.path)
-        self.assertIn("15 rules found", told)
+        self.assertIn("17 rules found", told)
 
     def test_each_alert_fires_when_it_should_and_not_before(self):
         promtool("test", "rules", "prometheus-rule-tests.yaml", folder=self.folder.path)
@@ -112,6 +112,10 @@ class Alerts(Case):
         pending = "prometheus_remote_storage_samples_pending"
         azure, other = '{pod="p", remote_name="azure-monitor"}', '{pod="p", remote_name="thanos"}'
         self.drawn("Pending", {pending + azure: "5x10", pending + other: "7000x10"}, {azure: 5, other: 7000})
+
+    def test_the_dashboard_shows_drops_by_reason_so_that_relabeling_hides_no_loss(self):
+        (dropped,) = [query for _, _, query, _ in self.queries() if "_samples_dropped_total" in query]
+        self.assertIn("reason", re.search(r"sum by \((.*?)\)", dropped)[1])
 
     def test_the_dashboard_counts_histograms_with_the_samples(self):
         series = {

@@ -73,7 +73,10 @@ class Configuration(Case):
             for name, other in (("LISTENING_PORT", "ADMIN_PORT"), ("ADMIN_PORT", "LISTENING_PORT")):
                 with self.subTest(name):
                     told = f'msg="cannot listen" name={name} value={port} err="Address in use'
-                    fix = f'fix="free the port, or set {name} to another one"'
+                    # Senders and probes go to the first one.
+                    places = ", and with it the containerPort of rw-port and the port in the sender's URL"
+                    places = places if name == "LISTENING_PORT" else ""
+                    fix = f'fix="free the port, or set {name} to another one{places}"'
                     output = self.assert_ends(self.changed(**{name: port}), RUNTIME, told, fix)
                     self.assertNotIn(other, output)
 

@@ -37,10 +37,14 @@ fn concerns_port(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
+/// Where the port for samples also stands. Probes and scrapes name it `rw-port`.
+const PLACES_OF_PORT: &str = ", and with it the containerPort of rw-port and the port in the sender's URL";
+
 /// Tells which of the ports cannot be had.
 fn taken(log: Log, listen: &Listen, port: u16, error: &dyn Display) -> ExitCode {
-    let name = if port == listen.port { LISTENING_PORT.name } else { ADMIN_PORT.name };
-    let fix = format!("free the port, or set {name} to another one");
+    let (name, places) =
+        if port == listen.port { (LISTENING_PORT.name, PLACES_OF_PORT) } else { (ADMIN_PORT.name, "") };
+    let fix = format!("free the port, or set {name} to another one{places}");
     let fields: [(_, &dyn Display); 4] = [("name", &name), ("value", &port), ("err", error), ("fix", &fix)];
     fail(log, "cannot listen", &fields, &format_args!("{name}={port}: {error}\n  fix: {fix}"))
 }

@@ -377,8 +377,8 @@ pub(super) const fn hint(status: u16) -> &'static str {
     match status {
         401 => " even after the token was refreshed; check INGESTION_AAD_AUDIENCE and CLOUD",
         403 => {
-            "; the identity needs the role Monitoring Metrics Publisher on the data collection rule, and a new \
-             assignment takes up to 30 minutes to take effect"
+            "; the role Monitoring Metrics Publisher on the data collection rule is missing or newer than 30 minutes, or \
+             the endpoint accepts only its private link"
         }
         404 => "; check host, rule and stream in INGESTION_URL",
         429 => " (throttled)",

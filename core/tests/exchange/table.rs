@@ -175,6 +175,11 @@ fn refusals_of_the_credential_are_held_back() {
         held("401 to the newest token", Azure::AnswersToNewestToken("bad audience"), "INGESTION_AAD_AUDIENCE"),
         held("401 to the newest token, with its text", Azure::AnswersToNewestToken("bad audience"), "bad audience"),
         held("403", Azure::Answers(403, "", "no role"), "Monitoring Metrics Publisher"),
+        held(
+            "403 of a private link",
+            Azure::Answers(403, "", "no public network"),
+            "private link [REMORA-RBAC-01]: no",
+        ),
         held("403 with its text", Azure::Answers(403, "", "no role"), "no role"),
         held("403 with control characters", Azure::Answers(403, "", "no\x1b[1m\r\nrole"), ": no [1m  role"),
         held("403 with text beyond ASCII", Azure::Answers(403, "", "aucun rôle"), "aucun rôle"),

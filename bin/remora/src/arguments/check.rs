@@ -79,7 +79,7 @@ pub(crate) const FLAGS: [(&str, Does, &str); 10] = [
     (
         "--prometheus",
         Does::Take(Takes::Prometheus, "URL"),
-        "the Prometheus whose queue is checked [http://localhost:9090]",
+        "the Prometheus whose queue is checked; only http works [http://localhost:9090]",
     ),
     ("--no-color", Does::Set(Switch::Plain), "no color, even on a terminal; NO_COLOR does the same"),
     ("--list-checks", Does::Set(Switch::List), "list all checks and exit"),

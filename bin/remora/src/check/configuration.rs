@@ -8,7 +8,7 @@ use super::context::{Checked, Context};
 use super::outcome::{Finding, Outcome};
 use crate::config::fault::masked;
 use crate::config::identity::audience;
-use crate::config::ingestion::{other_path, rule};
+use crate::config::ingestion::{is_azures, name_in_place_of_id, other_path, rule};
 use crate::config::settings::INGESTION_URL;
 use crate::config::{Faults, Loaded};
 use crate::pages::{self, Page, is_command};
@@ -84,7 +84,8 @@ pub(super) fn ingestion_url(cx: &mut Context<'_>) -> Checked {
     })?;
     let Ok(endpoint) = cx.config().map(|config| config.ingestion.clone()) else { return Ok(String::new()) };
     cx.pod.learn("ingestion-host", Some(endpoint.authority()));
-    cx.pod.learn("dcr", rule(&endpoint).map(str::to_owned));
+    let id = rule(&endpoint).filter(|_| name_in_place_of_id(&endpoint).is_none());
+    cx.pod.learn("dcr", id.map(str::to_owned));
     Ok(endpoint.authority())
 }
 
@@ -97,9 +98,13 @@ pub(super) fn metrics_endpoint(cx: &mut Context<'_>) -> Checked {
     Ok(rule(&cx.config()?.ingestion).unwrap_or_default().to_owned())
 }
 
-/// CFG-03.
+/// CFG-03. Only Azure itself certainly refuses writes without a version: a gateway may add it.
 pub(super) fn api_version(cx: &mut Context<'_>) -> Checked {
-    faultless(cx, &pages::CFG_03)?;
+    let is_refused = cx.config().is_ok_and(|config| is_azures(&config.ingestion));
+    faultless(cx, &pages::CFG_03).map_err(|outcome| match outcome {
+        Outcome::Warn(finding) if is_refused => Outcome::Fail(finding.fixed()),
+        other => other,
+    })?;
     let mut pairs = cx.config()?.ingestion.query().unwrap_or_default().split('&');
     let version = pairs.find_map(|pair| pair.strip_prefix("api-version=")).unwrap_or_default();
     if API_VERSIONS.contains(&version) {
@@ -176,6 +181,44 @@ mod tests {
         match faultless(&Context::new(&Options::default(), &source), page) {
             Err(Outcome::Warn(finding) | Outcome::Fail(finding)) => finding,
             _ => panic!("nothing about {page}"),
+        }
+    }
+
+    #[test]
+    fn what_azure_certainly_refuses_fails_and_what_a_gateway_may_mend_does_not() {
+        const AZURE: &str = "https://x-1.eastus-1.metrics.ingest.monitor.azure.com";
+        const STREAM: &str = "streams/Microsoft-PrometheusMetrics/api/v1/write";
+        let judged = |url: String, check: fn(&mut Context<'_>) -> Checked| {
+            let source: BTreeMap<&str, String> =
+                [("INGESTION_URL", url), ("IDENTITY_TYPE", "systemAssigned".to_owned())].into();
+            match check(&mut Context::new(&Options::default(), &source)) {
+                Ok(_) => "ok",
+                Err(Outcome::Warn(_)) => "warn",
+                Err(Outcome::Fail(finding)) if finding.is_fixed => "fail",
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        for (host, without) in [(AZURE, "fail"), ("https://gateway.example", "warn")] {
+            let whole = format!("{host}/dataCollectionRules/dcr-1/{STREAM}");
+            assert_eq!(judged(whole.clone(), api_version), without, "{host}");
+            assert_eq!(judged(format!("{whole}?api-version=2023-04-24"), api_version), "ok", "{host}");
+            assert_eq!(judged(format!("{host}/api/v1/write"), metrics_endpoint), without, "{host}");
+            assert_eq!(judged(whole, metrics_endpoint), "ok", "{host}");
+        }
+        let named = |host: &str| judged(format!("{host}/dataCollectionRules/my-rule/{STREAM}"), metrics_endpoint);
+        assert_eq!((named(AZURE), named("https://gateway.example")), ("warn", "ok"));
+    }
+
+    #[test]
+    fn a_rules_name_is_not_filled_in_where_its_id_belongs() {
+        for (rule, filled) in [("my-rule", "<dcr>"), ("dcr-1", "dcr-1")] {
+            let url = format!("https://x-1.eastus-1.metrics.ingest.monitor.azure.com/dataCollectionRules/{rule}/x");
+            let source: BTreeMap<&str, String> =
+                [("INGESTION_URL", url), ("IDENTITY_TYPE", "systemAssigned".to_owned())].into();
+            let options = Options::default();
+            let mut cx = Context::new(&options, &source);
+            assert!(ingestion_url(&mut cx).is_ok());
+            assert_eq!(cx.pod.fill("<dcr>", true), filled);
         }
     }
 

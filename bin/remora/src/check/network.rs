@@ -122,7 +122,8 @@ fn together(findings: &[Finding]) -> Finding {
     Finding { repair, ..Finding::new(seen.join("; ")) }
 }
 
-/// NET-04. Any response carries the time, even a refusal.
+/// NET-04. Any response carries the time, even a refusal. Without the route of the identity there is nothing to ask that
+/// its token needs: a clock that cannot be judged then must not hold up the exchange.
 pub(super) fn clock(cx: &mut Context<'_>) -> Checked {
     cx.config()?;
     // Without authorities there was no handshake: the connections are not ready for a request.
@@ -130,6 +131,7 @@ pub(super) fn clock(cx: &mut Context<'_>) -> Checked {
     let blocked = cx.routes.iter().find_map(|route| route.blocked);
     let asked = cx.routes.iter_mut().find_map(|route| Some((route.get("/")?, route.to.clone())));
     let Some((answer, asked)) = asked else {
+        let blocked = blocked.filter(|_| cx.routes.iter().any(|route| route.goal == Goal::Authority));
         return Err(blocked.map_or(Outcome::Left("no open connection to ask on"), Outcome::Needs));
     };
     let date = match answer {
@@ -242,6 +244,29 @@ mod tests {
             let repair = finding.repair.unwrap_or_default();
             assert!(words.map_or(repair.is_empty(), |words| repair.contains(words)), "{repair}");
         }
+    }
+
+    #[test]
+    fn a_closed_route_that_the_identity_does_not_use_leaves_its_exchange_to_be_tried() {
+        let url = ("INGESTION_URL", "https://x-1.example/dataCollectionRules/d/x?api-version=1");
+        let application = [
+            ("IDENTITY_TYPE", "aadApplication"),
+            ("AZURE_CLIENT_ID", "3913510d-42f4-4e42-8a64-420c390055eb"),
+            ("AZURE_TENANT_ID", "72f988bf-86f1-41af-91ab-2d7cd011db47"),
+            ("AZURE_CLIENT_SECRET", "hush"),
+        ];
+        let options = Options::default();
+        let outcome = |identity: &[(&'static str, &str)]| {
+            let variables = identity.iter().chain([&url]).map(|(name, value)| (*name, (*value).to_owned()));
+            let source: BTreeMap<&str, String> = variables.collect();
+            let mut cx = Context::new(&options, &source);
+            cx.trust = Some(remora_smol::Trust::built_in());
+            cx.routes = routes(&cx).unwrap_or_else(|_| panic!("routes"));
+            cx.routes.iter_mut().for_each(|route| route.blocked = Some(&pages::NET_02));
+            clock(&mut cx)
+        };
+        assert!(matches!(outcome(&[("IDENTITY_TYPE", "systemAssigned")]), Err(Outcome::Left(_))));
+        assert!(matches!(outcome(&application), Err(Outcome::Needs(page)) if page == &pages::NET_02));
     }
 
     #[test]

@@ -35,6 +35,11 @@ const UNNAMED_KEY: &str = "Entra finds the key to verify it with by that name. A
 const LET_API_SERVER_SIGN: &str = "check what is mounted in its place, and let the kubelet project the token\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[*].projected.sources[*].serviceAccountToken}'";
 
+/// Why a token that is not valid yet is refused, and what to do about it. NET-04 has judged the other clock.
+const EARLY: &str = "Entra refuses it until then. The API server dates it: if NET-04 passes, this node's clock is right and the API server's is ahead.";
+const SET_CLOCK: &str = "set the clock on the cluster's control plane; another pod's token would have the same times\n\
+timedatectl set-ntp true";
+
 /// TOK-01.
 pub(super) fn readable(cx: &mut Context<'_>) -> Checked {
     faultless(cx, &pages::TOK_01)?;
@@ -116,7 +121,11 @@ fn lifetime(claims: &Claims, now: Duration) -> Checked {
         return fail(format!("it expired {} ago", span(over)));
     }
     if let Some(early) = begin.checked_sub(now).filter(|early| !early.is_zero()) {
-        return fail(format!("it becomes valid in {}", span(early)));
+        let finding = Finding::new(format!("it becomes valid in {}", span(early)));
+        return Err(Outcome::Fail(Finding {
+            more: Some("cluster-clock"),
+            ..finding.because(EARLY).repaired(SET_CLOCK)
+        }));
     }
     let (left, life) = (end.saturating_sub(now), end.saturating_sub(begin));
     let seen = format!("{} left of {}", span(left), span(life));
@@ -180,7 +189,11 @@ mod tests {
         let at = |seconds| lifetime(&claims, Duration::from_secs(seconds));
         assert!(at(1000).is_ok() && at(1800).is_ok());
         assert!(matches!(at(1801), Err(Outcome::Warn(_))) && matches!(at(1999), Err(Outcome::Warn(_))));
-        assert!(matches!(at(2000), Err(Outcome::Fail(_))) && matches!(at(999), Err(Outcome::Fail(_))));
+        assert!(matches!(at(2000), Err(Outcome::Fail(finding)) if finding.repair.is_none()));
+        let Err(Outcome::Fail(early)) = at(999) else { panic!("no failure") };
+        let repair = early.repair.unwrap_or_default();
+        assert!(repair.contains("timedatectl set-ntp") && !repair.contains("delete pod"), "{repair}");
+        assert!(early.more.is_some_and(|word| remora_smol::hint::find(word).is_some()));
     }
 
     #[test]

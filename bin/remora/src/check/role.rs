@@ -15,8 +15,7 @@ const NO_ROLE: &str = "does not have access to ingest data";
 /// Why a 403 without that text matters.
 const NOT_TOLD: &str = "Azure refuses this pod's writes, and does not say that the role is missing.";
 /// What to do about it.
-const NO_REASON: &str = "read Azure's text; the usual causes are a missing role and a data collection endpoint that accepts no public network access\n\
-    az monitor data-collection endpoint list --query \"[].{name:name, access:networkAcls.publicNetworkAccess}\" -o table";
+const NO_REASON: &str = "read Azure's text; the usual causes are a missing role and a data collection endpoint that accepts no public network access";
 
 /// RBAC-01 to RBAC-05: Azure's response decides which of them applies.
 pub(super) fn empty_write(cx: &mut Context<'_>) -> Checked {

@@ -21,10 +21,22 @@ const APART: Duration = Duration::from_secs(2);
 /// Prefix of the metrics of a remote-write queue.
 const QUEUE: &str = "prometheus_remote_storage_";
 
+/// Why there is no queue to check at the default address.
+const NOBODY: &str = "no Prometheus answers; specify it with --prometheus URL";
+const ELSEWHERE: &str =
+    "localhost:9090 answers, but not on /metrics; with --web.route-prefix: --prometheus http://localhost:9090/PREFIX";
+/// The fixes for a Prometheus that is not where it was said to be.
+const WITH_PREFIX: &str =
+    "if Prometheus has a --web.route-prefix (kube-prometheus-stack: routePrefix), add that path to --prometheus";
+const OTHER_ADDRESS: &str =
+    "correct --prometheus; Prometheus listens on port 9090 unless --web.listen-address says otherwise";
+
 /// The fix for samples that Prometheus dropped.
 const FAILED: &str = "check the logs for the answers that Prometheus got, and do what they say";
 /// The addition if the sidecar passes on 429, on which Prometheus drops samples by default.
 const FAILED_BY_LIMIT: &str = "; with RATE_LIMIT_STATUS=429, also set retryOnRateLimit: true in queueConfig";
+/// The addition for samples that Prometheus does not even send.
+const TOO_OLD: &str = "Prometheus drops what is older than its sampleAgeLimit: wait until the backlog of an outage is gone; without an outage, see why its queue is behind";
 /// The fix for a queue that cannot grow.
 const FULL: &str =
     "raise maxSamplesPerSend or max_samples_per_send, and maxShards if Azure does not throttle (RBAC-03)";
@@ -54,15 +66,32 @@ impl PrometheusUrl {
         Some(Self { host, port, prefix: format!("{slash}{prefix}") })
     }
 
-    fn metrics(&self) -> io::Result<String> {
+    fn metrics(&self) -> Result<String, Unread> {
         let addresses = probe::resolve(&self.host, self.port, LIMIT)?;
         let mut link = Link::open(&addresses, LIMIT)?;
         link.send(&http::get(&host_and_port(&self.host, self.port), &format!("{}/metrics", self.prefix)))?;
         let answer = http::answer(&mut link, MAX_EXPOSITION)?;
-        if answer.status != 200 {
-            return Err(io::Error::other(format!("/metrics answers {}", answer.status)));
+        match answer.status {
+            200 => (),
+            404 => return Err(Unread::NotThere),
+            status => return Err(io::Error::other(format!("/metrics answers {status}")).into()),
         }
         Ok(String::from_utf8_lossy(&answer.body).into_owned())
+    }
+}
+
+/// Why there are no metrics.
+#[derive(Debug)]
+enum Unread {
+    /// Something answers, but not on this path.
+    NotThere,
+    /// There is no other answer that helps.
+    Unanswered(io::Error),
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Self {
+        Self::Unanswered(error)
     }
 }
 
@@ -85,10 +114,7 @@ pub(super) fn writes(cx: &mut Context<'_>) -> Checked {
     let asked = Instant::now();
     match prometheus.clone().unwrap_or_default().metrics() {
         Ok(metrics) => cx.queue = Some((asked, Queue::read(&metrics, port))),
-        Err(error) => {
-            let left = Outcome::Left("no Prometheus answers; specify it with --prometheus URL");
-            return Err(prometheus.map_or(left, |url| Outcome::Warn(unanswered(&url, &error))));
-        }
+        Err(why) => return Err(unread(prometheus.as_ref(), &why)),
     }
     match cx.queue {
         Some((_, queue)) if queue.known => Ok(format!("{} samples sent so far", queue.sent)),
@@ -96,10 +122,19 @@ pub(super) fn writes(cx: &mut Context<'_>) -> Checked {
     }
 }
 
-fn unanswered(url: &PrometheusUrl, error: &io::Error) -> Finding {
-    Finding::new(format!("no Prometheus answers at {url}: {error}"))
-        .because("Whether Prometheus writes here cannot be told without its metrics.")
-        .repaired("correct --prometheus; Prometheus listens on port 9090 unless --web.listen-address says otherwise")
+/// The outcome without metrics; whoever names a Prometheus expects them.
+fn unread(named: Option<&PrometheusUrl>, why: &Unread) -> Outcome {
+    let finding = match (named, why) {
+        (None, Unread::NotThere) => return Outcome::Left(ELSEWHERE),
+        (None, Unread::Unanswered(_)) => return Outcome::Left(NOBODY),
+        (Some(url), Unread::NotThere) => {
+            Finding::new(format!("{url} answers, but has no /metrics there (404)")).repaired(WITH_PREFIX)
+        }
+        (Some(url), Unread::Unanswered(error)) => {
+            Finding::new(format!("no Prometheus answers at {url}: {error}")).repaired(OTHER_ADDRESS)
+        }
+    };
+    Outcome::Warn(finding.because("Whether Prometheus writes here cannot be told without its metrics."))
 }
 
 /// PROM-02. The counters start with Prometheus, so only their increase between two readings matters.
@@ -126,21 +161,26 @@ fn without_queue(cx: &Context<'_>) -> Outcome {
 fn judge(before: &Queue, after: &Queue, pass_rate_limit: bool) -> Checked {
     let failed = after.failed.saturating_sub(before.failed);
     let retried = after.retried.saturating_sub(before.retried);
+    let too_old = after.too_old.saturating_sub(before.too_old);
+    let dropped = if too_old > 0 { format!(", {too_old} dropped as too old") } else { String::new() };
     let seen = format!(
-        "{failed} failed and {retried} retried within {} s; {} pending, {} of {} shards",
+        "{failed} failed and {retried} retried{dropped} within {} s; {} pending, {} of {} shards",
         APART.as_secs(),
         after.pending,
         after.shards,
         after.most_shards
     );
     let limit = if pass_rate_limit { FAILED_BY_LIMIT } else { "" };
-    let repair = match (failed > 0, after.is_full()) {
-        (false, false) => return Ok(seen),
-        (true, false) => format!("{FAILED}{limit}"),
-        (false, true) => FULL.to_owned(),
-        (true, true) => format!("{FAILED}{limit}\n{FULL}"),
-    };
-    Err(Outcome::Warn(Finding::new(seen).repaired(format!("{repair}\n{}", pages::PROM_02.commands()))))
+    let mut repair = String::new();
+    for (is_found, fix, addition) in
+        [(failed > 0, FAILED, limit), (too_old > 0, TOO_OLD, ""), (after.is_full(), FULL, "")]
+    {
+        repair.extend(if is_found { [fix, addition, "\n"] } else { [""; 3] });
+    }
+    if repair.is_empty() {
+        return Ok(seen);
+    }
+    Err(Outcome::Warn(Finding::new(seen).repaired(repair + &pages::PROM_02.commands())))
 }
 
 /// The metrics of one remote-write queue.
@@ -149,6 +189,8 @@ pub(super) struct Queue {
     known: bool,
     sent: u64,
     failed: u64,
+    /// Dropped before sending, by Prometheus' own limit.
+    too_old: u64,
     retried: u64,
     pending: u64,
     shards: u64,
@@ -178,6 +220,8 @@ impl Queue {
             let sum = match name {
                 "samples_total" => &mut queue.sent,
                 "samples_failed_total" => &mut queue.failed,
+                // From 2.50 on. Other reasons are relabeling and the like.
+                "samples_dropped_total" if labels.contains("reason=\"too_old\"") => &mut queue.too_old,
                 "samples_retried_total" => &mut queue.retried,
                 "samples_pending" => &mut queue.pending,
                 "shards" => &mut queue.shards,
@@ -243,9 +287,11 @@ mod tests {
             prometheus_remote_storage_shards{remote_name=\"a\",url=\"http://localhost:8081/api/v1/write\"} 2\n\
             prometheus_remote_storage_shards{remote_name=\"b\",url=\"http://localhost:9999/api/v1/write\"} 50\n\
             prometheus_remote_storage_samples_failed_total{remote_name=\"a\",url=\"http://localhost:8081/api/v1/write\"} 1e+03\n\
+            prometheus_remote_storage_samples_dropped_total{reason=\"too_old\",url=\"http://localhost:8081/api/v1/write\"} 5\n\
+            prometheus_remote_storage_samples_dropped_total{reason=\"dropped_series\",url=\"http://localhost:8081/api/v1/write\"} 80\n\
             prometheus_remote_storage_samples_in_total 7\n";
         let queue = Queue::read(metrics, 8081);
-        assert_eq!((queue.known, queue.shards, queue.failed), (true, 2, 1000));
+        assert_eq!((queue.known, queue.shards, queue.failed, queue.too_old), (true, 2, 1000, 5));
         assert!(!Queue::read(metrics, 808).known);
     }
 
@@ -270,9 +316,32 @@ mod tests {
         );
         assert!(repair.is_some_and(|repair| !repair.contains("maxShards") && repair.contains("kubectl logs")));
         assert!(told(&losing, true).1.is_some_and(|repair| repair.contains("retryOnRateLimit")));
+        let (seen, repair) = told(&Queue { too_old: 7, ..old }, false);
+        assert!(seen.starts_with("0 failed and 0 retried, 7 dropped as too old within 2 s; "), "{seen}");
+        assert!(repair.is_some_and(|repair| repair.contains("sampleAgeLimit") && !repair.contains("maxShards")));
+        assert_eq!(told(&Queue { too_old: 7, ..old }, true).1.map(|repair| repair.contains("RATE_LIMIT")), Some(false));
         let full = Queue { shards: 50, wanted_shards: Some(61), ..old };
         assert!(told(&full, true).1.is_some_and(|repair| repair.starts_with("raise maxSamplesPerSend")));
         assert_eq!(told(&Queue { wanted_shards: Some(0), ..full }, false).1, None);
+    }
+
+    #[test]
+    fn a_server_without_metrics_at_this_path_may_be_a_prometheus_with_a_prefix() {
+        use std::io::{Read as _, Write as _};
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = PrometheusUrl::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let server = thread::spawn(move || {
+            let (mut peer, _) = listener.accept().unwrap();
+            let _ = peer.read(&mut [0; 1024]).unwrap();
+            peer.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").unwrap();
+        });
+        let why = url.metrics().unwrap_err();
+        server.join().unwrap();
+        let Outcome::Warn(finding) = unread(Some(&url), &why) else { panic!("no warning") };
+        assert_eq!(finding.seen, format!("{url} answers, but has no /metrics there (404)"));
+        assert!(finding.repair.is_some_and(|repair| repair.contains("routePrefix")));
+        assert!(matches!(unread(None, &why), Outcome::Left(why) if why.contains("--web.route-prefix")));
     }
 
     #[test]

@@ -131,7 +131,10 @@ pub(crate) fn without_secrets(value: &str) -> String {
     if holds_client_secret(value) {
         return "(a client secret, not shown)".to_owned();
     }
-    let Some((before, host)) = value.rsplit_once('@') else { return value.to_owned() };
+    // An `@` with nothing before it hides nothing: it is that of a sentence.
+    let Some((before, host)) = value.rsplit_once('@').filter(|(before, _)| !before.is_empty()) else {
+        return value.to_owned();
+    };
     if is_portal_page(before) {
         return value.to_owned();
     }
@@ -192,6 +195,8 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use remora_smol::endpoint::EndpointError;
+
     use super::*;
 
     #[test]
@@ -209,6 +214,8 @@ mod tests {
             ("h/x?code=hush", "h/x?code=***"),
             ("http://user:pa?ss=x@proxy:3128", "http://***@proxy:3128"),
             ("what?", "what?"),
+            ("@", "@"),
+            ("@@proxy", "***@proxy"),
             ("https://portal.azure.com/#@contoso.com/resource", "https://portal.azure.com/#@contoso.com/resource"),
             ("https://portal.azure.com:x/#@proxy", "https://***@proxy"),
             ("https://portal.azure.com@proxy", "https://***@proxy"),
@@ -235,6 +242,13 @@ mod tests {
         let fault = Fault::new("ALLOWED_SOURCES", None, reject);
         assert_eq!(fault.reject.wrong, "holds (a token, not shown) which is no network");
         assert_eq!(fault.reject.fix, "write http://***@proxy:1 or\n  -");
+    }
+
+    #[test]
+    fn a_fix_about_a_login_stays_legible() {
+        for text in [super::super::url::fix(EndpointError::UserInfo), "%23 for #, %40 for @, %3A for :"] {
+            assert_eq!(masked_words(text), text);
+        }
     }
 
     #[test]

@@ -25,11 +25,16 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Endpoint> {
         return None;
     };
     let endpoint = reader.parsed(&INGESTION_URL, &text, parse)?;
-    if !endpoint.path().contains(RULES) {
+    if let Some(text) = other_path(&endpoint) {
+        reader.warn_on(&CFG_02, &INGESTION_URL, text);
+    } else if !endpoint.path().contains(RULES) {
         let text = format!("has a path without a data collection rule; Azure's looks like {SHAPE}");
         reader.warn_on(&CFG_02, &INGESTION_URL, text);
-    }
-    if let Some(text) = other_path(&endpoint) {
+    } else if let Some(name) = name_in_place_of_id(&endpoint) {
+        let text = format!(
+            "names the data collection rule {name}, but Azure knows it by its immutable ID, dcr-…, shown by: {}",
+            immutable_id(name)
+        );
         reader.warn_on(&CFG_02, &INGESTION_URL, text);
     }
     if !names_api_version(&endpoint) {
@@ -47,11 +52,26 @@ pub(crate) fn rule(endpoint: &Endpoint) -> Option<&str> {
     (plain && !rule.is_empty()).then_some(rule)
 }
 
+/// Whether the host is Azure's own, in any cloud, and not a gateway.
+pub(crate) fn is_azures(endpoint: &Endpoint) -> bool {
+    endpoint.host().contains(".ingest.monitor.azure.")
+}
+
+/// The name of a rule where its immutable ID should be. What a gateway expects is not known.
+pub(crate) fn name_in_place_of_id(endpoint: &Endpoint) -> Option<&str> {
+    rule(endpoint).filter(|rule| is_azures(endpoint) && !rule.starts_with("dcr-"))
+}
+
+/// The command that prints the immutable ID of the rule with this name.
+fn immutable_id(name: &str) -> String {
+    format!("az monitor data-collection rule list --query \"[?name=='{name}'].immutableId\" -o tsv")
+}
+
 /// The fault of a path that is not the one on which Azure accepts samples.
 pub(crate) fn other_path(endpoint: &Endpoint) -> Option<String> {
     let path = endpoint.path();
-    let is_azures = rule(endpoint).is_some_and(|rule| path == format!("{RULES}{rule}/{STREAM}"));
-    let is_other = path.contains(RULES) && !is_azures;
+    let is_azures_path = rule(endpoint).is_some_and(|rule| path == format!("{RULES}{rule}/{STREAM}"));
+    let is_other = !is_azures_path && (path.contains(RULES) || is_azures(endpoint));
     is_other.then(|| format!("the path is {path}, but Azure's is {RULES}dcr-…/{STREAM}"))
 }
 
@@ -60,13 +80,20 @@ fn parse(text: &str) -> Result<Endpoint, Reject> {
         let wrong = "is a page of the portal, not the endpoint that accepts samples";
         return Err(Reject::new(wrong, WHERE_TO_FIND));
     }
+    if text.starts_with("/subscriptions/") {
+        return Err(Reject::new("is a resource ID, not the endpoint that accepts samples", WHERE_TO_FIND));
+    }
+    if is_own(text) {
+        let wrong = "is Remora's own address, which belongs in the sender's remote_write";
+        return Err(Reject::new(wrong, WHERE_TO_FIND));
+    }
     let endpoint = url::parse(text)?;
     let host = endpoint.host();
     if host.contains(".prometheus.monitor.azure.") {
         let wrong = "is the workspace's query endpoint, which does not accept samples";
         return Err(Reject::new(wrong, WHERE_TO_FIND).on(&CFG_02));
     }
-    if host.contains(".ingest.monitor.azure.") && !host.contains(".metrics.") {
+    if is_azures(&endpoint) && !host.contains(".metrics.") {
         let metrics = host.replacen(".ingest.", ".metrics.ingest.", 1);
         return Err(Reject::new(
             "is the logs endpoint of the data collection endpoint",
@@ -74,14 +101,21 @@ fn parse(text: &str) -> Result<Endpoint, Reject> {
         )
         .on(&CFG_02));
     }
-    let is_azures = host.contains(".ingest.monitor.azure.");
-    if host == EXAMPLE.0 || (is_azures && rule(&endpoint) == Some(EXAMPLE.1)) {
+    if host == EXAMPLE.0 || (is_azures(&endpoint) && rule(&endpoint) == Some(EXAMPLE.1)) {
         return Err(Reject::new("still has the placeholder of the example files", WHERE_TO_FIND));
     }
     if endpoint.path() == "/" {
         return Err(Reject::new("has no path", format!("use the full URL; it looks like\n{SHAPE}")).on(&CFG_02));
     }
     Ok(endpoint)
+}
+
+/// Whether it is the address to which senders in the pod write.
+fn is_own(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").unwrap_or(text);
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    ["localhost", "127.0.0.1", "[::1]"].contains(&host) && path.starts_with("api/v1/write")
 }
 
 /// Whether it is the address of an Azure portal page, in any cloud. Such an address has a fragment.
@@ -144,6 +178,21 @@ mod tests {
             assert!(parse(&url.replace("w-abcd", "x-1").replace("dcr-00", "dcr-01")).is_ok(), "{url}");
             assert!(parse(&url.replace(EXAMPLE.0, "localhost")).is_ok(), "{url}");
         }
+    }
+
+    #[test]
+    fn a_resource_id_and_the_address_of_remora_are_recognised() {
+        for (text, words) in [
+            ("/subscriptions/7e57/resourceGroups/g/providers/microsoft.monitor/accounts/w", "resource ID"),
+            ("http://localhost:8081/api/v1/write", "sender's remote_write"),
+            ("localhost:8081/api/v1/write", "sender's remote_write"),
+            ("http://[::1]:8081/api/v1/write", "sender's remote_write"),
+        ] {
+            let reject = parse(text).expect_err(text);
+            assert!(reject.wrong.contains(words) && reject.fix == WHERE_TO_FIND, "{text}: {reject:?}");
+        }
+        assert!(parse("https://localhost:8443/api/v1/write").is_ok());
+        assert_eq!(wrong("http://gateway:8081/api/v1/write"), "url: scheme is not https");
     }
 
     #[test]

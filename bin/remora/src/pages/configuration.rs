@@ -13,7 +13,7 @@ az monitor data-collection rule show --ids <rule-id> --query immutableId -o tsv"
 CFG_02 "CFG-02" "INGESTION_URL is the metrics endpoint of a data collection rule",
 "A workspace has a query endpoint, and its collection endpoint has one for logs and one for metrics. Only the last accepts remote write.",
 "use https://<endpoint>.metrics.ingest.monitor.azure.com/dataCollectionRules/<dcr>/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24 with the values from\n\
-az monitor data-collection rule list --query \"[].{rule:immutableId, endpoint:dataCollectionEndpointId}\" -o table\n\
+az monitor data-collection rule list --query \"[].{name:name, rule:immutableId, endpoint:dataCollectionEndpointId}\" -o table\n\
 az monitor data-collection endpoint show --ids <endpoint-id> --query metricsIngestion.endpoint -o tsv";
 
 CFG_03 "CFG-03" "INGESTION_URL ends with an api-version that Azure knows",

@@ -4,11 +4,13 @@ use super::pages;
 
 pages! { ROLE = Role {
 RBAC_01 "RBAC-01" "The identity may write to the data collection rule",
-"It needs the role Monitoring Metrics Publisher on the rule itself; a role on the workspace does not count. A new assignment takes up to 30 minutes to take effect.",
-"assign the role, or wait if that was done within the last half hour (remora check --write --wait 30m)\n\
+"It needs the role Monitoring Metrics Publisher on the rule itself; a role on the workspace does not count. A new assignment takes up to 30 minutes to take effect. Azure also answers 403 if the data collection endpoint accepts no public network access.",
+"assign the role, or wait if that was done within the last half hour (remora check --write --wait 30m); but if Azure's text is about public network\n\
+access, connect the pod's network to the endpoint's private link, or allow public access (the last command shows what is allowed)\n\
 az monitor data-collection rule list --query \"[?immutableId=='<dcr>'].id\" -o tsv\n\
 az role assignment create --assignee-object-id <object-id> --assignee-principal-type ServicePrincipal --role \"Monitoring Metrics Publisher\" --scope $(az monitor data-collection rule list --query \"[?immutableId=='<dcr>'].id\" -o tsv)\n\
-az role assignment list --assignee <object-id> --all -o table";
+az role assignment list --assignee <object-id> --all -o table\n\
+az monitor data-collection endpoint list --query \"[].{name:name, access:networkAcls.publicNetworkAccess}\" -o table";
 
 RBAC_02 "RBAC-02" "The data collection rule and its stream exist",
 "Azure has no rule and stream at the path in INGESTION_URL. Nothing sent there arrives.",
