@@ -74,7 +74,7 @@ mod tests {
         let config = fixture::config(&format!("https://h.example/{}", "x".repeat(1000)), Path::new("/nowhere"));
         let hub = fixture::hub(&config, &Trust::load(&config.trust).unwrap());
         let bearer = Bearer::new(&"t".repeat(LONGEST_BEARER - "Bearer ".len())).unwrap();
-        hub.tokens.hold(Grant { bearer, lifetime: Duration::from_secs(3600), refresh_in: None });
+        hub.tokens.hold(Grant { bearer, lifetime: Duration::from_secs(3600), refresh_in: None, skew: None });
         assert!(hub.tokens.usable().unwrap().head(&hub.connector).is_ok());
     }
 }

@@ -23,6 +23,7 @@ mod pbe;
 mod pfx;
 mod secret;
 mod signer;
+mod skew;
 mod workload;
 pub(crate) mod x509;
 
@@ -36,6 +37,7 @@ use smol::channel;
 pub(crate) use answer::Grant;
 pub use failure::{Failure, Ticket};
 pub use granted::{Claims, Granted};
+pub use skew::Skew;
 
 use crate::config::{ApplicationCredential, Identity, ManagedEndpoint, Proxy};
 use crate::credential::LONGEST_BEARER;
@@ -171,7 +173,7 @@ mod tests {
                 return Err(Failure { retry: self.retry, ..Failure::new("no") });
             }
             let bearer = Bearer::new("t").unwrap();
-            Ok(Grant { bearer, lifetime: Duration::from_secs(60), refresh_in: None })
+            Ok(Grant { bearer, lifetime: Duration::from_secs(60), refresh_in: None, skew: None })
         }
     }
 
@@ -189,7 +191,12 @@ mod tests {
 
     #[test]
     fn an_expired_token_is_a_failure() {
-        let grant = || Grant { bearer: Bearer::new("t").unwrap(), lifetime: Duration::from_secs(5), refresh_in: None };
+        let grant = || Grant {
+            bearer: Bearer::new("t").unwrap(),
+            lifetime: Duration::from_secs(5),
+            refresh_in: None,
+            skew: None,
+        };
         let left = aged(grant(), Duration::from_secs(4)).unwrap();
         assert_eq!(left.lifetime, Duration::from_secs(1));
         for took in [5, 19] {
@@ -204,7 +211,7 @@ mod tests {
         impl TokenSource for Granting {
             fn attempt(&mut self) -> Exchanged {
                 let bearer = Bearer::new(&"t".repeat(self.0 - "Bearer ".len())).unwrap();
-                Ok(Grant { bearer, lifetime: Duration::from_secs(60), refresh_in: None })
+                Ok(Grant { bearer, lifetime: Duration::from_secs(60), refresh_in: None, skew: None })
             }
         }
         assert!(exchange(&mut Granting(LONGEST_BEARER)).is_ok());

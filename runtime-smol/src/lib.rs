@@ -47,7 +47,7 @@ use std::sync::Arc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::channel::{self, Receiver};
 
-pub use identity::{Claims, Failure, Granted, Ticket, exchange_once};
+pub use identity::{Claims, Failure, Granted, Skew, Ticket, exchange_once};
 pub use notice::{Minute, Notice, Observer};
 pub use report::{About, families};
 pub use secret::Secret;

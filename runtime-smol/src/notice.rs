@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use remora_core::forward::{Purpose, Unavailable};
 
-use crate::identity::Failure;
+use crate::identity::{Failure, Skew};
 
 /// Receives notices. Called on the forwarding threads, so it must be quick.
 pub trait Observer: Send + Sync {
@@ -26,6 +26,8 @@ pub enum Notice<'a> {
     TokenGranted {
         /// How long it is valid.
         lifetime: Duration,
+        /// How wrong this machine's clock is, by the token endpoint's; `None` if they agree within a minute.
+        skew: Option<Skew>,
     },
     /// No token was granted.
     TokenFailed {

@@ -10,6 +10,7 @@ mod snapshot;
 mod status;
 
 use std::fmt::{self, Write};
+use std::time::Duration;
 
 use remora_core::forward::{Page, counters};
 use remora_core::metrics::{self, Family, Format, Sink, Value};
@@ -76,7 +77,7 @@ fn report(hub: &Hub, snapshot: &Snapshot, to: &mut dyn Sink) {
 }
 
 /// The families with a single series each, in the order of the page.
-fn values(hub: &Hub, snapshot: &Snapshot) -> [(&'static Family, Value); 13] {
+fn values(hub: &Hub, snapshot: &Snapshot) -> [(&'static Family, Value); 14] {
     let time = |at: Option<Instant>| Value::Whole(at.map_or(0, |at| hub.clock.unix_ms_at(at) / 1000));
     let bytes = |segments: usize| whole(segments.saturating_mul(SEGMENT));
     [
@@ -92,6 +93,7 @@ fn values(hub: &Hub, snapshot: &Snapshot) -> [(&'static Family, Value); 13] {
         (&families::BODY_MEMORY, bytes(snapshot.segments.all)),
         (&families::BODY_MEMORY_USED, bytes(snapshot.segments.lent)),
         (&families::TOKEN_EXPIRY, time(hub.tokens.expires())),
+        (&families::CLOCK_SKEW, Value::seconds(hub.tokens.skew().map_or(Duration::ZERO, |skew| skew.by))),
         (&families::ASSERTION_EXPIRY, Value::Whole(assertion_expiry(hub).unwrap_or_default())),
     ]
 }

@@ -12,8 +12,8 @@ use smol::channel::{self, Sender};
 
 use crate::clock::Clock;
 use crate::credential::Credential;
-use crate::identity::Failure;
 use crate::identity::exchanges::Exchanges;
+use crate::identity::{Failure, Skew};
 use crate::secret::Bearer;
 
 /// A token as passed between threads.
@@ -30,6 +30,8 @@ pub(crate) struct Known {
     /// Grows with every change.
     version: u64,
     token: Option<SharedToken>,
+    /// How wrong this machine's clock was when the token was granted.
+    skew: Option<Skew>,
     /// Why the last exchange failed, if it did.
     failure: Option<Failure>,
 }
@@ -47,6 +49,7 @@ pub(crate) struct Tokens {
     version: Cell<u64>,
     /// The token and when it expires.
     held: RefCell<Option<(Rc<Credential>, Instant)>>,
+    skew: Cell<Option<Skew>>,
     failure: RefCell<Option<Failure>>,
     refused: Sender<RefusedToken>,
     /// Metrics of the exchanges, counted on the first thread.
@@ -57,7 +60,7 @@ impl Tokens {
     /// Knows no token yet. Those that Azure refuses go to `refused`, see [`keeper::Keeper::replace_all`].
     pub(crate) fn new(clock: Clock, refused: Sender<RefusedToken>) -> Self {
         let (version, held, failure) = (Cell::default(), RefCell::default(), RefCell::default());
-        Self { clock, version, held, failure, refused, exchanges: Exchanges::default() }
+        Self { clock, version, held, skew: Cell::default(), failure, refused, exchanges: Exchanges::default() }
     }
 
     /// The token to send now; hold it while sending.
@@ -74,6 +77,11 @@ impl Tokens {
     /// When the newest token expires.
     pub(crate) fn expires(&self) -> Option<Instant> {
         self.held.borrow().as_ref().map(|(_, expires)| *expires)
+    }
+
+    /// How wrong this machine's clock was, by that of the token endpoint, when the newest token was granted.
+    pub(crate) fn skew(&self) -> Option<Skew> {
+        self.skew.get()
     }
 
     /// Why the last exchange failed, if it did.
@@ -98,6 +106,7 @@ impl Tokens {
         self.version.set(known.version);
         let credential = |token: SharedToken| (Rc::new(Credential::new(token.id, token.bearer)), token.expires);
         *self.held.borrow_mut() = known.token.map(credential);
+        self.skew.set(known.skew);
         *self.failure.borrow_mut() = known.failure;
     }
 

@@ -159,6 +159,13 @@ class Clock(Bench):
                 stack.remora.start()
                 self.assertEqual(self.asked(stack), asked, f"refused at most once, and tried again at once; {stack.where()}")
 
+    def test_it_is_told(self):
+        stack = self.bench()
+        stack.emulator.ask("/settings", {"clock_skew_s": 1500})
+        stack.remora.start()
+        self.wait_for_line(stack, "clock differs", "25m behind", "REMORA-NET-04")
+        self.assertRegex(stack.remora.get("/metrics").text, r"\nremora_clock_skew_seconds 1(499|50[0-5])\.")
+
 
 @beside
 class Failures(Bench):

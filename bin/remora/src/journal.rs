@@ -79,6 +79,12 @@ struct Told {
 const FILES: &str = "raise the hard limit on open files (ulimit -Hn, LimitNOFILE), or lower MAX_CONNECTIONS, \
                      MAX_IN_FLIGHT or THREADS";
 
+/// Of a wrong clock.
+const CLOCK: &str = "this machine's clock differs from the token endpoint's";
+const CLOCK_FIX: &str = "let the time service of the machine set it: Azure accepts no samples more than 20 minutes old or in \
+                         the future by its own clock";
+const CLOCK_PAGE: &str = "remora explain REMORA-NET-04";
+
 type Fields = Vec<(&'static str, String)>;
 
 impl Topic {
@@ -120,8 +126,11 @@ impl Observer for Journal {
     fn notice(&self, notice: &Notice<'_>) {
         match notice {
             Notice::Listening { port } => self.log.line(Level::Info, "listening", &[("port", port)]),
-            Notice::TokenGranted { lifetime } => {
+            Notice::TokenGranted { lifetime, skew } => {
                 self.log.line(Level::Info, "token acquired", &[("expires_in_s", &lifetime.as_secs())]);
+                if let Some(skew) = skew {
+                    self.log.line(Level::Warn, CLOCK, &[("clock", skew), ("fix", &CLOCK_FIX), ("see", &CLOCK_PAGE)]);
+                }
             }
             Notice::TokenFailed { failure, serving } => {
                 self.failed(token_kind(failure, *serving), || token(failure, *serving));

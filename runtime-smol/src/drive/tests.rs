@@ -34,7 +34,7 @@ fn hub_of(azure: (SocketAddr, CertificateDer<'static>), adjust: impl FnOnce(&mut
     adjust(&mut config);
     let hub = fixture::hub(&config, &Trust::own(vec![certificate]).unwrap());
     let lifetime = Duration::from_secs(3600);
-    hub.tokens.hold(Grant { bearer: Bearer::new(&"t".repeat(1500)).unwrap(), lifetime, refresh_in: None });
+    hub.tokens.hold(Grant { bearer: Bearer::new(&"t".repeat(1500)).unwrap(), lifetime, refresh_in: None, skew: None });
     hub
 }
 
@@ -304,7 +304,7 @@ fn a_request_that_is_sent_again_keeps_its_turn() {
 fn a_token_that_expires_while_its_request_waits_is_not_sent() {
     let hub = hub(no_content, |_| {});
     let (bearer, lifetime) = (Bearer::new("short").unwrap(), Duration::from_secs(1));
-    hub.tokens.hold(Grant { bearer, lifetime, refresh_in: None });
+    hub.tokens.hold(Grant { bearer, lifetime, refresh_in: None, skew: None });
     let held: Vec<_> = std::iter::from_fn(|| hub.memory.responses.try_take()).collect();
     let (stream, sender) = connection(hub, |socket| answers(socket, &[request(b"body", None, "")]));
     beside(hub, serve(hub, stream, Peer::Loopback, slot(hub)), async {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::Exchanged;
 use super::failure::{Failure, Retry, word};
 use super::http::Answer;
+use super::skew::Skew;
 use crate::endpoint::Endpoint;
 use crate::hint::{self, Hint};
 use crate::secret::Bearer;
@@ -23,6 +24,8 @@ pub(crate) struct Grant {
     pub(crate) bearer: Bearer,
     pub(crate) lifetime: Duration,
     pub(crate) refresh_in: Option<Duration>,
+    /// How wrong this machine's clock is, by the endpoint's.
+    pub(crate) skew: Option<Skew>,
 }
 
 /// The endpoint that answered.
@@ -44,7 +47,9 @@ pub(super) enum Origin {
 pub(super) fn decode(origin: Origin, authority: Option<&Endpoint>, answer: &Answer) -> Exchanged {
     let status = answer.status;
     if (200..300).contains(&status) {
-        let granted = body::grant(&answer.body, SystemTime::now());
+        let now = SystemTime::now();
+        let skew = answer.date.and_then(|there| Skew::between(now, there));
+        let granted = body::grant(&answer.body, now).map(|grant| Grant { skew, ..grant });
         return granted.map_err(|missing| without_token(origin, status, missing));
     }
     let refused = body::refused(&answer.body, authority);

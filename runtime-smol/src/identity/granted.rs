@@ -67,7 +67,12 @@ mod tests {
     use super::*;
 
     fn granted(token: &str) -> Granted {
-        Granted::new(Grant { bearer: Bearer::new(token).unwrap(), lifetime: Duration::from_secs(60), refresh_in: None })
+        Granted::new(Grant {
+            bearer: Bearer::new(token).unwrap(),
+            lifetime: Duration::from_secs(60),
+            refresh_in: None,
+            skew: None,
+        })
     }
 
     #[test]

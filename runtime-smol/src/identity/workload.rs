@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::binding::Binding;
 use super::entra::{self, ASSERTION_TYPE, Entra};
 use super::failure::Failure;
-use super::{Exchanged, TokenSource, file};
+use super::{Exchanged, Skew, TokenSource, file};
 use crate::config::{self, Proxy, WorkloadIdentity};
 use crate::hint::{self, Hint, Sent};
 use crate::jwt;
@@ -19,8 +19,6 @@ use crate::trust::Trust;
 
 /// Audience of the tokens that Entra accepts, in every cloud.
 const AUDIENCE: &str = "api://AzureADTokenExchange";
-/// A difference between two clocks that counts. A `Date` has a resolution of one second, and answers take time.
-const NOTABLE: Duration = Duration::from_secs(60);
 
 /// Audience of the tokens that only a token proxy accepts.
 const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
@@ -99,15 +97,9 @@ fn hint_at_cluster_clock(failure: Failure, assertion: &str, date: Option<SystemT
         return failure;
     };
     let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (difference, side) = match now.duration_since(date) {
-        Ok(ahead) => (ahead, "ahead of"),
-        Err(behind) => (behind.duration(), "behind"),
-    };
-    if !(nbf..exp).contains(&second) || difference < NOTABLE {
-        return failure;
-    }
-    let difference = humantime::format_duration(Duration::from_secs(difference.as_secs()));
-    let message = format!("{} This machine's clock is {difference} {side} Entra's.", failure.message);
+    let Some(skew) = Skew::between(now, date).filter(|_| (nbf..exp).contains(&second)) else { return failure };
+    let of = if skew.ahead { " of" } else { "" };
+    let message = format!("{} This machine's clock is {skew}{of} Entra's.", failure.message);
     Failure { message, ..failure }.with_hint(&hint::CLUSTER_CLOCK)
 }
 
@@ -143,6 +135,8 @@ fn hint_at_missing_token_proxy(failure: Failure) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -175,7 +169,7 @@ mod tests {
         assert_eq!(ahead.hint, Some(&hint::CLUSTER_CLOCK));
         assert_eq!(ahead.message, "No. This machine's clock is 2h 1s ahead of Entra's.");
         let behind = told(Some(1_009_200), 1_002_000);
-        assert_eq!((behind.hint, behind.message.contains("2h behind")), (Some(&hint::CLUSTER_CLOCK), true));
+        assert_eq!((behind.hint, behind.message.contains("2h behind Entra's")), (Some(&hint::CLUSTER_CLOCK), true));
         // The file is stale, the clocks agree, or Entra's is not known.
         for (date, now) in [(Some(1_009_200), 1_003_600), (Some(1_002_030), 1_002_000), (None, 1_002_000)] {
             assert_eq!(told(date, now).hint, Some(&hint::ASSERTION_OUTDATED), "{date:?} {now}");

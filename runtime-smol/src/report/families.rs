@@ -50,6 +50,11 @@ pub(super) const TOKEN_EXPIRY: Family = Family::gauge(
     "Time when the newest access token expires; 0 if there is none.",
 );
 
+pub(super) const CLOCK_SKEW: Family = Family::gauge(
+    "remora_clock_skew_seconds",
+    "How far this machine's clock was ahead of or behind the token endpoint's when the token was granted; 0 below a minute.",
+);
+
 pub(super) const ASSERTION_EXPIRY: Family = Family::gauge(
     "remora_federated_token_expiry_timestamp_seconds",
     "Time when the projected service account token expires; 0 if none can be read.",
@@ -74,6 +79,7 @@ pub(super) const ALL: &[Family] = &[
     BODY_MEMORY,
     BODY_MEMORY_USED,
     TOKEN_EXPIRY,
+    CLOCK_SKEW,
     ASSERTION_EXPIRY,
     UPSTREAM_CONNECTIONS,
 ];

@@ -5,7 +5,9 @@ use remora_core::forward::{Outcome, Purpose};
 
 use super::*;
 use crate::fixture;
+use crate::identity::{Grant, Skew};
 use crate::pool::{Pool, buffers};
+use crate::secret::Bearer;
 use crate::trust::Trust;
 
 /// A service-account token that expires on 2026-08-22 at 10:00 UTC, in a file that is removed on drop.
@@ -65,6 +67,13 @@ fn each_number_has_its_own_name() {
     let now = hub.now();
     hub.gateway.learn_success(now);
     hub.traffic.note_oldest(now, Duration::from_millis(61_005));
+    let skew = Some(Skew { by: Duration::from_secs(120), ahead: true });
+    hub.tokens.hold(Grant {
+        bearer: Bearer::new("t").unwrap(),
+        lifetime: Duration::from_secs(60),
+        refresh_in: None,
+        skew,
+    });
     hub.traffic.opened(true);
     hub.traffic.opened(false);
     (0..3).for_each(|_| hub.traffic.turn_away());
@@ -78,6 +87,7 @@ fn each_number_has_its_own_name() {
         &*succeeded,
         "remora_refusal_hold_remaining_seconds 1800.000",
         "remora_oldest_sample_age_seconds 61.005",
+        "remora_clock_skew_seconds 120.000",
         "remora_requests_in_flight 2",
         "remora_connections 1",
         "remora_connections_rejected_total 3",

@@ -119,7 +119,7 @@ impl Keeper {
         let action = self.settle(fetch, outcome);
         let known = self.known.borrow().clone();
         match &known.failure {
-            None => hub.notice(&Notice::TokenGranted { lifetime }),
+            None => hub.notice(&Notice::TokenGranted { lifetime, skew: known.skew }),
             Some(failure) => {
                 let serving = self.is_serving(hub.gateway.last_success());
                 hub.notice(&Notice::TokenFailed { failure, serving });
@@ -154,6 +154,7 @@ impl Keeper {
         match lifecycle.usable(self.clock.now()).filter(|&id| Some(id) != old).zip(lifecycle.expires()) {
             Some((id, expires)) => {
                 let mut known = self.known.borrow_mut();
+                known.skew = grant.skew;
                 known.token = Some(SharedToken { id, bearer: Arc::new(grant.bearer), expires });
                 known.failure = None;
             }

@@ -25,7 +25,7 @@ fn tokens() -> Tokens {
 
 /// A token with this text and lifetime.
 fn grant(text: &str, life: Duration) -> Grant {
-    Grant { bearer: Bearer::new(text).unwrap(), lifetime: life, refresh_in: None }
+    Grant { bearer: Bearer::new(text).unwrap(), lifetime: life, refresh_in: None, skew: None }
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -76,6 +76,16 @@ fn a_process_is_ready_while_its_token_serves_and_degraded_once_it_expires() {
     hub.learn(keeper.receive(Err(Failure::new("nobody is there"))));
     assert_eq!((told(Duration::ZERO), told(HOUR)), (Readiness::Ready, Readiness::Degraded));
     assert_eq!(hub.tokens.cause(), "nobody is there");
+}
+
+#[test]
+fn the_clock_is_judged_with_each_token() {
+    let tokens = tokens();
+    let skew = Some(Skew { by: HOUR, ahead: false });
+    tokens.hold(Grant { skew, ..grant("one", HOUR) });
+    assert_eq!(tokens.skew(), skew);
+    tokens.hold(grant("two", HOUR));
+    assert_eq!(tokens.skew(), None);
 }
 
 #[test]

@@ -2,6 +2,7 @@ use std::cell::RefCell;
 
 use remora_core::time::Instant;
 use remora_core::token::{Action, Event, Lifecycle, Policy};
+use remora_smol::Skew;
 
 use super::*;
 use crate::log::Format;
@@ -228,6 +229,19 @@ fn samples_too_old_are_warned_of_once_a_minute() {
     let told = lines();
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("samples=7 oldest_age_s=1500") && told[1].contains("repeated=49"), "{told:?}");
+}
+
+#[test]
+fn a_wrong_clock_is_told_with_the_token() {
+    let journal = journal();
+    let skew = Some(Skew { by: Duration::from_secs(3660), ahead: true });
+    journal.notice(&Notice::TokenGranted { lifetime: Duration::from_secs(60), skew });
+    journal.notice(&Notice::TokenGranted { lifetime: Duration::from_secs(60), skew: None });
+    let told = lines();
+    assert_eq!(told.len(), 3, "{told:?}");
+    let clock =
+        "level=warn msg=\"this machine's clock differs from the token endpoint's\" clock=\"1h 1m ahead\" fix=\"let";
+    assert!(told[1].starts_with(clock) && told[1].ends_with("see=\"remora explain REMORA-NET-04\""), "{told:?}");
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub(super) fn grant(body: &[u8], now: SystemTime) -> Result<Grant, Missing> {
     let object = object(body).ok_or(Missing::Token)?;
     let bearer = bearer(&object).ok_or(Missing::Token)?;
     let lifetime = lifetime(&object, now)?.min(MAX_LIFE);
-    Ok(Grant { bearer, lifetime, refresh_in: seconds(&object, "refresh_in") })
+    Ok(Grant { bearer, lifetime, refresh_in: seconds(&object, "refresh_in"), skew: None })
 }
 
 fn bearer(object: &Map<String, Value>) -> Option<Bearer> {
