@@ -5,7 +5,7 @@ use remora_core::forward::reply;
 use remora_core::http::digits::decimal;
 
 use super::answers::{ANSWERS, Answer, Side};
-use super::{LIVE_01, PROM_01, PROM_02, Page, RBAC_01, RBAC_02, RBAC_03, RBAC_04, TOK_05, TOK_10, find};
+use super::{LIVE_01, NET_04, PROM_01, PROM_02, Page, RBAC_01, RBAC_02, RBAC_03, RBAC_04, TOK_05, TOK_10, find};
 
 /// A symptom and its possible causes.
 #[derive(Clone, Debug)]
@@ -75,6 +75,7 @@ pub(crate) static ALERTS: &[Alert] = &[
         "Expected after an outage that was longer than sampleAgeLimit, until its backlog is gone.",
         &[&PROM_02],
     ),
+    of_pages("RemoraClockWrong", "The log line that follows \"token acquired\" says by how much.", &[&NET_04]),
     of_answers(
         "RemoraOverloaded",
         "The log lines \"request not accepted\" name the limit: it is too low for the senders, or Azure answers slowly.",
