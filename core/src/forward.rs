@@ -39,7 +39,7 @@ pub struct Policy {
     /// How thoroughly a frame is checked; `None` forwards it unchecked.
     pub check: Option<Level>,
     /// How long a 4xx that does not concern the data is answered as 503, counted from the first such refusal since the
-    /// last success, or since as long a time, at least two minutes, without any.
+    /// last success, and anew after as long a time, at least two minutes, without one.
     pub refusal_hold: Duration,
     /// Answer Azure's 429 as 429 instead of 503.
     pub pass_rate_limit: bool,

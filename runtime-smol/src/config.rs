@@ -32,7 +32,7 @@ pub struct Config {
     /// connecting and resending.
     pub upstream_timeout: Duration,
     /// How long a 4xx that does not concern the data is answered as 503, counted from the first such refusal since the
-    /// last success, or since as long a time, at least two minutes, without any.
+    /// last success, and anew after as long a time, at least two minutes, without one.
     pub refusal_hold: Duration,
     /// Whether a 429 reaches the sender as 429; otherwise it becomes a 503, which Prometheus retries by default.
     pub pass_rate_limit: bool,

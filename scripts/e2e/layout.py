@@ -93,7 +93,7 @@ def main():
     listed = set()
     for what, runs in RUNS:
         ran = set().union(*(traced(*run) for run in runs))
-        found = {pattern(name) for name in ran} - listed
+        found = {pattern(name) for name in ran if not name.startswith("_Unwind_")} - listed
         listed |= found
         print(f"    /* {what} */")
         for name in sorted(found):

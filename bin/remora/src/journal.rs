@@ -81,8 +81,8 @@ const FILES: &str = "raise the hard limit on open files (ulimit -Hn, LimitNOFILE
 
 /// Of a wrong clock.
 const CLOCK: &str = "this machine's clock differs from the token endpoint's";
-const CLOCK_FIX: &str = "let the time service of the machine set it: Azure accepts no samples more than 20 minutes old or in \
-                         the future by its own clock";
+const CLOCK_FIX: &str = "let the time service of the machine set it: Azure accepts samples at most 20 minutes in the past or \
+                         future by its own clock";
 const CLOCK_PAGE: &str = "remora explain REMORA-NET-04";
 
 type Fields = Vec<(&'static str, String)>;

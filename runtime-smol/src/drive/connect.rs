@@ -18,14 +18,15 @@ impl Connection {
         let Some(buffer) = self.take_turn().await else { return };
         match self.obtain_upstream(fresh).await {
             Ok((upstream, reused)) => {
-                self.upstream = Some(upstream);
                 // Only now: while this request waited, the token may have been replaced, or have expired.
-                self.credential = hub.tokens.usable_at(self.now);
-                self.attached |= self.credential.is_some();
+                let Some(credential) = hub.tokens.usable_at(self.now) else {
+                    hub.memory.responses.give([buffer]);
+                    hub.keep(self.now, upstream);
+                    return self.exchange.refuse(self.now, Unavailable::NoToken, &hub.tokens.cause());
+                };
+                (self.credential, self.upstream) = (Some(credential), Some(upstream));
+                self.attached = true;
                 self.exchange.attach(self.now, buffer, reused);
-                if self.credential.is_none() {
-                    self.exchange.refuse(self.now, Unavailable::NoToken, &hub.tokens.cause());
-                }
             }
             Err(error) => {
                 hub.memory.responses.give([buffer]);

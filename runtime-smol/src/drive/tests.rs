@@ -303,7 +303,7 @@ fn a_request_that_is_sent_again_keeps_its_turn() {
 #[test]
 fn a_token_that_expires_while_its_request_waits_is_not_sent() {
     let hub = hub(no_content, |_| {});
-    let (bearer, lifetime) = (Bearer::new("short").unwrap(), Duration::from_secs(1));
+    let (bearer, lifetime) = (Bearer::new("short").unwrap(), Duration::from_secs(4));
     hub.tokens.hold(Grant { bearer, lifetime, refresh_in: None, skew: None });
     let held: Vec<_> = std::iter::from_fn(|| hub.memory.responses.try_take()).collect();
     let (stream, sender) = connection(hub, |socket| answers(socket, &[request(b"body", None, "")]));

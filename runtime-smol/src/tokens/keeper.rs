@@ -105,7 +105,7 @@ impl Keeper {
         self.known.borrow().token.as_ref().map(|token| token.id).filter(|&held| held == usable)
     }
 
-    /// Whether the token still serves, unless Azure has refused it and accepted nothing since.
+    /// Whether the token still serves: it has not expired, and Azure has not refused it since it last accepted a request.
     pub(super) fn is_serving(&self, last_success: Option<Instant>) -> bool {
         let refused = |grant| self.refused.get().is_some_and(|(id, at)| id == grant && last_success <= Some(at));
         self.usable().is_some_and(|grant| !refused(grant))

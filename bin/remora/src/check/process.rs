@@ -96,7 +96,7 @@ fn delivery(status: &Value, now: SystemTime) -> Checked {
         (Some((failure, at)), _) => Err(refusal(failure, at.map(age))),
         (None, Some(at)) if age(at) <= RECENT => Ok(format!("last accepted {} ago", span(age(at)))),
         (None, Some(at)) => Err(Outcome::Warn(Finding::new(format!("last accepted {} ago", span(age(at)))))),
-        (None, None) => Err(Outcome::Left("no write has come yet")),
+        (None, None) => Err(Outcome::Left("no write from a permitted peer has come yet")),
     }
 }
 
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(judged(r#"{"last_success":"2026-01-01T11:59:50Z"}"#).unwrap(), "last accepted 10s ago");
         assert!(judged(&format!(r#"{{"last_success":"2026-01-01T11:59:50Z",{refusal}}}"#)).is_ok());
         let nothing = judged(r#"{"last_success":null,"last_failure":null}"#);
-        assert!(matches!(nothing, Err(Outcome::Left("no write has come yet"))));
+        assert!(matches!(nothing, Err(Outcome::Left("no write from a permitted peer has come yet"))));
         // An earlier refusal is resolved; the absence of new writes is not.
         for status in [
             r#"{"last_success":"2026-01-01T11:54:59Z"}"#.to_owned(),

@@ -97,7 +97,7 @@ pub(crate) static ANSWERS: &[Answer] = &[
         reason: "foreign_peer",
         statuses: "403",
         look: "For writes from outside the pod, add their network to ALLOWED_SOURCES. Send writes to LISTENING_PORT, not to ADMIN_PORT. A request for \
-            /status from outside the pod counts only under reason",
+            /status from outside the pod, or under a name other than localhost, counts only under reason",
     },
     Answer {
         side: Side::Delayed,

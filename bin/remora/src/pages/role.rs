@@ -30,7 +30,7 @@ az monitor account show -n <workspace> -g <group> --query id -o tsv\n\
 az account show --query \"{tenant:tenantId, cloud:environmentName}\"";
 
 RBAC_05 "RBAC-05" "Azure Monitor answers",
-"Azure answered with an error of its own, or not at all. Samples wait in Prometheus.",
+"Azure answered with an error of its own, or not at all. Samples wait in Prometheus. A web page comes from a proxy on the way, which then has to let this host through without inspecting TLS.",
 "try again, and check whether Azure reports an outage\n\
 az rest --method get --url \"https://management.azure.com/subscriptions/<subscription>/providers/Microsoft.ResourceHealth/events?api-version=2022-10-01\"";
 } }

@@ -75,7 +75,11 @@ pub(crate) static ALERTS: &[Alert] = &[
         "Expected after an outage that was longer than sampleAgeLimit, until its backlog is gone.",
         &[&PROM_02],
     ),
-    of_pages("RemoraClockWrong", "The log line that follows \"token acquired\" says by how much.", &[&NET_04]),
+    of_pages(
+        "RemoraClockWrong",
+        "The log line that follows \"token acquired\" says by how much. The alert ends with the first token after the repair.",
+        &[&NET_04],
+    ),
     of_answers(
         "RemoraOverloaded",
         "The log lines \"request not accepted\" name the limit: it is too low for the senders, or Azure answers slowly.",

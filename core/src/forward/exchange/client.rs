@@ -219,7 +219,7 @@ impl Exchange<'_> {
     }
 
     /// The reason why there is no token, requested by [`Event::Readiness`]. `detail` may name tenant and client, so peers
-    /// outside the pod are referred to the log instead.
+    /// outside the pod, and requests for another host, are referred to the log instead.
     pub fn readiness_detail(&mut self, now: Instant, detail: &str) {
         if self.phase != Phase::Readiness {
             return;
