@@ -13,14 +13,14 @@ mod window;
 pub use error::SnappyError;
 
 use element::{Element, operand_width};
-use window::Window;
+use window::{CHUNK, Window};
 
-/// How many bytes a step decodes before it lends them. Small enough to stay in the L1 cache between decoding and
-/// reading; one element may overshoot it.
-const RUN: usize = 16 * 1024;
+/// How many bytes a step decodes before it lends them. Small enough to stay in a near cache between decoding and reading,
+/// long enough that few messages are cut; one element may overshoot it.
+const RUN: usize = 32 * 1024;
 
-/// The smallest window that [`Decoder::new`] accepts, in bytes. A smaller one would serve nobody.
-const MIN_WINDOW: usize = 16;
+/// The smallest window that [`Decoder::new`] accepts, in bytes.
+const MIN_WINDOW: usize = 2 * CHUNK;
 
 /// What one call of [`Decoder::step`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ enum State {
 ///
 /// // 6 bytes: the literal "ab", then 4 bytes from 2 bytes back.
 /// let mut rest = &b"\x06\x04ab\x01\x02"[..];
-/// let mut window = [0; 64];
+/// let mut window = [0; 128];
 /// let mut decoder = Decoder::new(&mut window, 1 << 20)?;
 /// let mut decoded = Vec::new();
 /// loop {
@@ -90,8 +90,12 @@ pub struct Decoder<'w> {
 }
 
 impl<'w> Decoder<'w> {
-    /// A decoder that remembers as much output as `window` is long and refuses bodies that announce more than
-    /// `max_decoded` bytes. The window's content does not matter.
+    /// A decoder that remembers as much output as `window` is long, a power of two of at least 128 bytes, and refuses
+    /// bodies that announce more than `max_decoded` bytes. The window's content does not matter.
+    ///
+    /// The window is a ring. Of its oldest bytes, up to 63 are lost: a copy that reaches over the ring's front may begin
+    /// at most `window.len() - 63` bytes back, any other one at the front itself. So a window of 64 KiB serves all
+    /// encoders that begin anew every 64 KiB, as golang/snappy and the C++ one do, in full.
     pub fn new(window: &'w mut [u8], max_decoded: u32) -> Result<Self, SnappyError> {
         let len = window.len();
         if !len.is_power_of_two() || len < MIN_WINDOW || u32::try_from(len).is_err() {
@@ -277,7 +281,7 @@ impl<'w> Decoder<'w> {
         match offset as usize {
             0 => Err(SnappyError::ZeroOffset),
             back if back > self.claimed => Err(SnappyError::OffsetBeforeStart { offset }),
-            back if back > self.window.len() => Err(SnappyError::OffsetBeyondWindow { offset }),
+            back if back > self.window.reach() => Err(SnappyError::OffsetBeyondWindow { offset }),
             back => Ok(back),
         }
     }
@@ -290,11 +294,10 @@ fn plain_element<'i>(window: &mut Window<'_>, bytes: &'i [u8]) -> Option<&'i [u8
     let (Element { last, offset }, header) = Element::decode_front(bytes)?;
     let length = last.checked_add(1)?;
     let rest = bytes.get(header..)?;
-    if let Some(offset) = offset {
-        return window.copy_whole(offset as usize, length).then_some(rest);
+    match offset {
+        Some(offset) => window.copy_front(offset as usize, length).map(|()| rest),
+        None => window.append_front(rest, length),
     }
-    let (literal, rest) = rest.split_at_checked(length)?;
-    window.append_whole(literal).then_some(rest)
 }
 
 /// Lengths here come from 32-bit numbers, so nothing is lost.
@@ -310,11 +313,11 @@ mod tests {
 
     use super::*;
 
-    /// The fault of `body`, decoded whole and byte by byte into a window of 16 bytes, at most 64 bytes long.
+    /// The fault of `body`, decoded whole and byte by byte into the smallest window, at most 256 bytes long.
     fn assert_fault(body: &[u8], error: SnappyError, at: u64, line: &str) {
         for piece in [1, 64] {
-            let mut window = [0; 16];
-            let mut decoder = Decoder::new(&mut window, 64).unwrap();
+            let mut window = [0; MIN_WINDOW];
+            let mut decoder = Decoder::new(&mut window, 256).unwrap();
             let found = body.chunks(piece).try_for_each(|piece| drain(&mut decoder, piece));
             assert_eq!(found.and_then(|()| decoder.finish()), Err(error), "in pieces of {piece}");
             assert_eq!(decoder.position(), at, "in pieces of {piece}");
@@ -335,11 +338,11 @@ mod tests {
 
     #[test]
     fn window_not_power_of_two() {
-        for length in [0, 1, 8, 15, 17, 100] {
+        for length in [0, 1, 64, 127, 129, 200] {
             let mut window = std::vec![0; length];
             let error = Decoder::new(&mut window, 64).map(|_| ()).unwrap_err();
             assert_eq!(error, SnappyError::WindowNotPowerOfTwo);
-            assert_eq!(error.to_string(), "snappy: window length is not a power of two of at least 16 bytes");
+            assert_eq!(error.to_string(), "snappy: window length is not a power of two of at least 128 bytes");
         }
     }
 
@@ -359,10 +362,10 @@ mod tests {
 
     #[test]
     fn too_large() {
-        let line = "snappy: decoded length 65 exceeds the limit of 64 bytes";
-        assert_fault(b"\x41", SnappyError::TooLarge { declared: 65, limit: 64 }, 0, line);
-        let line = "snappy: decoded length 4294967295 exceeds the limit of 64 bytes";
-        assert_fault(b"\xff\xff\xff\xff\x0f", SnappyError::TooLarge { declared: u32::MAX, limit: 64 }, 4, line);
+        let line = "snappy: decoded length 257 exceeds the limit of 256 bytes";
+        assert_fault(b"\x81\x02", SnappyError::TooLarge { declared: 257, limit: 256 }, 1, line);
+        let line = "snappy: decoded length 4294967295 exceeds the limit of 256 bytes";
+        assert_fault(b"\xff\xff\xff\xff\x0f", SnappyError::TooLarge { declared: u32::MAX, limit: 256 }, 4, line);
     }
 
     #[test]
@@ -383,9 +386,10 @@ mod tests {
 
     #[test]
     fn offset_beyond_window() {
-        let line = "snappy: copy offset 17 beyond the window";
-        let body = b"\x20\x44abcdefghijklmnopqr\x01\x11";
-        assert_fault(body, SnappyError::OffsetBeyondWindow { offset: 17 }, 20, line);
+        // 130 bytes, then a copy from 66 bytes back, whose source may have been overwritten.
+        let line = "snappy: copy offset 66 beyond the window";
+        let body = [b"\xc0\x01\xf0\x81".as_slice(), &[b'a'; 130], b"\x01\x42"].concat();
+        assert_fault(&body, SnappyError::OffsetBeyondWindow { offset: 66 }, 134, line);
     }
 
     #[test]
@@ -409,7 +413,7 @@ mod tests {
 
     #[test]
     fn the_announced_length_is_known_as_soon_as_it_is_read() {
-        let mut window = [0; 16];
+        let mut window = [0; MIN_WINDOW];
         let mut decoder = Decoder::new(&mut window, 1 << 20).unwrap();
         assert_eq!(decoder.declared(), None);
         drain(&mut decoder, b"\x80").unwrap();

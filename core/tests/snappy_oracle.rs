@@ -71,7 +71,7 @@ fn compare(body: &[u8], window: usize, rng: &mut Rng) -> Result<Vec<u8>, SnappyE
 fn random_elements(rng: &mut Rng, window: usize) -> Vec<u8> {
     let (mut elements, mut produced) = (Vec::new(), 0);
     for _ in 0..rng.usize(0..40) {
-        let most_back = produced.min(window);
+        let most_back = produced.min(reach(produced, window));
         if most_back == 0 || rng.bool() {
             let length = rng.choice([1..=20, 50..=70, 60..=400]).map_or(1, |lengths| rng.usize(lengths));
             literal_header(&mut elements, length, rng);
@@ -91,6 +91,11 @@ fn random_elements(rng: &mut Rng, window: usize) -> Vec<u8> {
     body.push(left.to_le_bytes()[0]);
     body.append(&mut elements);
     body
+}
+
+/// How far back a copy after `produced` bytes may begin: to the ring's front, or over it but for its oldest 63 bytes.
+fn reach(produced: usize, window: usize) -> usize {
+    (produced % window).max(window - 63)
 }
 
 fn literal_header(elements: &mut Vec<u8>, length: usize, rng: &mut Rng) {
@@ -141,7 +146,7 @@ fn mutate(body: &mut Vec<u8>, rng: &mut Rng) {
 fn random_elements_decode_alike() {
     let mut rng = Rng::with_seed(0x5eed_0001);
     for _ in 0..1_000 {
-        let window = [16, 64, 1024, WINDOW][rng.usize(0..4)];
+        let window = [128, 256, 1024, WINDOW][rng.usize(0..4)];
         let body = random_elements(&mut rng, window);
         assert!(compare(&body, window, &mut rng).is_ok(), "{body:02x?}");
     }
@@ -176,23 +181,29 @@ fn packed_text_and_noise_decode_alike() {
 }
 
 #[test]
-fn offsets_up_to_the_window_are_reached_and_no_further() {
-    for window in [16_usize, 64, WINDOW] {
-        for (offset, reached) in [(window - 1, true), (window, true), (window + 1, false), (window * 2, false)] {
-            let plain: Vec<u8> = (0..window * 2).map(|i| (i * 7 % 251).to_le_bytes()[0]).collect();
-            let mut body = Vec::new();
-            let total = window * 2 + 64;
-            body.extend([total.to_le_bytes()[0] | 0x80, (total >> 7).to_le_bytes()[0] | 0x80, (total >> 14) as u8]);
-            body.push(0xfc);
-            body.extend_from_slice(&(plain.len() as u32 - 1).to_le_bytes());
-            body.extend_from_slice(&plain);
-            body.push(63 << 2 | 0b11);
-            body.extend_from_slice(&(offset as u32).to_le_bytes());
-            let decoded = decode(&body, window, || usize::MAX);
-            let expected = snap::raw::Decoder::new().decompress_vec(&body).unwrap();
-            let beyond = SnappyError::OffsetBeyondWindow { offset: offset as u32 };
-            let tag = body.len() as u64 - 5;
-            assert_eq!(decoded, if reached { Ok(expected) } else { Err((beyond, tag)) }, "{offset} in {window}");
+fn offsets_within_reach_are_reached_and_no_further() {
+    let mut rng = Rng::with_seed(0x5eed_0007);
+    for window in [128_usize, 1024, WINDOW] {
+        for produced in [window * 2 - 1, window * 2, window * 2 + 1, window * 3 - 63, window * 3 - 62] {
+            let reach = reach(produced, window);
+            for (offset, reached) in [(reach - 1, true), (reach, true), (reach + 1, false), (window + 1, false)] {
+                let total = produced + 64;
+                let mut body = vec![total as u8 | 0x80, (total >> 7) as u8 | 0x80, (total >> 14) as u8];
+                let plain: Vec<u8> = (0..produced).map(|i| (i * 7 % 251) as u8).collect();
+                for literal in plain.chunks(60) {
+                    literal_header(&mut body, literal.len(), &mut rng);
+                    body.extend_from_slice(literal);
+                }
+                let tag = body.len() as u64;
+                body.push(63 << 2 | 0b11);
+                body.extend_from_slice(&(offset as u32).to_le_bytes());
+                // Chunks are written only while more than a chunk of input follows.
+                let decoded = decode(&body, window, || usize::MAX);
+                let expected = snap::raw::Decoder::new().decompress_vec(&body).unwrap();
+                let beyond = SnappyError::OffsetBeyondWindow { offset: offset as u32 };
+                let expected = if reached { Ok(expected) } else { Err((beyond, tag)) };
+                assert_eq!(decoded, expected, "{offset} back after {produced} in {window}");
+            }
         }
     }
 }

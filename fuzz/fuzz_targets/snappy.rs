@@ -19,7 +19,7 @@ const WHOLE_WINDOW: usize = LIMIT as usize;
 
 fn judge(input: &[u8]) {
     let Some((&choice, block)) = input.split_first() else { return };
-    let window = 16 << (choice % 13);
+    let window = 128 << (choice % 10);
     let ours = match decode_cut_anyhow(block, window, choice) {
         Err((SnappyError::OffsetBeyondWindow { .. }, _)) => decode_cut_anyhow(block, WHOLE_WINDOW, choice),
         outcome => outcome,

@@ -26,7 +26,7 @@ pub enum Why {
         /// How far back the copy reaches, in bytes.
         offset: u32,
     },
-    /// The lent window's length is not a power of two of at least 16 bytes.
+    /// The lent window's length is not a power of two of at least 128 bytes.
     WindowNotPowerOfTwo,
 }
 
@@ -60,7 +60,7 @@ pub struct Check<'w> {
 }
 
 impl<'w> Check<'w> {
-    /// A check that decodes into `window`, a power of two of at least 16 bytes, and refuses bodies that announce more
+    /// A check that decodes into `window`, a power of two of at least 128 bytes, and refuses bodies that announce more
     /// than `max_decoded` bytes.
     pub fn new(version: Version, level: Level, window: &'w mut [u8], max_decoded: u32) -> Self {
         Self {

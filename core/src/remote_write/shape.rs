@@ -42,26 +42,27 @@ pub(super) fn series(request: Message, bytes: &[u8]) -> Option<Series> {
 #[inline]
 pub(super) fn labels(bytes: &[u8], level: Level) -> Option<usize> {
     let mut rest = bytes;
-    while let Some(length) = label(rest, level) {
-        rest = rest.get(length..)?;
+    while let Some(tail) = label(rest, level) {
+        rest = tail;
     }
     let passed = bytes.len().checked_sub(rest.len())?;
     (passed > 0).then_some(passed)
 }
 
 /// A label of version 1 as every encoder writes it, name then value, each under 128 bytes: `0a len | 0a len name | 12
-/// len value`. Returns its length, including the key.
+/// len value`. Returns what follows it.
 #[inline]
-fn label(bytes: &[u8], level: Level) -> Option<usize> {
+fn label(bytes: &[u8], level: Level) -> Option<&[u8]> {
     let &[FIELD_1, length @ ..0x80, FIELD_1, name_length] = bytes.first_chunk::<4>()? else { return None };
     let length = usize::from(length).saturating_add(2);
-    let texts = bytes.get(4..length)?;
+    let (field, tail) = bytes.split_at_checked(length)?;
+    let texts = field.get(4..)?;
     let (&[FIELD_2, value_length], value) = texts.get(usize::from(name_length)..)?.split_first_chunk::<2>()? else {
         return None;
     };
     let whole = usize::from(value_length) == value.len();
     // Keys and lengths are below 128 here: the texts are ASCII if and only if all these bytes are.
-    (whole && (level == Level::Wire || text::is_ascii(texts))).then_some(length)
+    (whole && (level == Level::Wire || text::is_ascii(texts))).then_some(tail)
 }
 
 /// A sample of either version, value then timestamp, either of which is omitted when 0: `12 len | 09 8 bytes | 10
@@ -69,7 +70,9 @@ fn label(bytes: &[u8], level: Level) -> Option<usize> {
 #[inline]
 pub(super) fn sample(bytes: &[u8]) -> Option<(usize, i64)> {
     let (body, length) = short_field(bytes, FIELD_2)?;
-    let rest = if body.first() == Some(&0x09) { body.get(9..)? } else { body };
+    // No branch: whether a value is 0 is as hard to predict as the data.
+    let value = usize::from(body.first() == Some(&0x09)).wrapping_mul(9);
+    let rest = body.get(value..)?;
     let Some((&key, rest)) = rest.split_first() else { return Some((length, 0)) };
     let timestamp = varint::decode_last(bytes.get(..length)?, rest.len())?;
     (key == 0x10).then_some((length, timestamp.cast_signed()))
@@ -136,14 +139,15 @@ mod tests {
 
     #[test]
     fn a_label_is_described_whole_or_not_at_all() {
-        assert_eq!(label(LABEL, Level::Full), Some(10));
+        assert_eq!(label(LABEL, Level::Full), Some(b"".as_slice()));
+        assert_eq!(label(b"\x0a\x04\x0a\0\x12\0rest", Level::Full), Some(b"rest".as_slice()));
         for end in 0..LABEL.len() {
             assert_eq!(label(&LABEL[..end], Level::Full), None, "cut at {end}");
         }
         assert_eq!(label(b"\x0a\x08\x12\x01x\x0a\x03job", Level::Full), None, "value first");
         assert_eq!(label(b"\x0a\x09\x0a\x03job\x12\x01x\x18", Level::Full), None, "more in it");
         assert_eq!(label(b"\x0a\x08\x0a\x03j\xc3b\x12\x01x", Level::Full), None, "not ASCII");
-        assert_eq!(label(b"\x0a\x08\x0a\x03j\xc3b\x12\x01x", Level::Wire), Some(10));
+        assert_eq!(label(b"\x0a\x08\x0a\x03j\xc3b\x12\x01x", Level::Wire), Some(b"".as_slice()));
     }
 
     #[test]

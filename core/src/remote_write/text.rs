@@ -71,6 +71,11 @@ fn ascii_words(bytes: &[u8]) -> usize {
 /// Whether all of `bytes` is ASCII. For short texts in one piece.
 #[inline]
 pub(super) fn is_ascii(bytes: &[u8]) -> bool {
+    // Two words, one from each end and possibly overlapping, see all of most labels.
+    if let (Some(first), Some(last), ..=32) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>(), bytes.len()) {
+        let seen = u128::from_ne_bytes(*first) | u128::from_ne_bytes(*last);
+        return seen & u128::from_ne_bytes([0x80; 16]) == 0;
+    }
     let Some(last) = bytes.last_chunk::<8>() else { return bytes.iter().all(u8::is_ascii) };
     // The last word overlaps the one before if the length is not a multiple of 8.
     let (words, _) = bytes.as_chunks::<8>();

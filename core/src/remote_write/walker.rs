@@ -5,6 +5,7 @@ use heapless::Vec;
 
 use super::fault::{Fault, FaultKind};
 use super::schema::{Field, Meaning, Message};
+use super::shape::Series;
 use super::tally::{Counts, Tally};
 use super::text::Utf8;
 use super::varint::{self, Varint};
@@ -188,37 +189,52 @@ impl Walker {
         }
     }
 
-    /// Passes over fields of `message`, or of the series that begins at the front.
-    fn pass_fields<'r>(&mut self, message: Message, rest: &'r [u8]) -> &'r [u8] {
-        match self.enter_series(message, rest) {
-            Some((series, content)) => self.pass_shapes(series, content),
-            None => self.pass_shapes(message, rest),
+    /// Passes over the fields of `message` at the front that have a known shape. A series with a field of another shape
+    /// is left open at that field.
+    fn pass_fields<'r>(&mut self, message: Message, mut rest: &'r [u8]) -> &'r [u8] {
+        while let Some(series) = shape::series(message, self.front(rest)) {
+            self.tally.open(series.message);
+            let content = rest.get(series.header..series.length).unwrap_or_default();
+            let (left, odd) = self.pass_shapes(series.message, content, self.at.saturating_add(series.header));
+            if !left.is_empty() || odd {
+                return self.open_within(series, left, odd, rest);
+            }
+            // As far as its header says, not as far as was passed: so a processor can begin with the next one earlier.
+            rest = self.pass(rest, series.length);
+            self.tally.close(series.message, self.at);
         }
-    }
-
-    /// Opens the series at the front of a request; returns its message and the bytes after its header.
-    #[inline]
-    fn enter_series<'r>(&mut self, request: Message, rest: &'r [u8]) -> Option<(Message, &'r [u8])> {
-        let series = shape::series(request, self.front(rest))?;
-        self.open(Content::Fields(series.message), series.length).ok()?;
-        self.tally.open(series.message);
-        Some((series.message, self.pass(rest, series.header)))
-    }
-
-    /// Passes over the fields of `message` at the front that have a known shape.
-    fn pass_shapes<'r>(&mut self, message: Message, rest: &'r [u8]) -> &'r [u8] {
         let front = self.front(rest);
-        let mut left = front;
-        while let Some(length) = self.known_shape(message, left) {
-            left = self.pass(left, length);
-        }
-        let passed = front.len().saturating_sub(left.len());
-        rest.get(passed..).unwrap_or_default()
+        let (left, odd) = self.pass_shapes(message, front, self.at);
+        self.open.odd ^= odd;
+        self.pass(rest, front.len().saturating_sub(left.len()))
     }
 
-    /// Records the field at the front, or the labels, if they have a known shape; returns their length.
+    /// Opens the `series` at the front of `rest`, of which all but `left` has been passed over.
+    fn open_within<'r>(&mut self, series: Series, left: &[u8], odd: bool, rest: &'r [u8]) -> &'r [u8] {
+        // Only a request holds series, and is the outermost message: this is never too deep.
+        if self.open(Content::Fields(series.message), series.length).is_ok() {
+            self.open.odd = odd;
+        }
+        self.pass(rest, series.length.saturating_sub(left.len()))
+    }
+
+    /// Records the fields of `message` at the front of its `content`, which is at `at`, that have a known shape. Returns
+    /// what follows them, and whether their label references are odd in number.
     #[inline]
-    fn known_shape(&mut self, message: Message, front: &[u8]) -> Option<usize> {
+    fn pass_shapes<'c>(&mut self, message: Message, content: &'c [u8], at: usize) -> (&'c [u8], bool) {
+        let (mut left, mut odd) = (content, false);
+        loop {
+            let passed = content.len().saturating_sub(left.len());
+            let Some(length) = self.known_shape(message, left, at.saturating_add(passed), &mut odd) else { break };
+            left = left.get(length..).unwrap_or_default();
+        }
+        (left, odd)
+    }
+
+    /// Records the field at the front, or the labels, if they have a known shape; returns their length. `odd` changes
+    /// with every label reference.
+    #[inline]
+    fn known_shape(&mut self, message: Message, front: &[u8], at: usize, odd: &mut bool) -> Option<usize> {
         match (message, *front.first()?) {
             (Message::SeriesV1, shape::FIELD_1) => shape::labels(front, self.level),
             (Message::SeriesV1 | Message::SeriesV2, shape::FIELD_2) => {
@@ -233,9 +249,9 @@ impl Walker {
             }
             (Message::SeriesV2, shape::FIELD_1) => {
                 let (length, references) = shape::references(front)?;
-                self.open.odd ^= references.odd;
+                *odd ^= references.odd;
                 if let Some((highest, place)) = references.highest {
-                    self.tally.reference(highest, self.at.saturating_add(place));
+                    self.tally.reference(highest, at.saturating_add(place));
                 }
                 Some(length)
             }

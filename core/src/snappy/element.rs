@@ -18,7 +18,7 @@ pub(super) struct Element {
 impl Element {
     /// The element of `tag` and its `operand`: a length less one or an offset.
     pub(super) fn decode(tag: u8, operand: u32) -> Self {
-        Form::of(tag).element(operand)
+        Form::of(tag).element(tag, operand)
     }
 
     /// The element at the front of `bytes` and the bytes its header takes; `None` when `bytes` is shorter than the
@@ -28,7 +28,7 @@ impl Element {
         let &[tag, a, b, c, d] = bytes.first_chunk::<LONGEST_HEADER>()?;
         let form = FORMS.get(usize::from(tag))?;
         let operand = u32::from_le_bytes([a, b, c, d]) & form.mask;
-        Some((form.element(operand), usize::from(form.width).saturating_add(1)))
+        Some((form.element(tag, operand), usize::from(form.width).saturating_add(1)))
     }
 }
 
@@ -47,8 +47,8 @@ pub(super) const fn operand_width(tag: u8) -> u8 {
 struct Form {
     /// The bits of the operand in a word that begins after the tag.
     mask: u32,
-    /// The upper bits of a copy's offset, in their place; `None` for a literal.
-    high: Option<u16>,
+    /// The upper bits of a copy's offset, in their place.
+    high: u16,
     /// [`Element::last`], or 0 where a literal's operand has it.
     last: u8,
     /// [`operand_width`].
@@ -60,10 +60,10 @@ impl Form {
     const fn of(tag: u8) -> Self {
         let upper = tag >> 2;
         let (last, high) = match tag & 0b11 {
-            0b00 if tag < LONG_LITERAL => (upper, None),
-            0b00 => (0, None),
-            0b01 => ((upper & 0b111).saturating_add(3), Some(((tag >> 5) as u16) << 8)),
-            _ => (upper, Some(0)),
+            0b00 if tag < LONG_LITERAL => (upper, 0),
+            0b00 => (0, 0),
+            0b01 => ((upper & 0b111).saturating_add(3), ((tag >> 5) as u16) << 8),
+            _ => (upper, 0),
         };
         let width = operand_width(tag);
         let mask = match width {
@@ -78,11 +78,11 @@ impl Form {
 
     /// The element, given its operand.
     #[inline]
-    fn element(self, operand: u32) -> Element {
+    fn element(self, tag: u8, operand: u32) -> Element {
         let last = usize::from(self.last);
-        match self.high {
-            None => Element { last: last | operand as usize, offset: None },
-            Some(high) => Element { last, offset: Some(u32::from(high) | operand) },
+        match tag & 0b11 {
+            0b00 => Element { last: last | operand as usize, offset: None },
+            _ => Element { last, offset: Some(u32::from(self.high) | operand) },
         }
     }
 }

@@ -8,7 +8,7 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnappyError {
-    /// The lent window's length is not a power of two of at least 16 bytes that fits 32 bits.
+    /// The lent window's length is not a power of two of at least 128 bytes that fits 32 bits.
     WindowNotPowerOfTwo,
     /// The body ends before its length preamble does; an empty body is the usual case.
     NoLength,
@@ -51,7 +51,7 @@ impl fmt::Display for SnappyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::WindowNotPowerOfTwo => {
-                f.write_str("snappy: window length is not a power of two of at least 16 bytes")
+                f.write_str("snappy: window length is not a power of two of at least 128 bytes")
             }
             Self::NoLength => f.write_str("snappy: body ends before its length"),
             Self::LengthVarint => f.write_str("snappy: length preamble exceeds 5 bytes or 32 bits"),

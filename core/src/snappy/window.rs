@@ -1,6 +1,11 @@
 //! The lent window: the latest part of the output, from which copies take their bytes.
 
-/// A ring of the last bytes decoded. Its length is a power of two.
+/// The longest copy that a tag can express, in bytes. Whole chunks are written, whatever the length that counts: a
+/// branch on the length would be as hard to predict as the data.
+pub(super) const CHUNK: usize = 64;
+
+/// A ring of the last bytes decoded. Its length is a power of two and at least two chunks. Up to `CHUNK - 1` bytes from
+/// where the next one goes, its oldest ones, may have been overwritten.
 #[derive(Debug)]
 pub(super) struct Window<'w> {
     bytes: &'w mut [u8],
@@ -19,6 +24,11 @@ impl<'w> Window<'w> {
 
     pub(super) const fn at(&self) -> usize {
         self.at
+    }
+
+    /// How far back a copy may begin: to the window's front, or over it as far as nothing has been overwritten, in bytes.
+    pub(super) fn reach(&self) -> usize {
+        self.at.max(self.len().saturating_sub(CHUNK).saturating_add(1))
     }
 
     /// Continues at the front when the end is reached. From here on, bytes lent before are overwritten.
@@ -45,7 +55,8 @@ impl<'w> Window<'w> {
     }
 
     /// Appends up to `length` bytes, starting `offset` bytes back, as far as source and target stay before the window's
-    /// end, and returns how many; 0 when the window is full. `offset` is from 1 to the window's length.
+    /// end, and returns how many; 0 when the window is full. `offset` is at least 1, and was within
+    /// [`reach`](Self::reach) when the copy began.
     pub(super) fn copy(&mut self, offset: usize, length: usize) -> usize {
         // The length of the window is a power of two: the mask wraps an offset that reaches back over the front.
         let from = self.at.wrapping_sub(offset) & self.len().wrapping_sub(1);
@@ -62,31 +73,27 @@ impl<'w> Window<'w> {
         count
     }
 
-    /// Appends all of `bytes`; `false`, with nothing done, when they would cross the window's end.
+    /// Appends the first `length` of `bytes`, at most [`CHUNK`], and returns the others; `None`, with nothing appended,
+    /// when they are more, or a chunk is not available or does not fit.
     #[inline]
-    pub(super) fn append_whole(&mut self, bytes: &[u8]) -> bool {
-        let next = self.at.saturating_add(bytes.len());
-        let Some(to) = self.bytes.get_mut(self.at..next) else { return false };
-        transfer(to, bytes);
-        self.at = next;
-        true
+    pub(super) fn append_front<'i>(&mut self, bytes: &'i [u8], length: usize) -> Option<&'i [u8]> {
+        if length > CHUNK {
+            return None;
+        }
+        write_chunk(self.bytes.get_mut(self.at..)?, bytes)?;
+        self.at = self.at.saturating_add(length);
+        bytes.get(length..)
     }
 
-    /// Appends all `length` bytes, starting `offset` bytes back; `false`, with nothing done, when source or target
-    /// would cross an end of the window, or `offset` is 0.
+    /// Appends `length` bytes, at most [`CHUNK`], starting `offset` bytes back; `None`, with nothing appended, when
+    /// `offset` is less than a chunk or reaches over the window's front, or a chunk does not fit.
     #[inline]
-    pub(super) fn copy_whole(&mut self, offset: usize, length: usize) -> bool {
-        let next = self.at.saturating_add(length);
-        let Some(from) = self.at.checked_sub(offset) else { return false };
-        let Some((past, ahead)) = self.bytes.split_at_mut_checked(self.at) else { return false };
-        let (Some(past), Some(to)) = (past.get(from..), ahead.get_mut(..length)) else { return false };
-        match past.get(..length) {
-            Some(past) => transfer(to, past),
-            None if past.is_empty() => return false,
-            None => repeat(self.bytes.get_mut(from..next).unwrap_or_default(), offset),
-        }
-        self.at = next;
-        true
+    pub(super) fn copy_front(&mut self, offset: usize, length: usize) -> Option<()> {
+        let from = self.at.checked_sub(offset)?;
+        let (past, ahead) = self.bytes.split_at_mut_checked(self.at)?;
+        write_chunk(ahead, past.get(from..)?)?;
+        self.at = self.at.saturating_add(length);
+        Some(())
     }
 
     /// The same window as another value, up to `end`. With [`resume`](Self::resume) it lets a loop keep it in
@@ -104,38 +111,11 @@ impl<'w> Window<'w> {
     }
 }
 
-/// Copies between slices of equal length. Most elements are shorter than a cache line, for which two chunks, one from
-/// each end and possibly overlapping, cost less than a call.
+/// Copies one chunk; `None`, with nothing done, when either side is shorter.
 #[inline]
-fn transfer(to: &mut [u8], from: &[u8]) {
-    let done = match from.len() {
-        0..4 => transfer_few(to, from),
-        4..8 => transfer_ends::<4>(to, from),
-        8..16 => transfer_ends::<8>(to, from),
-        16..32 => transfer_ends::<16>(to, from),
-        32..=64 => transfer_ends::<32>(to, from),
-        _ => None,
-    };
-    if done.is_none() {
-        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-    }
-}
-
-/// Up to three bytes: the first, the middle and the last one.
-#[inline]
-fn transfer_few(to: &mut [u8], from: &[u8]) -> Option<()> {
-    let middle = from.len() / 2;
-    *to.get_mut(middle)? = *from.get(middle)?;
-    *to.first_mut()? = *from.first()?;
-    *to.last_mut()? = *from.last()?;
-    Some(())
-}
-
-#[inline]
-fn transfer_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> Option<()> {
-    let (head, tail) = (from.first_chunk::<N>()?, from.last_chunk::<N>()?);
-    *to.first_chunk_mut::<N>()? = *head;
-    *to.last_chunk_mut::<N>()? = *tail;
+fn write_chunk(to: &mut [u8], from: &[u8]) -> Option<()> {
+    let from = from.first_chunk::<CHUNK>()?;
+    *to.first_chunk_mut::<CHUNK>()? = *from;
     Some(())
 }
 
@@ -154,46 +134,77 @@ fn repeat(span: &mut [u8], period: usize) {
 mod tests {
     use super::*;
 
-    /// `count` numbered bytes in a window of 16.
-    fn filled(bytes: &mut [u8; 16], count: u8) -> Window<'_> {
+    const LEN: usize = 2 * CHUNK;
+
+    /// `count` numbered bytes in a window of two chunks, appended one at a time.
+    fn filled(bytes: &mut [u8; LEN], count: u8) -> Window<'_> {
         let mut window = Window::new(bytes);
         for byte in 0..count {
             window.wrap();
-            assert!(window.append_whole(&[byte]));
+            assert_eq!(window.append(&[byte]), 1);
         }
         window.wrap();
         window
     }
 
     #[test]
-    fn a_copy_within_the_window_is_the_same_whole_and_by_parts() {
-        for offset in 1..=6 {
-            for length in 1..=10 {
-                let (mut whole, mut parts) = ([0; 16], [0; 16]);
-                let mut window = filled(&mut whole, 6);
-                assert!(window.copy_whole(offset, length));
-                let mut other = filled(&mut parts, 6);
-                assert_eq!(other.copy(offset, length), length);
-                assert_eq!(window.since(0), other.since(0));
-                let expected = window.since(0)[6 - offset];
-                assert_eq!(window.since(0)[6], expected);
-            }
+    fn a_chunk_of_which_part_counts_is_the_same_as_that_part() {
+        for length in 1..=CHUNK {
+            let (mut chunks, mut parts) = ([0; LEN], [0; LEN]);
+            let (mut window, mut other) = (filled(&mut chunks, 64), filled(&mut parts, 64));
+            assert_eq!(window.copy_front(64, length), Some(()));
+            assert_eq!(other.copy(64, length), length);
+            assert_eq!(window.since(0), other.since(0));
+
+            let mut literal = [100; CHUNK + 1];
+            literal[length - 1] = 7;
+            let (mut window, mut other) = (filled(&mut chunks, 64), filled(&mut parts, 64));
+            assert_eq!(window.append_front(&literal, length), literal.get(length..));
+            assert_eq!(other.append(&literal[..length]), length);
+            assert_eq!(window.since(0), other.since(0));
         }
     }
 
     #[test]
-    fn what_crosses_an_end_is_done_by_parts_only() {
-        let mut bytes = [0; 16];
-        let mut window = filled(&mut bytes, 18);
-        assert!(!window.copy_whole(3, 1), "the source is at the old end");
-        assert_eq!(window.copy(3, 4), 1);
+    fn what_is_no_chunk_is_left_to_parts() {
+        let mut bytes = [0; LEN];
+        let mut window = filled(&mut bytes, 64);
+        assert_eq!(window.copy_front(63, 1), None, "it repeats itself");
+        assert_eq!(window.copy_front(65, 1), None, "before the front");
+        assert_eq!(window.append_front(&[0; CHUNK - 1], 1), None, "too little input");
+        assert_eq!(window.append_front(&[0; CHUNK + 1], CHUNK + 1), None, "too long");
+        assert_eq!(window.append(&[0]), 1);
+        assert_eq!(window.append_front(&[0; CHUNK], 1), None, "no room");
+        assert_eq!(window.copy_front(64, 1), None, "no room");
+        assert_eq!(window.at(), 65);
+    }
+
+    #[test]
+    fn a_copy_by_parts_repeats_itself_and_crosses_the_end() {
+        let mut bytes = [0; LEN];
+        let mut window = filled(&mut bytes, 130);
+        assert_eq!(window.since(0), [128, 129]);
+        assert_eq!(window.copy(3, 4), 1, "the source ends with the window");
         assert_eq!(window.copy(3, 3), 3);
-        assert_eq!(window.since(0), [16, 17, 15, 16, 17, 15]);
-        assert!(!window.append_whole(&[0; 11]));
-        assert_eq!(window.append(&[7; 11]), 10);
-        assert_eq!(window.copy(16, 1), 0, "full");
-        window.wrap();
-        assert_eq!(window.copy(16, 1), 1, "the oldest byte stands where it goes");
-        assert_eq!(window.since(0), [16]);
+        assert_eq!(window.since(0), [128, 129, 127, 128, 129, 127]);
+        assert_eq!(window.append(&[7; LEN]), LEN - 6);
+        assert_eq!(window.copy(LEN, 1), 0, "full");
+    }
+
+    /// The reach says which bytes of the last turn are still there after any chunk.
+    #[test]
+    fn what_is_within_reach_was_never_overwritten() {
+        for count in 128..=255 {
+            let mut bytes = [0; LEN];
+            let mut window = filled(&mut bytes, count);
+            if window.append_front(&[0xee; CHUNK], 1).is_none() {
+                assert_eq!(window.append(&[0xee]), 1);
+            }
+            window.wrap();
+            let reach = window.reach();
+            assert_eq!(window.copy(reach, 1), 1);
+            let byte = window.since(window.at() - 1)[0];
+            assert_eq!(usize::from(byte), usize::from(count) + 1 - reach, "{reach} back after {count}");
+        }
     }
 }
