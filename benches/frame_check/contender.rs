@@ -6,7 +6,7 @@ use prost::Message;
 use remora_core::remote_write::{Check, Level, Verdict, Version};
 use remora_core::snappy::Decoder;
 
-use crate::schema::WriteRequest;
+use crate::messages::{Request, WriteRequest};
 
 /// The window, one for a whole process, in bytes.
 const WINDOW: usize = 1 << 16;
@@ -48,14 +48,15 @@ impl Contender {
 /// The buffers that all passes share, as a process would keep them.
 #[derive(Debug)]
 pub(crate) struct Buffers {
+    version: Version,
     window: Vec<u8>,
     decoded: Vec<u8>,
 }
 
 impl Buffers {
-    /// Buffers for messages of up to `decoded` bytes.
-    pub(crate) fn new(decoded: usize) -> Self {
-        Self { window: vec![0; WINDOW], decoded: vec![0; decoded] }
+    /// Buffers for messages of this version and of up to `decoded` bytes.
+    pub(crate) fn new(version: Version, decoded: usize) -> Self {
+        Self { version, window: vec![0; WINDOW], decoded: vec![0; decoded] }
     }
 
     /// One pass over `body`: decoded bytes for the decoders, series for the contenders that read the message. `None` if
@@ -65,7 +66,10 @@ impl Buffers {
             Contender::Snap => self.unpack(body).map(<[u8]>::len),
             Contender::Decoder => self.decode(body),
             Contender::Check(level) => self.check(level, body),
-            Contender::SnapAndProst => Some(WriteRequest::decode(self.unpack(body)?).ok()?.timeseries.len()),
+            Contender::SnapAndProst => match self.version {
+                Version::V1 => Some(WriteRequest::decode(self.unpack(body)?).ok()?.timeseries.len()),
+                Version::V2 => Some(Request::decode(self.unpack(body)?).ok()?.timeseries.len()),
+            },
         }
     }
 
@@ -93,7 +97,7 @@ impl Buffers {
     }
 
     fn check(&mut self, level: Level, body: &[u8]) -> Option<usize> {
-        let mut check = Check::new(Version::V1, level, &mut self.window, MAX_DECODED);
+        let mut check = Check::new(self.version, level, &mut self.window, MAX_DECODED);
         body.chunks(SEGMENT).for_each(|segment| check.feed(segment));
         match check.finish() {
             Verdict::Good(counts) => usize::try_from(counts.series).ok(),

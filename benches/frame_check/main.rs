@@ -3,13 +3,15 @@
 //! every contender accepts its input.
 
 mod contender;
-mod schema;
+#[path = "../messages.rs"]
+mod messages;
 
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use contender::{Buffers, Contender};
+use remora_core::remote_write::Version;
 
 const BODIES: [(&str, &[u8]); 2] = [
     ("2,000 samples", include_bytes!("../../core/tests/vectors/prometheus-2.42-2000-samples.snappy")),
@@ -24,19 +26,24 @@ const PASSES: usize = 5;
 
 fn main() -> ExitCode {
     for (name, body) in BODIES {
-        let Some(rows) = compare(name, body) else {
-            eprintln!("{name}: refused by a contender");
-            return ExitCode::FAILURE;
-        };
-        println!("{}\n", rows.join("\n"));
+        let in_version_2 = messages::in_version_2(body).unwrap_or_default();
+        for (version, name, body) in
+            [(Version::V1, name.to_owned(), body), (Version::V2, format!("{name}, version 2"), &in_version_2)]
+        {
+            let Some(rows) = compare(version, &name, body) else {
+                eprintln!("{name}: refused by a contender");
+                return ExitCode::FAILURE;
+            };
+            println!("{}\n", rows.join("\n"));
+        }
     }
     ExitCode::SUCCESS
 }
 
 /// Times all contenders on one body; returns a table.
-fn compare(name: &str, body: &[u8]) -> Option<Vec<String>> {
+fn compare(version: Version, name: &str, body: &[u8]) -> Option<Vec<String>> {
     let decoded = snap::raw::decompress_len(body).ok()?;
-    let times = race(body, decoded)?;
+    let times = race(version, body, decoded)?;
     let (yardstick, structs) = (times.first()?, times.last()?);
     let mut rows = vec![
         format!("{name}: {} bytes, {decoded} decoded", body.len()),
@@ -57,8 +64,8 @@ fn compare(name: &str, body: &[u8]) -> Option<Vec<String>> {
 }
 
 /// Seconds per contender and turn.
-fn race(body: &[u8], decoded: usize) -> Option<[Vec<f64>; Contender::ALL.len()]> {
-    let mut buffers = Buffers::new(decoded);
+fn race(version: Version, body: &[u8], decoded: usize) -> Option<[Vec<f64>; Contender::ALL.len()]> {
+    let mut buffers = Buffers::new(version, decoded);
     let mut times = [const { Vec::new() }; Contender::ALL.len()];
     for _ in 0..TURNS {
         for (times, contender) in times.iter_mut().zip(Contender::ALL) {

@@ -2,6 +2,8 @@
 //! different numbers; the difference gives the cost of one run in instructions. It does not measure time.
 
 mod conversation;
+#[path = "../messages.rs"]
+mod messages;
 mod scenario;
 
 use std::hint::black_box;

@@ -5,6 +5,7 @@ use remora_core::http::{BodyDecoder, Framing, HeadScan, Piece, decode_request, f
 use remora_core::remote_write::{Check, Level, Verdict, Version};
 
 use crate::conversation::hold;
+use crate::messages::in_version_2;
 
 /// What a scenario works with, from one time to the next.
 #[derive(Debug)]
@@ -49,9 +50,22 @@ pub(crate) struct Scenario {
 }
 
 /// In the order of the baseline.
-pub(crate) const SCENARIOS: [Scenario; 6] = [
-    Scenario { name: "check-full", input: body, once: |body, tools| check(Level::Full, body, &mut tools.memory) },
-    Scenario { name: "check-wire", input: body, once: |body, tools| check(Level::Wire, body, &mut tools.memory) },
+pub(crate) const SCENARIOS: [Scenario; 7] = [
+    Scenario {
+        name: "check-full",
+        input: body,
+        once: |body, tools| check(Version::V1, Level::Full, body, &mut tools.memory),
+    },
+    Scenario {
+        name: "check-wire",
+        input: body,
+        once: |body, tools| check(Version::V1, Level::Wire, body, &mut tools.memory),
+    },
+    Scenario {
+        name: "check-full-version-2",
+        input: body_of_version_2,
+        once: |body, tools| check(Version::V2, Level::Full, body, &mut tools.memory),
+    },
     Scenario { name: "head", input: head, once: |head, _| decode_head(head) },
     Scenario { name: "chunks", input: chunked_body, once: |body, _| unchunk(body) },
     Scenario { name: "exchange", input: request, once: |bytes, tools| hold(bytes, &mut tools.memory, None) },
@@ -64,6 +78,11 @@ pub(crate) const SCENARIOS: [Scenario; 6] = [
 
 fn body() -> Vec<u8> {
     BODY.to_vec()
+}
+
+fn body_of_version_2() -> Vec<u8> {
+    // An empty body, which no check accepts, if it fails.
+    in_version_2(BODY).unwrap_or_default()
 }
 
 fn head() -> Vec<u8> {
@@ -81,8 +100,8 @@ fn chunked_body() -> Vec<u8> {
 }
 
 /// Checks a body in segments, as it is stored; returns the number of series.
-fn check(level: Level, body: &[u8], window: &mut [u8]) -> Option<usize> {
-    let mut check = Check::new(Version::V1, level, window, MAX_DECODED);
+fn check(version: Version, level: Level, body: &[u8], window: &mut [u8]) -> Option<usize> {
+    let mut check = Check::new(version, level, window, MAX_DECODED);
     body.chunks(SEGMENT).for_each(|segment| check.feed(segment));
     match check.finish() {
         Verdict::Good(counts) => usize::try_from(counts.series).ok(),

@@ -15,11 +15,11 @@ pub use error::SnappyError;
 use element::{Element, operand_width};
 use window::{CHUNK, Window};
 
-/// How many bytes a step decodes before it lends them. Small enough to stay in a near cache between decoding and reading,
-/// long enough that few messages are cut; one element may overshoot it.
+/// How many bytes a step decodes before it lends them. Small enough to stay in a near cache between decoding and
+/// reading, long enough that few messages are cut; one element may overshoot it.
 const RUN: usize = 32 * 1024;
 
-/// The smallest window that [`Decoder::new`] accepts, in bytes.
+/// The smallest window that [`Decoder::new`] accepts, in bytes: a chunk to write, and as much to copy from.
 const MIN_WINDOW: usize = 2 * CHUNK;
 
 /// What one call of [`Decoder::step`] did.
@@ -90,12 +90,12 @@ pub struct Decoder<'w> {
 }
 
 impl<'w> Decoder<'w> {
-    /// A decoder that remembers as much output as `window` is long, a power of two of at least 128 bytes, and refuses
+    /// A decoder that keeps the latest output in `window`, a ring of a power of two of at least 128 bytes, and refuses
     /// bodies that announce more than `max_decoded` bytes. The window's content does not matter.
     ///
-    /// The window is a ring. Of its oldest bytes, up to 63 are lost: a copy that reaches over the ring's front may begin
-    /// at most `window.len() - 63` bytes back, any other one at the front itself. So a window of 64 KiB serves all
-    /// encoders that begin anew every 64 KiB, as golang/snappy and the C++ one do, in full.
+    /// A copy may begin anywhere since the ring's front was last written, or further back up to `window.len() - 63`
+    /// bytes; older bytes may be overwritten. So a window of 64 KiB serves all encoders that begin anew every 64 KiB, as
+    /// golang/snappy and the C++ one do.
     pub fn new(window: &'w mut [u8], max_decoded: u32) -> Result<Self, SnappyError> {
         let len = window.len();
         if !len.is_power_of_two() || len < MIN_WINDOW || u32::try_from(len).is_err() {
@@ -400,6 +400,10 @@ mod tests {
         assert_fault(b"\x02\x00a\x01\x01", error, 3, line);
         assert_fault(b"\x02\x04ab\x00", error, 4, line);
         assert_fault(b"\x02\xfc\xff\xff\xff\xff", error, 1, line);
+        // Long enough for whole chunks.
+        let body = |announced| [&[announced], b"\xf0\x3f".as_slice(), &[b'a'; 64], b"\xfe\x40\x00", &[0; 100]].concat();
+        let line = "snappy: more output than the declared 127 bytes";
+        assert_fault(&body(127), SnappyError::Overrun { declared: 127 }, 67, line);
     }
 
     #[test]

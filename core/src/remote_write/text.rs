@@ -130,4 +130,17 @@ mod tests {
         assert!(!is_ascii(&text[30..]));
         assert!(is_ascii(&text[..33]));
     }
+
+    #[test]
+    fn a_short_text_is_ascii_if_every_byte_is() {
+        for length in 0..=70 {
+            let mut text = [b'a'; 70];
+            assert!(is_ascii(&text[..length]));
+            for at in 0..length {
+                text[at] = 0x80;
+                assert!(!is_ascii(&text[..length]), "byte {at} of {length}");
+                text[at] = b'a';
+            }
+        }
+    }
 }

@@ -196,10 +196,12 @@ impl Walker {
             self.tally.open(series.message);
             let content = rest.get(series.header..series.length).unwrap_or_default();
             let (left, odd) = self.pass_shapes(series.message, content, self.at.saturating_add(series.header));
+            // With an odd number of references it is opened at its end, where `settle` refuses it.
             if !left.is_empty() || odd {
                 return self.open_within(series, left, odd, rest);
             }
-            // As far as its header says, not as far as was passed: so a processor can begin with the next one earlier.
+            // By the length in its header, which is what was passed: so a processor need not wait for the fields to find
+            // the next series.
             rest = self.pass(rest, series.length);
             self.tally.close(series.message, self.at);
         }

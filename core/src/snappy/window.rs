@@ -1,11 +1,11 @@
 //! The lent window: the latest part of the output, from which copies take their bytes.
 
-/// The longest copy that a tag can express, in bytes. Whole chunks are written, whatever the length that counts: a
-/// branch on the length would be as hard to predict as the data.
+/// The longest copy that a tag can express, in bytes. Where possible a whole chunk is written, whatever the length that
+/// counts: a branch on the length would be as hard to predict as the data.
 pub(super) const CHUNK: usize = 64;
 
-/// A ring of the last bytes decoded. Its length is a power of two and at least two chunks. Up to `CHUNK - 1` bytes from
-/// where the next one goes, its oldest ones, may have been overwritten.
+/// A ring of the last bytes decoded. Its length is a power of two and at least two chunks. Up to `CHUNK - 1` of its
+/// oldest bytes, those from `at` on, may already be overwritten.
 #[derive(Debug)]
 pub(super) struct Window<'w> {
     bytes: &'w mut [u8],
@@ -26,7 +26,7 @@ impl<'w> Window<'w> {
         self.at
     }
 
-    /// How far back a copy may begin: to the window's front, or over it as far as nothing has been overwritten, in bytes.
+    /// How far back a copy may begin, in bytes: at the window's front, or over it where nothing can be overwritten yet.
     pub(super) fn reach(&self) -> usize {
         self.at.max(self.len().saturating_sub(CHUNK).saturating_add(1))
     }
@@ -80,19 +80,29 @@ impl<'w> Window<'w> {
         if length > CHUNK {
             return None;
         }
-        write_chunk(self.bytes.get_mut(self.at..)?, bytes)?;
+        self.write_chunk(*bytes.first_chunk()?)?;
         self.at = self.at.saturating_add(length);
         bytes.get(length..)
     }
 
-    /// Appends `length` bytes, at most [`CHUNK`], starting `offset` bytes back; `None`, with nothing appended, when
-    /// `offset` is less than a chunk or reaches over the window's front, or a chunk does not fit.
+    /// Appends `length` bytes, at most [`CHUNK`], starting `offset` bytes back; `None`, with nothing appended, when the
+    /// copy would repeat itself or reaches over the window's front, or a chunk does not fit.
     #[inline]
     pub(super) fn copy_front(&mut self, offset: usize, length: usize) -> Option<()> {
+        if length > offset {
+            return None;
+        }
         let from = self.at.checked_sub(offset)?;
-        let (past, ahead) = self.bytes.split_at_mut_checked(self.at)?;
-        write_chunk(ahead, past.get(from..)?)?;
+        // Its bytes from `at` on are none of the output, and come to lie behind what counts.
+        self.write_chunk(*self.bytes.get(from..)?.first_chunk()?)?;
         self.at = self.at.saturating_add(length);
+        Some(())
+    }
+
+    /// Writes a chunk where the next byte goes; `None` when it does not fit.
+    #[inline]
+    fn write_chunk(&mut self, chunk: [u8; CHUNK]) -> Option<()> {
+        *self.bytes.get_mut(self.at..)?.first_chunk_mut()? = chunk;
         Some(())
     }
 
@@ -109,14 +119,6 @@ impl<'w> Window<'w> {
     pub(super) const fn resume(&mut self, at: usize) {
         self.at = at;
     }
-}
-
-/// Copies one chunk; `None`, with nothing done, when either side is shorter.
-#[inline]
-fn write_chunk(to: &mut [u8], from: &[u8]) -> Option<()> {
-    let from = from.first_chunk::<CHUNK>()?;
-    *to.first_chunk_mut::<CHUNK>()? = *from;
-    Some(())
 }
 
 /// Fills `span` after its first `period` bytes with repetitions of them, each pass doubling what is there.
@@ -150,15 +152,17 @@ mod tests {
     #[test]
     fn a_chunk_of_which_part_counts_is_the_same_as_that_part() {
         for length in 1..=CHUNK {
+            for offset in length..=64 {
+                let (mut chunks, mut parts) = ([0; LEN], [0; LEN]);
+                let (mut window, mut other) = (filled(&mut chunks, 64), filled(&mut parts, 64));
+                assert_eq!(window.copy_front(offset, length), Some(()));
+                assert_eq!(other.copy(offset, length), length);
+                assert_eq!(window.since(0), other.since(0), "{length} from {offset} back");
+            }
             let (mut chunks, mut parts) = ([0; LEN], [0; LEN]);
             let (mut window, mut other) = (filled(&mut chunks, 64), filled(&mut parts, 64));
-            assert_eq!(window.copy_front(64, length), Some(()));
-            assert_eq!(other.copy(64, length), length);
-            assert_eq!(window.since(0), other.since(0));
-
             let mut literal = [100; CHUNK + 1];
             literal[length - 1] = 7;
-            let (mut window, mut other) = (filled(&mut chunks, 64), filled(&mut parts, 64));
             assert_eq!(window.append_front(&literal, length), literal.get(length..));
             assert_eq!(other.append(&literal[..length]), length);
             assert_eq!(window.since(0), other.since(0));
@@ -169,7 +173,8 @@ mod tests {
     fn what_is_no_chunk_is_left_to_parts() {
         let mut bytes = [0; LEN];
         let mut window = filled(&mut bytes, 64);
-        assert_eq!(window.copy_front(63, 1), None, "it repeats itself");
+        assert_eq!(window.copy_front(63, 64), None, "it repeats itself");
+        assert_eq!(window.copy_front(0, 1), None, "it repeats nothing");
         assert_eq!(window.copy_front(65, 1), None, "before the front");
         assert_eq!(window.append_front(&[0; CHUNK - 1], 1), None, "too little input");
         assert_eq!(window.append_front(&[0; CHUNK + 1], CHUNK + 1), None, "too long");
