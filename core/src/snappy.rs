@@ -22,6 +22,9 @@ const RUN: usize = 32 * 1024;
 /// The smallest window that [`Decoder::new`] accepts, in bytes: a chunk to write, and as much to copy from.
 const MIN_WINDOW: usize = 2 * CHUNK;
 
+// The words of `SnappyError::WindowNotPowerOfTwo`.
+const _: () = assert!(MIN_WINDOW == 128);
+
 /// What one call of [`Decoder::step`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step<'d> {

@@ -12,8 +12,9 @@
 //! * However short a token's life, the next fetch waits for [`Policy::first_pause`], unless a 401 forces it.
 //! * After a failure the next attempt waits [`Policy::retry_pause`]. Without a usable token, the pause starts at
 //!   [`Policy::first_pause`] and doubles; when the token expires, a pause meant for a refresh ends.
-//! * The server's `Retry-After` (up to [`Policy::longest_pause`], and at least [`Policy::throttle_pause`] after 429) is
-//!   always honoured, and extended by up to a tenth: many sidecars may have been told the same.
+//! * The server's `Retry-After` (up to [`Policy::longest_pause`], and at least [`Policy::throttle_pause`] after a failure
+//!   that another attempt soon would only repeat) is always honoured, and extended by up to a tenth: many sidecars may
+//!   have been told the same.
 //! * A 401 from the resource forces one refresh, at most one in [`Policy::forced_pause`].
 //!
 //! ```
@@ -64,7 +65,8 @@ pub enum Event {
         fetch: FetchId,
         /// `Retry-After`, if the response had it.
         retry_after: Option<Duration>,
-        /// The response was 429.
+        /// Another attempt soon would only repeat it: the response was 429, or refused the assertion that was sent
+        /// (Entra's `invalid_grant`).
         throttled: bool,
     },
     /// The resource answered 401 to this token.
@@ -91,7 +93,7 @@ pub struct Policy {
     pub retry_pause: Duration,
     /// After the first failure without a usable token; doubles up to `retry_pause`. Also after every grant.
     pub first_pause: Duration,
-    /// At least this long after 429 (Entra sends `Retry-After: 60` to client credentials).
+    /// At least this long after a failure with `throttled` (Entra sends `Retry-After: 60` to client credentials).
     pub throttle_pause: Duration,
     /// Longest `Retry-After` that is honoured.
     pub longest_pause: Duration,

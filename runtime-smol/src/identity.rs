@@ -14,7 +14,6 @@ pub(crate) mod der;
 mod entra;
 pub(crate) mod exchanges;
 mod failure;
-mod file;
 mod granted;
 mod http;
 mod imds;

@@ -44,7 +44,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use smol::channel::{self, Receiver};
 
 pub use identity::{Claims, Failure, Granted, Skew, Ticket, exchange_once};
@@ -89,7 +89,6 @@ impl std::error::Error for StartError {}
 ///
 /// The ports open before the first token; everything that needs the network is retried until it works.
 pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observer>) -> Result<Stopped, StartError> {
-    forbid_core_dumps();
     let plan = Plan::new(config, &trust, about, observer)?;
     let (refused, to_replace) = channel::unbounded();
     let ((threads, mailbox), workers) = Threads::views(config.limits.threads);
@@ -150,9 +149,12 @@ fn raise_files() -> Option<u64> {
 }
 
 /// Leaves no core dump, which would hold the token. For a limit of 1 byte, Linux neither writes a file nor starts a
-/// handler (its fs/coredump.c); a limit of 0 still starts one.
-fn forbid_core_dumps() {
+/// handler (its fs/coredump.c). A limit of 0 still starts one, and cannot be raised if it is a hard limit.
+pub fn forbid_core_dumps() {
     let maximum = getrlimit(Resource::Core).maximum;
+    if maximum == Some(0) {
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(maximum.map_or(1, |most| most.min(1))), maximum });
 }
 
@@ -164,4 +166,21 @@ fn keep_tokens(hub: &'static Hub, exchanger: Exchanger, refused: Receiver<Refuse
     let keeper: &'static Keeper = Box::leak(Box::new(Keeper::new(hub.clock, seed)));
     hub.executor.spawn(async move { keeper.keep(&exchanger, hub).await }).detach();
     hub.executor.spawn(keeper.replace_all(hub.executor, refused)).detach();
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::dumpable_behavior;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_dumped_whatever_the_limit() {
+        forbid_core_dumps();
+        assert!(getrlimit(Resource::Core).current <= Some(1));
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        setrlimit(Resource::Core, none).unwrap();
+        forbid_core_dumps();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
 }

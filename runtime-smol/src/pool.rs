@@ -1,7 +1,7 @@
 //! A pool of equal items that are made once and lent in the order of the requests.
 //!
-//! Body segments and response buffers are all kept this way: the pool's size bounds what the process
-//! holds, and waiters are served first come, first served, except in an unordered pool.
+//! Every kind of memory for requests is kept this way: the pool's size bounds what the process holds, and waiters are
+//! served first come, first served, except in an unordered pool.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

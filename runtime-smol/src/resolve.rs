@@ -191,10 +191,11 @@ pub(crate) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let (name, of_both) = (host.to_owned(), answer.clone());
     thread().spawn(move || {
         // The caller may have found addresses meanwhile.
-        let _ = of_both.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>));
+        let found = (name.as_str(), port).to_socket_addrs();
+        let _ = of_both.send(found.map(|found| reachable(found.collect())));
     })?;
     let mut failure = match answered.recv_timeout(PROMPT) {
-        Ok(Ok(found)) => return Ok(reachable(found)),
+        Ok(Ok(found)) => return Ok(found),
         Ok(Err(error)) => Some(error),
         Err(_) => None,
     };

@@ -104,8 +104,13 @@ impl Tokens {
             return;
         }
         self.version.set(known.version);
-        let credential = |token: SharedToken| (Rc::new(Credential::new(token.id, token.bearer)), token.expires);
-        *self.held.borrow_mut() = known.token.map(credential);
+        let mut held = self.held.borrow_mut();
+        let before = held.take().map(|(credential, _)| credential);
+        *held = known.token.map(|SharedToken { id, bearer, expires }| {
+            // A token that is still the same keeps its head.
+            let same = before.filter(|credential| credential.grant == id);
+            (same.unwrap_or_else(|| Rc::new(Credential::new(id, bearer))), expires)
+        });
         self.skew.set(known.skew);
         *self.failure.borrow_mut() = known.failure;
     }

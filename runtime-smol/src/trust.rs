@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::CertificateDer;
@@ -107,10 +107,7 @@ pub(crate) const fn pem_fault(error: &pem::Error) -> &'static str {
 }
 
 fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let mut bytes = Vec::new();
-    file::open(path)
-        .and_then(|mut file| file.read_to_end(&mut bytes))
-        .map_err(|error| TrustError::Unreadable(path.to_owned(), error))?;
+    let bytes = file::read_authorities(path).map_err(|error| TrustError::Unreadable(path.to_owned(), error))?;
     let parts = CertificateDer::pem_slice_iter(file::without_mark(&bytes)).enumerate();
     parts.map(|(i, part)| part.map_err(|error| TrustError::Pem(path.to_owned(), i + 1, error))).collect()
 }

@@ -14,6 +14,9 @@ use crate::tls::{Session, TlsError};
 /// How long an idle connection is kept. Front ends of this kind close idle connections after two to four minutes.
 const IDLE: Duration = Duration::from_secs(90);
 
+/// Reads after which an idle connection counts as unusable: a peer that does not stop sending must not hold the thread.
+const MOST_READS: usize = 8;
+
 /// How long a connection is reused. The name's addresses may change, which an open connection does not notice.
 pub(crate) const LIFE: Duration = Duration::from_secs(5 * 60);
 
@@ -162,16 +165,17 @@ impl Upstream {
         let _ = self.flush();
     }
 
-    /// Whether an idle connection can still be used. TLS messages such as session tickets may have arrived meanwhile;
+    /// Whether an idle connection can still be used, found out in at most [`MOST_READS`] reads. TLS messages such as session tickets may have arrived meanwhile;
     /// any data is unsolicited.
     fn is_alive(&mut self) -> bool {
-        loop {
+        for _ in 0..MOST_READS {
             match self.try_read(&mut |_| false) {
                 Ok(Read::Blocked) => return self.is_reusable(),
                 Ok(Read::Some) if !self.unsolicited => {}
                 _ => return false,
             }
         }
+        false
     }
 
     fn fill(&mut self) -> io::Result<Read> {

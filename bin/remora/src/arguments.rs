@@ -10,7 +10,7 @@ use lexopt::Arg;
 
 use crate::check::Options;
 use crate::config::fault::masked;
-use crate::config::settings::{self, Setting};
+use crate::config::settings::{self, HTTPS_PROXY, Setting};
 use crate::pages::Page;
 
 pub(crate) use check::FLAGS as CHECK_FLAGS;
@@ -56,6 +56,11 @@ pub(crate) enum UsageError {
     },
     /// The setting is a secret.
     Secret {
+        /// Its variable.
+        name: &'static str,
+    },
+    /// A proxy's URL with a login.
+    Login {
         /// Its variable.
         name: &'static str,
     },
@@ -132,6 +137,12 @@ impl fmt::Display for UsageError {
                     "{name} is a secret and cannot be a flag, because other processes can read command lines; set the environment variable"
                 )
             }
+            Self::Login { name } => {
+                write!(
+                    f,
+                    "{name} with a login is a secret and cannot be a flag, because other processes can read command lines; set the environment variable"
+                )
+            }
             Self::MissingValue { flag } => write!(f, "{flag} needs a value"),
             Self::NotUnicode { flag } => write!(f, "the value of {flag} is not Unicode text"),
             Self::BadValue { flag, value, takes } => write!(f, "{flag} takes {takes}, not {value}"),
@@ -161,7 +172,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Given::Flag(flag) => flag,
         };
         let setting = find(&flag, &[])?;
-        values.insert(setting.name, value(&mut parser, flag)?);
+        values.insert(setting.name, value_of(setting, &mut parser, flag)?);
     }
     Ok(Command::Run(values))
 }
@@ -222,6 +233,13 @@ fn next(parser: &mut lexopt::Parser) -> Result<Option<Given>, UsageError> {
         Arg::Short(letter) => Given::Flag(format!("-{letter}")),
         Arg::Value(word) => Given::Word(word.to_string_lossy().into_owned()),
     }))
+}
+
+/// The value of a setting, which follows its `flag`.
+fn value_of(setting: &Setting, parser: &mut lexopt::Parser, flag: String) -> Result<String, UsageError> {
+    let value = value(parser, flag)?;
+    let name = setting.name;
+    if name == HTTPS_PROXY.name && value.contains('@') { Err(UsageError::Login { name }) } else { Ok(value) }
 }
 
 /// The value that follows `flag`.

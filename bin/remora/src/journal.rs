@@ -19,8 +19,8 @@ use crate::log::{Level, Log};
 /// Summaries without a recurrence after which a failure is forgotten.
 const MEMORY: u32 = 10;
 
-/// Failures that are distinguished by their text as well. Any beyond that are told apart by everything else, and once
-/// there are twice as many, count as one per topic.
+/// Failures that are distinguished by their text as well, strangers' and others separately. Any beyond that are told
+/// apart by everything else, and once there are twice as many, count as one per topic.
 const MOST_KINDS: usize = 32;
 
 /// Longest part of a text that distinguishes failures, in bytes.
@@ -176,10 +176,13 @@ impl Journal {
     fn failed(&self, mut kind: Kind, fields: impl FnOnce() -> Fields) {
         let mut told = self.told();
         let is_new = |kind: &Kind| told.iter().all(|(known, _)| known != kind);
-        if told.len() >= MOST_KINDS && is_new(&kind) {
+        // Strangers can produce many kinds, which must not blur the pod's own.
+        let is_stray = |kind: &Kind| kind.topic == Topic::Stray;
+        let many = told.iter().filter(|(known, _)| is_stray(known) == is_stray(&kind)).count();
+        if many >= MOST_KINDS && is_new(&kind) {
             kind.cause.clear();
         }
-        if told.len() >= 2 * MOST_KINDS && is_new(&kind) {
+        if many >= 2 * MOST_KINDS && is_new(&kind) {
             kind = kind.topic.kind();
         }
         let fields = fields();

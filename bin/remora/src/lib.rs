@@ -41,6 +41,7 @@ const CONFIGURATION: u8 = 78;
 
 /// Runs the program: reads flags and environment, and runs the sidecar until a signal ends it.
 pub fn main() -> ExitCode {
+    remora_smol::forbid_core_dumps();
     match arguments::parse(std::env::args_os().skip(1)) {
         Ok(Command::Help) => print(&help::help()),
         Ok(Command::CheckHelp) => print(&help::check()),

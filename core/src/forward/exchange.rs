@@ -98,8 +98,9 @@ struct Link<'m> {
 /// One sender connection, request after request. For how it is driven see the
 /// [crate's documentation](crate#the-drivers-loop).
 ///
-/// Every call that may change the state takes the time `now`, even where it is not needed yet. Between such calls, what
-/// the queries return stays the same.
+/// Every call that may change what is to be done takes the time `now`, even where it is not needed yet. Between such
+/// calls, what the queries return stays the same, except that [`park`](Self::park) and [`resume`](Self::resume) take
+/// and give the space for bytes from the sender.
 pub struct Exchange<'m> {
     gateway: &'m Gateway,
     peer: Peer,

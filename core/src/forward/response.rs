@@ -36,8 +36,6 @@ pub(super) enum ResponseError {
     Head(HeadError),
     /// The body's framing.
     Body(BodyError),
-    /// The connection ended inside the head.
-    Truncated,
     /// A success with a web page, which Azure never sends: a proxy that inspects TLS may.
     WebPage,
 }
@@ -47,7 +45,6 @@ impl core::fmt::Display for ResponseError {
         match self {
             Self::Head(error) => error.fmt(f),
             Self::Body(error) => error.fmt(f),
-            Self::Truncated => f.write_str("it closed the connection"),
             Self::WebPage => f.write_str("it is a web page, which Azure does not send; is there a proxy on the way?"),
         }
     }
@@ -121,11 +118,11 @@ impl<'m> Response<'m> {
         self.read_body()
     }
 
-    /// The peer sent its last byte.
-    pub(super) fn end_of_input(&mut self) -> Result<Progress, ResponseError> {
-        let body = self.body.as_mut().ok_or(ResponseError::Truncated)?;
-        body.decoder.end_of_input().map_err(ResponseError::Body)?;
-        Ok(Progress::Complete { status: body.status, keep_alive: false })
+    /// The peer sent its last byte: the response, if that completes it.
+    pub(super) fn end_of_input(&mut self) -> Option<Progress> {
+        let body = self.body.as_mut()?;
+        body.decoder.end_of_input().ok()?;
+        Some(Progress::Complete { status: body.status, keep_alive: false })
     }
 
     /// Overwrites tokens in the kept part of the body: a service that echoes a request must not put its token into the

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::MAX_FIELDS;
+
 /// Why a head is refused. Whatever the variant, the connection is closed after the response: where the next message
 /// would begin is unknown or in dispute.
 ///
@@ -78,6 +80,9 @@ impl HeadError {
         }
     }
 }
+
+// The words of `TooManyFields` below.
+const _: () = assert!(MAX_FIELDS == 64);
 
 impl fmt::Display for HeadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@ use core::mem::MaybeUninit;
 use httparse::{Header, ParserConfig, Status};
 
 use super::fault::HeadError;
-use super::fields::{Fields, is_token, split_list};
+use super::fields::{Fields, field_slots, is_token, split_list};
 use super::framing::{self, Framing};
 use super::scan::HeadScan;
 use super::target;
@@ -108,6 +108,29 @@ pub(crate) fn decode_scanned_response<'h, 'b>(
     head: &'b [u8],
     slots: &'h mut [MaybeUninit<Header<'b>>],
 ) -> Result<ResponseHead<'h, 'b>, HeadError> {
+    let (status, minor_version, fields) = parse_response(head, slots)?;
+    let declared = framing::declared(&fields, minor_version)?;
+    let framing = response_framing(status, declared);
+    let ends_in_sight = match framing {
+        Framing::Empty => matches!(declared, None | Some(Framing::Length(0))),
+        Framing::UntilClose => false,
+        Framing::Length(_) | Framing::Chunked => true,
+    };
+    let keep_alive = ends_in_sight && may_keep_alive(&fields, minor_version);
+    Ok(ResponseHead { status, minor_version, fields, framing, keep_alive })
+}
+
+/// The status of a head whose lines have already been scanned, whatever its fields say.
+pub(super) fn decode_scanned_status(head: &[u8]) -> Result<u16, HeadError> {
+    let (status, ..) = parse_response(head, &mut field_slots())?;
+    Ok(status)
+}
+
+/// Status, minor version and fields.
+fn parse_response<'h, 'b>(
+    head: &'b [u8],
+    slots: &'h mut [MaybeUninit<Header<'b>>],
+) -> Result<(u16, u8, Fields<'h, 'b>), HeadError> {
     // Only a server should skip an empty line (RFC 9112 §2.2). Here it would be left over from the previous response.
     if head.starts_with(b"\r\n") {
         return Err(HeadError::Malformed);
@@ -119,16 +142,7 @@ pub(crate) fn decode_scanned_response<'h, 'b>(
         return Err(HeadError::Malformed);
     };
     check_status(status)?;
-    let fields = Fields::new(response.headers);
-    let declared = framing::declared(&fields, minor_version)?;
-    let framing = response_framing(status, declared);
-    let ends_in_sight = match framing {
-        Framing::Empty => matches!(declared, None | Some(Framing::Length(0))),
-        Framing::UntilClose => false,
-        Framing::Length(_) | Framing::Chunked => true,
-    };
-    let keep_alive = ends_in_sight && may_keep_alive(&fields, minor_version);
-    Ok(ResponseHead { status, minor_version, fields, framing, keep_alive })
+    Ok((status, minor_version, Fields::new(response.headers)))
 }
 
 /// Checks that `head` is one head and nothing else, with well-formed lines.
@@ -238,7 +252,7 @@ mod tests {
     use std::format;
 
     use super::*;
-    use crate::http::{MAX_FIELDS, field_slots};
+    use crate::http::MAX_FIELDS;
 
     /// The fault of an HTTP/1.1 request with a valid Host and these lines.
     fn fault_of(lines: &str) -> HeadError {

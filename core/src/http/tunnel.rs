@@ -5,7 +5,8 @@
 
 use core::fmt;
 
-use super::{EncodeError, HeadError, HeadScan, HeadWriter, decode_scanned_response, field_slots};
+use super::head::decode_scanned_status;
+use super::{EncodeError, HeadError, HeadScan, HeadWriter};
 
 /// Writes the request for a tunnel to `authority`, a host with its port, into `out` and returns its length.
 /// `credentials` is `user:password` in base64, for basic authentication (RFC 7617).
@@ -69,9 +70,8 @@ impl TunnelAnswer {
     pub fn read(&mut self, filled: &[u8]) -> Result<bool, TunnelError> {
         let Some(length) = self.scan.scan(filled).map_err(TunnelError::Head)? else { return Ok(false) };
         let head = filled.get(..length).unwrap_or_default();
-        let mut slots = field_slots();
-        // A 2xx has no body whatever its fields say, so only its status counts.
-        match decode_scanned_response(head, &mut slots).map_err(TunnelError::Head)?.status {
+        // A 2xx has no body whatever its fields say, so only its status counts (RFC 9110 §9.3.6).
+        match decode_scanned_status(head).map_err(TunnelError::Head)? {
             200..=299 if filled.len() > length => Err(TunnelError::Excess),
             200..=299 => Ok(true),
             status => Err(TunnelError::Refused { status }),
@@ -120,6 +120,7 @@ mod tests {
             &b"HTTP/1.1 200 Connection established\r\n\r\n"[..],
             b"HTTP/1.0 200 OK\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nVia: 1.1 squid\r\n\r\n",
+            b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: x\r\nContent-Length: 5\r\n\r\n",
             b"HTTP/1.1 204 No Content\r\n\r\n",
         ] {
             assert_eq!(answer(bytes), Ok(true), "{}", bytes.escape_ascii());

@@ -18,6 +18,9 @@ const OPEN_MESSAGES: usize = 3;
 /// How deep groups of unknown fields may be nested.
 const OPEN_GROUPS: usize = 16;
 
+// The words of `FaultKind::TooDeep`.
+const _: () = assert!(OPEN_GROUPS == 16);
+
 /// A length-delimited range that is being walked.
 #[derive(Clone, Copy, Debug)]
 struct Open {

@@ -43,6 +43,15 @@ impl Identity {
             Self::Application(identity) => Some(&identity.client),
         }
     }
+
+    /// The authority that is asked for tokens; `None` where an endpoint of the machine or of the cluster is.
+    pub const fn authority(&self) -> Option<&Endpoint> {
+        match self {
+            Self::Workload(WorkloadIdentity { proxy: Some(_), .. }) | Self::Managed(_) => None,
+            Self::Workload(WorkloadIdentity { client, .. }) => Some(&client.authority),
+            Self::Application(identity) => Some(&identity.client.authority),
+        }
+    }
 }
 
 /// A client, the authority where it signs in, and the scope it requests.

@@ -246,6 +246,23 @@ fn a_worn_connection_to_azure_is_not_used_again() {
     assert!(hub.idle.take(hub.now().saturating_add(LIFE)).is_none(), "it is too old");
 }
 
+/// However many messages without data a peer sends, finding out that there are none costs a bounded time.
+#[test]
+fn a_connection_that_does_not_come_to_rest_is_not_used() {
+    let (azure, certificate, all_sent) = server::generous("localhost");
+    let hub = hub_of((azure, certificate), |_| {});
+    let soon = |after: Duration| hub.now().saturating_add(after);
+    let connecting = async {
+        let upstream = hub.connector.connect(hub.clock, soon(Duration::from_secs(5))).await.unwrap();
+        assert!(hub.idle.keep(hub.now(), Box::new(upstream)));
+        all_sent.recv().unwrap();
+        // Until the reactor has heard of it.
+        hub.clock.before(soon(Duration::from_millis(50)), future::pending::<()>()).await;
+    };
+    hub.reactor.block_on(hub.executor.run(connecting)).unwrap();
+    assert!(hub.idle.take(hub.now()).is_none());
+}
+
 #[test]
 fn an_answer_that_comes_with_the_handshake_is_none() {
     let hasty = "HTTP/1.1 204 No Content\r\n\r\n";

@@ -15,9 +15,10 @@ use zeroize::Zeroizing;
 use super::answer::{self, Origin};
 use super::failure::Failure;
 use super::http::{Answer, Http};
-use super::{Exchanged, TokenSource, file, managed};
+use super::{Exchanged, TokenSource, managed};
 use crate::config::ManagedIdentity;
 use crate::endpoint::LocalEndpoint;
+use crate::file;
 use crate::hint::{self, Hint};
 
 const API_VERSION: &str = "2020-06-01";

@@ -4,9 +4,6 @@
 //! The rules are those of the Azure SDKs (azidentity `internal/customtokenproxy`): the CA file is read again for each
 //! exchange; while it is unusable, the last good one applies.
 
-use std::io::{self, Read as _};
-use std::path::Path;
-
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
@@ -62,19 +59,13 @@ impl Binding {
     fn authorities(&mut self) -> Result<&Roots, Failure> {
         let mut fault = "AZURE_KUBERNETES_CA_DATA holds no certificate".to_owned();
         if let Authorities::File(path) = &self.proxy.authorities {
-            match read(path).map_err(|error| error.to_string()).and_then(|pem| parse(&pem)) {
+            match file::read_authorities(path).map_err(|error| error.to_string()).and_then(|pem| parse(&pem)) {
                 Ok(roots) => self.roots = Some(roots),
                 Err(error) => fault = format!("AZURE_KUBERNETES_CA_FILE {}: {error}", path.display()),
             }
         }
         self.roots.as_ref().ok_or_else(|| Failure::new(fault).with_hint(&hint::BINDING_CA))
     }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut pem = Vec::new();
-    file::open(path)?.read_to_end(&mut pem)?;
-    Ok(pem)
 }
 
 /// The token proxy's address, authority and name have their own settings; the general hints do not apply to it.
@@ -97,7 +88,7 @@ fn hint_at_missing_binding(failure: Failure) -> Failure {
 
 /// The authorities of a PEM text. At least one must be usable.
 fn parse(pem: &[u8]) -> Result<Roots, String> {
-    let parts = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let parts = CertificateDer::pem_slice_iter(file::without_mark(pem)).collect::<Result<Vec<_>, _>>();
     let certificates = parts.map_err(|error| format!("not PEM: {}", pem_fault(&error)))?;
     let trust = Trust::own(certificates).ok_or("it holds no usable certificate")?;
     Ok(trust.roots)

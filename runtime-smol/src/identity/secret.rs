@@ -6,8 +6,9 @@ use zeroize::Zeroizing;
 
 use super::entra::{self, Entra};
 use super::failure::Failure;
-use super::{Exchanged, TokenSource, file};
+use super::{Exchanged, TokenSource};
 use crate::config::{Client, Proxy, SecretSource};
+use crate::file;
 use crate::hint;
 use crate::trust::Trust;
 

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -66,6 +67,27 @@ pub(crate) fn answering(host: &str, answer: fn(&[u8]) -> String) -> (SocketAddr,
         }
     });
     (address, certificate)
+}
+
+/// A server that sends so many session tickets after the handshake that they fill many reads; its certificate, and what
+/// tells when they are sent.
+pub(crate) fn generous(host: &str) -> (SocketAddr, CertificateDer<'static>, Receiver<()>) {
+    let (config, certificate) = config(host);
+    let mut config = ServerConfig::clone(&config);
+    config.send_tls13_tickets = 600;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sent, all_sent) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut server = ServerConnection::new(Arc::new(config)).unwrap();
+        while server.is_handshaking() || server.wants_write() {
+            server.complete_io(&mut socket).unwrap();
+        }
+        sent.send(()).unwrap();
+        while server.complete_io(&mut socket).is_ok_and(|(read, _)| read > 0) {}
+    });
+    (address, certificate, all_sent)
 }
 
 /// The start line and the body of one message with or without a Content-Length; `None` at the end of the connection.

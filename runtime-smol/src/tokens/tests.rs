@@ -78,6 +78,17 @@ fn a_process_is_ready_while_its_token_serves_and_degraded_once_it_expires() {
     assert_eq!(hub.tokens.cause(), "nobody is there");
 }
 
+/// With it goes the head that carries it.
+#[test]
+fn a_failed_refresh_leaves_the_credential_as_it_is() {
+    let tokens = tokens();
+    let keeper = Keeper::new(tokens.clock, 7);
+    tokens.learn(keeper.receive(Ok(grant("good", HOUR))));
+    let before = tokens.usable().expect("a token");
+    tokens.learn(keeper.receive(Err(Failure::new("nobody is there"))));
+    assert!(tokens.failure().is_some() && Rc::ptr_eq(&before, &tokens.usable().expect("a token")));
+}
+
 #[test]
 fn the_clock_is_judged_with_each_token() {
     let tokens = tokens();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Command, Given, UsageError, Values, alone, find, nearest, next, unknown_word, value};
+use super::{Command, Given, UsageError, Values, alone, find, nearest, next, unknown_word, value, value_of};
 use crate::check::{Choice, Form, Options, PrometheusUrl, Reach};
 use crate::config::fault::masked;
 use crate::config::quantity;
@@ -102,7 +102,7 @@ pub(super) fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
             Some((known, Does::Take(takes, _), _)) => take(&mut options, *takes, known, &value(&mut parser, flag)?)?,
             None => {
                 let setting = find(&flag, &FLAGS.map(|(known, ..)| known.to_owned()))?;
-                values.insert(setting.name, value(&mut parser, flag)?);
+                values.insert(setting.name, value_of(setting, &mut parser, flag)?);
             }
         }
     }

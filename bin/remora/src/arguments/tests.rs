@@ -188,4 +188,10 @@ fn a_secret_is_no_flag() {
     assert_eq!(fault(&["--azure-client-secret", "hush"]), UsageError::Secret { name });
     assert_eq!(fault(&["check", "--azure-client-secret", "hush"]), UsageError::Secret { name });
     assert!(!fault(&["--azure-client-secret=hush"]).to_string().contains("hush"));
+
+    let (name, login) = ("HTTPS_PROXY", "--https-proxy=http://user:hush@proxy.example:3128");
+    assert_eq!(fault(&[login]), UsageError::Login { name });
+    assert_eq!(fault(&["check", login]), UsageError::Login { name });
+    assert!(!fault(&[login]).to_string().contains("hush"));
+    assert!(parse(["--https-proxy=http://proxy.example:3128"].map(OsString::from)).is_ok());
 }

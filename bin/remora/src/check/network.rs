@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use remora_smol::config::Identity;
 use remora_smol::endpoint::Endpoint;
 
 use super::context::{Checked, Context};
@@ -54,9 +53,8 @@ fn resolved(cx: &mut Context<'_>, lookups: Vec<Lookup>) -> Checked {
 /// which are reached differently, are tested only by the token exchange.
 fn routes(cx: &Context<'_>) -> Result<Vec<Route>, Outcome> {
     let config = cx.config()?;
-    let bound = matches!(&config.identity, Identity::Workload(identity) if identity.proxy.is_some());
-    let client = config.identity.client().filter(|_| !bound);
-    let authority = client.map(|client| Route::new(Goal::Authority, client.authority.clone(), config.proxy.as_ref()));
+    let authority = config.identity.authority();
+    let authority = authority.map(|host| Route::new(Goal::Authority, host.clone(), config.proxy.as_ref()));
     let ingestion = Route::new(Goal::Ingestion, config.ingestion.clone(), config.proxy.as_ref());
     let routes: std::io::Result<Vec<_>> = authority.into_iter().chain([ingestion]).collect();
     routes.map_err(|error| Outcome::Fail(Finding::new(error.to_string()).on(&pages::CFG_08)))

@@ -34,12 +34,16 @@ pub(super) struct Finding {
     pub(super) is_fixed: bool,
 }
 
+/// A text on one line. What was seen may come from anyone who answers, and may neither add lines to the report nor
+/// control the terminal.
+pub(super) fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 impl Finding {
-    /// A finding that the check's own page explains. What was seen may come from anyone who answers on a port, and may not
-    /// add lines to the report.
-    pub(super) fn new(seen: impl Into<String>) -> Self {
-        let seen = seen.into().replace(char::is_control, " ");
-        Self { page: None, seen, why: None, repair: None, more: None, is_fixed: false }
+    /// A finding that the check's own page explains.
+    pub(super) fn new(seen: impl AsRef<str>) -> Self {
+        Self { page: None, seen: one_line(seen.as_ref()), why: None, repair: None, more: None, is_fixed: false }
     }
 
     /// Sets another page as the explanation.

@@ -1,7 +1,9 @@
 //! This pod's own values, and how they are filled into the commands of a fix.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::path::Path;
+
+use remora_smol::file;
 
 use super::claims::Claims;
 use crate::config::fault::without_secrets;
@@ -11,8 +13,6 @@ use crate::config::source::Source;
 const DEFAULT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 /// Placeholders whose correct value the user must supply: the values in the environment may be wrong.
 const ASKED_FOR: [&str; 2] = ["client-id", "tenant-id"];
-/// Longest token that is read, in bytes.
-const MAX_TOKEN: usize = 64 * 1024;
 
 /// Values by the name of their placeholder.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +24,7 @@ impl Pod {
         let mut pod = Self::default();
         let named = source.var("AZURE_FEDERATED_TOKEN_FILE").unwrap_or_default();
         for path in [named.trim(), DEFAULT_TOKEN].into_iter().filter(|path| !path.is_empty()) {
-            if let Some(claims) = read_token(path).and_then(|token| Claims::read(&token).ok()) {
+            if let Some(claims) = file::read_text(Path::new(path)).ok().and_then(|token| Claims::read(&token).ok()) {
                 pod.learn_from(&claims);
             }
         }
@@ -108,13 +108,6 @@ fn shown(value: &str, is_command: bool, quoted: bool) -> Option<String> {
         (false, true) => None,
         (false, false) => Some(format!("'{}'", value.replace('\'', r"'\''"))),
     }
-}
-
-/// The text of a token file, if it is a regular file of reasonable size.
-fn read_token(path: &str) -> Option<String> {
-    let about = fs::metadata(path).ok()?;
-    let fits = about.is_file() && usize::try_from(about.len()).is_ok_and(|length| length <= MAX_TOKEN);
-    if fits { fs::read_to_string(path).ok() } else { None }
 }
 
 #[cfg(test)]

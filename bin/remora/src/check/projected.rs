@@ -49,7 +49,7 @@ pub(super) fn readable(cx: &mut Context<'_>) -> Checked {
 /// TOK-02.
 pub(super) fn signed(cx: &mut Context<'_>) -> Checked {
     let path = cx.workload()?.token_file.clone();
-    let read = file::open(&path).and_then(io::read_to_string).map_err(|error| format!("cannot be read: {error}"));
+    let read = file::read_text(&path).map_err(|error| format!("cannot be read: {error}"));
     let claims = read.and_then(|token| Claims::read(&token).map_err(ClaimsError::words));
     let claims = claims.map_err(|wrong| {
         let seen = format!("{} {wrong}", path.display());

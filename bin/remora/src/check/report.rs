@@ -9,7 +9,7 @@ pub(super) use table::Style;
 
 use super::WARNED;
 use super::context::Context;
-use super::outcome::{Done, Finding, Outcome};
+use super::outcome::{Done, Finding, Outcome, one_line};
 use super::pod::Pod;
 use super::steps;
 use crate::pages::{self, Category, Page, is_command};
@@ -47,7 +47,7 @@ impl Line {
         let bare = |verdict, seen: &str, needs| Self {
             page,
             verdict,
-            seen: seen.to_owned(),
+            seen: one_line(seen),
             why: String::new(),
             repair: Vec::new(),
             more: page.to_string(),

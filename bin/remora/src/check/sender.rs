@@ -110,16 +110,15 @@ impl Default for PrometheusUrl {
 
 /// PROM-01. The sender need not be a Prometheus, so its absence at the default address is not a failure.
 pub(super) fn writes(cx: &mut Context<'_>) -> Checked {
-    let (port, prometheus) = (cx.config()?.listen.port, cx.options.prometheus.clone());
+    let port = cx.config()?.listen.port;
+    let prometheus = cx.options.prometheus.as_ref();
     let asked = Instant::now();
-    match prometheus.clone().unwrap_or_default().metrics() {
-        Ok(metrics) => cx.queue = Some((asked, Queue::read(&metrics, port))),
-        Err(why) => return Err(unread(prometheus.as_ref(), &why)),
-    }
-    match cx.queue {
-        Some((_, queue)) if queue.known => Ok(format!("{} samples sent so far", queue.sent)),
-        _ => Err(Outcome::Warn(Finding::new(format!("it has no remote_write with port {port} in its url")))),
-    }
+    let metrics = prometheus.cloned().unwrap_or_default().metrics().map_err(|why| unread(prometheus, &why))?;
+    let Some(queue) = Queue::read(&metrics, port) else {
+        return Err(Outcome::Warn(Finding::new(format!("it has no remote_write with port {port} in its url"))));
+    };
+    cx.queue = Some((asked, queue));
+    Ok(format!("{} samples sent so far", queue.sent))
 }
 
 /// The outcome without metrics; whoever names a Prometheus expects them.
@@ -140,13 +139,16 @@ fn unread(named: Option<&PrometheusUrl>, why: &Unread) -> Outcome {
 /// PROM-02. The counters start with Prometheus, so only their increase between two readings matters.
 pub(super) fn keeps_up(cx: &mut Context<'_>) -> Checked {
     let config = cx.config()?;
-    let Some((asked, before)) = cx.queue.filter(|(_, queue)| queue.known) else {
+    let Some((asked, before)) = cx.queue else {
         return Err(without_queue(cx));
     };
     thread::sleep(APART.saturating_sub(asked.elapsed()));
     let metrics = cx.options.prometheus.clone().unwrap_or_default().metrics();
     let Ok(metrics) = metrics else { return Err(Outcome::Left("Prometheus stopped answering")) };
-    judge(&before, &Queue::read(&metrics, config.listen.port), config.pass_rate_limit)
+    let Some(after) = Queue::read(&metrics, config.listen.port) else {
+        return Err(Outcome::Left("Prometheus' remote_write for this port is gone"));
+    };
+    judge(&before, &after, config.pass_rate_limit)
 }
 
 /// Why there is no queue: PROM-01 says so, and was left out if there is no Prometheus at all.
@@ -186,7 +188,6 @@ fn judge(before: &Queue, after: &Queue, pass_rate_limit: bool) -> Checked {
 /// The metrics of one remote-write queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Queue {
-    known: bool,
     sent: u64,
     failed: u64,
     /// Dropped before sending, by Prometheus' own limit.
@@ -205,9 +206,9 @@ impl Queue {
         self.most_shards > 0 && self.shards >= self.most_shards && needs
     }
 
-    /// Reads those of the queue that writes to `port` from the text format.
-    fn read(metrics: &str, port: u16) -> Self {
-        let mut queue = Self::default();
+    /// Reads those of the queue that writes to `port` from the text format; `None` if there is no such queue.
+    fn read(metrics: &str, port: u16) -> Option<Self> {
+        let (mut queue, mut is_known) = (Self::default(), false);
         let (path, end) = (format!(":{port}/"), format!(":{port}\""));
         for line in metrics.lines().filter_map(|line| line.strip_prefix(QUEUE)) {
             let Some((name, rest)) = line.split_once('{') else { continue };
@@ -216,7 +217,7 @@ impl Queue {
             if !labels.contains(&path) && !labels.contains(&end) {
                 continue;
             }
-            queue.known = true;
+            is_known = true;
             let sum = match name {
                 "samples_total" => &mut queue.sent,
                 "samples_failed_total" => &mut queue.failed,
@@ -231,7 +232,7 @@ impl Queue {
             };
             *sum = sum.saturating_add(value);
         }
-        queue
+        is_known.then_some(queue)
     }
 }
 
@@ -290,14 +291,14 @@ mod tests {
             prometheus_remote_storage_samples_dropped_total{reason=\"too_old\",url=\"http://localhost:8081/api/v1/write\"} 5\n\
             prometheus_remote_storage_samples_dropped_total{reason=\"dropped_series\",url=\"http://localhost:8081/api/v1/write\"} 80\n\
             prometheus_remote_storage_samples_in_total 7\n";
-        let queue = Queue::read(metrics, 8081);
-        assert_eq!((queue.known, queue.shards, queue.failed, queue.too_old), (true, 2, 1000, 5));
-        assert!(!Queue::read(metrics, 808).known);
+        let queue = Queue::read(metrics, 8081).unwrap();
+        assert_eq!((queue.shards, queue.failed, queue.too_old), (2, 1000, 5));
+        assert_eq!(Queue::read(metrics, 808), None);
     }
 
     #[test]
     fn only_what_fails_now_and_a_queue_without_room_are_warned_of() {
-        let old = Queue { known: true, failed: 4000, retried: 9, shards: 2, most_shards: 50, ..Queue::default() };
+        let old = Queue { failed: 4000, retried: 9, shards: 2, most_shards: 50, ..Queue::default() };
         let told = |after: &Queue, pass_rate_limit| match judge(&old, after, pass_rate_limit) {
             Ok(seen) => (seen, None),
             Err(Outcome::Warn(finding)) => (finding.seen, finding.repair),

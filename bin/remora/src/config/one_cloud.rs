@@ -2,6 +2,7 @@
 //! so the values in effect count.
 
 use remora_smol::config::{Config, Identity};
+use remora_smol::endpoint::Endpoint;
 
 use super::cloud::Cloud;
 use super::identity::audience;
@@ -36,10 +37,9 @@ fn is_one(config: &Config) -> bool {
         && authority.is_none_or(|host| own == Cloud::of_authority(host))
 }
 
-/// The host of the authority. Machines have none, and a token proxy takes its place.
+/// The host of the authority, if one is asked.
 fn authority(identity: &Identity) -> Option<&str> {
-    let is_bound = matches!(identity, Identity::Workload(identity) if identity.proxy.is_some());
-    identity.client().filter(|_| !is_bound).map(|client| client.authority.host())
+    identity.authority().map(Endpoint::host)
 }
 
 fn warn_of_other_ingestion(reader: &mut Reader<'_>, cloud: Cloud, host: &str) {

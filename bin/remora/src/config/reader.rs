@@ -42,7 +42,7 @@ impl<'s> Reader<'s> {
         })
     }
 
-    /// A variable that is not one of Remora's settings, trimmed; empty counts as unset.
+    /// A variable by its name, whether or not it is one of Remora's settings, trimmed; empty counts as unset.
     pub(crate) fn var(&self, name: &str) -> Option<String> {
         let value = self.source.var(name)?;
         let value = value.trim_start_matches('\u{feff}').trim();

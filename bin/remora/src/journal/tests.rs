@@ -73,6 +73,18 @@ fn a_failure_is_told_at_once_then_once_a_minute_and_after_ten_quiet_minutes_at_o
 }
 
 #[test]
+fn strangers_do_not_blur_what_distinguishes_this_pods_failures() {
+    let journal = journal();
+    for status in 0..u16::try_from(MOST_KINDS).unwrap() {
+        journal.notice(&told_to(Some([10, 0, 0, 1].into()), 400 + status, None, "remora: malformed"));
+    }
+    assert_eq!(lines().len(), MOST_KINDS);
+    journal.notice(&told(400, Some(400), "remora: Azure answered 400: one reason"));
+    journal.notice(&told(400, Some(400), "remora: Azure answered 400: another reason"));
+    assert_eq!(lines().len(), 2);
+}
+
+#[test]
 fn strangers_do_not_hide_a_refusal_of_this_pods_writes() {
     let journal = journal();
     let foreign = told_to(Some([10, 0, 0, 1].into()), 403, None, "remora: writes are accepted only from this pod");

@@ -125,7 +125,7 @@ impl<'m> Exchange<'m> {
 
     /// `n` bytes from Azure were put into [`Exchange::upstream_space`].
     pub fn upstream_filled(&mut self, now: Instant, n: usize) {
-        if self.is_unasked() {
+        if self.spend_unasked() {
             return;
         }
         let Some(link) = &mut self.link else { return };
@@ -137,9 +137,9 @@ impl<'m> Exchange<'m> {
         self.progressed(now, progress);
     }
 
-    /// Whether no response is awaited, as while the token is refreshed after a 401. Whatever comes then ends the
-    /// connection, and is no second answer.
-    fn is_unasked(&mut self) -> bool {
+    /// Marks the connection as spent if no response is awaited, as while the token is refreshed after a 401: whatever
+    /// comes then ends the connection, and is no second answer. Returns whether it did.
+    fn spend_unasked(&mut self) -> bool {
         let unasked = self.phase != Phase::Forward;
         if unasked && let Some(link) = &mut self.link {
             link.spent = true;
@@ -199,7 +199,7 @@ impl<'m> Exchange<'m> {
     /// The connection ended before the response did. A reused connection may have been closed while idle: the request
     /// is retried once on a fresh one. Receivers accept the same samples twice, so sending them again is safe.
     fn lost(&mut self, now: Instant, detail: &str) {
-        if self.is_unasked() {
+        if self.spend_unasked() {
             return;
         }
         let Some(link) = &mut self.link else { return };
@@ -210,7 +210,7 @@ impl<'m> Exchange<'m> {
             self.release(false);
             return self.connect(true);
         }
-        if let Ok(progress) = link.response.end_of_input() {
+        if let Some(progress) = link.response.end_of_input() {
             self.progressed(now, Ok(progress));
         } else {
             self.release(false);
