@@ -134,14 +134,18 @@ class Az:
         return self.state["rules"]
 
     def aks_show(self, options):
-        enabled = self.found(self.state["clusters"], options["--name"])
-        security = {"workloadIdentity": {"enabled": enabled}}
-        issuer = {"enabled": enabled, "issuerUrl": self.state["issuer"] if enabled else None}
+        issues, injects = switched(self.found(self.state["clusters"], options["--name"]))
+        # What was never enabled may be missing from the answer.
+        security = {"workloadIdentity": {"enabled": True} if injects else None}
+        issuer = {"enabled": issues, "issuerUrl": self.state["issuer"] if issues else None}
         return {"oidcIssuerProfile": issuer, "securityProfile": security}
 
     def aks_update(self, options):
-        on = "--enable-oidc-issuer" in options and "--enable-workload-identity" in options
-        self.state["clusters"][options["--name"]] = on
+        issues, injects = switched(self.found(self.state["clusters"], options["--name"]))
+        issues = issues or "--enable-oidc-issuer" in options
+        if "--enable-workload-identity" in options and not issues:
+            raise Refusal("Enabling workload identity requires enabling OIDC issuer (--enable-oidc-issuer).")
+        self.state["clusters"][options["--name"]] = [issues, injects or "--enable-workload-identity" in options]
 
     def identity_list(self, _options):
         return list(self.state["identities"].values())
@@ -272,7 +276,8 @@ class Kubectl:
     def get(self, positional, options, _rest):
         if options.get("--raw") == "/.well-known/openid-configuration":
             # Before its public issuer is enabled, an AKS cluster names its API server.
-            named = self.state["issuer"] if all(self.state["clusters"].values()) else "https://c.hcp.eastus.azmk8s.io"
+            public = all(switched(cluster)[0] for cluster in self.state["clusters"].values())
+            named = self.state["issuer"] if public else "https://c.hcp.eastus.azmk8s.io"
             return json.dumps({"issuer": named, "jwks_uri": "https://example.test/jwks"})
         if positional == ["mutatingwebhookconfigurations"]:
             return "".join(f"mutatingwebhookconfiguration/{name}\n" for name in self.state["webhooks"])
@@ -374,6 +379,11 @@ class Kubectl:
         if self.state["check"] != 0:
             raise Refusal("Status check results are ×", self.state["check"])
         return "Status check results are √\n"
+
+
+def switched(cluster):
+    """Whether a cluster's issuer and webhook are on, from one value or a pair."""
+    return cluster if isinstance(cluster, list) else [cluster, cluster]
 
 
 def phase_of(pod):

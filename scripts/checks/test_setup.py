@@ -43,6 +43,21 @@ def pod(where="containers", runs_as=ACCOUNT, name="prometheus"):
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}
 
 
+def serving(client="old", **more):
+    """The chart's pod with the sidecar, to which the webhook gave an identity."""
+    one = pod()
+    env = {"AZURE_CLIENT_ID": client, "AZURE_FEDERATED_TOKEN_FILE": "/token"} | more
+    one["spec"]["containers"][1]["env"] = [{"name": name, "value": value} for name, value in env.items()]
+    return one
+
+
+def with_image(image):
+    """The chart's pod with this image under the sidecar's name."""
+    one = serving()
+    one["spec"]["containers"][1]["image"] = image
+    return one
+
+
 def untouched():
     """A subscription with a workspace, and a cluster with the chart and the sidecar, but no identity yet."""
     return {
@@ -183,14 +198,19 @@ class Setup(unittest.TestCase):
 
     def test_the_dry_run_changes_nothing_and_prints_what_would_be_executed(self):
         aks = {"CLUSTER_NAME": "c", "CLUSTER_RESOURCE_GROUP": "rg"}
-        for settings in (IDENTITY, APPLICATION, IDENTITY | aks, APPLICATION | aks):
-            clusters = {"c": False} if "CLUSTER_NAME" in settings else {}
-            planned, executed = self.cloud(clusters=clusters), self.cloud(clusters=clusters)
+        for settings, pods in (
+            (IDENTITY, [pod()]),
+            (APPLICATION, [serving()]),
+            (IDENTITY | aks, [serving(INGESTION_URL="https://old/")]),
+            (APPLICATION | aks, [pod()]),
+        ):
+            state = {"clusters": {"c": False} if "CLUSTER_NAME" in settings else {}, "pods": pods}
+            planned, executed = self.cloud(**state), self.cloud(**state)
             plan = planned.run(settings, "--dry-run")
             self.assert_works(plan)
             self.assertEqual(planned.changes(), [])
             self.assert_works(planned.execute(["sh", "-e", "-c", plan.stdout], settings))
-            done = executed.run(settings)
+            done = executed.run(settings | {"ENABLE_OIDC": "yes"})
             self.assert_works(done)
             self.assertEqual(planned.changes(), executed.changes())
             about = lambda output: [line for line in output.splitlines() if line.startswith("# ")]  # noqa: E731
@@ -270,8 +290,30 @@ class Setup(unittest.TestCase):
 
     def test_an_aks_cluster_gets_issuer_and_webhook(self):
         cloud = self.cloud(webhooks=[], clusters={"c": False})
+        self.assert_works(cloud.run(IDENTITY | {"CLUSTER_NAME": "c", "ENABLE_OIDC": "yes"}))
+        self.assertEqual(cloud.state["clusters"]["c"], [True, True])
+
+    def test_the_issuer_of_an_aks_cluster_is_enabled_only_on_request(self):
+        effects = (
+            "restarts its API server, changes the issuer of all service account tokens (pods that use the Kubernetes "
+            "API may have to be restarted), and cannot be undone."
+        )
+        for asked in ({}, {"ENABLE_OIDC": ""}, {"ENABLE_OIDC": "no"}):
+            cloud = self.cloud(clusters={"c": False})
+            settings = IDENTITY | {"CLUSTER_NAME": "c"} | asked
+            self.assert_refuses(cloud.run(settings), effects, "run this again with ENABLE_OIDC=yes")
+            self.assertEqual((cloud.changes(), cloud.state["clusters"]), ([], {"c": False}))
+        plan = cloud.run(settings, "--dry-run")
+        self.assert_works(plan)
+        warned, command = plan.stdout.splitlines()[:2]
+        self.assertTrue(warned.startswith("# ") and warned.endswith(effects), warned)
+        self.assertIn("--enable-oidc-issuer", command)
+
+    def test_the_webhook_of_an_aks_cluster_is_enabled_without_being_asked(self):
+        cloud = self.cloud(webhooks=[], clusters={"c": [True, False]})
         self.assert_works(cloud.run(IDENTITY | {"CLUSTER_NAME": "c"}))
-        self.assertTrue(cloud.state["clusters"]["c"])
+        self.assertEqual(cloud.changes()[0], "az aks update --name c --resource-group rg --enable-workload-identity")
+        self.assertEqual(cloud.state["clusters"]["c"], [True, True])
 
     def test_an_account_that_is_not_there_is_made(self):
         cloud = self.cloud(accounts=[], pods=[])
