@@ -37,6 +37,7 @@ AZ = {
     ),
     "ad app list": (set(), OUTPUT | {"--display-name"}),
     "ad app create": ({"--display-name"}, OUTPUT | {"--sign-in-audience"}),
+    "ad app show": ({"--id"}, OUTPUT),
     "ad app federated-credential list": ({"--id"}, OUTPUT),
     "ad app federated-credential create": ({"--id", "--parameters"}, OUTPUT),
     "ad sp list": (set(), OUTPUT | {"--filter"}),
@@ -180,7 +181,13 @@ class Az:
 
     def ad_app_create(self, options):
         name = options["--display-name"]
-        self.state["applications"].append({"displayName": name, "appId": f"client-of-{name}"})
+        # Like a GUID, it needs no quoting.
+        client = "client-of-" + re.sub("[^A-Za-z0-9]+", "-", name)
+        self.state["applications"].append({"displayName": name, "appId": client})
+        self.state["applications"] += self.state.get("registered_meanwhile", [])
+
+    def ad_app_show(self, options):
+        return self.application(options["--id"])
 
     def ad_app_federated_credential_list(self, options):
         self.application(options["--id"])
@@ -343,6 +350,8 @@ class Kubectl:
 
     def replace(self, pod, options):
         """Recreates a pod."""
+        if pod is None:
+            raise Refusal("Error from server (NotFound)")
         self.state["pods"].remove(pod)
         self.state["pods"].append(pod)
         pod["metadata"]["name"] = pod["metadata"].get("generateName", pod["metadata"]["name"])

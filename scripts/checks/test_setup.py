@@ -23,6 +23,8 @@ AUDIENCE = "api://AzureADTokenExchange"
 COMMON = {"SERVICE_ACCOUNT_NAMESPACE": "monitoring", "INGESTION_URL": URL}
 IDENTITY = COMMON | {"USER_ASSIGNED_IDENTITY_NAME": "prom", "RESOURCE_GROUP": "rg"}
 APPLICATION = COMMON | {"APPLICATION_NAME": "prom"}
+OF_ANOTHER = {"displayName": "prom", "appId": "of-another"}
+OWN_CREDENTIAL = {"name": "own", "issuer": ISSUER, "subject": SUBJECT, "audiences": [AUDIENCE]}
 
 
 def account(annotations=None, name=ACCOUNT):
@@ -179,6 +181,57 @@ class Setup(unittest.TestCase):
             self.assert_works(cloud.run(settings))
             self.assertEqual([line for line in cloud.changes() if not line.startswith("kubectl exec ")], [])
 
+    def test_an_application_found_by_its_name_alone_is_not_used(self):
+        principals = [{"appId": "of-another", "id": "principal-of-another"}]
+        role = {"principal": "principal-of-another", "role": "Monitoring Metrics Publisher", "scope": RULE, "id": "0"}
+        credentials = {"of-another": [OWN_CREDENTIAL]}
+        # Whoever owns it can give it the credential, but not the role.
+        for half in ({}, {"credentials": credentials}, {"roles": [role]}):
+            for words in ((), ("--dry-run",)):
+                cloud = self.cloud(applications=[OF_ANOTHER], principals=principals, **half)
+                self.assert_refuses(
+                    cloud.run(APPLICATION, *words),
+                    "appId of-another: to see its owners, run az ad app owner list --id of-another\n",
+                    "continue with APPLICATION_ID=of-another scripts/setup-workload-identity\n",
+                    "otherwise set another APPLICATION_NAME",
+                )
+                self.assertEqual(cloud.changes(), [])
+        cloud.state |= {"credentials": credentials, "roles": [role]}
+        self.assert_works(cloud.run(APPLICATION))
+
+    def test_an_application_that_the_user_names_is_used(self):
+        for settings in (COMMON, APPLICATION):
+            cloud = self.cloud(applications=[OF_ANOTHER])
+            self.assert_works(cloud.run(settings | {"APPLICATION_ID": "of-another"}))
+            self.assert_ready(cloud, "of-another", "of-another", "principal-of-of-another")
+            self.assertNotIn("az ad app create", " ".join(cloud.changes()))
+        self.assert_refuses(self.cloud().run(COMMON | {"APPLICATION_ID": "nowhere"}), "nowhere was not found")
+
+    def test_an_application_of_the_same_name_does_not_hide_the_own_one(self):
+        cloud = self.cloud()
+        self.assert_works(cloud.run(APPLICATION))
+        cloud.state["applications"].insert(0, OF_ANOTHER)
+        cloud.state["credentials"]["of-another"] = [OWN_CREDENTIAL]
+        cloud.changes()
+        self.assert_works(cloud.run(APPLICATION))
+        self.assertEqual([line for line in cloud.changes() if not line.startswith("kubectl exec ")], [])
+
+    def test_an_application_registered_at_the_same_moment_is_not_used(self):
+        cloud = self.cloud(registered_meanwhile=[OF_ANOTHER])
+        self.assert_refuses(cloud.run(APPLICATION), "APPLICATION_ID=client-of-prom", "APPLICATION_ID=of-another")
+        self.assertEqual(cloud.state["roles"], [])
+
+    def test_an_interrupted_run_with_an_application_is_continued_with_its_id(self):
+        for command in ("ad sp create", "role assignment create", "ad app federated-credential create"):
+            cloud = self.cloud(denied=[command])
+            self.assert_refuses(cloud.run(APPLICATION), "nothing after it was done")
+            cloud.state["denied"] = []
+            shown = "continue with APPLICATION_ID=client-of-prom scripts/setup-workload-identity"
+            self.assert_refuses(cloud.run(APPLICATION), shown, "an earlier run that was interrupted")
+            self.assert_works(cloud.run(APPLICATION | {"APPLICATION_ID": "client-of-prom"}))
+            self.assert_ready(cloud, "client-of-prom", "client-of-prom", "principal-of-client-of-prom")
+            self.assert_works(cloud.run(APPLICATION))
+
     def test_every_half_done_state_is_completed(self):
         whole = self.cloud()
         self.assert_works(whole.run(IDENTITY))
@@ -215,6 +268,55 @@ class Setup(unittest.TestCase):
             self.assertEqual(planned.changes(), executed.changes())
             about = lambda output: [line for line in output.splitlines() if line.startswith("# ")]  # noqa: E731
             self.assertEqual(about(plan.stdout.replace("$SERVICE_ACCOUNT_ISSUER", ISSUER)), about(done.stdout))
+
+    def run_among_strangers(self, cloud, settings):
+        """Runs the plan, as far as one is printed, where PATH has nothing but the fakes and `evil`."""
+        cloud.script("evil", f'echo ran >> "{cloud.folder}/evil-ran"')
+        done = cloud.run(settings, "--dry-run")
+        cloud.execute(["/bin/sh", "-c", done.stdout], settings | {"PATH": str(cloud.folder)})
+        self.assertFalse((cloud.folder / "evil-ran").exists(), f"a plan without evil\n{done.stdout}")
+        return done
+
+    def test_an_annotation_cannot_put_a_command_into_the_plan(self):
+        hostile = "x\nevil\r\n:\x1b[2J$(evil)`evil`'\"\nevil"
+        named = {f"azure.workload.identity/{key}": hostile for key in ("client-id", "tenant-id")}
+        cloud = self.cloud(accounts=[account(named)])
+        done = self.run_among_strangers(cloud, IDENTITY)
+        self.assert_works(done)
+        self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
+        for line in done.stdout.splitlines():
+            self.assertRegex(line, r"^(# |az |kubectl |[A-Z_]+=\$\((az|kubectl) )[ -~]*$")
+
+    def test_an_issuer_cannot_put_a_command_into_the_plan(self):
+        for issuer in ("https://$A/$(evil)", "$CLIENT_ID", "$CLIENT_ID$(evil)", "https://i/$A`evil`", "https://i/'"):
+            for settings in (IDENTITY, APPLICATION):
+                cloud = self.cloud(issuer=issuer)
+                self.assert_refuses(self.run_among_strangers(cloud, settings), "issuer contains a character")
+                self.assertEqual(cloud.changes(), [])
+
+    def test_only_the_variables_of_the_plan_are_variables_in_it(self):
+        names = "a$(evil)$A a$(evil)$CLIENT_ID a`evil`$CLIENT_ID$POD a$CLIENT_IDENTITY a\\$CLIENT_ID'\""
+        for name in names.split():
+            one = pod()
+            one["metadata"]["name"] = name
+            cloud = self.cloud(pods=[one])
+            done = self.run_among_strangers(cloud, IDENTITY)
+            self.assert_works(done)
+            # As written, except for the variable of that name.
+            deleted = name.replace("$CLIENT_ID", "client-of-prom") if "$CLIENT_IDENTITY" not in name else name
+            self.assertIn(f"kubectl delete pod/{deleted} --namespace monitoring", cloud.changes())
+
+    def test_an_answer_of_azure_is_not_passed_on_if_it_is_no_id(self):
+        for wrong in ({"clientId": "$(evil)$A"}, {"principalId": "a'b"}):
+            identity = {"name": "prom", "clientId": "c", "principalId": "p"} | wrong
+            cloud = self.cloud(identities={"prom": identity})
+            self.assert_refuses(self.run_among_strangers(cloud, IDENTITY), "contains a character")
+
+    def test_messages_have_no_control_characters(self):
+        wrong = OWN_CREDENTIAL | {"name": "a\x1b[2J\x07b", "audiences": ["api://Other"]}
+        identity = {"name": "prom", "clientId": "c", "principalId": "p"}
+        cloud = self.cloud(identities={"prom": identity}, credentials={"prom": [wrong]})
+        self.assert_refuses(cloud.run(IDENTITY), "the federated credential a [2J b has an audience other than")
 
     def test_each_change_is_announced_before_it_is_made(self):
         said = self.cloud().run(IDENTITY).stdout.splitlines()
@@ -430,6 +532,7 @@ class Setup(unittest.TestCase):
             "RESOURCE_GROUP is not set": {"RESOURCE_GROUP": ""},
             "USER_ASSIGNED_IDENTITY_NAME contains": {"USER_ASSIGNED_IDENTITY_NAME": "a'b"},
             "APPLICATION_NAME contains": {"USER_ASSIGNED_IDENTITY_NAME": "", "APPLICATION_NAME": "a\\b"},
+            "APPLICATION_ID contains": {"USER_ASSIGNED_IDENTITY_NAME": "", "APPLICATION_ID": "a'b"},
             "WORKSPACE_NAME contains": {"WORKSPACE_NAME": "a\nb"},
             "CONTAINER contains": {"CONTAINER": 'a"b'},
             "SERVICE_ACCOUNT_NAME contains": {"SERVICE_ACCOUNT_NAME": "$HOME"},
