@@ -357,8 +357,10 @@ class Kubectl:
         pod["metadata"]["name"] = pod["metadata"].get("generateName", pod["metadata"]["name"])
         account = self.object(["serviceaccount", pod["spec"]["serviceAccountName"]], options["--namespace"])
         client = account["metadata"]["annotations"].get("azure.workload.identity/client-id")
+        injected = {"AZURE_CLIENT_ID": client, "AZURE_FEDERATED_TOKEN_FILE": "/token"}
         for container in pod["spec"]["containers"] + pod["spec"].get("initContainers", []):
-            container["env"] = [{"name": "AZURE_CLIENT_ID", "value": client}] if client else []
+            kept = [one for one in container.get("env", []) if one["name"] not in injected]
+            container["env"] = kept + [{"name": name, "value": value} for name, value in injected.items() if client]
 
     def wait(self, positional, options, _rest):
         pods = self.pods_of(options)
@@ -385,8 +387,9 @@ class Kubectl:
             raise Refusal(f"error: cannot exec into a container in a completed pod; current phase is {phase_of(pod)}")
         if rest[:3] != ["/remora", "check", "--write"]:
             raise Refusal("OCI runtime exec failed", 126)
-        if self.state["check"] != 0:
-            raise Refusal("Status check results are ×", self.state["check"])
+        status = self.state.get("role", 0) if "--only" in rest else self.state["check"]
+        if status != 0:
+            raise Refusal("Status check results are ×", status)
         return "Status check results are √\n"
 
 

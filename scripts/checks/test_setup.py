@@ -520,6 +520,72 @@ class Setup(unittest.TestCase):
         self.assert_works(cloud.run(IDENTITY))
         self.assertIn("kubectl exec pod/prometheus-0", cloud.changes()[-1])
 
+    def test_a_pod_with_microsofts_container_is_left_alone(self):
+        for image in (
+            "mcr.microsoft.com/azuremonitor/containerinsights/ciprod/prometheus-remote-write/images:prom-remotewrite-1",
+            "mcr.microsoft.com/azuremonitor/prometheus/promdev/prom-remotewrite:prom-remotewrite-1",
+            "registry.example/mirror/prometheus-remote-write/images@sha256:0",
+        ):
+            cloud = self.cloud(pods=[with_image(image)])
+            for words in (("--dry-run",), ()):
+                done = cloud.run(IDENTITY, *words)
+                self.assert_works(done)
+                expected = "pod/prometheus-0 still runs Microsoft's container; change its image, then run this again."
+                self.assertIn(expected, done.stderr)
+                touching = ("kubectl delete", "kubectl exec")
+                lines = cloud.changes() + done.stdout.splitlines()
+                self.assertEqual([line for line in lines if line.startswith(touching)], [])
+            # Everything else is set up.
+            self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
+
+    def test_a_registry_may_be_named_like_microsofts(self):
+        cloud = self.cloud(pods=[with_image("azuremonitor.azurecr.io/remora@sha256:0")])
+        self.assert_works(cloud.run(IDENTITY))
+        self.assertIn("kubectl exec pod/prometheus-0", cloud.changes()[-1])
+
+    def test_the_given_endpoint_is_checked_and_not_another_one_of_the_pod(self):
+        for own, differs in (("https://old.example/", True), (URL, False), (None, False)):
+            # The value of one from a ConfigMap is not in the pod.
+            more = {} if own is None else {"INGESTION_URL": own}
+            cloud = self.cloud(pods=[serving("client-of-prom", **more)])
+            done = cloud.run(IDENTITY)
+            self.assert_works(done)
+            self.assertEqual(f"--ingestion-url {URL}" in cloud.changes()[-1], differs, own)
+            said = f"the pod still writes to {own}; checking the given INGESTION_URL instead"
+            self.assertEqual(said in done.stderr, differs, own)
+
+    def test_pods_that_serve_get_another_identity_only_once_it_can_write(self):
+        old = {"azure.workload.identity/client-id": "old"}
+        cloud = self.cloud(accounts=[account(old)], pods=[serving()], role=1)
+        self.assert_refuses(cloud.run(IDENTITY), "Nothing was replaced, and the pods keep the identity they have")
+        # Neither does the plan go on.
+        cloud.state["roles"] = []
+        cloud.execute(["sh", "-c", cloud.run(IDENTITY, "--dry-run").stdout], IDENTITY)
+        self.assertEqual(cloud.state["accounts"], [account(old)])
+        self.assertNotIn("kubectl delete", " ".join(cloud.changes()))
+        cloud.state["role"] = 0
+        self.assert_works(cloud.run(IDENTITY | {"WAIT": "45m"}))
+        waiting, *later = cloud.changes()
+        flags = f"--azure-client-id client-of-prom --azure-tenant-id tenant-of-workspace --ingestion-url {URL}"
+        self.assertEqual(
+            waiting,
+            "kubectl exec pod/prometheus-0 --namespace monitoring --container prom-remotewrite -- "
+            f"/remora check --write --wait 45m --only RBAC-01 {flags}",
+        )
+        self.assertIn("kubectl delete pod/prometheus-0 --namespace monitoring", later)
+        self.assertNotIn("--only", " ".join(later))
+
+    def test_nothing_is_waited_for_in_pods_that_serve_with_no_workload_identity(self):
+        ended, without_token = serving(), serving()
+        ended["status"]["containerStatuses"][1]["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
+        del without_token["spec"]["containers"][1]["env"][1]
+        for one in (ended, without_token):
+            # The fake's pod does not become healthy when it is replaced.
+            cloud = self.cloud(pods=[one], role=1)
+            done = cloud.run(IDENTITY)
+            self.assertNotIn("--only", done.stdout)
+            self.assertIn("kubectl delete pod/prometheus-0 --namespace monitoring", cloud.changes())
+
     def test_a_check_that_fails_fails_the_run(self):
         self.assert_refuses(self.cloud(check=1).run(IDENTITY), "Status check results are ×", "its lines above")
 
