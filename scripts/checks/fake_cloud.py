@@ -37,6 +37,7 @@ AZ = {
     ),
     "ad app list": (set(), OUTPUT | {"--display-name"}),
     "ad app create": ({"--display-name"}, OUTPUT | {"--sign-in-audience"}),
+    "ad app show": ({"--id"}, OUTPUT),
     "ad app federated-credential list": ({"--id"}, OUTPUT),
     "ad app federated-credential create": ({"--id", "--parameters"}, OUTPUT),
     "ad sp list": (set(), OUTPUT | {"--filter"}),
@@ -134,14 +135,18 @@ class Az:
         return self.state["rules"]
 
     def aks_show(self, options):
-        enabled = self.found(self.state["clusters"], options["--name"])
-        security = {"workloadIdentity": {"enabled": enabled}}
-        issuer = {"enabled": enabled, "issuerUrl": self.state["issuer"] if enabled else None}
+        issues, injects = switched(self.found(self.state["clusters"], options["--name"]))
+        # What was never enabled may be missing from the answer.
+        security = {"workloadIdentity": {"enabled": True} if injects else None}
+        issuer = {"enabled": issues, "issuerUrl": self.state["issuer"] if issues else None}
         return {"oidcIssuerProfile": issuer, "securityProfile": security}
 
     def aks_update(self, options):
-        on = "--enable-oidc-issuer" in options and "--enable-workload-identity" in options
-        self.state["clusters"][options["--name"]] = on
+        issues, injects = switched(self.found(self.state["clusters"], options["--name"]))
+        issues = issues or "--enable-oidc-issuer" in options
+        if "--enable-workload-identity" in options and not issues:
+            raise Refusal("Enabling workload identity requires enabling OIDC issuer (--enable-oidc-issuer).")
+        self.state["clusters"][options["--name"]] = [issues, injects or "--enable-workload-identity" in options]
 
     def identity_list(self, _options):
         return list(self.state["identities"].values())
@@ -176,7 +181,13 @@ class Az:
 
     def ad_app_create(self, options):
         name = options["--display-name"]
-        self.state["applications"].append({"displayName": name, "appId": f"client-of-{name}"})
+        # Like a GUID, it needs no quoting.
+        client = "client-of-" + re.sub("[^A-Za-z0-9]+", "-", name)
+        self.state["applications"].append({"displayName": name, "appId": client})
+        self.state["applications"] += self.state.get("registered_meanwhile", [])
+
+    def ad_app_show(self, options):
+        return self.application(options["--id"])
 
     def ad_app_federated_credential_list(self, options):
         self.application(options["--id"])
@@ -272,7 +283,8 @@ class Kubectl:
     def get(self, positional, options, _rest):
         if options.get("--raw") == "/.well-known/openid-configuration":
             # Before its public issuer is enabled, an AKS cluster names its API server.
-            named = self.state["issuer"] if all(self.state["clusters"].values()) else "https://c.hcp.eastus.azmk8s.io"
+            public = all(switched(cluster)[0] for cluster in self.state["clusters"].values())
+            named = self.state["issuer"] if public else "https://c.hcp.eastus.azmk8s.io"
             return json.dumps({"issuer": named, "jwks_uri": "https://example.test/jwks"})
         if positional == ["mutatingwebhookconfigurations"]:
             return "".join(f"mutatingwebhookconfiguration/{name}\n" for name in self.state["webhooks"])
@@ -338,13 +350,17 @@ class Kubectl:
 
     def replace(self, pod, options):
         """Recreates a pod."""
+        if pod is None:
+            raise Refusal("Error from server (NotFound)")
         self.state["pods"].remove(pod)
         self.state["pods"].append(pod)
         pod["metadata"]["name"] = pod["metadata"].get("generateName", pod["metadata"]["name"])
         account = self.object(["serviceaccount", pod["spec"]["serviceAccountName"]], options["--namespace"])
         client = account["metadata"]["annotations"].get("azure.workload.identity/client-id")
+        injected = {"AZURE_CLIENT_ID": client, "AZURE_FEDERATED_TOKEN_FILE": "/token"}
         for container in pod["spec"]["containers"] + pod["spec"].get("initContainers", []):
-            container["env"] = [{"name": "AZURE_CLIENT_ID", "value": client}] if client else []
+            kept = [one for one in container.get("env", []) if one["name"] not in injected]
+            container["env"] = kept + [{"name": name, "value": value} for name, value in injected.items() if client]
 
     def wait(self, positional, options, _rest):
         pods = self.pods_of(options)
@@ -371,9 +387,15 @@ class Kubectl:
             raise Refusal(f"error: cannot exec into a container in a completed pod; current phase is {phase_of(pod)}")
         if rest[:3] != ["/remora", "check", "--write"]:
             raise Refusal("OCI runtime exec failed", 126)
-        if self.state["check"] != 0:
-            raise Refusal("Status check results are ×", self.state["check"])
+        status = self.state.get("role", 0) if "--only" in rest else self.state["check"]
+        if status != 0:
+            raise Refusal("Status check results are ×", status)
         return "Status check results are √\n"
+
+
+def switched(cluster):
+    """Whether a cluster's issuer and webhook are on, from one value or a pair."""
+    return cluster if isinstance(cluster, list) else [cluster, cluster]
 
 
 def phase_of(pod):

@@ -23,6 +23,8 @@ AUDIENCE = "api://AzureADTokenExchange"
 COMMON = {"SERVICE_ACCOUNT_NAMESPACE": "monitoring", "INGESTION_URL": URL}
 IDENTITY = COMMON | {"USER_ASSIGNED_IDENTITY_NAME": "prom", "RESOURCE_GROUP": "rg"}
 APPLICATION = COMMON | {"APPLICATION_NAME": "prom"}
+OF_ANOTHER = {"displayName": "prom", "appId": "of-another"}
+OWN_CREDENTIAL = {"name": "own", "issuer": ISSUER, "subject": SUBJECT, "audiences": [AUDIENCE]}
 
 
 def account(annotations=None, name=ACCOUNT):
@@ -41,6 +43,21 @@ def pod(where="containers", runs_as=ACCOUNT, name="prometheus"):
     status = {"containerStatuses": [{"name": "prometheus", "state": {"waiting": {}}}]}
     status.setdefault(f"{where.removesuffix('s')}Statuses", []).append(state)
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}
+
+
+def serving(client="old", **more):
+    """The chart's pod with the sidecar, to which the webhook gave an identity."""
+    one = pod()
+    env = {"AZURE_CLIENT_ID": client, "AZURE_FEDERATED_TOKEN_FILE": "/token"} | more
+    one["spec"]["containers"][1]["env"] = [{"name": name, "value": value} for name, value in env.items()]
+    return one
+
+
+def with_image(image):
+    """The chart's pod with this image under the sidecar's name."""
+    one = serving()
+    one["spec"]["containers"][1]["image"] = image
+    return one
 
 
 def untouched():
@@ -164,6 +181,57 @@ class Setup(unittest.TestCase):
             self.assert_works(cloud.run(settings))
             self.assertEqual([line for line in cloud.changes() if not line.startswith("kubectl exec ")], [])
 
+    def test_an_application_found_by_its_name_alone_is_not_used(self):
+        principals = [{"appId": "of-another", "id": "principal-of-another"}]
+        role = {"principal": "principal-of-another", "role": "Monitoring Metrics Publisher", "scope": RULE, "id": "0"}
+        credentials = {"of-another": [OWN_CREDENTIAL]}
+        # Whoever owns it can give it the credential, but not the role.
+        for half in ({}, {"credentials": credentials}, {"roles": [role]}):
+            for words in ((), ("--dry-run",)):
+                cloud = self.cloud(applications=[OF_ANOTHER], principals=principals, **half)
+                self.assert_refuses(
+                    cloud.run(APPLICATION, *words),
+                    "appId of-another: to see its owners, run az ad app owner list --id of-another\n",
+                    "continue with APPLICATION_ID=of-another scripts/setup-workload-identity\n",
+                    "otherwise set another APPLICATION_NAME",
+                )
+                self.assertEqual(cloud.changes(), [])
+        cloud.state |= {"credentials": credentials, "roles": [role]}
+        self.assert_works(cloud.run(APPLICATION))
+
+    def test_an_application_that_the_user_names_is_used(self):
+        for settings in (COMMON, APPLICATION):
+            cloud = self.cloud(applications=[OF_ANOTHER])
+            self.assert_works(cloud.run(settings | {"APPLICATION_ID": "of-another"}))
+            self.assert_ready(cloud, "of-another", "of-another", "principal-of-of-another")
+            self.assertNotIn("az ad app create", " ".join(cloud.changes()))
+        self.assert_refuses(self.cloud().run(COMMON | {"APPLICATION_ID": "nowhere"}), "nowhere was not found")
+
+    def test_an_application_of_the_same_name_does_not_hide_the_own_one(self):
+        cloud = self.cloud()
+        self.assert_works(cloud.run(APPLICATION))
+        cloud.state["applications"].insert(0, OF_ANOTHER)
+        cloud.state["credentials"]["of-another"] = [OWN_CREDENTIAL]
+        cloud.changes()
+        self.assert_works(cloud.run(APPLICATION))
+        self.assertEqual([line for line in cloud.changes() if not line.startswith("kubectl exec ")], [])
+
+    def test_an_application_registered_at_the_same_moment_is_not_used(self):
+        cloud = self.cloud(registered_meanwhile=[OF_ANOTHER])
+        self.assert_refuses(cloud.run(APPLICATION), "APPLICATION_ID=client-of-prom", "APPLICATION_ID=of-another")
+        self.assertEqual(cloud.state["roles"], [])
+
+    def test_an_interrupted_run_with_an_application_is_continued_with_its_id(self):
+        for command in ("ad sp create", "role assignment create", "ad app federated-credential create"):
+            cloud = self.cloud(denied=[command])
+            self.assert_refuses(cloud.run(APPLICATION), "nothing after it was done")
+            cloud.state["denied"] = []
+            shown = "continue with APPLICATION_ID=client-of-prom scripts/setup-workload-identity"
+            self.assert_refuses(cloud.run(APPLICATION), shown, "an earlier run that was interrupted")
+            self.assert_works(cloud.run(APPLICATION | {"APPLICATION_ID": "client-of-prom"}))
+            self.assert_ready(cloud, "client-of-prom", "client-of-prom", "principal-of-client-of-prom")
+            self.assert_works(cloud.run(APPLICATION))
+
     def test_every_half_done_state_is_completed(self):
         whole = self.cloud()
         self.assert_works(whole.run(IDENTITY))
@@ -183,18 +251,72 @@ class Setup(unittest.TestCase):
 
     def test_the_dry_run_changes_nothing_and_prints_what_would_be_executed(self):
         aks = {"CLUSTER_NAME": "c", "CLUSTER_RESOURCE_GROUP": "rg"}
-        for settings in (IDENTITY, APPLICATION, IDENTITY | aks, APPLICATION | aks):
-            clusters = {"c": False} if "CLUSTER_NAME" in settings else {}
-            planned, executed = self.cloud(clusters=clusters), self.cloud(clusters=clusters)
+        for settings, pods in (
+            (IDENTITY, [pod()]),
+            (APPLICATION, [serving()]),
+            (IDENTITY | aks, [serving(INGESTION_URL="https://old/")]),
+            (APPLICATION | aks, [pod()]),
+        ):
+            state = {"clusters": {"c": False} if "CLUSTER_NAME" in settings else {}, "pods": pods}
+            planned, executed = self.cloud(**state), self.cloud(**state)
             plan = planned.run(settings, "--dry-run")
             self.assert_works(plan)
             self.assertEqual(planned.changes(), [])
             self.assert_works(planned.execute(["sh", "-e", "-c", plan.stdout], settings))
-            done = executed.run(settings)
+            done = executed.run(settings | {"ENABLE_OIDC": "yes"})
             self.assert_works(done)
             self.assertEqual(planned.changes(), executed.changes())
             about = lambda output: [line for line in output.splitlines() if line.startswith("# ")]  # noqa: E731
             self.assertEqual(about(plan.stdout.replace("$SERVICE_ACCOUNT_ISSUER", ISSUER)), about(done.stdout))
+
+    def run_among_strangers(self, cloud, settings):
+        """Runs the plan, as far as one is printed, where PATH has nothing but the fakes and `evil`."""
+        cloud.script("evil", f'echo ran >> "{cloud.folder}/evil-ran"')
+        done = cloud.run(settings, "--dry-run")
+        cloud.execute(["/bin/sh", "-c", done.stdout], settings | {"PATH": str(cloud.folder)})
+        self.assertFalse((cloud.folder / "evil-ran").exists(), f"a plan without evil\n{done.stdout}")
+        return done
+
+    def test_an_annotation_cannot_put_a_command_into_the_plan(self):
+        hostile = "x\nevil\r\n:\x1b[2J$(evil)`evil`'\"\nevil"
+        named = {f"azure.workload.identity/{key}": hostile for key in ("client-id", "tenant-id")}
+        cloud = self.cloud(accounts=[account(named)])
+        done = self.run_among_strangers(cloud, IDENTITY)
+        self.assert_works(done)
+        self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
+        for line in done.stdout.splitlines():
+            self.assertRegex(line, r"^(# |az |kubectl |[A-Z_]+=\$\((az|kubectl) )[ -~]*$")
+
+    def test_an_issuer_cannot_put_a_command_into_the_plan(self):
+        for issuer in ("https://$A/$(evil)", "$CLIENT_ID", "$CLIENT_ID$(evil)", "https://i/$A`evil`", "https://i/'"):
+            for settings in (IDENTITY, APPLICATION):
+                cloud = self.cloud(issuer=issuer)
+                self.assert_refuses(self.run_among_strangers(cloud, settings), "issuer contains a character")
+                self.assertEqual(cloud.changes(), [])
+
+    def test_only_the_variables_of_the_plan_are_variables_in_it(self):
+        names = "a$(evil)$A a$(evil)$CLIENT_ID a`evil`$CLIENT_ID$POD a$CLIENT_IDENTITY a\\$CLIENT_ID'\""
+        for name in names.split():
+            one = pod()
+            one["metadata"]["name"] = name
+            cloud = self.cloud(pods=[one])
+            done = self.run_among_strangers(cloud, IDENTITY)
+            self.assert_works(done)
+            # As written, except for the variable of that name.
+            deleted = name.replace("$CLIENT_ID", "client-of-prom") if "$CLIENT_IDENTITY" not in name else name
+            self.assertIn(f"kubectl delete pod/{deleted} --namespace monitoring", cloud.changes())
+
+    def test_an_answer_of_azure_is_not_passed_on_if_it_is_no_id(self):
+        for wrong in ({"clientId": "$(evil)$A"}, {"principalId": "a'b"}):
+            identity = {"name": "prom", "clientId": "c", "principalId": "p"} | wrong
+            cloud = self.cloud(identities={"prom": identity})
+            self.assert_refuses(self.run_among_strangers(cloud, IDENTITY), "contains a character")
+
+    def test_messages_have_no_control_characters(self):
+        wrong = OWN_CREDENTIAL | {"name": "a\x1b[2J\x07b", "audiences": ["api://Other"]}
+        identity = {"name": "prom", "clientId": "c", "principalId": "p"}
+        cloud = self.cloud(identities={"prom": identity}, credentials={"prom": [wrong]})
+        self.assert_refuses(cloud.run(IDENTITY), "the federated credential a [2J b has an audience other than")
 
     def test_each_change_is_announced_before_it_is_made(self):
         said = self.cloud().run(IDENTITY).stdout.splitlines()
@@ -270,8 +392,30 @@ class Setup(unittest.TestCase):
 
     def test_an_aks_cluster_gets_issuer_and_webhook(self):
         cloud = self.cloud(webhooks=[], clusters={"c": False})
+        self.assert_works(cloud.run(IDENTITY | {"CLUSTER_NAME": "c", "ENABLE_OIDC": "yes"}))
+        self.assertEqual(cloud.state["clusters"]["c"], [True, True])
+
+    def test_the_issuer_of_an_aks_cluster_is_enabled_only_on_request(self):
+        effects = (
+            "restarts its API server, changes the issuer of all service account tokens (pods that use the Kubernetes "
+            "API may have to be restarted), and cannot be undone."
+        )
+        for asked in ({}, {"ENABLE_OIDC": ""}, {"ENABLE_OIDC": "no"}):
+            cloud = self.cloud(clusters={"c": False})
+            settings = IDENTITY | {"CLUSTER_NAME": "c"} | asked
+            self.assert_refuses(cloud.run(settings), effects, "run this again with ENABLE_OIDC=yes")
+            self.assertEqual((cloud.changes(), cloud.state["clusters"]), ([], {"c": False}))
+        plan = cloud.run(settings, "--dry-run")
+        self.assert_works(plan)
+        warned, command = plan.stdout.splitlines()[:2]
+        self.assertTrue(warned.startswith("# ") and warned.endswith(effects), warned)
+        self.assertIn("--enable-oidc-issuer", command)
+
+    def test_the_webhook_of_an_aks_cluster_is_enabled_without_being_asked(self):
+        cloud = self.cloud(webhooks=[], clusters={"c": [True, False]})
         self.assert_works(cloud.run(IDENTITY | {"CLUSTER_NAME": "c"}))
-        self.assertTrue(cloud.state["clusters"]["c"])
+        self.assertEqual(cloud.changes()[0], "az aks update --name c --resource-group rg --enable-workload-identity")
+        self.assertEqual(cloud.state["clusters"]["c"], [True, True])
 
     def test_an_account_that_is_not_there_is_made(self):
         cloud = self.cloud(accounts=[], pods=[])
@@ -376,6 +520,72 @@ class Setup(unittest.TestCase):
         self.assert_works(cloud.run(IDENTITY))
         self.assertIn("kubectl exec pod/prometheus-0", cloud.changes()[-1])
 
+    def test_a_pod_with_microsofts_container_is_left_alone(self):
+        for image in (
+            "mcr.microsoft.com/azuremonitor/containerinsights/ciprod/prometheus-remote-write/images:prom-remotewrite-1",
+            "mcr.microsoft.com/azuremonitor/prometheus/promdev/prom-remotewrite:prom-remotewrite-1",
+            "registry.example/mirror/prometheus-remote-write/images@sha256:0",
+        ):
+            cloud = self.cloud(pods=[with_image(image)])
+            for words in (("--dry-run",), ()):
+                done = cloud.run(IDENTITY, *words)
+                self.assert_works(done)
+                expected = "pod/prometheus-0 still runs Microsoft's container; change its image, then run this again."
+                self.assertIn(expected, done.stderr)
+                touching = ("kubectl delete", "kubectl exec")
+                lines = cloud.changes() + done.stdout.splitlines()
+                self.assertEqual([line for line in lines if line.startswith(touching)], [])
+            # Everything else is set up.
+            self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
+
+    def test_a_registry_may_be_named_like_microsofts(self):
+        cloud = self.cloud(pods=[with_image("azuremonitor.azurecr.io/remora@sha256:0")])
+        self.assert_works(cloud.run(IDENTITY))
+        self.assertIn("kubectl exec pod/prometheus-0", cloud.changes()[-1])
+
+    def test_the_given_endpoint_is_checked_and_not_another_one_of_the_pod(self):
+        for own, differs in (("https://old.example/", True), (URL, False), (None, False)):
+            # The value of one from a ConfigMap is not in the pod.
+            more = {} if own is None else {"INGESTION_URL": own}
+            cloud = self.cloud(pods=[serving("client-of-prom", **more)])
+            done = cloud.run(IDENTITY)
+            self.assert_works(done)
+            self.assertEqual(f"--ingestion-url {URL}" in cloud.changes()[-1], differs, own)
+            said = f"the pod still writes to {own}; checking the given INGESTION_URL instead"
+            self.assertEqual(said in done.stderr, differs, own)
+
+    def test_pods_that_serve_get_another_identity_only_once_it_can_write(self):
+        old = {"azure.workload.identity/client-id": "old"}
+        cloud = self.cloud(accounts=[account(old)], pods=[serving()], role=1)
+        self.assert_refuses(cloud.run(IDENTITY), "Nothing was replaced, and the pods keep the identity they have")
+        # Neither does the plan go on.
+        cloud.state["roles"] = []
+        cloud.execute(["sh", "-c", cloud.run(IDENTITY, "--dry-run").stdout], IDENTITY)
+        self.assertEqual(cloud.state["accounts"], [account(old)])
+        self.assertNotIn("kubectl delete", " ".join(cloud.changes()))
+        cloud.state["role"] = 0
+        self.assert_works(cloud.run(IDENTITY | {"WAIT": "45m"}))
+        waiting, *later = cloud.changes()
+        flags = f"--azure-client-id client-of-prom --azure-tenant-id tenant-of-workspace --ingestion-url {URL}"
+        self.assertEqual(
+            waiting,
+            "kubectl exec pod/prometheus-0 --namespace monitoring --container prom-remotewrite -- "
+            f"/remora check --write --wait 45m --only RBAC-01 {flags}",
+        )
+        self.assertIn("kubectl delete pod/prometheus-0 --namespace monitoring", later)
+        self.assertNotIn("--only", " ".join(later))
+
+    def test_nothing_is_waited_for_in_pods_that_serve_with_no_workload_identity(self):
+        ended, without_token = serving(), serving()
+        ended["status"]["containerStatuses"][1]["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
+        del without_token["spec"]["containers"][1]["env"][1]
+        for one in (ended, without_token):
+            # The fake's pod does not become healthy when it is replaced.
+            cloud = self.cloud(pods=[one], role=1)
+            done = cloud.run(IDENTITY)
+            self.assertNotIn("--only", done.stdout)
+            self.assertIn("kubectl delete pod/prometheus-0 --namespace monitoring", cloud.changes())
+
     def test_a_check_that_fails_fails_the_run(self):
         self.assert_refuses(self.cloud(check=1).run(IDENTITY), "Status check results are ×", "its lines above")
 
@@ -388,6 +598,7 @@ class Setup(unittest.TestCase):
             "RESOURCE_GROUP is not set": {"RESOURCE_GROUP": ""},
             "USER_ASSIGNED_IDENTITY_NAME contains": {"USER_ASSIGNED_IDENTITY_NAME": "a'b"},
             "APPLICATION_NAME contains": {"USER_ASSIGNED_IDENTITY_NAME": "", "APPLICATION_NAME": "a\\b"},
+            "APPLICATION_ID contains": {"USER_ASSIGNED_IDENTITY_NAME": "", "APPLICATION_ID": "a'b"},
             "WORKSPACE_NAME contains": {"WORKSPACE_NAME": "a\nb"},
             "CONTAINER contains": {"CONTAINER": 'a"b'},
             "SERVICE_ACCOUNT_NAME contains": {"SERVICE_ACCOUNT_NAME": "$HOME"},
