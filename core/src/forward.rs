@@ -68,7 +68,7 @@ pub const INBOX_BYTES: usize = 8 * 1024;
 /// not fit a smaller one ends the connection.
 pub const OUTBOX_BYTES: usize = 2 * 1024;
 
-/// Size in bytes of the response buffer that [`Exchange::attach`] takes. A head of Azure's that does not leave
+/// Size in bytes of the response buffer that [`Exchange::attach`] takes. A head of Azure's that does not leave more than
 /// [`reply::MAX_TEXT`] of them for the body is too large.
 pub const RESPONSE_BYTES: usize = 8 * 1024;
 

@@ -68,7 +68,7 @@ impl Tokens {
         self.usable_at(self.clock.now())
     }
 
-    /// The token to send at `now`, the current time.
+    /// The same, where the time `now` is already known.
     pub(crate) fn usable_at(&self, now: Instant) -> Option<Rc<Credential>> {
         let held = self.held.borrow();
         held.as_ref().filter(|(_, expires)| now < *expires).map(|(usable, _)| Rc::clone(usable))
