@@ -183,8 +183,13 @@ mod tests {
         assert!(refused.starts_with("RemoraSamplesRefused\nThe label code ") && refused.contains("\nany other\n"));
         assert_eq!(explain("RemoraBodyMemoryFull").unwrap().lines().count(), 2);
         let missing = explain("Missing-Data").unwrap();
-        assert!(missing.starts_with("missing-data\nNo alert fires, ") && missing.contains("\n    az monitor metrics list "));
-        assert!(list().contains("\n  missing-data                 No alert fires, but data is missing in Azure or Grafana."));
+        assert!(
+            missing.starts_with("missing-data\nNo alert fires, ") && missing.contains("\n    az monitor metrics list ")
+        );
+        assert!(
+            list()
+                .contains("\n  missing-data                 No alert fires, but data is missing in Azure or Grafana.")
+        );
         assert_eq!(explain("to_large"), Err(Some("too_large".to_owned())));
     }
 
