@@ -136,11 +136,11 @@ hints! {
     /// The secret is wrong.
     SECRET "secret-wrong" [7_000_215]
         "the client secret is wrong; often the secret's ID was used instead of its value"
-        => "put the output of this command into AZURE_CLIENT_SECRET_FILE, which needs no restart, or into AZURE_CLIENT_SECRET, and replace the pod (queued samples are lost): az ad app credential reset --id {client-id} --append --query password -o tsv";
+        => "put the output of this command where AZURE_CLIENT_SECRET_FILE or AZURE_CLIENT_SECRET comes from; for the latter, also replace the pod (queued samples are lost): az ad app credential reset --id {client-id} --append --query password -o tsv";
     /// The secret has expired; for a certificate, see `CERTIFICATE_EXPIRED`.
     SECRET_EXPIRED "secret-expired" [7_000_222]
         "the application's secret has expired"
-        => "put the output of this command into AZURE_CLIENT_SECRET_FILE, which needs no restart, or into AZURE_CLIENT_SECRET, and replace the pod (queued samples are lost): az ad app credential reset --id {client-id} --append --query password -o tsv";
+        => "put the output of this command where AZURE_CLIENT_SECRET_FILE or AZURE_CLIENT_SECRET comes from; for the latter, also replace the pod (queued samples are lost): az ad app credential reset --id {client-id} --append --query password -o tsv";
     /// Neither secret nor assertion reached Entra.
     CREDENTIAL_MISSING "credential-missing" [7_000_218]
         "neither a secret nor an assertion reached Entra; something in between changed the request"

@@ -6,8 +6,7 @@ pages! { ENVIRONMENT = Environment {
 ENV_01 "ENV-01" "The workload identity webhook changed this pod",
 "The webhook gives a labeled pod its client ID, tenant and token. Without it, the pod has no identity.",
 "label the pod azure.workload.identity/use: \"true\" (kube-prometheus-stack: prometheus.prometheusSpec.podMetadata.labels), and check that the\n\
-cluster has the webhook; pods in kube-system are skipped, as are containers that the pod's annotation\n\
-azure.workload.identity/skip-containers lists\n\
+cluster has the webhook; pods in kube-system are skipped, as are containers that the pod's annotation azure.workload.identity/skip-containers lists\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.metadata.labels.azure\\.workload\\.identity/use}'\n\
 kubectl get mutatingwebhookconfiguration -o name\n\
 if the webhook is missing, install it: the first update is for AKS, the second for Arc-enabled Kubernetes. Where AKS has no OIDC issuer yet, this restarts\n\

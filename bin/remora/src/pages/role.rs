@@ -26,7 +26,7 @@ az monitor data-collection rule list --query \"[?immutableId=='<dcr>'].destinati
 az monitor metrics list --resource <workspace-id> --metric EventsPerMinuteIngestedPercentUtilization --aggregation Average\n\
 az monitor metrics list --resource <workspace-id> --metric ActiveTimeSeriesPercentUtilization --aggregation Average\n\
 if one is near 100, drop series that nobody needs (writeRelabelConfigs or write_relabel_configs), scrape less often, or raise the limits with the ARM template\n\
-AMWLimitIncrease of github.com/Azure/prometheus-collector (internal/docs): up to 2 million at once, up to 20 million if half of that is in use\n\
+AMWLimitIncrease of github.com/Azure/prometheus-collector (internal/docs): up to 2 million without conditions, up to 20 million if half of the new limit is in use\n\
 az deployment group create -g <group> --template-file AMWLimitIncrease-Template.json --parameters AMWLimitIncrease-Parameters.json\n\
 if neither is, it is a limit of the rule: let Prometheus send larger batches (maxSamplesPerSend or max_samples_per_send), or write to a second rule";
 
@@ -39,6 +39,6 @@ az account show --query \"{tenant:tenantId, cloud:environmentName}\"";
 RBAC_05 "RBAC-05" "Azure Monitor answers",
 "Azure answered with an error of its own, or not at all. Samples wait in Prometheus. A web page comes from a proxy on the way, which then has to let this host through without inspecting TLS.",
 "for a timeout, look for a local cause first (remora check --only network), then make the sender's batches smaller (maxSamplesPerSend or max_samples_per_send);\n\
-UPSTREAM_TIMEOUT must stay below the sender's own timeout, 30 seconds in Prometheus. Otherwise try again, and check whether Azure reports an outage\n\
+UPSTREAM_TIMEOUT must be shorter than the sender's own timeout, 30 seconds in Prometheus. Otherwise try again, and check whether Azure reports an outage\n\
 az rest --method get --url \"https://management.azure.com/subscriptions/<subscription>/providers/Microsoft.ResourceHealth/events?api-version=2022-10-01\"";
 } }
