@@ -96,7 +96,7 @@ hints! {
     /// No such client in the tenant.
     CLIENT "client-unknown" [700_016 700_038]
         "no client with this ID exists in the tenant: it may belong to another tenant, or be too new to have propagated"
-        => "if the identity is new, wait; otherwise give the service account the right client ID and replace the pod (queued samples are lost): kubectl annotate sa {service-account} -n {namespace} --overwrite azure.workload.identity/client-id=<client-id> && kubectl delete pod <pod> -n {namespace}";
+        => "if it is new, wait; otherwise (queued samples are lost): kubectl annotate sa {service-account} -n {namespace} --overwrite azure.workload.identity/client-id=<client-id> && kubectl delete pod <pod> -n {namespace}";
     /// The same for an application configured directly.
     APPLICATION "application-unknown" []
         "no application with this ID exists in the tenant: it may belong to another tenant, or be too new to have propagated"
