@@ -86,6 +86,7 @@ class Deploy(unittest.TestCase):
     def test_both_sidecars_fit_a_prometheus_agent(self):
         # The agent has no rules and no Alertmanager, and everything else that the component and the example set.
         self.change(self.tree, "example/prometheus.yaml", "coreos.com/v1\nkind: Prometheus", AGENT)
+        self.change(self.tree, "example/prometheus.yaml", "  ruleSelector: {}\n", "")
         for component in ("sidecar", "native-sidecar"):
             tree = Path(shutil.copytree(self.tree, self.place / component))
             self.change(tree, "example/kustomization.yaml", "../sidecar", f"../{component}")
@@ -122,6 +123,17 @@ class Deploy(unittest.TestCase):
         plain = text[text.index("    prom-remotewrite:\n") : text.index("#", text.index("    prom-remotewrite:\n"))]
         whole = container((self.tree / "values-sidecar.yaml").read_text())
         self.assertEqual([line.strip() for line in plain.splitlines()][1:], whole[1:])
+
+    def test_a_plain_sidecar_takes_writes_for_as_long_as_prometheus_flushes(self):
+        # Both get SIGTERM at once. Prometheus sends what is queued for up to a minute (--storage.remote.flush-deadline).
+        for path in ("values-sidecar.yaml", "values-prometheus-chart.yaml", "sidecar/prometheus.yaml"):
+            (grace,) = re.findall(r"- name: SHUTDOWN_GRACE\n +value: (\d+)s\n", (self.tree / path).read_text())
+            self.assertGreater(int(grace), 60, path)
+
+    def test_the_example_loads_the_alerts_and_scrapes_its_sidecar(self):
+        built = self.built(self.tree / "example")
+        for selector in ("podMonitorSelector", "ruleSelector"):
+            self.assertIn(f"  {selector}: {{}}\n", built)
 
     def test_the_native_sidecar_removes_one_of_its_name_from_the_other_list(self):
         # Helm keeps a list that is left out, and a pod with two containers of one name is refused.

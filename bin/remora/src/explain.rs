@@ -23,7 +23,7 @@ pub(crate) fn explain(code: &str) -> Result<String, Option<String>> {
         let codes = pages::all().flat_map(|page| [page.code.to_owned(), page.to_string()]);
         arguments::nearest(&code.to_ascii_uppercase(), codes)
             .or_else(|| arguments::nearest(&code.to_ascii_lowercase(), words.map(str::to_owned)))
-            .or_else(|| arguments::nearest(code, pages::ALERTS.iter().map(|alert| alert.name.to_owned())))
+            .or_else(|| arguments::nearest(code, symptoms().map(str::to_owned)))
     })
 }
 
@@ -40,8 +40,8 @@ pub(crate) fn list() -> String {
     for hint in hint::ALL {
         let _ = writeln!(text, "  {:<24} {}{}", hint.word, hint.cause, in_parentheses(&numbers(hint)));
     }
-    let _ = writeln!(text, "statuses of Azure and alerts");
-    for name in pages::STATUSES.into_iter().chain(pages::ALERTS.iter().map(|alert| alert.name)) {
+    let _ = writeln!(text, "statuses of Azure, alerts and other symptoms");
+    for name in pages::STATUSES.into_iter().chain(symptoms()) {
         let about = pages::symptom(name).map(|symptom| in_short(&symptom)).unwrap_or_default();
         let _ = writeln!(text, "  {name:<28} {about}");
     }
@@ -52,6 +52,11 @@ pub(crate) fn list() -> String {
     text
 }
 
+/// The names of all alerts, and of what no alert reports.
+fn symptoms() -> impl Iterator<Item = &'static str> {
+    pages::ALERTS.iter().chain([&pages::MISSING_DATA]).map(|alert| alert.name)
+}
+
 /// The codes of a symptom, otherwise what to know first, otherwise what Azure's answer is about.
 fn in_short(symptom: &Symptom) -> String {
     if !symptom.pages.is_empty() {
@@ -59,15 +64,15 @@ fn in_short(symptom: &Symptom) -> String {
     }
     let look = symptom.answers.last().map_or("", |answer| answer.look);
     let look = look.split([',', '.']).next().unwrap_or_default();
-    if symptom.lead.is_empty() { look } else { symptom.lead }.to_owned()
+    symptom.lead.lines().next().unwrap_or(look).to_owned()
 }
 
 /// The pages and the answers of a symptom as plain text.
 fn of_symptom(symptom: &Symptom) -> String {
     let colon = if symptom.pages.is_empty() { "" } else { ": " };
     let mut text = format!("{}{colon}{}\n", symptom.name, codes(symptom));
-    if !symptom.lead.is_empty() {
-        let _ = writeln!(text, "{}", symptom.lead);
+    for line in symptom.lead.lines() {
+        let _ = writeln!(text, "{}{line}", if is_command(line) { "    " } else { "" });
     }
     for page in &symptom.pages {
         let _ = write!(text, "\n{}", of_page(page));
@@ -177,6 +182,14 @@ mod tests {
         let refused = explain("RemoraSamplesRefused").unwrap();
         assert!(refused.starts_with("RemoraSamplesRefused\nThe label code ") && refused.contains("\nany other\n"));
         assert_eq!(explain("RemoraBodyMemoryFull").unwrap().lines().count(), 2);
+        let missing = explain("Missing-Data").unwrap();
+        assert!(
+            missing.starts_with("missing-data\nNo alert fires, ") && missing.contains("\n    az monitor metrics list ")
+        );
+        assert!(
+            list()
+                .contains("\n  missing-data                 No alert fires, but data is missing in Azure or Grafana.")
+        );
         assert_eq!(explain("to_large"), Err(Some("too_large".to_owned())));
     }
 

@@ -22,7 +22,7 @@ pub(crate) use environment::*;
 pub(crate) use network::*;
 pub(crate) use process::*;
 pub(crate) use role::*;
-pub(crate) use symptoms::{ALERTS, STATUSES, Symptom, symptom};
+pub(crate) use symptoms::{ALERTS, MISSING_DATA, STATUSES, Symptom, symptom};
 pub(crate) use token::*;
 
 /// Prefix of every code where it is shown.
@@ -240,7 +240,7 @@ mod tests {
         use remora_smol::hint::{self, Sent};
 
         // Options of Remora and of the API server, which are mentioned in prose.
-        const NAMED: [&str; 4] = ["--help", "--write", "--wait", "--service-account-issuer"];
+        const NAMED: [&str; 5] = ["--help", "--only", "--write", "--wait", "--service-account-issuer"];
         let hints = hint::ALL.iter().map(|hint| (hint.word.to_owned(), hint.steps(&Sent::default())));
         let pages = all().map(|page| (page.to_string(), page.repair.to_owned()));
         let (mut commands, mut used) = (0, BTreeSet::new());
@@ -265,6 +265,32 @@ mod tests {
         }
         assert!(commands > 60, "{commands}");
         assert!(PROGRAMS.iter().all(|program| used.contains(*program)), "{used:?}");
+    }
+
+    /// Prometheus' queue ends with its process.
+    #[test]
+    fn who_replaces_a_pod_is_told_what_it_costs() {
+        use remora_smol::hint::{self, Sent};
+
+        let hints = hint::ALL.iter().map(|hint| (hint.word.to_owned(), hint.steps(&Sent::default())));
+        let pages = all().map(|page| (page.to_string(), page.repair.to_owned()));
+        let replacing: Vec<_> = hints.chain(pages).filter(|(_, text)| text.contains("kubectl delete pod")).collect();
+        assert!(replacing.len() > 12, "{replacing:?}");
+        for (name, text) in replacing {
+            let (before, _) = text.split_once("kubectl delete pod").expect("the command");
+            assert!(before.contains("queued samples are lost"), "{name}");
+        }
+    }
+
+    /// It restarts the API server of an AKS cluster and cannot be undone.
+    #[test]
+    fn who_enables_an_issuer_is_warned_before_the_command() {
+        for page in [&ENV_01, &TOK_06] {
+            let (before, _) = page.repair.split_once("az aks update ").expect("the command");
+            for words in ["restarts", "API server", "issuer of all service account tokens", "cannot be undone"] {
+                assert!(before.contains(words), "{page}: {words}");
+            }
+        }
     }
 
     #[test]

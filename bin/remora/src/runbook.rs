@@ -14,6 +14,9 @@ const END: &str = "<!-- end of pages -->";
 const BEGIN_ANSWERS: &str = "<!-- answers: made from bin/remora/src/pages/answers.rs -->\n";
 const END_ANSWERS: &str = "<!-- end of answers -->";
 
+const BEGIN_MISSING: &str = "<!-- missing data: made from bin/remora/src/pages/symptoms.rs -->\n";
+const END_MISSING: &str = "<!-- end of missing data -->";
+
 /// The answers as Markdown tables. Reasons are quoted as code, and pages are linked.
 fn answers() -> String {
     let mut text = String::new();
@@ -90,6 +93,14 @@ fn parts(line: &str) -> Vec<String> {
 #[test]
 fn the_runbooks_pages_are_those_of_the_program() {
     assert_part("scripts/deploy/RUNBOOK.md", BEGIN, END, &markdown());
+}
+
+#[test]
+fn the_runbooks_page_of_missing_data_is_that_of_the_program() {
+    let mut made = String::from("\n");
+    push_repair(&mut made, pages::MISSING_DATA.lead);
+    made.push('\n');
+    assert_part("scripts/deploy/RUNBOOK.md", BEGIN_MISSING, END_MISSING, &made);
 }
 
 #[test]

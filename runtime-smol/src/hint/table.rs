@@ -64,11 +64,11 @@ hints! {
     /// An Entra token was used as assertion.
     ASSERTION_OF_ENTRA "assertion-of-entra" [700_222 700_229]
         "the token file holds a token issued by Entra, not by the cluster"
-        => "let the webhook set AZURE_FEDERATED_TOKEN_FILE: kubectl delete pod <pod> -n <namespace>";
+        => "replace the pod, so that the webhook sets AZURE_FEDERATED_TOKEN_FILE (queued samples are lost): kubectl delete pod <pod> -n <namespace>";
     /// An identity binding's token went to Entra itself.
     BINDING_BYPASSED "binding-bypassed" []
         "the pod's token is for an identity binding, but no token proxy is set in AZURE_KUBERNETES_TOKEN_PROXY"
-        => "kubectl delete pod <pod> -n {namespace}";
+        => "replace the pod, so that the webhook sets it (queued samples are lost): kubectl delete pod <pod> -n {namespace}";
     /// The assertion has expired or is not valid yet.
     ASSERTION_OUTDATED "assertion-outdated" [700_024 500_133]
         "the assertion is outside its validity period: this machine's clock is wrong, or the token file is not being replaced"
@@ -76,7 +76,7 @@ hints! {
     /// The same for a service account's token.
     TOKEN_OUTDATED "token-outdated" []
         "this pod's projected token has expired or is not valid yet: its file is not being replaced, as with a subPath mount, or the cluster's clock is wrong"
-        => "mount the token's folder without subPath, then replace the pod: kubectl delete pod <pod> -n {namespace}";
+        => "mount the token's folder without subPath, then replace the pod (queued samples are lost): kubectl delete pod <pod> -n {namespace}";
     /// A service account's token is valid by this machine's clock, but not by Entra's.
     CLUSTER_CLOCK "cluster-clock" []
         "the cluster's clock is wrong: this pod's token is valid by it, but by Entra's clock it has expired or is not valid yet"
@@ -92,15 +92,15 @@ hints! {
     /// The assertion is not a valid JSON web token.
     ASSERTION_MALFORMED "assertion-malformed" [50_027]
         "the assertion is not a valid JSON web token; its audience must be a single string"
-        => "check what is mounted at {file} (a file that was written by hand often holds something else), then replace the pod: kubectl delete pod <pod> -n {namespace}";
+        => "check what is mounted at {file} (a file that was written by hand often holds something else), then replace the pod (queued samples are lost): kubectl delete pod <pod> -n {namespace}";
     /// No such client in the tenant.
     CLIENT "client-unknown" [700_016 700_038]
         "no client with this ID exists in the tenant: it may belong to another tenant, or be too new to have propagated"
-        => "kubectl annotate sa {service-account} -n {namespace} --overwrite azure.workload.identity/client-id=<client-id> && kubectl delete pod <pod> -n {namespace}";
+        => "if it is new, wait; otherwise (queued samples are lost): kubectl annotate sa {service-account} -n {namespace} --overwrite azure.workload.identity/client-id=<client-id> && kubectl delete pod <pod> -n {namespace}";
     /// The same for an application configured directly.
     APPLICATION "application-unknown" []
         "no application with this ID exists in the tenant: it may belong to another tenant, or be too new to have propagated"
-        => "set AZURE_CLIENT_ID to the output of: az ad app list --display-name <name> --query '[].appId' -o tsv";
+        => "if the application is new, wait; otherwise set AZURE_CLIENT_ID to the output of: az ad app list --display-name <name> --query '[].appId' -o tsv";
     /// The application is registered, but the tenant has no service principal for it, as after `az ad app create` alone.
     PRINCIPAL_MISSING "principal-missing" [7_000_229]
         "the tenant has no service principal for this application"
@@ -108,7 +108,7 @@ hints! {
     /// The client is disabled.
     CLIENT_DISABLED "client-disabled" [7_000_112]
         "the application is disabled in its tenant"
-        => "az ad sp update --id {client-id} --set accountEnabled=true";
+        => "ask first who disabled it and why: it may have been misused; if it may be used again: az ad sp update --id {client-id} --set accountEnabled=true";
     /// No such tenant.
     TENANT "tenant-unknown" [90_002 900_023]
         "no such tenant exists in this cloud"
@@ -136,11 +136,11 @@ hints! {
     /// The secret is wrong.
     SECRET "secret-wrong" [7_000_215]
         "the client secret is wrong; often the secret's ID was used instead of its value"
-        => "set AZURE_CLIENT_SECRET, or the Secret that it comes from, to the output of: az ad app credential reset --id {client-id} --append --query password -o tsv";
+        => "put the output of this command where AZURE_CLIENT_SECRET_FILE or AZURE_CLIENT_SECRET comes from; for the latter, also replace the pod (queued samples are lost): az ad app credential reset --id {client-id} --append --query password -o tsv";
     /// The secret has expired; for a certificate, see `CERTIFICATE_EXPIRED`.
     SECRET_EXPIRED "secret-expired" [7_000_222]
         "the application's secret has expired"
-        => "set AZURE_CLIENT_SECRET, or the Secret that it comes from, to the output of: az ad app credential reset --id {client-id} --append --query password -o tsv";
+        => "put the output of this command where AZURE_CLIENT_SECRET_FILE or AZURE_CLIENT_SECRET comes from; for the latter, also replace the pod (queued samples are lost): az ad app credential reset --id {client-id} --append --query password -o tsv";
     /// Neither secret nor assertion reached Entra.
     CREDENTIAL_MISSING "credential-missing" [7_000_218]
         "neither a secret nor an assertion reached Entra; something in between changed the request"
@@ -184,7 +184,7 @@ hints! {
     /// The certificate's file is read but cannot be decoded.
     CERTIFICATE_CONTENTS "certificate-contents" []
         "the certificate file is incomplete, or is neither PEM nor PFX in a form that can be used"
-        => "put the whole certificate with its key at {file} again; a full disk or an interrupted copy cuts a file short";
+        => "put the whole certificate with its key at {file} again; a full disk or an interrupted copy cuts a file short; Key Vault's CSI driver writes a PFX only with objectEncoding base64";
     /// The password does not open the file.
     CERTIFICATE_PASSWORD "certificate-password" []
         "the password does not open the certificate file"
@@ -192,7 +192,7 @@ hints! {
     /// The file does not hold one RSA key with its certificate.
     CERTIFICATE_KEY "certificate-key" []
         "the certificate file does not hold one RSA key of 2048 bits or more with its certificate"
-        => "set AZURE_CLIENT_CERTIFICATE_PATH to a file with both: openssl pkcs12 -export -inkey <key.pem> -in <certificate.pem> -out <new-file.pfx>";
+        => "with Key Vault's CSI driver, use objectType secret, because cert has no key; otherwise set AZURE_CLIENT_CERTIFICATE_PATH to a file with both: openssl pkcs12 -export -inkey <key.pem> -in <certificate.pem> -out <new-file.pfx>";
     /// The certificate has expired or is not valid yet.
     CERTIFICATE_EXPIRED "certificate-expired" []
         "the application's certificate is outside its validity period"
@@ -257,11 +257,11 @@ hints! {
     /// The certificate authority of the token proxy cannot be read.
     BINDING_CA "binding-ca" []
         "the certificate authority of the identity binding's token proxy cannot be read"
-        => "kubectl delete pod <pod> -n <namespace>";
+        => "replace the pod, so that the webhook mounts it (queued samples are lost): kubectl delete pod <pod> -n <namespace>";
     /// The token proxy's certificate is not trusted or names another host.
     BINDING_UNTRUSTED "binding-untrusted" []
         "the certificate of the identity binding's token proxy is not trusted, or is for another name; SSL_CERT_FILE applies only while AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_CA_DATA are unset"
-        => "let the webhook set AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_SNI_NAME: kubectl delete pod <pod> -n <namespace>";
+        => "replace the pod, so that the webhook sets AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_SNI_NAME (queued samples are lost): kubectl delete pod <pod> -n <namespace>";
     /// The token proxy does not answer.
     BINDING_UNREACHABLE "binding-unreachable" []
         "the identity binding's token proxy could not be reached, or did not answer; HTTPS_PROXY does not apply to it"

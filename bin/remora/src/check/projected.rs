@@ -27,7 +27,7 @@ const ALGORITHM: &str = "RS256";
 /// Why another algorithm matters, and what to do about it.
 const OTHER_ALGORITHM: &str = "Entra refuses it, whatever its claims. A cluster's key decides which algorithm signs.";
 const RSA_KEY: &str = "let the cluster sign service-account tokens with an RSA key: give the API server one with --service-account-signing-key-file,\n\
-publish its public half at the issuer, then replace the pod\n\
+publish its public half at the issuer, then replace the pod (queued samples are lost)\n\
 kubectl get --raw /openid/v1/jwks\n\
 kubectl delete pod <pod> -n <namespace>";
 /// Why a token without the name of its key is suspicious, and what to do about it.

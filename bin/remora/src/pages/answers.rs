@@ -129,8 +129,8 @@ pub(crate) static ANSWERS: &[Answer] = &[
         side: Side::Azure,
         reason: "",
         statuses: "400, 409, 415, 422",
-        look: "Azure's text in the answer, and its limits in the README under Limits. With CHECK=off, a 400 may mean a corrupt body; CHECK=full names the \
-            fault",
+        look: "Azure's text in the answer, and its limits in the README under Limits. If the text is about the api-version, REMORA-CFG-03. With CHECK=off, a 400 \
+            may mean a corrupt body; CHECK=full names the fault",
     },
     Answer {
         side: Side::Azure,

@@ -14,7 +14,7 @@ kubectl get pod <pod> -n <namespace> -o jsonpath=\"{.spec['containers','initCont
 
 LIVE_02 "LIVE-02" "The running sidecar holds a token",
 "It retries by itself: within 30 seconds, or after a pause that it was asked for. Its answer says what it is waiting for.",
-"wait, then check again; if TOK-10 passes and this does not, replace the pod, although Prometheus then loses what it has not sent yet\n\
+"wait, then check again; if TOK-10 passes and this does not, replace the pod (queued samples are lost)\n\
 kubectl logs <pod> -n <namespace> --all-containers --prefix --tail=50\n\
 kubectl delete pod <pod> -n <namespace>";
 

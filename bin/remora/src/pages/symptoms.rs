@@ -1,5 +1,5 @@
 //! What users see before they know a code: the statuses of answers, the reasons that metrics count them by, and the names
-//! of the alerts.
+//! of the alerts; and data that is missing although no alert fires.
 
 use remora_core::forward::reply;
 use remora_core::http::digits::decimal;
@@ -20,12 +20,13 @@ pub(crate) struct Symptom {
     pub(crate) answers: Vec<&'static Answer>,
 }
 
-/// An alert of `scripts/deploy/prometheus-rule.yaml`.
+/// An alert of `scripts/deploy/prometheus-rule.yaml`, or [`MISSING_DATA`].
 #[derive(Debug)]
 pub(crate) struct Alert {
     /// Its name.
     pub(crate) name: &'static str,
-    lead: &'static str,
+    /// See [`Symptom::lead`].
+    pub(crate) lead: &'static str,
     pages: &'static [&'static Page],
     answers: &'static [Side],
 }
@@ -45,10 +46,14 @@ pub(crate) static ALERTS: &[Alert] = &[
     of_pages("RemoraTokenRefreshFailing", "", &[&TOK_10]),
     of_pages("RemoraTokenExpiring", "", &[&TOK_10]),
     of_pages("RemoraTokenMissing", "", &[&TOK_10]),
-    of_pages("RemoraFederatedTokenExpired", "", &[&TOK_05]),
+    of_pages(
+        "RemoraFederatedTokenExpired",
+        "Look at the kubelet and the webhook first: a new pod's token would expire as well.",
+        &[&TOK_05],
+    ),
     of_pages(
         "RemoraUpstreamRejecting",
-        "The label code is Azure's status: 401 is RBAC-04, 403 is RBAC-01, 404 is RBAC-02.",
+        "The label code is Azure's status: 401 is RBAC-04, 403 is RBAC-01, 404 is RBAC-02. In the pod, /remora check --write has their commands with its values.",
         &[&RBAC_04, &RBAC_01, &RBAC_02],
     ),
     of_answers(
@@ -98,13 +103,31 @@ pub(crate) static ALERTS: &[Alert] = &[
     ),
 ];
 
+/// Samples that are in Prometheus but not in Grafana, although no alert fires.
+pub(crate) static MISSING_DATA: Alert = of_answers(
+    "missing-data",
+    "No alert fires, but data is missing in Azure or Grafana. Follow one sample on its way:\n\
+1. Prometheus must have it: query it there, with the labels that Grafana uses. Its page /rules shows whether Remora's rules are loaded at all.\n\
+2. It must be sent: writeRelabelConfigs (write_relabel_configs) must keep it, and Azure must accept an empty write\n\
+kubectl exec <pod> -n <namespace> -c prom-remotewrite -- /remora check --write\n\
+3. Azure must keep it. What it drops after accepting it has a Reason: OldData and InvalidTimeRange are more than 20 minutes off, LimitThrottling is RBAC-03,\n\
+Duplicate and OutOfOrder are often two senders of one series. The first command shows the workspace's ID\n\
+az monitor data-collection rule list --query \"[?immutableId=='<dcr>'].destinations.monitoringAccounts[].accountResourceId\" -o tsv\n\
+az monitor metrics list --resource <workspace-id> --metric EventsDropped --aggregation Maximum --filter \"Reason eq '*'\"\n\
+az monitor metrics list --resource <workspace-id> --metric TimeSeriesSamplesDropped --aggregation Maximum --filter \"Reason eq '*'\"\n\
+4. Grafana must ask this workspace: the URL of its data source is the query endpoint, and its identity needs the role Monitoring Data Reader on the workspace\n\
+az monitor account show -n <workspace> -g <group> --query metrics.prometheusQueryEndpoint -o tsv\n\
+5. Dashboards must find it: those of Azure select by the label cluster (externalLabels) and by the job names cadvisor, node and kube-state-metrics.",
+    &[],
+);
+
 /// Statuses with an explanation of their own, as they are listed.
 pub(crate) const STATUSES: [&str; 10] = ["400", "401", "403", "404", "409", "413", "415", "422", "429", "5xx"];
 
 /// The symptom with this name: an alert or a reason in any case, or a status such as `403` or `5xx`.
 pub(crate) fn symptom(name: &str) -> Option<Symptom> {
     let name = name.trim();
-    let alert = ALERTS.iter().find(|alert| alert.name.eq_ignore_ascii_case(name));
+    let alert = ALERTS.iter().chain([&MISSING_DATA]).find(|alert| alert.name.eq_ignore_ascii_case(name));
     alert.map(of_alert).or_else(|| of_answer(name))
 }
 

@@ -7,14 +7,15 @@ ProjectedToken {
 TOK_01 "TOK-01" "The projected token exists and can be read",
 "The pod uses it to prove its service account.",
 "let the webhook set AZURE_FEDERATED_TOKEN_FILE; it mounts the token at /var/run/secrets/azure/wi/token/azure-identity-token\n\
-since v1.6.0 and at /var/run/secrets/azure/tokens/azure-identity-token before. If this user cannot read it, set fsGroup in the pod's securityContext\n\
+since v1.6.0 and at /var/run/secrets/azure/tokens/azure-identity-token before. If this user cannot read it, set fsGroup in the pod's securityContext.\n\
+Then replace the pod (queued samples are lost)\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[*].projected.sources[*].serviceAccountToken}'\n\
 kubectl delete pod <pod> -n <namespace>";
 
 TOK_02 "TOK-02" "The projected token is a JSON web token signed with RS256",
 "Entra reads issuer, subject, audience and times from it, and verifies only RS256. Anything else is refused.",
 "check what is mounted in its place; a file that was written by hand often holds something else. If the algorithm is another one, let the\n\
-cluster sign with an RSA key\n\
+cluster sign with an RSA key. Then replace the pod (queued samples are lost)\n\
 kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes}'\n\
 kubectl delete pod <pod> -n <namespace>";
 
@@ -32,18 +33,24 @@ kubectl get pod <pod> -n <namespace> -o jsonpath='{.spec.volumes[*].projected.so
 
 TOK_05 "TOK-05" "The projected token is fresh",
 "The kubelet replaces it after four fifths of its lifetime. Entra refuses it outside its validity period.",
-"replace the pod; if that helps only for a while, the kubelet of its node does not renew tokens\n\
-kubectl delete pod <pod> -n <namespace>\n\
-kubectl get events -n <namespace> --field-selector involvedObject.name=<pod>";
+"see whether the kubelet of the pod's node reports why it does not renew the token, whether the token is mounted with subPath, which is never renewed, and\n\
+whether the webhook is there\n\
+kubectl get events -n <namespace> --field-selector involvedObject.name=<pod>\n\
+kubectl get pod <pod> -n <namespace> -o jsonpath=\"{.spec['containers','initContainers'][*].volumeMounts}\"\n\
+kubectl get mutatingwebhookconfiguration -o name\n\
+then replace the pod (queued samples are lost); if that helps only for a while, look at that kubelet again\n\
+kubectl delete pod <pod> -n <namespace>";
 
 TOK_06 "TOK-06" "The issuer is one that Entra can reach",
 "Entra fetches the keys from exactly this URL. A name that only the cluster knows cannot be reached from outside.",
-"enable the public issuer, then replace the pod; the first two commands are for AKS, the next two for Arc-enabled Kubernetes, where the API server's\n\
---service-account-issuer must be set to the URL that they show. On a cluster of your own, set it to a public URL that serves the cluster's keys\n\
+"enable the public issuer: the first two commands are for AKS, the next two for Arc-enabled Kubernetes, where the API server's\n\
+--service-account-issuer must be set to the URL that they show. On a cluster of your own, set it to a public URL that serves the cluster's keys.\n\
+On AKS, this restarts the API server and changes the issuer of all service account tokens, so that other pods may need a restart, and it cannot be undone\n\
 az aks update -g <group> -n <cluster> --enable-oidc-issuer\n\
 az aks show -g <group> -n <cluster> --query oidcIssuerProfile.issuerUrl -o tsv\n\
 az connectedk8s update -g <group> -n <cluster> --enable-oidc-issuer --enable-workload-identity\n\
 az connectedk8s show -g <group> -n <cluster> --query oidcIssuerProfile.issuerUrl -o tsv\n\
+then give the federated credential the new issuer (TOK-10) and replace the pod (queued samples are lost)\n\
 kubectl delete pod <pod> -n <namespace>";
 
 TOK_07 "TOK-07" "The cluster's issuer publishes its keys",
