@@ -176,6 +176,17 @@ mod tests {
         report.failures().next().map(|line| line.page.code)
     }
 
+    /// A token's claims are shown, and whoever answers the token request writes them.
+    #[test]
+    fn what_was_seen_adds_no_line_and_does_not_control_the_terminal() {
+        for outcome in
+            [Outcome::Ok("for 1h, object x\n[ok] \u{1b}[2J".to_owned()), Outcome::Fail(Finding::new("x\n\u{9b}2J"))]
+        {
+            let line = Line::new(&Done { step: &pages::TOK_10, outcome }, &Pod::default());
+            assert!(!line.seen.contains(char::is_control), "{:?}", line.seen);
+        }
+    }
+
     #[test]
     fn a_wrong_setting_is_not_waited_for_and_a_file_is() {
         const CLIENT: (&str, &str) = ("AZURE_CLIENT_ID", "3913510d-42f4-4e42-8a64-420c390055eb");
