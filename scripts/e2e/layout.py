@@ -22,6 +22,8 @@ COPY = re.compile(r"\.[0-9]+$")
 RUNS = (
     ("From the start to the first token", ((None, "localhost", 0), (None, "127.0.0.1", 0))),
     ("Writes, and a page of metrics", ((None, "localhost", 3),)),
+)
+OTHER_RUNS = (
     ("Other identities", tuple((identity, "localhost", 0) for identity in ("imds-system", "secret", "certificate"))),
 )
 
@@ -51,13 +53,24 @@ SECTIONS
   {{
 """
 
-# Assembly and C without a section per function. The unwinding tables of crtbegin and crtend are referenced by their
-# code.
-TAIL = """\
-    /* The entry, ring's assembly, and musl */
+# What no run here decides: the processor and the server choose the cipher, the hash, the key exchange and the kind of
+# certificate. ring's assembly has no section for each function; musl's sections have other names than its functions.
+CHOSEN = """\
+    /* The entry, musl, ring's ciphers, hashes and key exchange; then what is for certificates */
     *crt1.o(.text)
-    *libring-*.rlib:*(.text)
     *libc.a:*(.text .text.*)
+    *(.text*._ZN4ring4aead*)
+    *libring-*.rlib:*aes*(.text)
+    *libring-*.rlib:*ghash*(.text)
+    *libring-*.rlib:*sha*(.text)
+    *libring-*.rlib:*25519*(.text .text.*)
+    *(.text*rustls_pki_types*)
+    *(.text*6webpki*)
+    *libring-*.rlib:*(.text)
+"""
+
+# The unwinding tables of crtbegin and crtend are referenced by their code.
+TAIL = """\
   }
   /* Tables for unwinding. */
   /DISCARD/ : { *(EXCLUDE_FILE(*crtbegin*.o *crtend*.o) .eh_frame) *(.gcc_except_table .gcc_except_table.*) }
@@ -87,17 +100,24 @@ def pattern(name):
     return COPY.sub(".*", DISAMBIGUATOR.sub("Cs*_", HASH.sub("17h*E", name)))
 
 
-def main():
-    """Prints the complete script."""
-    print(HEAD, end="")
-    listed = set()
-    for what, runs in RUNS:
-        ran = set().union(*(traced(*run) for run in runs))
+def print_functions(runs, listed):
+    """The functions of each of these runs that are not in `listed`, which grows by them."""
+    for what, each in runs:
+        ran = set().union(*(traced(*run) for run in each))
         found = {pattern(name) for name in ran if not name.startswith("_Unwind_")} - listed
         listed |= found
         print(f"    /* {what} */")
         for name in sorted(found):
             print(f"    *(.text*.{name})")
+
+
+def main():
+    """Prints the complete script."""
+    listed = set()
+    print(HEAD, end="")
+    print_functions(RUNS, listed)
+    print(CHOSEN, end="")
+    print_functions(OTHER_RUNS, listed)
     print(TAIL, end="")
 
 

@@ -17,6 +17,7 @@ from remora import Remora, resident_bytes
 from stack import Stack
 
 IDLE_RESIDENT_BYTES = 2_000_000
+WRITTEN_RESIDENT_BYTES = 2_150_000
 IDLE_SECONDS = 20
 IDLE_SYSTEM_CALLS = 5
 IDLE_SENDERS = 8
@@ -37,7 +38,9 @@ class Container(Case):
             inside = Remora(stack.folder.path, environment, wrapper, "/remora", "container.log").start()
             self.assert_answer(inside.get("/health"), 200)
             pid = self.pid_in_front(inside)
-            self.assert_small(pid, inside)
+            self.assert_small(pid, inside, "idle with a token", IDLE_RESIDENT_BYTES)
+            self.assert_answer(inside.post(frames.LargeBodies(30_000).body(frames.now_ms())), 204)
+            self.assert_small(pid, inside, "idle after a write", WRITTEN_RESIDENT_BYTES)
             os.kill(pid, signal.SIGTERM)
             self.assertEqual(inside.process.wait(1, "to stop after SIGTERM"), 0, f"exit status; {stack.where()}")
 
@@ -49,14 +52,14 @@ class Container(Case):
         self.assertEqual(inner, ["1"], "expected Remora to be PID 1 in its namespace")
         return found[0]
 
-    def assert_small(self, pid, remora):
+    def assert_small(self, pid, remora, when, limit):
         """Resident memory of the idle process is small."""
         time.sleep(1)
         seen = resident_bytes(pid)
-        print(f"       {seen:,} bytes resident when idle", flush=True)
-        if not 0 < seen <= IDLE_RESIDENT_BYTES:
+        print(f"       {seen:,} bytes resident, {when}", flush=True)
+        if not 0 < seen <= limit:
             raise Failure(
-                f"expected at most {IDLE_RESIDENT_BYTES:,} resident bytes when idle; saw {seen:,}. "
+                f"expected at most {limit:,} resident bytes, {when}; saw {seen:,}. "
                 f"Where functions are new, scripts/layout puts them beside the others.\n"
                 f"{remora.process.tail()}"
             )
