@@ -87,7 +87,8 @@ impl std::error::Error for StartError {}
 
 /// Runs the sidecar until a signal stops it.
 ///
-/// The ports open before the first token; everything that needs the network is retried until it works.
+/// The ports open before the first token; everything that needs the network is retried until it works. Tokens and
+/// secrets are in memory while it runs: call [`forbid_core_dumps`] first.
 pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observer>) -> Result<Stopped, StartError> {
     let plan = Plan::new(config, &trust, about, observer)?;
     let (refused, to_replace) = channel::unbounded();
@@ -176,8 +177,13 @@ mod tests {
 
     #[test]
     fn nothing_is_dumped_whatever_the_limit() {
-        forbid_core_dumps();
-        assert!(getrlimit(Resource::Core).current <= Some(1));
+        let some = Rlimit { current: Some(2), ..getrlimit(Resource::Core) };
+        // A hard limit of 0 leaves nothing to lower.
+        if some.maximum != Some(0) {
+            setrlimit(Resource::Core, some).unwrap();
+            forbid_core_dumps();
+            assert_eq!(getrlimit(Resource::Core).current, Some(1));
+        }
         let none = Rlimit { current: Some(0), maximum: Some(0) };
         setrlimit(Resource::Core, none).unwrap();
         forbid_core_dumps();

@@ -165,8 +165,8 @@ impl Upstream {
         let _ = self.flush();
     }
 
-    /// Whether an idle connection can still be used, found out in at most [`MOST_READS`] reads. TLS messages such as session tickets may have arrived meanwhile;
-    /// any data is unsolicited.
+    /// Whether an idle connection can still be used, found out in at most [`MOST_READS`] reads. TLS messages such as
+    /// session tickets may have arrived meanwhile; any data is unsolicited.
     fn is_alive(&mut self) -> bool {
         for _ in 0..MOST_READS {
             match self.try_read(&mut |_| false) {

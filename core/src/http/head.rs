@@ -120,7 +120,7 @@ pub(crate) fn decode_scanned_response<'h, 'b>(
     Ok(ResponseHead { status, minor_version, fields, framing, keep_alive })
 }
 
-/// The status of a head whose lines have already been scanned, whatever its fields say.
+/// The status of a head whose lines have already been scanned, whatever its fields say about framing.
 pub(super) fn decode_scanned_status(head: &[u8]) -> Result<u16, HeadError> {
     let (status, ..) = parse_response(head, &mut field_slots())?;
     Ok(status)

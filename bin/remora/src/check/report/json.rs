@@ -71,20 +71,37 @@ fn check(line: &Line) -> Value {
     check
 }
 
-/// Separates text and commands. A command at the end of a sentence counts as a command.
+/// Separates text and commands, once for the whole fix and once step by step, so that each command stands with the text
+/// that says when to use it. A command at the end of a sentence counts as a command.
 fn remediation(repair: &[String]) -> Value {
-    let (mut text, mut commands) = (Vec::new(), Vec::new());
+    let mut steps = Vec::<Step<'_>>::new();
     for line in repair {
-        match split_command(line) {
-            None if is_command(line) => commands.push(line.as_str()),
-            Some((prose, command)) => {
-                text.push(prose);
-                commands.push(command);
-            }
-            None => text.push(line),
+        let (prose, command) = match split_command(line) {
+            Some((prose, command)) => (Some(prose), Some(command)),
+            None if is_command(line) => (None, Some(line.as_str())),
+            None => (Some(line.as_str()), None),
+        };
+        // Text after a command begins another step.
+        if steps.last().is_none_or(|last| prose.is_some() && !last.commands.is_empty()) {
+            steps.push(Step::default());
+        }
+        if let Some(step) = steps.last_mut() {
+            step.text.extend(prose);
+            step.commands.extend(command);
         }
     }
-    json!({"text": text.join(" "), "commands": commands})
+    let text: Vec<_> = steps.iter().flat_map(|step| &step.text).copied().collect();
+    let commands: Vec<_> = steps.iter().flat_map(|step| &step.commands).collect();
+    let each: Vec<_> =
+        steps.iter().map(|step| json!({"text": step.text.join("\n"), "commands": step.commands})).collect();
+    json!({"text": text.join("\n"), "commands": commands, "steps": each})
+}
+
+/// Lines of text, and the commands that follow them.
+#[derive(Default)]
+struct Step<'l> {
+    text: Vec<&'l str>,
+    commands: Vec<&'l str>,
 }
 
 #[cfg(test)]
@@ -93,11 +110,38 @@ mod tests {
 
     #[test]
     fn commands_are_told_apart_from_prose() {
-        let repair = ["say so", "kubectl get pod", "set it to the output of: az account show", "azcmagent show"];
+        let repair =
+            ["say so", "twice", "kubectl get pod", "azcmagent show", "set it to the output of: az account show"];
         let repair = repair.map(str::to_owned);
         assert_eq!(
             remediation(&repair),
-            json!({"text": "say so set it to the output of", "commands": ["kubectl get pod", "az account show", "azcmagent show"]})
+            json!({
+                "text": "say so\ntwice\nset it to the output of",
+                "commands": ["kubectl get pod", "azcmagent show", "az account show"],
+                "steps": [
+                    {"text": "say so\ntwice", "commands": ["kubectl get pod", "azcmagent show"]},
+                    {"text": "set it to the output of", "commands": ["az account show"]},
+                ],
+            })
         );
+    }
+
+    /// A program that shows only the commands must not show one without its warning.
+    #[test]
+    fn a_command_stands_with_what_is_said_before_it() {
+        for page in crate::pages::all() {
+            let repair: Vec<_> = page.repair.lines().map(str::to_owned).collect();
+            let remediation = remediation(&repair);
+            for step in remediation["steps"].as_array().expect("steps") {
+                let commands = step["commands"].to_string();
+                let text = step["text"].as_str().expect("text");
+                if commands.contains("--enable-oidc-issuer") {
+                    assert!(text.contains("cannot be undone"), "{page}: {text}");
+                }
+                if commands.contains("kubectl delete pod") {
+                    assert!(text.contains("queued samples are lost"), "{page}: {text}");
+                }
+            }
+        }
     }
 }
