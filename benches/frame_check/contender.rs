@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use prost::Message;
 use remora_core::remote_write::{Check, Level, Verdict, Version};
-use remora_core::snappy::Decoder;
+use remora_core::snappy::{Decoder, Window};
 
 use crate::messages::{Request, WriteRequest};
 
@@ -79,7 +79,7 @@ impl Buffers {
     }
 
     fn decode(&mut self, body: &[u8]) -> Option<usize> {
-        let mut decoder = Decoder::new(&mut self.window, MAX_DECODED).ok()?;
+        let mut decoder = Decoder::new(Window::new(&mut self.window)?, MAX_DECODED);
         let mut length = 0;
         for segment in body.chunks(SEGMENT) {
             let mut rest = segment;
@@ -97,7 +97,7 @@ impl Buffers {
     }
 
     fn check(&mut self, level: Level, body: &[u8]) -> Option<usize> {
-        let mut check = Check::new(self.version, level, &mut self.window, MAX_DECODED);
+        let mut check = Check::new(self.version, level, Window::new(&mut self.window)?, MAX_DECODED);
         body.chunks(SEGMENT).for_each(|segment| check.feed(segment));
         match check.finish() {
             Verdict::Good(counts) => usize::try_from(counts.series).ok(),

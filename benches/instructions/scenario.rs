@@ -3,6 +3,7 @@
 use remora_core::forward::HeadMemo;
 use remora_core::http::{BodyDecoder, Framing, HeadScan, Piece, decode_request, field_slots};
 use remora_core::remote_write::{Check, Level, Verdict, Version};
+use remora_core::snappy::Window;
 
 use crate::conversation::hold;
 use crate::messages::in_version_2;
@@ -101,7 +102,7 @@ fn chunked_body() -> Vec<u8> {
 
 /// Checks a body in segments, as it is stored; returns the number of series.
 fn check(version: Version, level: Level, body: &[u8], window: &mut [u8]) -> Option<usize> {
-    let mut check = Check::new(version, level, window, MAX_DECODED);
+    let mut check = Check::new(version, level, Window::new(window)?, MAX_DECODED);
     body.chunks(SEGMENT).for_each(|segment| check.feed(segment));
     match check.finish() {
         Verdict::Good(counts) => usize::try_from(counts.series).ok(),

@@ -15,7 +15,7 @@
 //! answers.add(1, 3);
 //! let mut page = String::new();
 //! let mut exposition = Exposition::new(Format::Text, &mut page);
-//! answers.report(&ANSWERS, &mut exposition);
+//! answers.series().report(&ANSWERS, &mut exposition);
 //! exposition.finish()?;
 //! assert!(page.ends_with("answers_total{kind=\"yes\"} 0\nanswers_total{kind=\"no\"} 3\n"));
 //! # Ok::<(), std::fmt::Error>(())
@@ -143,15 +143,44 @@ impl<const N: usize> CounterSet<N> {
         }
     }
 
-    /// Adds another thread's counts.
+    /// All counters.
+    pub const fn series(&self) -> Series<'_> {
+        Series::Counters(&self.0)
+    }
+}
+
+/// What was counted for one family.
+#[derive(Clone, Copy, Debug)]
+pub enum Series<'c> {
+    /// One counter for each value of the family's label; a single one where it has no label.
+    Counters(&'c [Cell<u64>]),
+    /// A distribution of durations.
+    Histogram(&'c Histogram),
+}
+
+impl<'c> Series<'c> {
+    /// Adds what another thread counted for the same family.
     #[inline]
-    pub fn include(&self, other: &Self) {
-        include(&self.0, &other.0);
+    pub fn include(self, other: Series<'_>) {
+        self.cells().into_iter().zip(other.cells()).for_each(|(counters, more)| include(counters, more));
     }
 
-    /// Reports all counters.
-    pub fn report(&self, family: &Family, to: &mut dyn Sink) {
-        to.values(family, &mut self.0.iter().map(|counter| Value::Whole(counter.get())));
+    /// Reports all of it.
+    pub fn report(self, family: &Family, to: &mut dyn Sink) {
+        match self {
+            Self::Counters(counters) => {
+                to.values(family, &mut counters.iter().map(|counter| Value::Whole(counter.get())));
+            }
+            Self::Histogram(histogram) => to.histogram(family, histogram),
+        }
+    }
+
+    #[inline]
+    const fn cells(self) -> [&'c [Cell<u64>]; 2] {
+        match self {
+            Self::Counters(counters) => [counters, &[]],
+            Self::Histogram(histogram) => histogram.cells(),
+        }
     }
 }
 
@@ -180,7 +209,7 @@ mod tests {
         all.add(0, 1);
         other.add(0, 2);
         other.add(2, 5);
-        all.include(&other);
+        all.series().include(other.series());
         assert_eq!(all.0.each_ref().map(Cell::get), [3, 0, 5]);
         assert_eq!(other.0.each_ref().map(Cell::get), [2, 0, 5]);
     }

@@ -29,8 +29,8 @@ pub use tally::Counts;
 pub const MAX_AGE: Duration = Duration::from_secs(20 * 60);
 
 /// Size in bytes of a window for [`Check::new`] that suffices for the encoders of all common senders, which compress a
-/// body in blocks of 64 KiB. Any power of two of at least 128 bytes is valid; where a copy reaches back further than the
-/// window, [`Check::larger_window`] says what a second pass needs.
+/// body in blocks of 64 KiB. Where a copy reaches back further than the window, [`Check::larger_window`] says what a
+/// second pass needs.
 pub const USUAL_WINDOW: usize = 64 * 1024;
 
 /// Which message the body holds. Only the Content-Type decides (remote-write 2.0, "Protocol").

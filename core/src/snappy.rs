@@ -11,19 +11,13 @@ mod error;
 mod window;
 
 pub use error::SnappyError;
+pub use window::Window;
 
 use element::{Element, operand_width};
-use window::{CHUNK, Window};
 
 /// How many bytes a step decodes before it lends them. Small enough to stay in a near cache between decoding and
 /// reading, long enough that few messages are cut; one element may overshoot it.
 const RUN: usize = 32 * 1024;
-
-/// The smallest window that [`Decoder::new`] accepts, in bytes: a chunk to write, and as much to copy from.
-const MIN_WINDOW: usize = 2 * CHUNK;
-
-// The words of `SnappyError::WindowNotPowerOfTwo`.
-const _: () = assert!(MIN_WINDOW == 128);
 
 /// What one call of [`Decoder::step`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +52,13 @@ enum State {
 /// decoded before the fault are lent first, so what a caller sees does not depend on how the input was cut.
 ///
 /// ```
-/// use remora_core::snappy::Decoder;
+/// use remora_core::snappy::{Decoder, Window};
 ///
 /// // 6 bytes: the literal "ab", then 4 bytes from 2 bytes back.
 /// let mut rest = &b"\x06\x04ab\x01\x02"[..];
-/// let mut window = [0; 128];
-/// let mut decoder = Decoder::new(&mut window, 1 << 20)?;
+/// let mut bytes = [0; 128];
+/// let window = Window::new(&mut bytes).expect("a power of two");
+/// let mut decoder = Decoder::new(window, 1 << 20);
 /// let mut decoded = Vec::new();
 /// loop {
 ///     let step = decoder.step(rest)?;
@@ -93,19 +88,10 @@ pub struct Decoder<'w> {
 }
 
 impl<'w> Decoder<'w> {
-    /// A decoder that keeps the latest output in `window`, a ring of a power of two of at least 128 bytes, and refuses
-    /// bodies that announce more than `max_decoded` bytes. The window's content does not matter.
-    ///
-    /// A copy may begin anywhere since the ring's front was last written, or further back up to `window.len() - 63`
-    /// bytes; older bytes may be overwritten. So a window of 64 KiB serves all encoders that begin anew every 64 KiB, as
-    /// golang/snappy and the C++ one do.
-    pub fn new(window: &'w mut [u8], max_decoded: u32) -> Result<Self, SnappyError> {
-        let len = window.len();
-        if !len.is_power_of_two() || len < MIN_WINDOW || u32::try_from(len).is_err() {
-            return Err(SnappyError::WindowNotPowerOfTwo);
-        }
-        Ok(Self {
-            window: Window::new(window),
+    /// A decoder that keeps the latest output in `window` and refuses bodies that announce more than `max_decoded` bytes.
+    pub const fn new(window: Window<'w>, max_decoded: u32) -> Self {
+        Self {
+            window,
             max_decoded,
             declared: 0,
             claimed: 0,
@@ -113,7 +99,7 @@ impl<'w> Decoder<'w> {
             element_at: 0,
             state: State::Preamble { value: 0, read: 0 },
             failed: None,
-        })
+        }
     }
 
     /// Decodes from the front of `input` until it is used up or a run is full. The run is valid until the next call.
@@ -205,7 +191,7 @@ impl<'w> Decoder<'w> {
         let from = self.window.at();
         // Where the announced output ends, as an index into the window.
         let end = from.saturating_add(self.declared.saturating_sub(self.claimed));
-        let mut window = self.window.lend(end);
+        let mut window = self.window.up_to(end);
         let mut left = *rest;
         while window.at() < stop
             && let Some(tail) = plain_element(&mut window, left)
@@ -314,13 +300,14 @@ mod tests {
 
     use std::string::ToString;
 
+    use super::window::SHORTEST;
     use super::*;
 
     /// The fault of `body`, decoded whole and byte by byte into the smallest window, at most 256 bytes long.
     fn assert_fault(body: &[u8], error: SnappyError, at: u64, line: &str) {
         for piece in [1, 64] {
-            let mut window = [0; MIN_WINDOW];
-            let mut decoder = Decoder::new(&mut window, 256).unwrap();
+            let mut bytes = [0; SHORTEST];
+            let mut decoder = Decoder::new(Window::new(&mut bytes).unwrap(), 256);
             let found = body.chunks(piece).try_for_each(|piece| drain(&mut decoder, piece));
             assert_eq!(found.and_then(|()| decoder.finish()), Err(error), "in pieces of {piece}");
             assert_eq!(decoder.position(), at, "in pieces of {piece}");
@@ -336,16 +323,6 @@ mod tests {
                 return Ok(());
             }
             rest = &rest[step.used..];
-        }
-    }
-
-    #[test]
-    fn window_not_power_of_two() {
-        for length in [0, 1, 64, 127, 129, 200] {
-            let mut window = std::vec![0; length];
-            let error = Decoder::new(&mut window, 64).map(|_| ()).unwrap_err();
-            assert_eq!(error, SnappyError::WindowNotPowerOfTwo);
-            assert_eq!(error.to_string(), "snappy: window length is not a power of two of at least 128 bytes");
         }
     }
 
@@ -420,8 +397,8 @@ mod tests {
 
     #[test]
     fn the_announced_length_is_known_as_soon_as_it_is_read() {
-        let mut window = [0; MIN_WINDOW];
-        let mut decoder = Decoder::new(&mut window, 1 << 20).unwrap();
+        let mut bytes = [0; SHORTEST];
+        let mut decoder = Decoder::new(Window::new(&mut bytes).unwrap(), 1 << 20);
         assert_eq!(decoder.declared(), None);
         drain(&mut decoder, b"\x80").unwrap();
         assert_eq!(decoder.declared(), None);

@@ -12,15 +12,15 @@
 )]
 
 use fastrand::Rng;
-use remora_core::snappy::{Decoder, SnappyError};
+use remora_core::snappy::{Decoder, SnappyError, Window};
 
 const LIMIT: u32 = 1 << 20;
 const WINDOW: usize = 1 << 16;
 
 /// Decodes `body` in the pieces that `next_piece` asks for.
 fn decode(body: &[u8], window: usize, mut next_piece: impl FnMut() -> usize) -> Result<Vec<u8>, (SnappyError, u64)> {
-    let mut window = vec![0xa5; window];
-    let mut decoder = Decoder::new(&mut window, LIMIT).unwrap();
+    let mut bytes = vec![0xa5; window];
+    let mut decoder = Decoder::new(Window::new(&mut bytes).unwrap(), LIMIT);
     let mut output = Vec::new();
     let mut left = body;
     while !left.is_empty() {

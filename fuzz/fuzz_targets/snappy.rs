@@ -5,7 +5,7 @@
 
 #![cfg_attr(fuzzing, no_main)]
 
-use remora_core::snappy::{Decoder, SnappyError};
+use remora_core::snappy::{Decoder, SnappyError, Window};
 use remora_fuzz::cuts::Cuts;
 use remora_fuzz::frame::{LIMIT, unpacked};
 
@@ -43,8 +43,8 @@ fn decode_cut_anyhow(block: &[u8], window: usize, seed: u8) -> Outcome {
 }
 
 fn decode(block: &[u8], window: usize, cuts: Cuts) -> Outcome {
-    let mut window = vec![0xa5; window];
-    let mut decoder = Decoder::new(&mut window, LIMIT).expect("a power of two");
+    let mut bytes = vec![0xa5; window];
+    let mut decoder = Decoder::new(Window::new(&mut bytes).expect("a power of two"), LIMIT);
     let mut output = Vec::new();
     for piece in cuts.pieces(block) {
         let drained = drain(&mut decoder, piece, &mut output);

@@ -1,7 +1,7 @@
 //! Frames: made by hand, and judged by `snap` and `prost`.
 
 use remora_core::remote_write::{Check, Counts, Fault, FaultKind, Level, Verdict, Version};
-use remora_core::snappy::SnappyError;
+use remora_core::snappy::{SnappyError, Window};
 
 use crate::cuts::Cuts;
 
@@ -106,8 +106,9 @@ fn verdict_cut_anyhow(version: Version, level: Level, block: &[u8], seed: u8) ->
 fn verdict(version: Version, level: Level, block: &[u8], cuts: Cuts) -> Verdict {
     let mut size = WINDOW;
     loop {
-        let mut window = vec![0xa5; size];
-        let mut check = Check::new(version, level, &mut window, LIMIT).at(schema::NOW);
+        let mut bytes = vec![0xa5; size];
+        let window = Window::new(&mut bytes).expect("a power of two");
+        let mut check = Check::new(version, level, window, LIMIT).at(schema::NOW);
         cuts.pieces(block).for_each(|piece| check.feed(piece));
         match check.larger_window() {
             Some(larger) => {

@@ -1,9 +1,11 @@
 //! Causes of identity failures and their fixes: one table for the log, the sender and `remora explain`. It decides
 //! nothing: status and OAuth `error` do, and the codes may change (Microsoft's error reference).
 
+mod refine;
 mod sent;
 mod table;
 
+pub(crate) use refine::{Circumstances, Requester, refine};
 pub use sent::Sent;
 pub use table::*;
 
@@ -78,27 +80,6 @@ fn is_plain(value: &str) -> bool {
 /// The hint for an `AADSTS` number.
 pub fn of_code(code: u32) -> Option<&'static Hint> {
     ALL.iter().find(|hint| hint.codes.contains(&code))
-}
-
-impl Hint {
-    /// The hints that may replace this one, depending on what was sent and by whom. All may come with its numbers.
-    pub fn variants(&self) -> &'static [Self] {
-        match *self {
-            FEDERATION | SUBJECT | SUBJECT_CASE => &[TOKEN_AUDIENCE, DEFAULT_ACCOUNT, BINDING_MISSING],
-            ISSUER | AUDIENCE => &[TOKEN_AUDIENCE, BINDING_MISSING],
-            ASSERTION_OUTDATED => &[TOKEN_OUTDATED, CLUSTER_CLOCK],
-            SIGNATURE => &[ISSUER_KEYS],
-            CLIENT => &[APPLICATION],
-            RESOURCE => &[MONITOR],
-            SECRET_EXPIRED => &[CERTIFICATE_EXPIRED],
-            _ => &[],
-        }
-    }
-
-    /// The hint for what was sent: this one, or the variant that says more.
-    pub(crate) fn given(&'static self, sent: &Sent) -> &'static Self {
-        if *self == RESOURCE && sent.is_for_azure_monitor() { &MONITOR } else { self }
-    }
 }
 
 /// The hint for user input: a word of the table, `AADSTS700213` or `700213`, in any case.
@@ -216,40 +197,20 @@ mod tests {
     }
 
     #[test]
-    fn a_variant_has_no_variants() {
-        for hint in ALL {
-            assert!(hint.variants().iter().all(|other| other.variants().is_empty() && other != hint), "{}", hint.word);
-        }
+    fn an_expired_certificate_is_repaired_by_a_certificate() {
+        let sent = Sent { file: Some("/certs/remora.pem".to_owned()), ..Sent::default() };
+        let repair = CERTIFICATE_EXPIRED.repair(&sent);
+        assert!(repair.starts_with("replace /certs/remora.pem by ") && !repair.contains("SECRET"), "{repair}");
     }
 
     #[test]
-    fn an_audience_that_the_tenant_does_not_know_is_kept_where_it_is_required() {
-        let of_scope = |scope: &str| {
-            let sent = Sent { scope: Some(scope.to_owned()), ..Sent::default() };
-            let hint = RESOURCE.given(&sent);
-            (hint.word, hint.repair(&sent))
-        };
-        for scope in
-            ["https://monitor.azure.com/.default", "https://monitor.azure.us//.default", "https://monitor.azure.cn"]
-        {
-            let (word, repair) = of_scope(scope);
-            assert_eq!(word, "monitor-unknown", "{scope}");
-            assert!(!repair.contains("INGESTION_AAD_AUDIENCE"), "{repair}");
-            assert!(
-                repair.contains(": az ad sp show --id https://monitor.azure.") && !repair.contains(".default"),
-                "{repair}"
-            );
-        }
-        for scope in [
-            "https://monitor.cloud.example/.default",
-            "https://monitor.azure.com.example",
-            "https://management.azure.com",
-        ] {
-            let (word, repair) = of_scope(scope);
-            assert_eq!(word, "resource-unknown", "{scope}");
-            assert!(repair.starts_with("with CLOUD=AZURECUSTOM, set INGESTION_AAD_AUDIENCE "), "{repair}");
-        }
-        assert_eq!(TENANT.given(&Sent::everything()), &TENANT);
+    fn an_audience_is_to_be_changed_only_in_a_custom_cloud() {
+        let sent = Sent::everything();
+        let repair = MONITOR.repair(&sent);
+        assert!(!repair.contains("INGESTION_AAD_AUDIENCE"), "{repair}");
+        assert!(repair.ends_with(": az ad sp show --id https://monitor.azure.com"), "{repair}");
+        let repair = RESOURCE.repair(&sent);
+        assert!(repair.starts_with("with CLOUD=AZURECUSTOM, set INGESTION_AAD_AUDIENCE "), "{repair}");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod assertion;
 mod body;
 mod clock;
+pub mod cloud;
 pub mod config;
 mod connect;
 mod credential;

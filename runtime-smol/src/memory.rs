@@ -5,6 +5,7 @@ use std::io;
 
 use remora_core::forward::{INBOX_BYTES, OUTBOX_BYTES, RESPONSE_BYTES};
 use remora_core::remote_write::USUAL_WINDOW;
+use remora_core::snappy::Window;
 
 use crate::body::{Arena, SEGMENT, Segment};
 use crate::config::{Limits, SMALL_ARENA};
@@ -38,7 +39,7 @@ pub(crate) struct Memory {
     /// One per request that may be forwarded at a time.
     pub(crate) responses: Pool<Segment>,
     /// The thread's one snappy window.
-    pub(crate) window: Pool<&'static mut [u8]>,
+    pub(crate) window: Pool<Window<'static>>,
     /// Largest temporary window in bytes: as much as all bodies, so that no single one exhausts a container's memory.
     pub(crate) largest_window: usize,
 }
@@ -57,7 +58,7 @@ impl Memory {
             pages: Pool::new(buffers(PAGES, SEGMENT)?),
             buffers: Pool::new(pairs),
             responses: Pool::new(buffers(limits.max_in_flight, RESPONSE_BYTES)?),
-            window: Pool::new(buffers(1, USUAL_WINDOW)?),
+            window: Pool::new(buffers(1, USUAL_WINDOW)?.filter_map(Window::new)),
             largest_window: limits.body_memory,
         })
     }

@@ -10,14 +10,12 @@ mod snapshot;
 mod status;
 
 use std::fmt::{self, Write};
-use std::time::Duration;
 
 use remora_core::forward::{Page, counters};
-use remora_core::metrics::{self, Family, Format, Sink, Value};
-use remora_core::time::Instant;
+use remora_core::metrics::{self, Family, Format, Sink};
 
 use crate::assertion;
-use crate::body::{Body, SEGMENT};
+use crate::body::Body;
 use crate::hub::Hub;
 use crate::identity::exchanges;
 use crate::threads::Reply;
@@ -41,7 +39,7 @@ pub struct About {
 
 /// All families in the order of the page.
 pub fn families() -> impl Iterator<Item = &'static Family> {
-    families::ALL.iter().chain(counters::ALL).chain(exchanges::ALL).chain(process::ALL)
+    families::all().chain(counters::families()).chain(exchanges::families()).chain(process::ALL)
 }
 
 /// Writes a page into `body`, which is empty; returns its length, or `None` if there is no room for it. `others` are
@@ -66,45 +64,15 @@ fn write_metrics(hub: &Hub, snapshot: &Snapshot, format: Format, out: &mut dyn W
 
 /// Everything but the build info.
 fn report(hub: &Hub, snapshot: &Snapshot, to: &mut dyn Sink) {
-    for (family, value) in values(hub, snapshot) {
-        to.values(family, &mut [value].into_iter());
-    }
-    let upstream = [snapshot.responses.lent, snapshot.idle];
-    to.values(&families::UPSTREAM_CONNECTIONS, &mut upstream.into_iter().map(whole));
+    families::report(hub, snapshot, to);
     snapshot.counters.report(to);
     snapshot.exchanges.report(to);
     process::report(hub.started, to);
 }
 
-/// The families with a single series each, in the order of the page.
-fn values(hub: &Hub, snapshot: &Snapshot) -> [(&'static Family, Value); 14] {
-    let time = |at: Option<Instant>| Value::Whole(at.map_or(0, |at| hub.clock.unix_ms_at(at) / 1000));
-    let bytes = |segments: usize| whole(segments.saturating_mul(SEGMENT));
-    [
-        (&families::READY, Value::Whole(hub.can_forward().into())),
-        (&families::LAST_SUCCESS, time(snapshot.last_success)),
-        (&families::HOLD, Value::seconds(snapshot.hold)),
-        (&families::OLDEST, Value::seconds(snapshot.oldest.age)),
-        (&families::IN_FLIGHT, whole(snapshot.open)),
-        (&families::FORWARDS_LIMIT, whole(snapshot.responses.all)),
-        (&families::CONNECTIONS, whole(snapshot.senders.lent)),
-        (&families::CONNECTIONS_LIMIT, whole(snapshot.senders.all)),
-        (&families::CONNECTIONS_REJECTED, Value::Whole(snapshot.turned_away)),
-        (&families::BODY_MEMORY, bytes(snapshot.segments.all)),
-        (&families::BODY_MEMORY_USED, bytes(snapshot.segments.lent)),
-        (&families::TOKEN_EXPIRY, time(hub.tokens.expires())),
-        (&families::CLOCK_SKEW, Value::seconds(hub.tokens.skew().map_or(Duration::ZERO, |skew| skew.by))),
-        (&families::ASSERTION_EXPIRY, Value::Whole(assertion_expiry(hub).unwrap_or_default())),
-    ]
-}
-
 /// In seconds since 1970. Read every time, because the kubelet replaces the file.
 fn assertion_expiry(hub: &Hub) -> Option<u64> {
     assertion::expiry_of(hub.token_file.as_deref()?)
-}
-
-fn whole(n: usize) -> Value {
-    Value::Whole(u64::try_from(n).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! way that could be detected at startup; whatever needs the network is not checked here.
 
 mod authority;
-pub(crate) mod cloud;
 pub(crate) mod effective;
 pub(crate) mod fault;
 mod forwarding;
@@ -29,10 +28,11 @@ mod tests;
 use std::fmt;
 
 use remora_smol::Trust;
+use remora_smol::cloud::Cloud;
 use remora_smol::config::Config;
 
-use self::cloud::Cloud;
 pub(crate) use self::fault::Fault;
+use self::fault::Reject;
 use self::forwarding::Forwarding;
 pub(crate) use self::identity::Kind;
 use self::reader::Reader;
@@ -78,7 +78,7 @@ impl fmt::Display for Faults {
 pub(crate) fn load(source: &dyn Source) -> Result<Loaded, Faults> {
     let mut reader = Reader::new(source);
     let (level, format) = logging::read(&mut reader);
-    let cloud = reader.value(&settings::CLOUD, Cloud::parse);
+    let cloud = reader.value(&settings::CLOUD, cloud);
     let cluster = reader.given(&settings::CLUSTER);
     let config = read(&mut reader, cloud);
     if let (Some(config), Some(cloud)) = (&config, cloud) {
@@ -116,6 +116,11 @@ pub(crate) fn is_workload(source: &dyn Source) -> bool {
 /// The kind of identity that `IDENTITY_TYPE` names; None if it names none.
 pub(crate) fn identity_kind(source: &dyn Source) -> Option<Kind> {
     identity::named(&mut Reader::new(source))
+}
+
+fn cloud(name: &str) -> Result<Cloud, Reject> {
+    Cloud::named(name)
+        .ok_or_else(|| Reject::new("is not a cloud", "use AZUREPUBLIC, AZUREGOVERNMENT, AZURECHINA or AZURECUSTOM"))
 }
 
 /// Reads every part before giving up, so that no fault hides another.

@@ -101,7 +101,7 @@ fn of_page(page: &Page) -> String {
 
 /// The explanation of a refusal as plain text. A number may have several causes, depending on what was sent.
 fn of_hint(hint: &Hint, by_number: bool) -> String {
-    let variants = if by_number { hint.variants() } else { &[] };
+    let variants = hint.variants().filter(|_| by_number);
     let mut text = String::new();
     for (i, cause) in std::iter::once(hint).chain(variants).enumerate() {
         let numbers = if by_number { numbers(hint) } else { numbers(cause) };

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use remora_core::forward::{Event, Exchange, Gateway, Outgoing, Page, Unavailable, UpstreamHead};
 use remora_core::metrics;
+use remora_core::snappy::Window;
 use remora_core::time::Instant;
 
 use super::azure::{Azure, Tls};
@@ -88,11 +89,12 @@ impl<'m> Connection<'m> {
     }
 
     fn check(&mut self, now: Instant) {
-        // No copy reaches further back than the decoded body is long.
-        let mut window = vec![0; 32 << 20];
+        // No copy reaches further back than the decoded body is long. The length is a power of two, so it is a window's.
+        let mut bytes = vec![0; 32 << 20];
+        let Some(window) = Window::new(&mut bytes) else { return };
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let unix_ms = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
-        let mut check = self.exchange.frame_check(unix_ms, &mut window);
+        let mut check = self.exchange.frame_check(unix_ms, window);
         check.feed(&self.body);
         let verdict = check.finish();
         self.exchange.checked(now, verdict);

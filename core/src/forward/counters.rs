@@ -7,16 +7,14 @@ use super::Unavailable;
 use super::exchange::Outcome;
 use super::reply::{Rejection, drops_samples};
 use super::request::Purpose;
-use crate::metrics::{CounterSet, Histogram, Sink};
+use crate::metrics::{CounterSet, Family, Histogram, Sink};
 use crate::remote_write;
 use crate::time::Instant;
-use families::{CODES, DATA, Fate, FrameVerdict, RejectedFor, STATUSES, UpstreamError};
+use families::{ALL, CODES, Counted, Fate, FrameVerdict, RejectedFor, STATUSES, UpstreamError};
 
 pub(super) use families::Repair;
 
-pub use families::ALL;
-
-/// The counters. One thread owns them.
+/// The counters, each with its family in [`ALL`]. One thread owns them.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
     requests: CounterSet<{ CODES.len() }>,
@@ -32,7 +30,7 @@ pub struct Counters {
     held: CounterSet<1>,
     frames: CounterSet<{ FrameVerdict::LABELS.len() }>,
     /// Series, samples, histograms, exemplars and metadata, each by the outcome of its request.
-    data: [CounterSet<{ Fate::LABELS.len() }>; DATA.len()],
+    data: [CounterSet<{ Fate::LABELS.len() }>; 5],
     too_old: CounterSet<1>,
 }
 
@@ -40,39 +38,23 @@ impl Counters {
     /// Adds another thread's counts.
     #[inline]
     pub fn include(&self, other: &Self) {
-        self.requests.include(&other.requests);
-        self.durations.include(&other.durations);
-        self.request_bytes.include(&other.request_bytes);
-        self.response_bytes.include(&other.response_bytes);
-        self.rejected.include(&other.rejected);
-        self.authorization.include(&other.authorization);
-        self.upstream_responses.include(&other.upstream_responses);
-        self.upstream_errors.include(&other.upstream_errors);
-        self.repairs.include(&other.repairs);
-        self.opened.include(&other.opened);
-        self.held.include(&other.held);
-        self.frames.include(&other.frames);
-        self.data.iter().zip(&other.data).for_each(|(counters, more)| counters.include(more));
-        self.too_old.include(&other.too_old);
+        for Counted { series, .. } in ALL {
+            series(self).include(series(other));
+        }
     }
 
-    /// Reports every family, in the order of [`ALL`].
+    /// Reports every family, in the order of [`families`].
     pub fn report(&self, to: &mut dyn Sink) {
-        self.requests.report(&families::REQUESTS, to);
-        to.histogram(&families::DURATION, &self.durations);
-        self.request_bytes.report(&families::REQUEST_BYTES, to);
-        self.response_bytes.report(&families::RESPONSE_BYTES, to);
-        self.rejected.report(&families::REJECTED, to);
-        self.authorization.report(&families::AUTHORIZATION, to);
-        self.upstream_responses.report(&families::UPSTREAM_RESPONSES, to);
-        self.upstream_errors.report(&families::UPSTREAM_ERRORS, to);
-        self.repairs.report(&families::UPSTREAM_RETRIES, to);
-        self.opened.report(&families::UPSTREAM_OPENED, to);
-        self.held.report(&families::HELD, to);
-        self.frames.report(&families::FRAME_VERDICTS, to);
-        DATA.iter().zip(&self.data).for_each(|(family, counters)| counters.report(family, to));
-        self.too_old.report(&families::TOO_OLD, to);
+        for Counted { family, series } in ALL {
+            series(self).report(family, to);
+        }
     }
+}
+
+/// Every family that [`Counters::report`] reports.
+#[inline]
+pub fn families() -> impl Iterator<Item = &'static Family> {
+    ALL.iter().map(|counted| &counted.family)
 }
 
 /// The calls by which exchanges record.
@@ -183,7 +165,7 @@ fn wide(n: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{Family, Value};
+    use crate::metrics::{Series, Value};
 
     /// The sum of every family, in the order of the page; for a histogram, its count plus its sum.
     #[derive(Default)]
@@ -211,22 +193,12 @@ mod tests {
     /// Every family has a count, each a different one.
     fn counted() -> Counters {
         let counters = Counters::default();
-        let Counters { requests, request_bytes, response_bytes, rejected, authorization, .. } = &counters;
-        let Counters { upstream_responses, upstream_errors, repairs, opened, held, frames, too_old, .. } = &counters;
-        requests.add(0, 1);
-        counters.durations.observe(core::time::Duration::from_millis(2));
-        request_bytes.add(0, 4);
-        response_bytes.add(0, 5);
-        rejected.add(1, 6);
-        authorization.add(0, 7);
-        upstream_responses.add(1, 8);
-        upstream_errors.add(1, 9);
-        repairs.add(1, 10);
-        opened.add(0, 11);
-        held.add(0, 12);
-        frames.add(1, 13);
-        counters.data.iter().zip(14..).for_each(|(counters, n)| counters.add(2, n));
-        too_old.add(0, 30);
+        for (counted, n) in ALL.iter().zip((1..).step_by(2)) {
+            match (counted.series)(&counters) {
+                Series::Counters(of_labels) => of_labels.last().unwrap().set(n),
+                Series::Histogram(durations) => durations.observe(core::time::Duration::from_millis(n)),
+            }
+        }
         counters
     }
 
@@ -256,6 +228,18 @@ mod tests {
         counters.answered(Instant::from_millis(1250), &outcome, 9);
         // One request of 250 ms.
         assert_eq!(sums(&counters), [1, 251, 7, 9, 0, 0, 0, 0, 0, 0, 0, 0, 10, 20, 35, 40, 50, 3]);
+    }
+
+    #[test]
+    fn every_counter_has_one_family() {
+        let counters = counted();
+        let sums = sums(&counters);
+        assert!(sums.iter().all(|sum| sums.iter().filter(|other| *other == sum).count() == 1), "{sums:?}");
+        let bytes = ALL.iter().map(|counted| match (counted.series)(&counters) {
+            Series::Counters(of_labels) => size_of_val(of_labels),
+            Series::Histogram(durations) => size_of_val(durations),
+        });
+        assert_eq!(bytes.sum::<usize>(), size_of::<Counters>());
     }
 
     #[test]

@@ -169,18 +169,12 @@ pub(super) enum Relay {
 }
 
 impl Relay {
-    /// What the sender gets for `status`. `hold` is called only for a refusal that does not concern the data: it records
-    /// the refusal and says whether to hold it back.
-    pub(super) fn of(status: u16, hold: impl FnOnce() -> bool, pass_rate_limit: bool) -> Self {
+    /// What the sender gets for `status`, which is held back if `is_held`.
+    pub(super) const fn of(status: u16, is_held: bool, pass_rate_limit: bool) -> Self {
         match status {
-            status if is_verdict(status) => Self::AsItIs,
-            429 if pass_rate_limit => Self::AsItIs,
-            429 => Self::Hold { retry_after: 10 },
-            // The same request may be repeated unchanged (RFC 9110 §15.5.9 and §15.5.20, RFC 8470 §5.2).
+            429 if !pass_rate_limit => Self::Hold { retry_after: 10 },
             408 | 421 | 425 => Self::Hold { retry_after: 1 },
-            // A 401 after a forced refresh, a role assignment or rule that does not exist yet, an address that is not
-            // Azure's.
-            400..=499 if hold() => Self::Hold { retry_after: 30 },
+            _ if is_held => Self::Hold { retry_after: 30 },
             200..=299 | 400..=599 => Self::AsItIs,
             _ => Self::BadGateway,
         }
@@ -190,6 +184,13 @@ impl Relay {
 /// Whether a status is a verdict on the data, which a retry cannot change.
 const fn is_verdict(status: u16) -> bool {
     matches!(status, 400 | 409 | 413 | 415 | 422)
+}
+
+/// Whether a status is a refusal that does not concern the data: a 401 after a forced refresh, a role assignment or
+/// rule that does not exist yet, an address that is not Azure's. After 408, 421 and 425 the same request may be repeated
+/// unchanged (RFC 9110 §15.5.9 and §15.5.20, RFC 8470 §5.2), and a 429 asks only for a pause.
+pub(super) const fn is_refusal(status: u16) -> bool {
+    matches!(status, 400..=499) && !is_verdict(status) && !matches!(status, 408 | 421 | 425 | 429)
 }
 
 /// Whether the connection may carry another request after this status. If the workspace has moved, its old address

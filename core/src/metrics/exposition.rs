@@ -147,7 +147,7 @@ mod tests {
         let mut text = heapless::String::new();
         let mut page = Exposition::new(format, &mut text);
         page.info(&BUILD, &[("version", "1\\\"\n"), ("tls", "é")]);
-        writes.report(&WRITES, &mut page);
+        writes.series().report(&WRITES, &mut page);
         page.values(&AGE, &mut [Value::Milli(61_005), Value::Whole(1)].into_iter());
         page.histogram(&TOOK, &took);
         page.finish().unwrap();

@@ -4,6 +4,7 @@ use core::cell::Cell;
 use core::slice::from_ref;
 use core::time::Duration;
 
+use super::Series;
 use crate::time::millis;
 
 /// Upper bounds of the buckets: in milliseconds, and in seconds as they are written. `+Inf` follows. They are the
@@ -47,11 +48,15 @@ impl Histogram {
         self.sum_ms.set(self.sum_ms.get().wrapping_add(ms));
     }
 
-    /// Adds another thread's counts.
+    /// The whole histogram.
+    pub const fn series(&self) -> Series<'_> {
+        Series::Histogram(self)
+    }
+
+    /// Everything that was counted.
     #[inline]
-    pub fn include(&self, other: &Self) {
-        super::include(&self.buckets, &other.buckets);
-        super::include(from_ref(&self.sum_ms), from_ref(&other.sum_ms));
+    pub(super) const fn cells(&self) -> [&[Cell<u64>]; 2] {
+        [&self.buckets, from_ref(&self.sum_ms)]
     }
 
     /// The number of durations.
@@ -96,7 +101,7 @@ mod tests {
         for ms in [5, 400, 60_000] {
             other.observe(Duration::from_millis(ms));
         }
-        all.include(&other);
+        all.series().include(other.series());
         let counts: heapless::Vec<u64, 12> = all.cumulative().map(|(_, count)| count).collect();
         assert_eq!(counts, [2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3]);
         assert_eq!((all.count(), all.sum_ms()), (4, 60_409));

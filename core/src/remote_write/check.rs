@@ -4,7 +4,7 @@ use super::fault::{Fault, FaultKind};
 use super::tally::Counts;
 use super::walker::Walker;
 use super::{Level, MAX_AGE, Version};
-use crate::snappy::{Decoder, SnappyError};
+use crate::snappy::{Decoder, SnappyError, Window};
 
 /// What the check found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,6 @@ pub enum Why {
         /// How far back the copy reaches, in bytes.
         offset: u32,
     },
-    /// The lent window's length is not a power of two of at least 128 bytes.
-    WindowNotPowerOfTwo,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,11 +41,13 @@ enum Stop {
 ///
 /// ```
 /// use remora_core::remote_write::{Check, Level, USUAL_WINDOW, Verdict, Version};
+/// use remora_core::snappy::Window;
 ///
 /// // One series {a="b"} without samples: a literal of 10 bytes, announced as 10 bytes.
 /// let body = b"\x0a\x24\x0a\x08\x0a\x06\x0a\x01a\x12\x01b";
-/// let mut window = [0; USUAL_WINDOW];
-/// let mut check = Check::new(Version::V1, Level::Full, &mut window, 1 << 20);
+/// let mut bytes = [0; USUAL_WINDOW];
+/// let window = Window::new(&mut bytes).expect("a power of two");
+/// let mut check = Check::new(Version::V1, Level::Full, window, 1 << 20);
 /// body.chunks(3).for_each(|piece| check.feed(piece));
 /// let Verdict::Good(counts) = check.finish() else { panic!("a receiver can decode it") };
 /// assert_eq!((counts.series, counts.samples), (1, 0));
@@ -60,14 +60,9 @@ pub struct Check<'w> {
 }
 
 impl<'w> Check<'w> {
-    /// A check that decodes into `window`, a power of two of at least 128 bytes, and refuses bodies that announce more
-    /// than `max_decoded` bytes.
-    pub fn new(version: Version, level: Level, window: &'w mut [u8], max_decoded: u32) -> Self {
-        Self {
-            decoder: Decoder::new(window, max_decoded).map_err(|error| stop(error, 0)),
-            walker: Walker::new(version, level),
-            decoded_len: None,
-        }
+    /// A check that decodes into `window` and refuses bodies that announce more than `max_decoded` bytes.
+    pub fn new(version: Version, level: Level, window: Window<'w>, max_decoded: u32) -> Self {
+        Self { decoder: Ok(Decoder::new(window, max_decoded)), walker: Walker::new(version, level), decoded_len: None }
     }
 
     /// From here on, counts data older than [`MAX_AGE`] at `unix_ms`, milliseconds since 1970, as [`Counts::too_old`].
@@ -128,7 +123,6 @@ fn advance(decoder: &mut Decoder<'_>, walker: &mut Walker, compressed: &[u8]) ->
 fn stop(error: SnappyError, at: u64) -> Stop {
     match error {
         SnappyError::OffsetBeyondWindow { offset } => Stop::Unchecked(Why::OffsetBeyondWindow { offset }),
-        SnappyError::WindowNotPowerOfTwo => Stop::Unchecked(Why::WindowNotPowerOfTwo),
         _ => Stop::Corrupt(Fault { kind: FaultKind::Snappy(error), at }),
     }
 }

@@ -3,13 +3,10 @@
 use core::fmt;
 
 /// Why a body is not a snappy block. Each is the sender's fault and final, except
-/// [`OffsetBeyondWindow`](Self::OffsetBeyondWindow), which a larger window resolves, and
-/// [`WindowNotPowerOfTwo`](Self::WindowNotPowerOfTwo), which is the caller's fault.
+/// [`OffsetBeyondWindow`](Self::OffsetBeyondWindow), which a larger window resolves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnappyError {
-    /// The lent window's length is not a power of two of at least 128 bytes that fits 32 bits.
-    WindowNotPowerOfTwo,
     /// The body ends before its length preamble does; an empty body is the usual case.
     NoLength,
     /// The length preamble is longer than 5 bytes or does not fit 32 bits (`format_description.txt` §1).
@@ -50,9 +47,6 @@ pub enum SnappyError {
 impl fmt::Display for SnappyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::WindowNotPowerOfTwo => {
-                f.write_str("snappy: window length is not a power of two of at least 128 bytes")
-            }
             Self::NoLength => f.write_str("snappy: body ends before its length"),
             Self::LengthVarint => f.write_str("snappy: length preamble exceeds 5 bytes or 32 bits"),
             Self::TooLarge { declared, limit } => {

@@ -4,18 +4,38 @@
 /// counts: a branch on the length would be as hard to predict as the data.
 pub(super) const CHUNK: usize = 64;
 
-/// A ring of the last bytes decoded. Its length is a power of two and at least two chunks. Up to `CHUNK - 1` of its
-/// oldest bytes, those from `at` on, may already be overwritten.
+/// The shortest window in bytes: a chunk to write, and as much to copy from.
+pub(super) const SHORTEST: usize = 2 * CHUNK;
+
+// The words of `Window::new`.
+const _: () = assert!(SHORTEST == 128);
+
+/// Memory for a [`Decoder`](super::Decoder): a ring of the last bytes decoded.
+///
+/// A copy may begin anywhere since the ring's front was last written, or further back up to its length less 63 bytes;
+/// older bytes may be overwritten. So a window of 64 KiB serves all encoders that begin anew every 64 KiB, as
+/// golang/snappy and the C++ one do.
 #[derive(Debug)]
-pub(super) struct Window<'w> {
+pub struct Window<'w> {
+    // Its length is a power of two and at least two chunks. Up to `CHUNK - 1` of its oldest bytes, those from `at` on,
+    // may already be overwritten.
     bytes: &'w mut [u8],
     /// Where the next byte goes; the window's length when the next one has to wrap.
     at: usize,
 }
 
 impl<'w> Window<'w> {
-    pub(super) const fn new(bytes: &'w mut [u8]) -> Self {
-        Self { bytes, at: 0 }
+    /// A window in these bytes, whose content does not matter; `None` unless their number is a power of two of at least
+    /// 128 that fits 32 bits.
+    pub fn new(bytes: &'w mut [u8]) -> Option<Self> {
+        let len = bytes.len();
+        let is_valid = len.is_power_of_two() && len >= SHORTEST && u32::try_from(len).is_ok();
+        is_valid.then_some(Self { bytes, at: 0 })
+    }
+
+    /// The same window for another block, until that is decoded.
+    pub const fn lend(&mut self) -> Window<'_> {
+        Window { bytes: self.bytes, at: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -109,12 +129,12 @@ impl<'w> Window<'w> {
     /// The same window as another value, up to `end`. With [`resume`](Self::resume) it lets a loop keep it in
     /// registers.
     #[inline]
-    pub(super) fn lend(&mut self, end: usize) -> Window<'_> {
+    pub(super) fn up_to(&mut self, end: usize) -> Window<'_> {
         let end = end.min(self.bytes.len());
         Window { bytes: self.bytes.get_mut(..end).unwrap_or_default(), at: self.at }
     }
 
-    /// Continues where the lent window stopped.
+    /// Continues where that one stopped.
     #[inline]
     pub(super) const fn resume(&mut self, at: usize) {
         self.at = at;
@@ -136,20 +156,28 @@ fn repeat(span: &mut [u8], period: usize) {
 mod tests {
     use super::*;
 
-    const LEN: usize = 2 * CHUNK;
+    const LEN: usize = SHORTEST;
 
     /// Under Miri only some of many like cases: all would take minutes.
     const STEP: usize = if cfg!(miri) { 21 } else { 1 };
 
     /// `count` numbered bytes in a window of two chunks, appended one at a time.
     fn filled(bytes: &mut [u8; LEN], count: u8) -> Window<'_> {
-        let mut window = Window::new(bytes);
+        let mut window = Window::new(bytes).unwrap();
         for byte in 0..count {
             window.wrap();
             assert_eq!(window.append(&[byte]), 1);
         }
         window.wrap();
         window
+    }
+
+    #[test]
+    fn only_a_power_of_two_of_at_least_128_bytes_is_a_window() {
+        let mut bytes = [0; 512];
+        for len in 0..=512 {
+            assert_eq!(Window::new(&mut bytes[..len]).is_some(), [128, 256, 512].contains(&len), "{len}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use remora_core::forward::{
     Destination, Event, Exchange, Gateway, HeadMemo, Outcome, Outgoing, Peer, Policy, Timeouts, UpstreamHead,
 };
 use remora_core::remote_write::Level;
+use remora_core::snappy::Window;
 use remora_core::time::Instant;
 
 use crate::message::{Message, message, messages};
@@ -180,8 +181,8 @@ impl Bench {
     }
 
     fn check(&mut self) {
-        let mut window = vec![0; 1 << 16];
-        let mut check = self.exchange.frame_check(self.unix_ms, &mut window);
+        let mut bytes = vec![0; 1 << 16];
+        let mut check = self.exchange.frame_check(self.unix_ms, Window::new(&mut bytes).unwrap());
         check.feed(&self.stored);
         let verdict = check.finish();
         self.exchange.checked(self.now, verdict);

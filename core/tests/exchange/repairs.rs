@@ -289,6 +289,20 @@ fn the_hold_begins_with_the_first_refusal_after_a_success_and_ends() {
 }
 
 #[test]
+fn neither_a_verdict_nor_what_passes_by_itself_begins_a_hold() {
+    for status in [400, 408, 409, 413, 415, 421, 422, 425, 429, 500] {
+        let mut bench = Bench::with(Policy { refusal_hold: Duration::from_secs(250), ..POLICY }, Peer::Loopback);
+        bench.submit(&write(SMALL_BODY));
+        bench.forward(&answer(status, "", ""));
+        bench.answer();
+        bench.pass(Duration::from_secs(200));
+        assert_eq!(refused(&mut bench), 503, "after {status}");
+        bench.pass(Duration::from_secs(249));
+        assert_eq!(refused(&mut bench), 503, "after {status}");
+    }
+}
+
+#[test]
 fn a_hold_ends_though_each_refusal_comes_later_than_it_lasts() {
     let policy = Policy { refusal_hold: Duration::from_secs(10), ..POLICY };
     let mut bench = Bench::with(policy, Peer::Loopback);

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use remora_core::forward::{Destination, Event, Exchange, HeadMemo, Outcome, Outgoing, Unavailable, UpstreamHead};
+use remora_core::snappy::Window;
 use remora_core::time::Instant;
 
 use crate::azure::Azure;
@@ -218,8 +219,8 @@ impl<'m> Driver<'m> {
     }
 
     fn check(&mut self, at: Instant) {
-        let mut window = vec![0; 1 << 16];
-        let mut check = self.exchange.frame_check(0, &mut window);
+        let mut bytes = vec![0; 1 << 16];
+        let mut check = self.exchange.frame_check(0, Window::new(&mut bytes).unwrap());
         self.body.chunks(5000).for_each(|piece| check.feed(piece));
         let verdict = check.finish();
         self.exchange.checked(at, verdict);

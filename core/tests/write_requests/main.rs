@@ -16,14 +16,15 @@ mod schema;
 
 use fastrand::Rng;
 use remora_core::remote_write::{Check, Level, Verdict, Version};
+use remora_core::snappy::Window;
 
 const LIMIT: u32 = 32 << 20;
 const WINDOW: usize = 1 << 16;
 
 /// Checks `body` in the pieces that `next_piece` asks for.
 fn check(version: Version, level: Level, body: &[u8], mut next_piece: impl FnMut() -> usize) -> Verdict {
-    let mut window = vec![0xa5; WINDOW];
-    let mut check = Check::new(version, level, &mut window, LIMIT).at(schema::NOW);
+    let mut bytes = vec![0xa5; WINDOW];
+    let mut check = Check::new(version, level, Window::new(&mut bytes).unwrap(), LIMIT).at(schema::NOW);
     let mut left = body;
     while !left.is_empty() {
         let (piece, tail) = left.split_at(next_piece().clamp(1, left.len()));

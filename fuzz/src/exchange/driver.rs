@@ -6,6 +6,7 @@ use remora_core::forward::{
     Destination, Event, Exchange, Gateway, HeadMemo, Outcome, Outgoing, Unavailable, UpstreamHead,
 };
 use remora_core::remote_write::{Verdict, Why};
+use remora_core::snappy::Window;
 use remora_core::time::Instant;
 
 use super::answers;
@@ -334,8 +335,8 @@ impl<'m> Driver<'m> {
     }
 
     fn check(&mut self) {
-        let mut window = [0; 1 << 12];
-        let mut check = self.exchange.frame_check(0, &mut window);
+        let mut bytes = [0; 1 << 12];
+        let mut check = self.exchange.frame_check(0, Window::new(&mut bytes).unwrap());
         self.stored.chunks(700).for_each(|piece| check.feed(piece));
         let verdict = check.finish();
         self.exchange.checked(self.now, verdict);
@@ -350,7 +351,7 @@ impl<'m> Driver<'m> {
             Misuse::Reserved => exchange.reserved(now),
             Misuse::BodyTaken(n) => exchange.body_taken(now, n.into()),
             Misuse::BodyFilled(n) => exchange.body_filled(now, n.into()),
-            Misuse::Checked => exchange.checked(now, Verdict::Unchecked(Why::WindowNotPowerOfTwo)),
+            Misuse::Checked => exchange.checked(now, Verdict::Unchecked(Why::OffsetBeyondWindow { offset: 0 })),
             Misuse::Attach => self.attach(true),
             Misuse::Refreshed => exchange.refreshed(now),
             Misuse::HeadSent => exchange.head_sent(now),

@@ -1,6 +1,7 @@
 //! Runs the core's frame check over a stored body.
 
 use remora_core::remote_write::Verdict;
+use remora_core::snappy::Window;
 use smol::future;
 
 use super::Connection;
@@ -12,8 +13,8 @@ const CHECKED_AT_ONCE: usize = 8;
 impl Connection {
     /// Runs one check at a time per thread: it holds the thread's window, even while it uses a larger one.
     pub(super) async fn check(&mut self) {
-        let window = self.hub.memory.window.take_one().await;
-        let (first, larger) = self.check_within(window).await;
+        let mut window = self.hub.memory.window.take_one().await;
+        let (first, larger) = self.check_within(window.lend()).await;
         let again = match larger {
             Some(bytes) => self.check_again(bytes).await,
             None => None,
@@ -24,7 +25,7 @@ impl Connection {
     }
 
     /// The verdict, and the window size that would allow a better one, if any. Long checks yield to other tasks.
-    async fn check_within(&self, window: &mut [u8]) -> (Verdict, Option<usize>) {
+    async fn check_within(&self, window: Window<'_>) -> (Verdict, Option<usize>) {
         let mut check = self.exchange.frame_check(clock::unix_ms(), window);
         for (i, slice) in self.body.slices(0).enumerate() {
             if i > 0 && i % CHECKED_AT_ONCE == 0 {
@@ -41,7 +42,7 @@ impl Connection {
         if bytes > self.hub.memory.largest_window {
             return None;
         }
-        let mut window = pool::mapping(bytes).ok()?;
-        Some(self.check_within(&mut window).await.0)
+        let mut memory = pool::mapping(bytes).ok()?;
+        Some(self.check_within(Window::new(&mut memory)?).await.0)
     }
 }

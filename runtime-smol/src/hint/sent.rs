@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::cloud::{Cloud, resource_of};
 use crate::jwt;
 
 /// The values of one exchange. Those that were not sent are `None`.
@@ -69,14 +70,12 @@ impl Sent {
 
     /// The requested audience, without `/.default` and without slashes at its end.
     fn resource(&self) -> Option<&str> {
-        let scope = self.scope.as_deref()?;
-        Some(scope.strip_suffix("/.default").unwrap_or(scope).trim_end_matches('/'))
+        self.scope.as_deref().map(|scope| resource_of(scope).trim_end_matches('/'))
     }
 
     /// Whether the audience is Azure Monitor's in one of the clouds with a name in `CLOUD`.
     pub(super) fn is_for_azure_monitor(&self) -> bool {
-        let cloud = self.resource().and_then(|resource| resource.strip_prefix("https://monitor.azure."));
-        cloud.is_some_and(|cloud| ["com", "us", "cn"].contains(&cloud))
+        self.scope.as_deref().and_then(Cloud::of_audience).is_some()
     }
 
     /// The value for a placeholder in a fix. The default service account has none, as it should not be federated.

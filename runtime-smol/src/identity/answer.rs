@@ -48,7 +48,7 @@ pub(super) fn decode(origin: Origin, authority: Option<&Endpoint>, answer: &Answ
     let status = answer.status;
     if (200..300).contains(&status) {
         let now = SystemTime::now();
-        let skew = answer.date.and_then(|there| Skew::between(now, there));
+        let skew = answer.date.and_then(|there| Skew::between(now, there).notable());
         let granted = body::grant(&answer.body, now).map(|grant| Grant { skew, ..grant });
         return granted.map_err(|missing| without_token(origin, status, missing));
     }

@@ -6,7 +6,7 @@ use super::http::Http;
 use super::{Exchanged, TokenSource, managed};
 use crate::config::ManagedIdentity;
 use crate::endpoint::LocalEndpoint;
-use crate::hint;
+use crate::hint::{self, Requester};
 use crate::secret::Secret;
 
 const API_VERSION: &str = "2019-08-01";
@@ -37,7 +37,7 @@ impl TokenSource for AppService {
             // Without an answer nothing is known about the app's identities.
             .map_err(|failure| failure.with_hint(&hint::APP_SERVICE_UNREACHABLE))
             .and_then(|answer| answer::decode(Origin::AppService, None, &answer))
-            .map_err(|failure| failure.with_sent(&sent).without(self.header.reveal()))
+            .map_err(|failure| failure.with_sent(&sent).refined(Requester::Managed).without(self.header.reveal()))
     }
 }
 

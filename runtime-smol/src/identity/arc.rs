@@ -19,7 +19,7 @@ use super::{Exchanged, TokenSource, managed};
 use crate::config::ManagedIdentity;
 use crate::endpoint::LocalEndpoint;
 use crate::file;
-use crate::hint::{self, Hint};
+use crate::hint::{self, Hint, Requester};
 
 const API_VERSION: &str = "2020-06-01";
 
@@ -64,7 +64,7 @@ impl ArcAgent {
 impl TokenSource for ArcAgent {
     fn attempt(&mut self) -> Exchanged {
         let sent = managed::sent(&self.identity, self.url.authority());
-        self.exchange().map_err(|failure| failure.with_sent(&sent))
+        self.exchange().map_err(|failure| failure.with_sent(&sent).refined(Requester::Managed))
     }
 }
 

@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::http::{Http, Pairs};
 use crate::config::{Authorities, Client, TokenProxy};
 use crate::file;
-use crate::hint::{self, Hint, Sent};
+use crate::hint::{self, Sent};
 use crate::trust::{Roots, Trust, pem_fault};
 
 /// A client at its cluster's token proxy.
@@ -50,9 +50,8 @@ impl Binding {
         let http = Http::pinned(self.authorities().map_err(failed)?, &host);
         let url = url(&self.proxy, &entra::token_path(&self.client));
         let answer = http.post(&url, &self.proxy.endpoint.authority(), &entra::form(&self.client, proof));
-        let answer = answer.map_err(hint_at_token_proxy);
         let decode = |answer| answer::decode(Origin::TokenProxy, Some(&self.client.authority), &answer);
-        answer.and_then(decode).map_err(hint_at_missing_binding).map_err(failed)
+        answer.and_then(decode).map_err(failed)
     }
 
     /// The authorities to use now.
@@ -66,24 +65,6 @@ impl Binding {
         }
         self.roots.as_ref().ok_or_else(|| Failure::new(fault).with_hint(&hint::BINDING_CA))
     }
-}
-
-/// The token proxy's address, authority and name have their own settings; the general hints do not apply to it.
-fn hint_at_token_proxy(failure: Failure) -> Failure {
-    let Some(common) = failure.hint else { return failure };
-    if *common == hint::UNTRUSTED || *common == hint::OTHER_HOST {
-        failure.with_hint(&hint::BINDING_UNTRUSTED)
-    } else if *common == hint::UNREACHABLE {
-        failure.with_hint(&hint::BINDING_UNREACHABLE)
-    } else {
-        failure
-    }
-}
-
-/// Entra sees an assertion of the token proxy's, so a credential for the pod's own token would not help.
-fn hint_at_missing_binding(failure: Failure) -> Failure {
-    let variants = failure.hint.map(Hint::variants).unwrap_or_default();
-    if variants.contains(&hint::BINDING_MISSING) { failure.with_hint(&hint::BINDING_MISSING) } else { failure }
 }
 
 /// The authorities of a PEM text. At least one must be usable.
@@ -124,27 +105,6 @@ mod tests {
         ] {
             assert_eq!(url(&proxy(base, name), "/t/token"), want);
         }
-    }
-
-    #[test]
-    fn faults_of_the_token_proxy_have_their_own_repairs() {
-        for (told, meant) in [
-            (&hint::UNTRUSTED, &hint::BINDING_UNTRUSTED),
-            (&hint::OTHER_HOST, &hint::BINDING_UNTRUSTED),
-            (&hint::UNREACHABLE, &hint::BINDING_UNREACHABLE),
-            (&hint::CERTIFICATE_TIME, &hint::CERTIFICATE_TIME),
-        ] {
-            assert_eq!(hint_at_token_proxy(Failure::new("no").with_hint(told)).hint, Some(meant));
-        }
-    }
-
-    #[test]
-    fn a_missing_credential_is_the_bindings() {
-        let meant = |told| hint_at_missing_binding(Failure::new("no").with_hint(told)).hint.expect("a hint").word;
-        for told in [&hint::FEDERATION, &hint::SUBJECT, &hint::SUBJECT_CASE, &hint::ISSUER, &hint::AUDIENCE] {
-            assert_eq!(meant(told), "binding-missing", "{}", told.word);
-        }
-        assert_eq!(meant(&hint::CLIENT), "client-unknown");
     }
 
     #[test]

@@ -6,10 +6,9 @@ use std::time::SystemTime;
 
 use super::Exchanged;
 use super::answer::{self, Origin};
-use super::failure::Failure;
 use super::http::{Http, Pairs};
 use crate::config::{Client, Proxy};
-use crate::hint::{self, Sent};
+use crate::hint::Sent;
 use crate::trust::Trust;
 
 /// Type of a JSON web token as client assertion (RFC 7523 §2.2).
@@ -37,11 +36,6 @@ impl Entra {
         let decode = |answer| answer::decode(Origin::Entra, Some(&self.client.authority), &answer);
         answer.and_then(decode).map_err(|failure| failure.with_sent(sent))
     }
-}
-
-/// An application's id comes from a setting, not from a service account's annotation.
-pub(super) fn hint_at_application(failure: Failure) -> Failure {
-    if failure.hint == Some(&hint::CLIENT) { failure.with_hint(&hint::APPLICATION) } else { failure }
 }
 
 /// The token endpoint's URL, which is also the audience of our own assertions.
@@ -73,17 +67,5 @@ pub(super) fn sent(client: &Client) -> Sent {
         scope: Some(client.scope.clone()),
         authority: Some(client.authority.authority()),
         ..Sent::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_repair_of_an_unknown_client_is_that_of_an_application() {
-        let failure = hint_at_application(Failure::new("no").with_hint(&hint::CLIENT));
-        assert_eq!(failure.hint, Some(&hint::APPLICATION));
-        assert_eq!(hint_at_application(Failure::new("no").with_hint(&hint::TENANT)).hint, Some(&hint::TENANT));
     }
 }

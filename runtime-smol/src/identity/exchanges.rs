@@ -2,19 +2,9 @@
 
 use std::time::Duration;
 
-use remora_core::metrics::{CounterSet, Family, Histogram, Kind, Sink};
+use remora_core::metrics::{CounterSet, Family, Histogram, Kind, Series, Sink};
 
 use super::Exchanged;
-
-const REQUESTS: Family =
-    Family::counter("remora_token_requests_total", "Token exchanges that ended, successfully or not.");
-
-const FAILURES: Family = Family::counter(
-    "remora_token_request_failures_total",
-    "Token exchanges that yielded no token: no answer or no assertion to send, throttled, refused (4xx), failed (5xx), or an \
-     answer without a token.",
-)
-.by("reason", Reason::LABELS);
 
 /// Why an exchange yielded no token.
 #[derive(Clone, Copy)]
@@ -42,13 +32,39 @@ impl Reason {
     }
 }
 
-const DURATION: Family =
-    Family::new(Kind::Histogram, "remora_token_request_duration_seconds", "Duration of a token exchange.");
+/// A family and its counters.
+struct Counted {
+    family: Family,
+    series: fn(&Exchanges) -> Series<'_>,
+}
 
-/// All families, in the order of the page.
-pub(crate) const ALL: &[Family] = &[REQUESTS, FAILURES, DURATION];
+/// Everything that is counted, in the order of the page.
+const ALL: &[Counted] = &[
+    Counted {
+        family: Family::counter("remora_token_requests_total", "Token exchanges that ended, successfully or not."),
+        series: |exchanges| exchanges.requests.series(),
+    },
+    Counted {
+        family: Family::counter(
+            "remora_token_request_failures_total",
+            "Token exchanges that yielded no token: no answer or no assertion to send, throttled, refused (4xx), \
+             failed (5xx), or an answer without a token.",
+        )
+        .by("reason", Reason::LABELS),
+        series: |exchanges| exchanges.failures.series(),
+    },
+    Counted {
+        family: Family::new(Kind::Histogram, "remora_token_request_duration_seconds", "Duration of a token exchange."),
+        series: |exchanges| exchanges.durations.series(),
+    },
+];
 
-/// The counters. One thread owns them.
+/// Every family that [`Exchanges::report`] reports.
+pub(crate) fn families() -> impl Iterator<Item = &'static Family> {
+    ALL.iter().map(|counted| &counted.family)
+}
+
+/// The counters, each with its family in [`ALL`]. One thread owns them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Exchanges {
     requests: CounterSet<1>,
@@ -68,15 +84,15 @@ impl Exchanges {
 
     /// Adds what another thread counted.
     pub(crate) fn include(&self, other: &Self) {
-        self.requests.include(&other.requests);
-        self.failures.include(&other.failures);
-        self.durations.include(&other.durations);
+        for Counted { series, .. } in ALL {
+            series(self).include(series(other));
+        }
     }
 
     pub(crate) fn report(&self, to: &mut dyn Sink) {
-        self.requests.report(&REQUESTS, to);
-        self.failures.report(&FAILURES, to);
-        to.histogram(&DURATION, &self.durations);
+        for Counted { family, series } in ALL {
+            series(self).report(family, to);
+        }
     }
 }
 

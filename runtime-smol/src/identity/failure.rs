@@ -6,7 +6,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::endpoint::Endpoint;
-use crate::hint::{Hint, Sent};
+use crate::hint::{Circumstances, Hint, Requester, Sent, refine};
 
 /// Longest message that is kept, in characters.
 const MAX_TEXT: usize = 400;
@@ -89,11 +89,17 @@ impl Failure {
         self
     }
 
-    /// With what was sent, on which the hint may depend.
     #[must_use]
     pub(crate) fn with_sent(mut self, sent: &Sent) -> Self {
-        self.hint = self.hint.map(|hint| hint.given(sent));
         self.sent = Box::new(sent.clone());
+        self
+    }
+
+    /// With the hint that says most about this failure of `requester`. What was sent must be known.
+    #[must_use]
+    pub(crate) fn refined(mut self, requester: Requester) -> Self {
+        let is_numbered = self.code.is_some();
+        self.hint = refine(self.hint, &Circumstances { requester, sent: &self.sent, is_numbered });
         self
     }
 

@@ -33,6 +33,8 @@ pub struct Claims {
     pub object_id: Option<String>,
     /// `azp` or `appid`: the client.
     pub client_id: Option<String>,
+    /// `roles`: those of the application, where it has any.
+    pub roles: Vec<String>,
 }
 
 impl Granted {
@@ -50,12 +52,14 @@ impl Granted {
 fn claims(token: &[u8]) -> Option<Claims> {
     let object: Map<String, Value> = jwt::claims(token)?;
     let claim = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
+    let roles = object.get("roles").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     Some(Claims {
         issuer: claim("iss"),
         audience: claim("aud"),
         tenant_id: claim("tid"),
         object_id: claim("oid"),
         client_id: claim("azp").or_else(|| claim("appid")),
+        roles: roles.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
     })
 }
 
@@ -77,11 +81,15 @@ mod tests {
 
     #[test]
     fn the_claims_are_shown_and_the_token_is_not() {
-        let payload = URL_SAFE_NO_PAD.encode(r#"{"aud":"https://monitor.azure.com","oid":"o","tid":"t","appid":"c"}"#);
+        let claims = r#"{"aud":"https://monitor.azure.com","oid":"o","tid":"t","appid":"c","roles":["a",1,"b"]}"#;
+        let payload = URL_SAFE_NO_PAD.encode(claims);
         let granted = granted(&format!("e30.{payload}.hush"));
         let shown = format!("{granted:?}");
         assert!(!shown.contains("hush") && shown.contains("https://monitor.azure.com"), "{shown}");
-        assert_eq!(granted.claims.client_id.as_deref(), Some("c"));
+        assert_eq!(
+            (granted.claims.client_id.as_deref(), &granted.claims.roles[..]),
+            (Some("c"), &["a".into(), "b".into()][..])
+        );
         assert!(granted.authorization().ends_with(b".hush"));
     }
 

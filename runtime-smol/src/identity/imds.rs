@@ -1,17 +1,14 @@
 //! Managed identities of Azure machines: the instance metadata service issues tokens to any process on the machine.
 
 use super::answer::{self, Origin};
-use super::failure::Failure;
 use super::http::Http;
 use super::{Exchanged, TokenSource, managed};
 use crate::config::ManagedIdentity;
 use crate::endpoint::LocalEndpoint;
-use crate::hint;
+use crate::hint::{self, Requester};
 
 const PATH: &str = "/metadata/identity/oauth2/token";
 const API_VERSION: &str = "2018-02-01";
-/// Its address on every Azure machine.
-const HOST: &str = "169.254.169.254";
 
 /// A machine's metadata service, and which of its identities to use.
 pub(super) struct Imds {
@@ -36,14 +33,8 @@ impl TokenSource for Imds {
         // Without an answer, this hint says more than a general network hint.
         let answer = answer.map_err(|failure| failure.with_hint(&hint::IMDS_UNREACHABLE));
         let exchanged = answer.and_then(|answer| answer::decode(Origin::Imds, None, &answer));
-        exchanged.map_err(|failure| hint_at_stand_in(host, failure).with_sent(&sent))
+        exchanged.map_err(|failure| failure.with_sent(&sent).refined(Requester::Managed))
     }
-}
-
-/// If another host is configured in the service's place, the hint points there.
-fn hint_at_stand_in(host: &str, failure: Failure) -> Failure {
-    let is_unreachable = failure.hint == Some(&hint::IMDS_UNREACHABLE);
-    if is_unreachable && host != HOST { failure.with_hint(&hint::IMDS_STAND_IN) } else { failure }
 }
 
 #[cfg(test)]
@@ -61,12 +52,5 @@ mod tests {
         assert_eq!(failure.hint, Some(&hint::IMDS_STAND_IN));
         let repair = hint::IMDS_STAND_IN.repair(&failure.sent);
         assert!(repair.starts_with(&format!("let this pod reach 127.0.0.1:{port}, or correct ")), "{repair}");
-    }
-
-    #[test]
-    fn the_machines_own_service_has_its_hint_and_other_faults_have_theirs() {
-        let failed = |hint| Failure::new("no").with_hint(hint);
-        assert_eq!(hint_at_stand_in(HOST, failed(&hint::IMDS_UNREACHABLE)).hint, Some(&hint::IMDS_UNREACHABLE));
-        assert_eq!(hint_at_stand_in("127.0.0.1", failed(&hint::IDENTITY_MISSING)).hint, Some(&hint::IDENTITY_MISSING));
     }
 }

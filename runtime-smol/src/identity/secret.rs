@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::{Exchanged, TokenSource};
 use crate::config::{Client, Proxy, SecretSource};
 use crate::file;
-use crate::hint;
+use crate::hint::{self, Requester};
 use crate::trust::Trust;
 
 /// An application and the source of its secret.
@@ -43,6 +43,6 @@ impl TokenSource for ClientSecret {
         }
         let secret = self.read().map_err(|failure| failure.with_sent(&sent))?;
         let exchanged = self.entra.ask(&[("client_secret", secret.as_str())], &sent);
-        exchanged.map_err(|failure| entra::hint_at_application(failure).without(&secret))
+        exchanged.map_err(|failure| failure.refined(Requester::Application).without(&secret))
     }
 }

@@ -14,15 +14,9 @@ use super::failure::Failure;
 use super::{Exchanged, Skew, TokenSource};
 use crate::config::{self, Proxy, WorkloadIdentity};
 use crate::file;
-use crate::hint::{self, Hint, Sent};
+use crate::hint::{self, Requester, Sent};
 use crate::jwt;
 use crate::trust::Trust;
-
-/// Audience of the tokens that Entra accepts, in every cloud.
-const AUDIENCE: &str = "api://AzureADTokenExchange";
-
-/// Audience of the tokens that only a token proxy accepts.
-const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
 
 /// A pod's service account.
 pub(super) struct Workload {
@@ -68,17 +62,14 @@ impl TokenSource for Workload {
         let assertion = self.read(&sent)?;
         let sent = sent.with_claims(&assertion);
         let proof = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.as_str())];
-        // The order matters: a missing token proxy replaces whatever hint came before it. The cluster's clock, and then
-        // the cluster itself, replace only general hints that are still there.
         let exchanged = match &mut self.ask {
-            Ask::Authority(entra) => entra
-                .ask(&proof, &sent)
-                .map_err(hint_at_wrong_token)
-                .map_err(hint_at_missing_token_proxy)
-                .map_err(|failure| hint_at_cluster_clock(failure, &assertion, entra.date, SystemTime::now())),
-            Ask::Binding(binding) => binding.ask(&proof, &sent),
+            Ask::Authority(entra) => entra.ask(&proof, &sent).map_err(|failure| {
+                let skew = skew_of_valid(&assertion, entra.date, SystemTime::now());
+                with_skew(failure.refined(Requester::Pod { skew }), skew)
+            }),
+            Ask::Binding(binding) => binding.ask(&proof, &sent).map_err(|failure| failure.refined(Requester::BoundPod)),
         };
-        exchanged.map_err(|failure| hint_at_cluster(failure).without(&assertion))
+        exchanged.map_err(|failure| failure.without(&assertion))
     }
 }
 
@@ -90,48 +81,18 @@ struct Validity {
     exp: u64,
 }
 
-/// Entra found the token outdated. If it is valid at `now`, by this machine's clock, and that differs from `date`,
-/// which is Entra's, the token's file is not to blame: the clock that the cluster signs by is.
-fn hint_at_cluster_clock(failure: Failure, assertion: &str, date: Option<SystemTime>, now: SystemTime) -> Failure {
-    let outdated = failure.hint == Some(&hint::ASSERTION_OUTDATED);
-    let (Some(date), Some(Validity { nbf, exp }), true) = (date, jwt::claims(assertion.as_bytes()), outdated) else {
-        return failure;
-    };
+/// How far `now`, by this machine's clock, is from `date`, by Entra's, if the token is valid at `now`.
+fn skew_of_valid(assertion: &str, date: Option<SystemTime>, now: SystemTime) -> Option<Skew> {
+    let Validity { nbf, exp } = jwt::claims(assertion.as_bytes())?;
     let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let Some(skew) = Skew::between(now, date).filter(|_| (nbf..exp).contains(&second)) else { return failure };
-    let of = if skew.ahead { " of" } else { "" };
-    let message = format!("{} This machine's clock is {skew}{of} Entra's.", failure.message);
-    Failure { message, ..failure }.with_hint(&hint::CLUSTER_CLOCK)
+    Skew::between(now, date?).notable().filter(|_| (nbf..exp).contains(&second))
 }
 
-/// The cluster made the assertion: with its own keys, not a certificate's, and its own clock, not this machine's.
-fn hint_at_cluster(failure: Failure) -> Failure {
-    match failure.hint {
-        Some(hint) if *hint == hint::SIGNATURE => failure.with_hint(&hint::ISSUER_KEYS),
-        Some(hint) if *hint == hint::ASSERTION_OUTDATED => failure.with_hint(&hint::TOKEN_OUTDATED),
-        _ => failure,
-    }
-}
-
-/// Entra compares the credential with the pod's token. If the token itself is the wrong one, another credential would
-/// not help, or would admit every pod.
-fn hint_at_wrong_token(failure: Failure) -> Failure {
-    let variants = failure.hint.map(Hint::variants).unwrap_or_default();
-    let sent = &failure.sent;
-    if variants.contains(&hint::TOKEN_AUDIENCE) && sent.audience.as_deref().is_some_and(|audience| audience != AUDIENCE)
-    {
-        failure.with_hint(&hint::TOKEN_AUDIENCE)
-    } else if variants.contains(&hint::DEFAULT_ACCOUNT) && sent.is_of_default_account() {
-        failure.with_hint(&hint::DEFAULT_ACCOUNT)
-    } else {
-        failure
-    }
-}
-
-/// Entra itself does not accept a binding's issuer and audience, whatever number it gives.
-fn hint_at_missing_token_proxy(failure: Failure) -> Failure {
-    let bound = failure.sent.audience.as_deref() == Some(BINDING_AUDIENCE);
-    if bound && failure.code.is_some() { failure.with_hint(&hint::BINDING_BYPASSED) } else { failure }
+/// Says how far the clocks are apart if that is the cause.
+fn with_skew(failure: Failure, skew: Option<Skew>) -> Failure {
+    let Some(skew) = skew.filter(|_| failure.hint == Some(&hint::CLUSTER_CLOCK)) else { return failure };
+    let message = format!("{} This machine's clock is {}.", failure.message, skew.towards("Entra's"));
+    Failure { message, ..failure }
 }
 
 #[cfg(test)]
@@ -144,62 +105,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_repairs_of_an_assertion_are_those_of_a_cluster() {
-        for (told, meant) in [
-            (&hint::SIGNATURE, &hint::ISSUER_KEYS),
-            (&hint::ASSERTION_OUTDATED, &hint::TOKEN_OUTDATED),
-            (&hint::SUBJECT, &hint::SUBJECT),
-        ] {
-            assert_eq!(hint_at_cluster(Failure::new("no").with_hint(told)).hint, Some(meant));
-        }
-        for (code, word) in [(500_133, "token-outdated"), (7_000_272, "issuer-keys")] {
-            let told = hint::of_code(code).expect("a hint");
-            assert_eq!(hint_at_cluster(Failure::new("no").with_hint(told)).hint.expect("a hint").word, word);
-        }
-    }
-
-    #[test]
     fn a_clock_is_to_blame_if_the_token_is_valid_by_it_alone() {
         let assertion = format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(r#"{"nbf":1000000,"exp":1003600}"#));
         let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
-        let told = |date: Option<u64>, now| {
-            let failure = Failure::new("No.").with_hint(&hint::ASSERTION_OUTDATED);
-            hint_at_cluster_clock(failure, &assertion, date.map(at), at(now))
+        let told = |hint, date: Option<u64>, now| {
+            let skew = skew_of_valid(&assertion, date.map(at), at(now));
+            with_skew(Failure::new("No.").with_hint(hint).refined(Requester::Pod { skew }), skew)
         };
-        let ahead = told(Some(994_799), 1_002_000);
+        let ahead = told(&hint::ASSERTION_OUTDATED, Some(994_799), 1_002_000);
         assert_eq!(ahead.hint, Some(&hint::CLUSTER_CLOCK));
         assert_eq!(ahead.message, "No. This machine's clock is 2h 1s ahead of Entra's.");
-        let behind = told(Some(1_009_200), 1_002_000);
+        let behind = told(&hint::ASSERTION_OUTDATED, Some(1_009_200), 1_002_000);
         assert_eq!((behind.hint, behind.message.contains("2h behind Entra's")), (Some(&hint::CLUSTER_CLOCK), true));
         // The file is stale, the clocks agree, or Entra's is not known.
         for (date, now) in [(Some(1_009_200), 1_003_600), (Some(1_002_030), 1_002_000), (None, 1_002_000)] {
-            assert_eq!(told(date, now).hint, Some(&hint::ASSERTION_OUTDATED), "{date:?} {now}");
+            let stale = told(&hint::ASSERTION_OUTDATED, date, now);
+            assert_eq!((stale.hint, &*stale.message), (Some(&hint::TOKEN_OUTDATED), "No."), "{date:?} {now}");
         }
-        let other =
-            hint_at_cluster_clock(Failure::new("no").with_hint(&hint::TENANT), &assertion, Some(at(0)), at(1_002_000));
-        assert_eq!(other.hint, Some(&hint::TENANT));
-    }
-
-    #[test]
-    fn a_token_that_is_the_wrong_one_is_repaired_in_the_pod() {
-        let told = |hint, account: &str, audience: &str| {
-            let sent = Sent {
-                subject: Some(format!("system:serviceaccount:monitoring:{account}")),
-                audience: Some(audience.to_owned()),
-                ..Sent::default()
-            };
-            hint_at_wrong_token(Failure::new("no").with_hint(hint).with_sent(&sent)).hint.expect("a hint").word
-        };
-        let cluster = "https://kubernetes.default.svc.cluster.local";
-        for hint in [&hint::FEDERATION, &hint::SUBJECT, &hint::SUBJECT_CASE, &hint::ISSUER, &hint::AUDIENCE] {
-            assert_eq!(told(hint, "prometheus", cluster), "token-audience", "{}", hint.word);
-            assert_eq!(told(hint, "prometheus", AUDIENCE), hint.word);
-        }
-        assert_eq!(told(&hint::SUBJECT, "default", AUDIENCE), "default-account");
-        assert_eq!(told(&hint::FEDERATION, "default", AUDIENCE), "default-account");
-        // Such a credential may exist nevertheless, with an issuer that does not match.
-        assert_eq!(told(&hint::ISSUER, "default", AUDIENCE), "federated-issuer");
-        assert_eq!(told(&hint::TENANT, "default", cluster), "tenant-unknown");
+        let other = told(&hint::TENANT, Some(0), 1_002_000);
+        assert_eq!((other.hint, &*other.message), (Some(&hint::TENANT), "No."));
     }
 
     #[test]

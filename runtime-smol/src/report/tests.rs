@@ -4,6 +4,7 @@ use std::time::Duration;
 use remora_core::forward::{Outcome, Purpose};
 
 use super::*;
+use crate::body::SEGMENT;
 use crate::fixture;
 use crate::identity::{Grant, Skew};
 use crate::pool::{Pool, buffers};

@@ -1,9 +1,10 @@
 //! What the workload identity webhook set in the environment.
 
+use remora_smol::cloud::Cloud;
+
 use super::configuration::faultless;
 use super::context::{Checked, Context};
 use super::outcome::{Finding, Outcome};
-use crate::config::cloud::Cloud;
 use crate::config::{Kind, one_cloud};
 use crate::pages::{self, Page};
 

@@ -1,14 +1,13 @@
 //! The token exchange itself, made once in the same way as the sidecar makes it, and the access token's claims.
 
+use remora_smol::cloud::Cloud;
 use remora_smol::config::{Identity, ManagedEndpoint};
-use remora_smol::{Failure, Granted, exchange_once};
+use remora_smol::{Claims, Failure, exchange_once};
 
-use super::claims::Claims;
 use super::context::{Checked, Context};
 use super::network::span;
 use super::outcome::{Finding, Outcome};
 use super::route::Goal;
-use crate::config::cloud::Cloud;
 use crate::config::identity::audience as requested;
 use crate::pages;
 
@@ -93,7 +92,7 @@ pub(super) fn for_azure_monitor(cx: &mut Context<'_>) -> Checked {
     let granted = cx.granted.as_ref().ok_or(Outcome::Needs(&pages::TOK_10))?;
     let Some(audience) = &granted.claims.audience else { return Ok("the token cannot be read".to_owned()) };
     let cloud = cx.loaded.as_ref().map_or(Cloud::Custom, |loaded| loaded.cloud);
-    judge(cloud, audience, wanted).map(|audience| format!("{audience}{}", roles(granted)))
+    judge(cloud, audience, wanted).map(|audience| format!("{audience}{}", roles(&granted.claims)))
 }
 
 /// A custom cloud's Azure Monitor may have any name. An audience that is not a URL may be the ID of any resource.
@@ -109,11 +108,8 @@ fn judge(cloud: Cloud, audience: &str, wanted: &str) -> Checked {
 }
 
 /// The application roles in a token. Azure Monitor goes by role assignments; roles in the token are only shown.
-fn roles(granted: &Granted) -> String {
-    let bearer = std::str::from_utf8(granted.authorization()).ok().and_then(|text| text.strip_prefix("Bearer "));
-    let claims = bearer.and_then(|token| Claims::read(token).ok());
-    let roles = claims.map(|claims| claims.texts("roles").join(", ")).unwrap_or_default();
-    if roles.is_empty() { roles } else { format!(", roles {roles}") }
+fn roles(claims: &Claims) -> String {
+    if claims.roles.is_empty() { String::new() } else { format!(", roles {}", claims.roles.join(", ")) }
 }
 
 #[cfg(test)]

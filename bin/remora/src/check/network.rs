@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use remora_smol::Skew;
 use remora_smol::endpoint::Endpoint;
 
 use super::context::{Checked, Context};
@@ -149,15 +150,12 @@ fn untold(asked: &Endpoint, why: &str) -> Outcome {
 }
 
 fn judge(host: &str, there: SystemTime, here: SystemTime) -> Checked {
-    let (apart, word) = match here.duration_since(there) {
-        Ok(ahead) => (ahead, "ahead of"),
-        Err(behind) => (behind.duration(), "behind"),
-    };
-    let seen = format!("this node's clock is {} {word} that of {host}", span(apart));
-    match apart {
-        _ if apart > WRONG => Err(Outcome::Fail(Finding::new(seen))),
-        _ if apart > ODD => Err(Outcome::Warn(Finding::new(seen))),
-        _ => Ok(format!("within {} of {host}", span(apart.max(Duration::from_secs(1))))),
+    let skew = Skew::between(here, there);
+    let seen = format!("this node's clock is {}", skew.towards(&format!("that of {host}")));
+    match skew.by {
+        by if by > WRONG => Err(Outcome::Fail(Finding::new(seen))),
+        by if by > ODD => Err(Outcome::Warn(Finding::new(seen))),
+        by => Ok(format!("within {} of {host}", span(by.max(Duration::from_secs(1))))),
     }
 }
 

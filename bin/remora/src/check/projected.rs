@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use remora_smol::cloud::{ASSERTION_AUDIENCE, BINDING_AUDIENCE};
 use remora_smol::endpoint::Endpoint;
 use remora_smol::file;
 
@@ -15,11 +16,6 @@ use super::outcome::{Finding, Outcome};
 use super::published::{self, Unasked};
 use super::route::{Goal, Route};
 use crate::pages;
-
-/// The default audience of federated credentials.
-const AUDIENCE: &str = "api://AzureADTokenExchange";
-/// The audience of tokens for AKS identity bindings.
-const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
 
 /// The only signature algorithm of projected tokens that Entra accepts.
 const ALGORITHM: &str = "RS256";
@@ -97,10 +93,10 @@ pub(super) fn subject(cx: &mut Context<'_>) -> Checked {
 /// TOK-04. Another audience may be intentional if the federated credential names it as well: the exchange decides.
 pub(super) fn audience(cx: &mut Context<'_>) -> Checked {
     let audiences = cx.assertion()?.texts("aud").join(", ");
-    if audiences == AUDIENCE || audiences == BINDING_AUDIENCE {
+    if audiences == ASSERTION_AUDIENCE || audiences == BINDING_AUDIENCE {
         return Ok(audiences);
     }
-    Err(Outcome::Warn(Finding::new(format!("the audience is {audiences:?}, but Entra expects {AUDIENCE}"))))
+    Err(Outcome::Warn(Finding::new(format!("the audience is {audiences:?}, but Entra expects {ASSERTION_AUDIENCE}"))))
 }
 
 /// TOK-05. Times cannot be judged by a clock that is wrong.

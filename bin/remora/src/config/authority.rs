@@ -1,8 +1,8 @@
 //! The authority host, which issues tokens.
 
+use remora_smol::cloud::Cloud;
 use remora_smol::endpoint::Endpoint;
 
-use super::cloud::Cloud;
 use super::fault::Reject;
 use super::reader::Reader;
 use super::settings::{AAD_HOST_ENDPOINT, AZURE_AUTHORITY_HOST, CLOUD, Setting};

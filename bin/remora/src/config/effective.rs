@@ -1,12 +1,12 @@
 //! The effective configuration, for the log line at startup and for `/status`: under the names of the settings in lower
 //! case, without secrets, and with nothing that has to be looked up.
 
+use remora_smol::cloud::Cloud;
 use remora_smol::config::{
     ApplicationCredential, Client, Identity, ManagedEndpoint, ManagedIdentity, SecretSource, Selection,
 };
 
 use super::Loaded;
-use super::cloud::Cloud;
 use super::fault::{without_keys, without_secrets};
 use super::forwarding::level_word;
 use super::quantity::{duration_text, size_text};

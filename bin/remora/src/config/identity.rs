@@ -6,9 +6,9 @@ mod client;
 mod managed;
 mod workload;
 
+use remora_smol::cloud::{Cloud, resource_of};
 use remora_smol::config::Identity;
 
-use super::cloud::{Cloud, resource_of};
 use super::fault::Reject;
 use super::reader::Reader;
 use super::settings::IDENTITY_TYPE;

@@ -1,10 +1,10 @@
 //! Whether the authority, the audience and `INGESTION_URL` belong to one cloud. `CLOUD` only fills in what is not set,
 //! so the values in effect count.
 
+use remora_smol::cloud::Cloud;
 use remora_smol::config::{Config, Identity};
 use remora_smol::endpoint::Endpoint;
 
-use super::cloud::Cloud;
 use super::identity::audience;
 use super::reader::Reader;
 use super::settings::{CLOUD, INGESTION_AAD_AUDIENCE};

@@ -1,6 +1,7 @@
 //! The metric families of exchanges.
 
-use crate::metrics::{Family, Kind};
+use super::Counters;
+use crate::metrics::{Family, Kind, Series};
 
 /// Statuses with a series of their own, and the same statuses as label values, followed by `other`.
 macro_rules! codes {
@@ -89,97 +90,124 @@ labels! {
     }
 }
 
-pub(super) const REQUESTS: Family = Family::counter(
-    "remora_requests_total",
-    "Requests answered, by status. GET and HEAD, such as probes and scrapes, are not counted.",
-)
-.by("code", CODES);
+/// A family and its counters.
+pub(super) struct Counted {
+    pub(super) family: Family,
+    pub(super) series: fn(&Counters) -> Series<'_>,
+}
 
-pub(super) const DURATION: Family = Family::new(
-    Kind::Histogram,
-    "remora_request_duration_seconds",
-    "Time from the head of a write to its answer, including Azure's part.",
-);
-
-pub(super) const REQUEST_BYTES: Family =
-    Family::counter("remora_request_bytes_total", "Body bytes of writes, compressed, as received.");
-
-pub(super) const RESPONSE_BYTES: Family =
-    Family::counter("remora_response_bytes_total", "Body bytes of the answers to writes.");
-
-pub(super) const REJECTED: Family =
-    Family::counter("remora_requests_rejected_total", "Requests refused by Remora itself, by reason.")
-        .by("reason", RejectedFor::LABELS);
-
-pub(super) const AUTHORIZATION: Family = Family::counter(
-    "remora_authorization_dropped_total",
-    "Requests with their own Authorization header, which is never forwarded.",
-);
-
-pub(super) const UPSTREAM_RESPONSES: Family =
-    Family::counter("remora_upstream_responses_total", "Azure's answers, by status; one for each attempt.")
-        .by("code", CODES);
-
-pub(super) const UPSTREAM_ERRORS: Family = Family::counter(
-    "remora_upstream_errors_total",
-    "Attempts that ended without an answer from Azure and were not repeated, by reason.",
-)
-.by("reason", UpstreamError::LABELS);
-
-pub(super) const UPSTREAM_RETRIES: Family = Family::counter(
-    "remora_upstream_retries_total",
-    "Requests sent again: with another token after a 401, or on another connection after a stale one.",
-)
-.by("reason", Repair::LABELS);
-
-pub(super) const UPSTREAM_OPENED: Family =
-    Family::counter("remora_upstream_connections_opened_total", "Connections opened to Azure.");
-
-pub(super) const HELD: Family = Family::counter(
-    "remora_upstream_refusals_held_total",
-    "Refusals by Azure that were reported to the sender as 503, so that it retries.",
-);
-
-pub(super) const FRAME_VERDICTS: Family =
-    Family::counter("remora_frames_total", "Bodies, by result of the frame check.").by("verdict", FrameVerdict::LABELS);
-
-/// The contents of good frames. Refused data is lost unless the sender keeps it; deferred data is sent again.
-pub(super) const DATA: [Family; 5] = [
-    Family::counter("remora_series_total", "Time series in good frames, by outcome of the request.")
+/// Everything that exchanges count, in the order of the page.
+pub(super) const ALL: &[Counted] = &[
+    Counted {
+        family: Family::counter(
+            "remora_requests_total",
+            "Requests answered, by status. GET and HEAD, such as probes and scrapes, are not counted.",
+        )
+        .by("code", CODES),
+        series: |counters| counters.requests.series(),
+    },
+    Counted {
+        family: Family::new(
+            Kind::Histogram,
+            "remora_request_duration_seconds",
+            "Time from the head of a write to its answer, including Azure's part.",
+        ),
+        series: |counters| counters.durations.series(),
+    },
+    Counted {
+        family: Family::counter("remora_request_bytes_total", "Body bytes of writes, compressed, as received."),
+        series: |counters| counters.request_bytes.series(),
+    },
+    Counted {
+        family: Family::counter("remora_response_bytes_total", "Body bytes of the answers to writes."),
+        series: |counters| counters.response_bytes.series(),
+    },
+    Counted {
+        family: Family::counter("remora_requests_rejected_total", "Requests refused by Remora itself, by reason.")
+            .by("reason", RejectedFor::LABELS),
+        series: |counters| counters.rejected.series(),
+    },
+    Counted {
+        family: Family::counter(
+            "remora_authorization_dropped_total",
+            "Requests with their own Authorization header, which is never forwarded.",
+        ),
+        series: |counters| counters.authorization.series(),
+    },
+    Counted {
+        family: Family::counter("remora_upstream_responses_total", "Azure's answers, by status; one for each attempt.")
+            .by("code", CODES),
+        series: |counters| counters.upstream_responses.series(),
+    },
+    Counted {
+        family: Family::counter(
+            "remora_upstream_errors_total",
+            "Attempts that ended without an answer from Azure and were not repeated, by reason.",
+        )
+        .by("reason", UpstreamError::LABELS),
+        series: |counters| counters.upstream_errors.series(),
+    },
+    Counted {
+        family: Family::counter(
+            "remora_upstream_retries_total",
+            "Requests sent again: with another token after a 401, or on another connection after a stale one.",
+        )
+        .by("reason", Repair::LABELS),
+        series: |counters| counters.repairs.series(),
+    },
+    Counted {
+        family: Family::counter("remora_upstream_connections_opened_total", "Connections opened to Azure."),
+        series: |counters| counters.opened.series(),
+    },
+    Counted {
+        family: Family::counter(
+            "remora_upstream_refusals_held_total",
+            "Refusals by Azure that were reported to the sender as 503, so that it retries.",
+        ),
+        series: |counters| counters.held.series(),
+    },
+    Counted {
+        family: Family::counter("remora_frames_total", "Bodies, by result of the frame check.")
+            .by("verdict", FrameVerdict::LABELS),
+        series: |counters| counters.frames.series(),
+    },
+    // The contents of good frames. Refused data is lost unless the sender keeps it; deferred data is sent again.
+    Counted {
+        family: Family::counter("remora_series_total", "Time series in good frames, by outcome of the request.")
+            .by("outcome", Fate::LABELS),
+        series: |counters| counters.data[0].series(),
+    },
+    Counted {
+        family: Family::counter(
+            "remora_samples_total",
+            "Samples in good frames, excluding histograms, by outcome of the request.",
+        )
         .by("outcome", Fate::LABELS),
-    Family::counter("remora_samples_total", "Samples in good frames, excluding histograms, by outcome of the request.")
+        series: |counters| counters.data[1].series(),
+    },
+    Counted {
+        family: Family::counter(
+            "remora_histograms_total",
+            "Native histograms in good frames, by outcome of the request.",
+        )
         .by("outcome", Fate::LABELS),
-    Family::counter("remora_histograms_total", "Native histograms in good frames, by outcome of the request.")
-        .by("outcome", Fate::LABELS),
-    Family::counter("remora_exemplars_total", "Exemplars in good frames, by outcome of the request.")
-        .by("outcome", Fate::LABELS),
-    Family::counter("remora_metadata_total", "Metadata entries in good frames, by outcome of the request.")
-        .by("outcome", Fate::LABELS),
-];
-
-pub(super) const TOO_OLD: Family = Family::counter(
-    "remora_samples_too_old_total",
-    "Samples and histograms already older than 20 minutes when last received, which Azure no longer accepts.",
-);
-
-/// All families, in the order in which they are reported.
-pub const ALL: &[Family] = &[
-    REQUESTS,
-    DURATION,
-    REQUEST_BYTES,
-    RESPONSE_BYTES,
-    REJECTED,
-    AUTHORIZATION,
-    UPSTREAM_RESPONSES,
-    UPSTREAM_ERRORS,
-    UPSTREAM_RETRIES,
-    UPSTREAM_OPENED,
-    HELD,
-    FRAME_VERDICTS,
-    DATA[0],
-    DATA[1],
-    DATA[2],
-    DATA[3],
-    DATA[4],
-    TOO_OLD,
+        series: |counters| counters.data[2].series(),
+    },
+    Counted {
+        family: Family::counter("remora_exemplars_total", "Exemplars in good frames, by outcome of the request.")
+            .by("outcome", Fate::LABELS),
+        series: |counters| counters.data[3].series(),
+    },
+    Counted {
+        family: Family::counter("remora_metadata_total", "Metadata entries in good frames, by outcome of the request.")
+            .by("outcome", Fate::LABELS),
+        series: |counters| counters.data[4].series(),
+    },
+    Counted {
+        family: Family::counter(
+            "remora_samples_too_old_total",
+            "Samples and histograms already older than 20 minutes when last received, which Azure no longer accepts.",
+        ),
+        series: |counters| counters.too_old.series(),
+    },
 ];

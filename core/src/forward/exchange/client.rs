@@ -7,6 +7,7 @@ use super::{
     Event, Exchange, Framing, Instant, Line, Phase, Readiness, Record, Rejection, Reply, Request, Route, idle,
     remote_write,
 };
+use crate::snappy::Window;
 
 macro_rules! pages {
     () => {
@@ -196,9 +197,9 @@ impl Exchange<'_> {
     }
 
     /// The check of the stored body that [`Event::Check`] asks for, at `unix_ms`, milliseconds since 1970 by the wall
-    /// clock. Feed it the body and hand its verdict to [`Exchange::checked`]. For `window` see
+    /// clock. Feed it the body and hand its verdict to [`Exchange::checked`]. For the length of `window` see
     /// [`USUAL_WINDOW`](remote_write::USUAL_WINDOW).
-    pub fn frame_check<'w>(&self, unix_ms: i64, window: &'w mut [u8]) -> remote_write::Check<'w> {
+    pub fn frame_check<'w>(&self, unix_ms: i64, window: Window<'w>) -> remote_write::Check<'w> {
         let policy = &self.gateway.policy;
         let level = policy.check.unwrap_or(remote_write::Level::Full);
         remote_write::Check::new(self.version(), level, window, policy.max_decoded_bytes).at(unix_ms)

@@ -256,7 +256,12 @@ impl<'m> Exchange<'m> {
         // Taken, so that the message can borrow from it while `answer` borrows `self`.
         let Some(link) = self.link.take() else { return };
         let Message { retry_after: asked, content_type, written, body } = link.response.message();
-        match Relay::of(status, || self.gateway.hold_refusal(now), self.gateway.policy.pass_rate_limit) {
+        let is_refusal = reply::is_refusal(status);
+        if is_refusal {
+            self.gateway.refused(now);
+        }
+        let is_held = is_refusal && self.gateway.holds(now);
+        match Relay::of(status, is_held, self.gateway.policy.pass_rate_limit) {
             Relay::AsItIs => {
                 let plain = Reply::text(status);
                 let content_type = content_type.unwrap_or(plain.content_type);

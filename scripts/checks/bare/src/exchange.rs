@@ -3,6 +3,7 @@
 use core::hint::black_box;
 use remora_core::forward::reply::crowded;
 use remora_core::forward::{Destination, Exchange, Gateway, HeadMemo, Outgoing, Peer, Unavailable, UpstreamHead};
+use remora_core::snappy::Window;
 
 use crate::outside::{count, fill, flag, look, look_at, number, text};
 use crate::token::now;
@@ -19,13 +20,14 @@ struct Buffers {
 extern "C" fn exchange(gateway: &Gateway, buffers: &mut Buffers, window: &mut [u8; 65536], words: &mut [u8; 512]) {
     let Buffers { inbox, outbox, response } = buffers;
     let (inbox, outbox) = (cut(inbox), cut(outbox));
+    let Some(mut window) = Window::new(cut(window)) else { return };
     let mut exchange = Exchange::new(now(), gateway, peer(), inbox, outbox);
     let mut memo = HeadMemo::default();
     let mut response = Some(cut(response));
     while flag() {
         match count() {
             0 => sender(&mut exchange, &mut memo),
-            1 => body(&mut exchange, window),
+            1 => body(&mut exchange, &mut window),
             2 => answers(&mut exchange, text(words)),
             3 => upload(&mut exchange, text(words)),
             4 => azure(&mut exchange, text(words)),
@@ -74,14 +76,14 @@ fn sender(exchange: &mut Exchange<'_>, memo: &mut HeadMemo) {
     }
 }
 
-fn body(exchange: &mut Exchange<'_>, window: &mut [u8]) {
+fn body(exchange: &mut Exchange<'_>, window: &mut Window<'_>) {
     match count() {
         0 => exchange.reserved(now()),
         1 => exchange.exhausted(now()),
         2 => exchange.body_taken(now(), count()),
         3 => exchange.body_filled(now(), count()),
         _ => {
-            let verdict = exchange.frame_check(number() as i64, window).finish();
+            let verdict = exchange.frame_check(number() as i64, window.lend()).finish();
             exchange.checked(now(), verdict);
         }
     }

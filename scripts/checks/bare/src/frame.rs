@@ -2,17 +2,14 @@
 
 use core::hint::black_box;
 use remora_core::remote_write::{Check, Level, Verdict, Version, negotiate};
-use remora_core::snappy::Decoder;
+use remora_core::snappy::{Decoder, Window};
 
 use crate::outside::{bytes, count, flag, look, look_at, maybe, number, show};
 
 #[unsafe(no_mangle)]
 extern "C" fn snappy(window: &mut [u8; 65536], space: &mut [u8; 8192]) {
-    let window = window.get_mut(..count()).unwrap_or_default();
-    let mut decoder = match Decoder::new(window, number() as u32) {
-        Ok(decoder) => decoder,
-        Err(error) => return show(&error),
-    };
+    let Some(window) = Window::new(window.get_mut(..count()).unwrap_or_default()) else { return };
+    let mut decoder = Decoder::new(window, number() as u32);
     while flag() {
         match decoder.step(bytes(space)) {
             Ok(step) => {
@@ -29,7 +26,7 @@ extern "C" fn snappy(window: &mut [u8; 65536], space: &mut [u8; 8192]) {
 
 #[unsafe(no_mangle)]
 extern "C" fn check(window: &mut [u8; 65536], space: &mut [u8; 8192]) {
-    let window = window.get_mut(..count()).unwrap_or_default();
+    let Some(window) = Window::new(window.get_mut(..count()).unwrap_or_default()) else { return };
     let version = if flag() { Version::V1 } else { Version::V2 };
     let level = if flag() { Level::Full } else { Level::Wire };
     let mut check = Check::new(version, level, window, number() as u32);

@@ -15,9 +15,9 @@ extern "C" fn page(gateway: &Gateway, counters: &CounterSet<2>, histogram: &Hist
     gateway.counters.report(&mut page);
     let family = family();
     counters.add(count(), number());
-    counters.report(&family, &mut page);
+    counters.series().report(&family, &mut page);
     histogram.observe(Duration::from_millis(number()));
-    page.histogram(&family, histogram);
+    histogram.series().report(&family, &mut page);
     page.values(&family, &mut [Value::Whole(number()), Value::Milli(number())].into_iter());
     page.info(&family, &[(family.name, text(words))]);
     look_at(histogram.sum_ms());
@@ -26,7 +26,7 @@ extern "C" fn page(gateway: &Gateway, counters: &CounterSet<2>, histogram: &Hist
 
 /// Any metric family.
 fn family() -> Family {
-    let known = counters::ALL.get(count()).copied();
+    let known = counters::families().nth(count()).copied();
     let family = known.unwrap_or(Family::new(if flag() { Kind::Gauge } else { Kind::Info }, "", ""));
     look(family.kind.word().as_bytes());
     family

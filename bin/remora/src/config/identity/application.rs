@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use remora_smol::Secret;
+use remora_smol::cloud::Cloud;
 use remora_smol::config::{Application, ApplicationCredential, CertificateFile, SecretSource};
 
 use super::client;
-use crate::config::cloud::Cloud;
 use crate::config::fault::Reject;
 use crate::config::logging::parse_bool;
 use crate::config::readable::first_byte;

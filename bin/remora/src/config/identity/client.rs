@@ -1,9 +1,9 @@
 //! The client, its tenant, its authority and the scope that it requests.
 
+use remora_smol::cloud::{Cloud, DEFAULT_SCOPE, resource_of};
 use remora_smol::config::Client;
 
 use crate::config::authority;
-use crate::config::cloud::{Cloud, DEFAULT_SCOPE, resource_of};
 use crate::config::fault::{Reject, holds_client_secret};
 use crate::config::reader::Reader;
 use crate::config::settings::{AZURE_CLIENT_ID, AZURE_TENANT_ID, INGESTION_AAD_AUDIENCE};

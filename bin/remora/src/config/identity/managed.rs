@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use remora_smol::Secret;
+use remora_smol::cloud::{Cloud, resource_of};
 use remora_smol::config::{ManagedEndpoint, ManagedIdentity, Selection};
 use remora_smol::endpoint::LocalEndpoint;
 
 use super::client;
-use crate::config::cloud::{Cloud, resource_of};
 use crate::config::fault::Reject;
 use crate::config::reader::Reader;
 use crate::config::settings::{

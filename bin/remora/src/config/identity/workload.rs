@@ -1,9 +1,9 @@
 //! Workload identity: the variables that the webhook sets in a pod.
 
+use remora_smol::cloud::Cloud;
 use remora_smol::config::WorkloadIdentity;
 
 use super::{application, binding, client};
-use crate::config::cloud::Cloud;
 use crate::config::fault::Reject;
 use crate::config::reader::Reader;
 use crate::config::settings::{AZURE_FEDERATED_TOKEN_FILE, IDENTITY_TYPE};

@@ -1,14 +1,19 @@
-//! The Azure clouds: the authority that issues tokens, and their audience.
+//! The Azure clouds: the authority that issues tokens, and their audience; and the audiences of assertions, which are the
+//! same in every cloud.
 
 use std::net::IpAddr;
 
-use super::fault::Reject;
+/// Audience of the assertions that Entra accepts from federated identities.
+pub const ASSERTION_AUDIENCE: &str = "api://AzureADTokenExchange";
+
+/// Audience of the assertions that only the token proxy of an AKS identity binding accepts.
+pub const BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
 
 /// Suffix that requests all of a resource's application permissions.
-pub(crate) const DEFAULT_SCOPE: &str = "/.default";
+pub const DEFAULT_SCOPE: &str = "/.default";
 
 /// The resource that a scope is for: without the suffix, but with a slash of its own.
-pub(crate) fn resource_of(scope: &str) -> &str {
+pub fn resource_of(scope: &str) -> &str {
     scope.strip_suffix(DEFAULT_SCOPE).unwrap_or(scope)
 }
 
@@ -49,7 +54,7 @@ const PRIVATE: [&str; 13] = [
 
 /// One of Azure's clouds, or a custom one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cloud {
+pub enum Cloud {
     /// Azure.
     Public,
     /// Azure Government.
@@ -63,16 +68,14 @@ pub(crate) enum Cloud {
 impl Cloud {
     const ALL: [Self; 4] = [Self::Public, Self::Government, Self::China, Self::Custom];
 
-    /// Parses a name in any case; underscores are ignored, since Microsoft's documents spell it with and without.
-    pub(crate) fn parse(text: &str) -> Result<Self, Reject> {
+    /// The cloud of this name, in any case; underscores are ignored, since Microsoft's documents spell it with and without.
+    pub fn named(text: &str) -> Option<Self> {
         let name = text.to_ascii_uppercase().replace('_', "");
-        let known = Self::ALL.into_iter().find(|cloud| cloud.name() == name);
-        known
-            .ok_or_else(|| Reject::new("is not a cloud", "use AZUREPUBLIC, AZUREGOVERNMENT, AZURECHINA or AZURECUSTOM"))
+        Self::ALL.into_iter().find(|cloud| cloud.name() == name)
     }
 
     /// The name in `CLOUD`.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Public => "AZUREPUBLIC",
             Self::Government => "AZUREGOVERNMENT",
@@ -82,7 +85,7 @@ impl Cloud {
     }
 
     /// URL of the authority host; a custom cloud has none of its own.
-    pub(crate) fn authority(self) -> Option<&'static str> {
+    pub fn authority(self) -> Option<&'static str> {
         match self {
             Self::Public => Some("https://login.microsoftonline.com"),
             Self::Government => Some("https://login.microsoftonline.us"),
@@ -92,7 +95,7 @@ impl Cloud {
     }
 
     /// Scope of a token for metrics ingestion; a custom cloud has none of its own.
-    pub(crate) fn scope(self) -> Option<&'static str> {
+    pub fn scope(self) -> Option<&'static str> {
         match self {
             Self::Public => Some("https://monitor.azure.com/.default"),
             Self::Government => Some("https://monitor.azure.us/.default"),
@@ -102,18 +105,18 @@ impl Cloud {
     }
 
     /// Audience of a token for metrics ingestion, as `INGESTION_AAD_AUDIENCE` may name it.
-    pub(crate) fn audience(self) -> Option<&'static str> {
+    pub fn audience(self) -> Option<&'static str> {
         self.scope().map(resource_of)
     }
 
     /// The cloud whose Azure Monitor accepts this audience. Trailing slashes are ignored.
-    pub(crate) fn of_audience(audience: &str) -> Option<Self> {
+    pub fn of_audience(audience: &str) -> Option<Self> {
         let resource = |text: &str| resource_of(text).trim_end_matches('/').to_ascii_lowercase();
         Self::ALL.into_iter().find(|cloud| cloud.scope().map(resource) == Some(resource(audience)))
     }
 
     /// The cloud that an authority host is known to belong to.
-    pub(crate) fn of_authority(host: &str) -> Option<Self> {
+    pub fn of_authority(host: &str) -> Option<Self> {
         match host {
             "login.microsoftonline.com" | "login.windows.net" | "login.microsoft.com" => Some(Self::Public),
             "login.microsoftonline.us" | "login.usgovcloudapi.net" => Some(Self::Government),
@@ -124,14 +127,14 @@ impl Cloud {
     }
 
     /// Whether a host has a public name outside the domains of all clouds that have a name here.
-    pub(crate) fn is_elsewhere(host: &str) -> bool {
+    pub fn is_elsewhere(host: &str) -> bool {
         let is_in = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
         let has_public_form = host.contains('.') && host.parse::<IpAddr>().is_err() && !host.contains(".svc.");
         has_public_form && !DOMAINS.iter().chain(&PRIVATE).any(|domain| is_in(domain))
     }
 
     /// The cloud that an ingestion host of Azure Monitor belongs to.
-    pub(crate) fn of_ingestion(host: &str) -> Option<Self> {
+    pub fn of_ingestion(host: &str) -> Option<Self> {
         let (_, suffix) = host.split_once(".ingest.monitor.azure.")?;
         match suffix {
             "com" => Some(Self::Public),
@@ -155,9 +158,9 @@ mod tests {
             ("AzureChina", Cloud::China),
             ("azure_custom", Cloud::Custom),
         ] {
-            assert_eq!(Cloud::parse(text), Ok(cloud), "{text}");
+            assert_eq!(Cloud::named(text), Some(cloud), "{text}");
         }
-        assert!(Cloud::parse("AZURE").is_err());
+        assert_eq!(Cloud::named("AZURE"), None);
     }
 
     #[test]
