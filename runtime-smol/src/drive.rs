@@ -225,6 +225,13 @@ impl Connection {
     }
 
     fn answered(&mut self, outcome: &Outcome) {
+        // Azure's answer to a write that it accepts has no text.
+        if outcome.upstream_status.is_some()
+            && !self.exchange.answer_text().is_empty()
+            && let Some(credential) = &self.credential
+        {
+            credential.hide_in(self.exchange.client_pending_mut());
+        }
         self.body.clear();
         self.end_page();
         self.credential = None;

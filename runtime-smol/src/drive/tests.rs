@@ -28,13 +28,22 @@ fn hub(answer: fn(&[u8]) -> String, adjust: impl FnOnce(&mut Config)) -> &'stati
 
 /// A hub with a token, whose ingestion endpoint is this server with this certificate.
 fn hub_of(azure: (SocketAddr, CertificateDer<'static>), adjust: impl FnOnce(&mut Config)) -> &'static Hub {
+    hub_with(&"t".repeat(1500), azure, adjust)
+}
+
+/// The same with this token.
+fn hub_with(
+    token: &str,
+    azure: (SocketAddr, CertificateDer<'static>),
+    adjust: impl FnOnce(&mut Config),
+) -> &'static Hub {
     let (azure, certificate) = azure;
     let mut config = fixture::config(&format!("https://localhost:{}/write", azure.port()), Path::new("/none"));
     config.check = None;
     adjust(&mut config);
     let hub = fixture::hub(&config, &Trust::own(vec![certificate]).unwrap());
     let lifetime = Duration::from_secs(3600);
-    hub.tokens.hold(Grant { bearer: Bearer::new(&"t".repeat(1500)).unwrap(), lifetime, refresh_in: None, skew: None });
+    hub.tokens.hold(Grant { bearer: Bearer::new(token).unwrap(), lifetime, refresh_in: None, skew: None });
     hub
 }
 
@@ -271,6 +280,32 @@ fn an_answer_that_comes_with_the_handshake_is_none() {
     assert_eq!(status, 503, "{text}");
     assert!(text.contains("it sent data before any request"), "{text}");
     assert_eq!(hub.idle.len(), 0);
+}
+
+/// A token without the form of a JSON web token.
+const OPAQUE: &str = "0.opaque~token/of+32=characters!";
+
+#[test]
+fn an_opaque_token_that_azure_repeats_is_not_told() {
+    fn repeated(body: &[u8]) -> String {
+        let status = std::str::from_utf8(body).unwrap();
+        let text = format!("you sent Bearer {OPAQUE}{}{OPAQUE}", " ".repeat(1024 - 16 - 32 - 20));
+        format!("HTTP/1.1 {status} No\r\nContent-Type: x/{OPAQUE}\r\nContent-Length: {}\r\n\r\n{text}", text.len())
+    }
+    let hub = hub_with(OPAQUE, server::answering("localhost", repeated), |_| {});
+    for (status, told) in [("400", 400), ("403", 503), ("500", 500), ("200", 200)] {
+        let request = request(status.as_bytes(), None, "Connection: close\r\n");
+        let answer = served(hub, move |mut socket| {
+            socket.write_all(&request).unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        assert!(answer.starts_with(&format!("HTTP/1.1 {told} ")), "{answer}");
+        assert!(answer.contains("you sent Bearer ****") && !answer.contains("opaque"), "{answer}");
+        let logged = hub.traffic.last_failed().expect("a failed write").text;
+        assert!(logged.contains("you sent Bearer ****") && !logged.contains("opaque"), "{logged}");
+    }
 }
 
 #[test]
