@@ -14,7 +14,8 @@ pub(super) const LAST_SUCCESS: Family =
 
 pub(super) const HOLD: Family = Family::gauge(
     "remora_refusal_hold_remaining_seconds",
-    "How long a 4xx that does not concern the data, such as 403, would still be reported as 503.",
+    "How long a 4xx that does not concern the data, such as 403, would still be reported as 503. Each thread counts by \
+     itself; this is the shortest.",
 );
 
 pub(super) const OLDEST: Family = Family::gauge(
