@@ -282,6 +282,23 @@ fn an_answer_that_comes_with_the_handshake_is_none() {
     assert_eq!(hub.idle.len(), 0);
 }
 
+#[test]
+fn interim_responses_without_end_end_in_time_and_hold_up_nobody() {
+    let azure = server::endless("localhost", "HTTP/1.1 102 Processing\r\n\r\n");
+    let hub = hub_of(azure, |config| config.upstream_timeout = Duration::from_secs(1));
+    let (stream, sender) = connection(hub, |socket| answers(socket, &[request(b"body", None, "")]));
+    let (other, neighbour) = connection(hub, |socket| {
+        thread::sleep(Duration::from_millis(300));
+        let began = std::time::Instant::now();
+        let answered = answers(socket, &[b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()]);
+        (answered, began.elapsed())
+    });
+    beside(hub, serve(hub, stream, Peer::Loopback, slot(hub)), serve(hub, other, Peer::Loopback, slot(hub)));
+    assert_eq!(sender.join().unwrap()[0].0, 504);
+    let (answered, took) = neighbour.join().unwrap();
+    assert!(answered[0].0 == 200 && took < Duration::from_millis(500), "{took:?}");
+}
+
 /// A token without the form of a JSON web token.
 const OPAQUE: &str = "0.opaque~token/of+32=characters!";
 
