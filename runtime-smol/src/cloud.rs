@@ -128,9 +128,7 @@ impl Cloud {
 
     /// Whether a host has a public name outside the domains of all clouds that have a name here.
     pub fn is_elsewhere(host: &str) -> bool {
-        let is_in = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-        let has_public_form = host.contains('.') && host.parse::<IpAddr>().is_err() && !host.contains(".svc.");
-        has_public_form && !DOMAINS.iter().chain(&PRIVATE).any(|domain| is_in(domain))
+        has_public_name(host) && !DOMAINS.iter().any(|domain| is_in(host, domain))
     }
 
     /// The cloud that an ingestion host of Azure Monitor belongs to.
@@ -143,6 +141,16 @@ impl Cloud {
             _ => None,
         }
     }
+}
+
+/// Whether a host has a name, and one that may exist outside its own network.
+pub fn has_public_name(host: &str) -> bool {
+    let has_public_form = host.contains('.') && host.parse::<IpAddr>().is_err() && !host.contains(".svc.");
+    has_public_form && !PRIVATE.iter().any(|domain| is_in(host, domain))
+}
+
+fn is_in(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 #[cfg(test)]

@@ -53,6 +53,11 @@ impl Credential {
         Ok(RefMut::map(head, |head| head.insert(ready)))
     }
 
+    /// See [`Bearer::hide_in`].
+    pub(crate) fn hide_in(&self, text: &mut [u8]) {
+        self.bearer.hide_in(text);
+    }
+
     #[cfg(test)]
     pub(crate) fn bearer(&self) -> &Arc<Bearer> {
         &self.bearer

@@ -54,6 +54,7 @@ pub(crate) async fn serve(hub: &'static Hub, stream: Socket<TcpStream>, peer: Pe
     connection.run().await;
     connection.note_open(false);
     connection.end_turn();
+    connection.end_page();
     if !connection.exchange.is_parked() {
         hub.memory.buffers.give([connection.exchange.into_buffers()]);
     }
@@ -166,10 +167,26 @@ impl Connection {
         let others = within(self.hub, &self.exchange, self.hub.threads.ask(&ask)).await;
         self.look_at_clock();
         let Some(others) = others else { return self.exchange.wake(self.now) };
-        let written = report::write(self.hub, &others, page, &mut self.page);
-        match written {
-            Some(length) => self.exchange.page_ready(self.now, length),
-            None => self.exchange.exhausted(self.now),
+        loop {
+            if let Some(length) = report::write(self.hub, &others, page, &mut self.page) {
+                self.hub.memory.readers.borrow_mut().push_back(Rc::clone(&self.slot));
+                return self.exchange.page_ready(self.now, length);
+            }
+            self.page.clear();
+            if !self.hub.memory.end_reader() {
+                return self.exchange.exhausted(self.now);
+            }
+            // The one that was ended gives its page back.
+            future::yield_now().await;
+            self.look_at_clock();
+        }
+    }
+
+    /// Gives the page back, if there is one.
+    fn end_page(&mut self) {
+        if self.page.len() > 0 {
+            self.page.clear();
+            self.hub.memory.readers.borrow_mut().retain(|slot| !Rc::ptr_eq(slot, &self.slot));
         }
     }
 
@@ -208,8 +225,15 @@ impl Connection {
     }
 
     fn answered(&mut self, outcome: &Outcome) {
+        // Azure's answer to a write that it accepts has no text.
+        if outcome.upstream_status.is_some()
+            && !self.exchange.answer_text().is_empty()
+            && let Some(credential) = &self.credential
+        {
+            credential.hide_in(self.exchange.client_pending_mut());
+        }
         self.body.clear();
-        self.page.clear();
+        self.end_page();
         self.credential = None;
         self.end_turn();
         if mem::take(&mut self.attached) && outcome.upstream_status.is_none() {

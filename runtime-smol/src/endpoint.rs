@@ -4,7 +4,7 @@ mod local;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ureq::http::Uri;
 
@@ -53,6 +53,12 @@ impl Endpoint {
     /// Host name or IP address in lower case, an IPv6 address without brackets.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Whether the host is on loopback, by its name or address.
+    pub fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback())
     }
 
     /// TCP port, 443 when the URL names none.
@@ -228,6 +234,17 @@ mod tests {
             ("https://login.example./x", "login.example"),
         ] {
             assert_eq!(Endpoint::parse(url).expect(url).authority(), authority, "{url}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_known_by_name_or_address() {
+        let is_loopback = |host: &str| Endpoint::parse(&format!("https://{host}:8443/")).expect(host).is_loopback();
+        for host in ["localhost", "LOCALHOST.", "127.0.0.1", "127.1.2.3", "[::1]", "[::ffff:127.0.0.1]"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["localhost.example", "127.example", "128.0.0.1", "[::2]"] {
+            assert!(!is_loopback(host), "{host}");
         }
     }
 

@@ -63,7 +63,7 @@ use threads::Threads;
 use tokens::RefusedToken;
 use tokens::keeper::Keeper;
 
-/// Why the sidecar could not start.
+/// Why the sidecar could not start, or go on.
 #[derive(Debug)]
 pub enum StartError {
     /// The port cannot be bound.
@@ -72,6 +72,8 @@ pub enum StartError {
     Tls(TlsError),
     /// The system refused memory, a thread, a poller or a signal handler, or the proxy's URL is unusable.
     System(io::Error),
+    /// The system no longer reports events, so that a thread cannot go on.
+    Running(io::Error),
 }
 
 impl fmt::Display for StartError {
@@ -79,7 +81,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Bind(port, error) => write!(f, "port {port}: {error}"),
             Self::Tls(error) => error.fmt(f),
-            Self::System(error) => error.fmt(f),
+            Self::System(error) | Self::Running(error) => error.fmt(f),
         }
     }
 }
@@ -127,7 +129,7 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
         let _ = end.send(Ok(stopped)).await;
     };
     hub.executor.spawn(stop).detach();
-    let ended = hub.reactor.block_on(hub.executor.run(async { ended.recv().await })).map_err(StartError::System)?;
+    let ended = hub.reactor.block_on(hub.executor.run(async { ended.recv().await })).map_err(StartError::Running)?;
     ended.unwrap_or(Ok(Stopped::Settled))
 }
 

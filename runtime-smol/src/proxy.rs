@@ -79,11 +79,12 @@ impl fmt::Debug for Hop {
 }
 
 impl Hop {
-    /// The proxy on the way to `target`; `None` if `NO_PROXY` names it. An error means that the URL is unusable.
+    /// The proxy on the way to `target`; `None` if `NO_PROXY` names it, or it is on loopback, as in Go: a proxy has a
+    /// loopback of its own. An error means that the URL is unusable.
     pub fn towards(target: &Endpoint, proxy: &config::Proxy) -> io::Result<Option<Self>> {
         let known = parse(proxy)?;
         let uri = target.to_string().parse().map_err(io::Error::other)?;
-        if known.is_no_proxy(&uri) {
+        if target.is_loopback() || known.is_no_proxy(&uri) {
             return Ok(None);
         }
         let credentials = known.username().map(|name| {
@@ -169,8 +170,15 @@ mod tests {
         assert_eq!((way.hop.host.as_str(), way.hop.port, way.authority.as_str()), ("proxy", 3128, "x.example:443"));
         assert_eq!(STANDARD.decode(way.hop.credentials.as_ref().unwrap().as_bytes()).unwrap(), b"user:p@ss");
         assert!(!format!("{way:?}").contains("dXNlc"), "{way:?}");
-        let way = detour("https://[::1]:8443/x", "http://[::2]:3128", None).unwrap();
-        assert_eq!((way.hop.host.as_str(), way.authority.as_str()), ("::2", "[::1]:8443"));
+        let way = detour("https://[2001:db8::1]:8443/x", "http://[::2]:3128", None).unwrap();
+        assert_eq!((way.hop.host.as_str(), way.authority.as_str()), ("::2", "[2001:db8::1]:8443"));
+    }
+
+    #[test]
+    fn loopback_is_reached_directly() {
+        for host in ["localhost", "127.0.0.1", "[::1]"] {
+            assert!(detour(&format!("https://{host}:8443/x"), "http://proxy:1", None).is_none(), "{host}");
+        }
     }
 
     #[test]
@@ -191,8 +199,8 @@ mod tests {
         for names in ["example.org", "ample", "y.x.example", ""] {
             assert!(detour("https://x.example/y", "http://proxy:1", Some(names)).is_some(), "{names}");
         }
-        for names in ["::1", "[::1]", "[::1]:8443", "0:0::1", "https://[::1]:8443/"] {
-            assert!(detour("https://[::1]:8443/y", "http://proxy:1", Some(names)).is_none(), "{names}");
+        for names in ["fd00::1", "[fd00::1]", "[fd00::1]:8443", "fd00:0::1", "https://[fd00::1]:8443/"] {
+            assert!(detour("https://[fd00::1]:8443/y", "http://proxy:1", Some(names)).is_none(), "{names}");
         }
         assert!(detour("https://[::2]:8443/y", "http://proxy:1", Some("::1")).is_some());
         assert!(detour("https://x.example/y", "https://proxy:1", None).is_none());

@@ -187,21 +187,30 @@ impl Resolver {
 /// is reachable (RFC 6724). If that fails, or is slow, each family is also looked up by itself, and what counts is the
 /// first answer for both, or for one with an address that can be reached.
 pub(crate) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let (name, same) = (host.to_owned(), host.to_owned());
+    let both = move || (name.as_str(), port).to_socket_addrs().map(Iterator::collect);
+    look_up_by(PROMPT, both, move |family| look_up_in(family, &same, port))
+}
+
+/// [`look_up`] by means of these two, each called on a thread of its own; the second only if the first has not answered
+/// within `prompt`.
+fn look_up_by(
+    prompt: Duration,
+    both: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
+    one: impl Fn(AddrFamily) -> io::Result<Vec<SocketAddr>> + Clone + Send + 'static,
+) -> io::Result<Vec<SocketAddr>> {
     let (answer, answered) = mpsc::channel();
-    let (name, of_both) = (host.to_owned(), answer.clone());
-    thread().spawn(move || {
-        // The caller may have found addresses meanwhile.
-        let found = (name.as_str(), port).to_socket_addrs();
-        let _ = of_both.send(found.map(|found| reachable(found.collect())));
-    })?;
-    let mut failure = match answered.recv_timeout(PROMPT) {
+    let of_both = answer.clone();
+    // The caller may have found addresses meanwhile.
+    thread().spawn(move || drop(of_both.send(both().map(reachable))))?;
+    let mut failure = match answered.recv_timeout(prompt) {
         Ok(Ok(found)) => return Ok(found),
         Ok(Err(error)) => Some(error),
         Err(_) => None,
     };
     for family in [AddrFamily::Inet, AddrFamily::Inet6] {
-        let (name, of_one) = (host.to_owned(), answer.clone());
-        thread().spawn(move || drop(of_one.send(look_up_in(family, &name, port).and_then(if_reachable))))?;
+        let (one, of_one) = (one.clone(), answer.clone());
+        thread().spawn(move || drop(of_one.send(one(family).and_then(if_reachable))))?;
     }
     drop(answer);
     for found in answered {
@@ -288,6 +297,32 @@ mod tests {
         let [here, nowhere] = ["127.0.0.1:7", "[fe80::1]:7"].map(|address| address.parse::<SocketAddr>().unwrap());
         assert_eq!(reachable(vec![nowhere, here]), [here]);
         assert_eq!(reachable(vec![nowhere]), [nowhere]);
+    }
+
+    #[test]
+    fn a_late_answer_counts_only_with_what_can_be_reached() {
+        let [here, nowhere] = ["127.0.0.1:7", "[fe80::1]:7"].map(|address| address.parse::<SocketAddr>().unwrap());
+        let late = move |answer| {
+            std::thread::sleep(Duration::from_millis(100));
+            Ok(answer)
+        };
+        // For both families, while those for one do not come.
+        let found = look_up_by(
+            Duration::from_millis(1),
+            move || late(vec![nowhere, here]),
+            |_| {
+                std::thread::sleep(Duration::from_secs(5));
+                Err(io::ErrorKind::TimedOut.into())
+            },
+        );
+        assert_eq!(found.unwrap(), [here]);
+        // For one family, before the other.
+        let failed = || Err(io::ErrorKind::NotFound.into());
+        let found = look_up_by(Duration::from_millis(1), failed, move |family| match family {
+            AddrFamily::Inet6 => Ok(vec![nowhere]),
+            _ => late(vec![here]),
+        });
+        assert_eq!(found.unwrap(), [here]);
     }
 
     #[test]

@@ -25,6 +25,9 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Shortest part of a token that is hidden, in bytes: a shorter one could be a word of any text.
+const PART: usize = 16;
+
 /// The value of an `Authorization` field, ready to be sent.
 #[derive(Clone)]
 pub(crate) struct Bearer(Zeroizing<Vec<u8>>);
@@ -38,6 +41,19 @@ impl Bearer {
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Overwrites the token wherever `text` repeats it, also the part of one that is cut off at the end of the text.
+    pub(crate) fn hide_in(&self, text: &mut [u8]) {
+        let token = self.0.strip_prefix(b"Bearer ").unwrap_or_default();
+        let end = text.trim_ascii_end().len();
+        for at in 0..end {
+            let shown = token.len().min(end - at);
+            let there = text.get_mut(at..at + shown).filter(|there| there.len() >= PART);
+            if let Some(there) = there.filter(|there| token.starts_with(there)) {
+                there.fill(b'*');
+            }
+        }
     }
 }
 
@@ -56,6 +72,28 @@ mod tests {
         let bearer = Bearer::new("eyJ0eXAi.x.y").unwrap();
         assert_eq!(bearer.as_bytes(), b"Bearer eyJ0eXAi.x.y");
         assert!(!format!("{bearer:?} {:?}", Some(&bearer)).contains("eyJ"));
+    }
+
+    #[test]
+    fn a_token_is_hidden_wherever_a_text_repeats_it() {
+        let token = "0.opaque~token/of+32=characters!";
+        let bearer = Bearer::new(token).unwrap();
+        for (text, hidden) in [
+            (token.to_owned(), "*".repeat(32)),
+            (format!("you sent Bearer {token}, {token}"), format!("you sent Bearer {0}, {0}", "*".repeat(32))),
+            (format!("0.opaque{token}\n"), format!("0.opaque{}\n", "*".repeat(32))),
+            (format!("cut: {}\n", &token[..31]), format!("cut: {}\n", "*".repeat(31))),
+            (format!("cut: {}", &token[..PART]), format!("cut: {}", "*".repeat(PART))),
+            ("0.opaque~token is a word".to_owned(), "0.opaque~token is a word".to_owned()),
+            (String::new(), String::new()),
+        ] {
+            let mut told = text.clone().into_bytes();
+            bearer.hide_in(&mut told);
+            assert_eq!(String::from_utf8(told).unwrap(), hidden, "{text}");
+        }
+        let mut text = b"a word".to_vec();
+        Bearer::new("word").unwrap().hide_in(&mut text);
+        assert_eq!(text, b"a word", "too short to be a token");
     }
 
     #[test]

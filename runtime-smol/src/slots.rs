@@ -52,6 +52,8 @@ pub(crate) struct Slot {
     /// Since when nothing of a request has arrived; `None` while one is open.
     idle_since: Cell<Option<Instant>>,
     dismissed: Cell<bool>,
+    /// Its connection was asked to leave without another in its place.
+    ended: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -89,15 +91,19 @@ impl Slots {
         if self.is_full() && !self.dismiss_one(now) {
             return None;
         }
-        let slot =
-            Rc::new(Slot { idle_since: Cell::new(Some(now)), dismissed: Cell::default(), waker: RefCell::default() });
+        let slot = Rc::new(Slot {
+            idle_since: Cell::new(Some(now)),
+            dismissed: Cell::default(),
+            ended: Cell::default(),
+            waker: RefCell::default(),
+        });
         self.taken.borrow_mut().push_back(Rc::clone(&slot));
         Some(slot)
     }
 
     /// Takes back the slot of a connection that has ended.
     pub(crate) fn leave(&self, slot: &Rc<Slot>) {
-        if slot.is_dismissed() {
+        if slot.dismissed.get() {
             self.leaving.set(self.leaving.get().saturating_sub(1));
         } else {
             self.taken.borrow_mut().retain(|other| !Rc::ptr_eq(other, slot));
@@ -118,9 +124,7 @@ impl Slots {
         drop(taken);
         self.leaving.set(self.leaving.get() + 1);
         slot.dismissed.set(true);
-        if let Some(waker) = slot.waker.take() {
-            waker.wake();
-        }
+        slot.wake();
         true
     }
 }
@@ -135,7 +139,19 @@ fn idle_longest(slots: &VecDeque<Rc<Slot>>, now: Instant) -> Option<usize> {
 impl Slot {
     /// Whether its connection was asked to leave.
     pub(crate) const fn is_dismissed(&self) -> bool {
-        self.dismissed.get()
+        self.dismissed.get() || self.ended.get()
+    }
+
+    /// Asks its connection to leave; the slot stays taken until it has.
+    pub(crate) fn end(&self) {
+        self.ended.set(true);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
     }
 
     /// Ready when its connection is asked to leave.
@@ -230,6 +246,21 @@ mod tests {
             slot.note_busy();
         }
         assert!(senders.enter(Instant::from_millis(3_600_000)).is_none());
+    }
+
+    #[test]
+    fn a_connection_that_is_ended_keeps_its_slot_until_it_leaves() {
+        let guests = Slots::of_guests();
+        let all = all_of(&guests);
+        all[1].end();
+        assert!(all[1].is_dismissed() && guests.is_full());
+        guests.leave(&all[1]);
+        assert_eq!(guests.taken(), GUESTS - 1);
+        // Also if its place had been taken.
+        all[0].end();
+        assert!(guests.enter(START).is_some() && guests.enter(START).is_some());
+        guests.leave(&all[0]);
+        assert_eq!(guests.leaving.get(), 0);
     }
 
     #[test]

@@ -18,8 +18,13 @@ from web import fetch
 
 STRANGER = "192.0.2.1"
 MESH = "127.0.0.6"
-SENDERS = 16
+SENDERS = 24
 PAGE = b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n"
+STRANGERS = 64
+# More than a socket's buffer takes, and less than a sender's inbox.
+PAGES = 200
+# The least that Linux grants.
+SMALLEST_SEGMENT = 88
 
 
 def main():
@@ -30,6 +35,7 @@ def main():
         port = stack.remora.port
         told = {
             "senders": beside_silent_senders(stack, port),
+            "scrapes": beside_pages_not_read(stack, port),
             "stranger": wire.statuses(port, PAGE * 2, 2, host=STRANGER),
             "mesh": wire.statuses(port, wire.with_length(frames.one_sample()), 1, host=STRANGER, source=MESH),
         }
@@ -48,6 +54,31 @@ def beside_silent_senders(stack, port):
     finally:
         for connection in silent:
             connection.close()
+
+
+def beside_pages_not_read(stack, port):
+    """The statuses of scrapes, from the pod and from outside, while all others that may connect read no page."""
+    silent = []
+    try:
+        for host, count, pages in ((STRANGER, STRANGERS, 1), ("127.0.0.1", SENDERS - 1, PAGES)):
+            silent.extend(ask_and_not_read(host, port, PAGE * pages) for _ in range(count))
+        time.sleep(0.5)
+        urls = (stack.remora.url, f"http://{STRANGER}:{port}")
+        return [fetch(f"{url}/metrics").status for url in urls for _ in range(3)]
+    finally:
+        for connection in silent:
+            connection.close()
+
+
+def ask_and_not_read(host, port, asked):
+    """A connection with small buffers on which the request is sent and nothing is read."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SMALLEST_SEGMENT)
+    connection.settimeout(10)
+    connection.connect((host, port))
+    connection.sendall(asked)
+    return connection
 
 
 def count_closed(connections):

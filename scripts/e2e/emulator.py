@@ -10,6 +10,9 @@ from namespaces import unshare
 from process import Failure, Process, wait_for
 from web import fetch
 
+# In the emulator's certificate, but in no DNS (RFC 6761).
+ELSEWHERE = "azure.test"
+
 READY = re.compile(r"^azure-emulator ready control=(\S+)", re.MULTILINE)
 
 # The folder belongs to the agent, so it is mounted over an empty /var/opt that no other process sees.
@@ -61,6 +64,14 @@ class Emulator:
         lines = (self.folder / name).read_text().splitlines()
         words = [word for line in lines for word in shlex.split(line, comments=True) if "=" in word]
         return dict(word.split("=", 1) for word in words)
+
+    def elsewhere(self):
+        """What in that environment names the emulator, by a name that only a test's proxy knows: clients reach
+        loopback past a proxy.
+        """
+        environment = self.remora_environment()
+        names = ("AZURE_AUTHORITY_HOST", "INGESTION_URL")
+        return {name: environment[name].replace("//localhost:", f"//{ELSEWHERE}:") for name in names}
 
     def arc_wrapper(self):
         """Command prefix for a client of Arc, so that it finds the challenge files where Azure's agent writes them."""

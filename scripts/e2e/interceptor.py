@@ -3,6 +3,7 @@
 import ssl
 import subprocess
 
+from emulator import ELSEWHERE
 from listener import Listener, read_head
 from process import Failure
 
@@ -12,7 +13,7 @@ AUTHORITY = "/O=Contoso/CN=Contoso TLS Inspection"
 class Interceptor(Listener):
     """Accepts CONNECT, then terminates TLS itself; nothing is forwarded."""
 
-    def __init__(self, folder, host="localhost"):
+    def __init__(self, folder, host=ELSEWHERE):
         certificate, key = self._issue(folder, host)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate, key)

@@ -19,7 +19,7 @@ VARYING = [
     # The emulator's own IDs share a prefix and are kept.
     (re.compile(r"\b(?!7e57c0de)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "GUID"),
     (re.compile(r"\b(\d+h )?(\d+m )?\d+s\b"), "SPAN"),
-    (re.compile(r"(localhost|127\.0\.0\.1):\d+"), r"\1:PORT"),
+    (re.compile(r"(localhost|127\.0\.0\.1|azure\.test):\d+"), r"\1:PORT"),
     (re.compile(r"\bport \d+\b"), "port PORT"),
 ]
 

@@ -76,7 +76,7 @@ class Healthy(Checked):
         self.assertNotIn("CFG-08", text)
 
     def test_a_chosen_check_whose_prerequisite_failed_has_not_passed(self):
-        away = {"HTTPS_PROXY": f"http://127.0.0.1:{free_port()}"}
+        away = {"HTTPS_PROXY": f"http://127.0.0.1:{free_port()}", **self.emulator.elsewhere()}
         status, text = self.check("--only", "token-exchange", **away)
         self.assertEqual(status, 1, text)
         self.assertIn("[fail] REMORA-NET-02", text)

@@ -75,7 +75,7 @@ class Network(Checked):
     @beside
     @slow
     def test_proxy_without_an_address(self):
-        how = {"HTTPS_PROXY": "http://squid.corp.example:3128", "wrapper": without_network()}
+        how = {**self.behind("http://squid.corp.example:3128"), "wrapper": without_network()}
         self.assert_cause("NET-01", "--skip", "running-process", words=["nslookup squid.corp.example"], **how)
 
     def test_nobody_at_the_token_endpoint(self):
@@ -90,22 +90,22 @@ class Network(Checked):
 
     def test_proxy_refuses(self):
         proxy = self.closing(Answering(403))
-        self.assert_cause("NET-02", HTTPS_PROXY=proxy.url, words=["refuses to connect"])
+        self.assert_cause("NET-02", words=["refuses to connect"], **self.behind(proxy.url))
 
     def test_proxy_wants_a_login(self):
         proxy = self.closing(Answering(407))
-        self.assert_cause("NET-02", HTTPS_PROXY=proxy.url, words=["407"])
+        self.assert_cause("NET-02", words=["407"], **self.behind(proxy.url))
 
     def test_proxy_is_away(self):
-        self.assert_cause("NET-02", HTTPS_PROXY=f"http://127.0.0.1:{free_port()}")
+        self.assert_cause("NET-02", **self.behind(f"http://127.0.0.1:{free_port()}"))
 
     def test_tls_interception(self):
         proxy = self.closing(Interceptor(self.folder.path))
-        self.assert_cause("NET-03", HTTPS_PROXY=proxy.url, words=["CN=Contoso TLS Inspection", "SSL_CERT_FILE"])
+        self.assert_cause("NET-03", words=["CN=Contoso TLS Inspection", "SSL_CERT_FILE"], **self.behind(proxy.url))
 
     def test_certificate_of_another_host(self):
         proxy = self.closing(Interceptor(self.folder.path, "other.example"))
-        how = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(self.both_authorities(proxy))}
+        how = {**self.behind(proxy.url), "SSL_CERT_FILE": str(self.both_authorities(proxy))}
         self.assert_cause("NET-03", words=["another host"], **how)
 
     def test_clock_off(self):
@@ -116,6 +116,10 @@ class Network(Checked):
         self.emulator.ask("/settings", {"clock_skew_s": -130})
         self.with_token(life_s=7200)
         self.assert_found("NET-04", "warning", "--skip", "token-exchange", status=0, words=["ahead of"])
+
+    def behind(self, proxy):
+        """Changes that put this proxy between the pod and Azure."""
+        return {"HTTPS_PROXY": proxy, **self.emulator.elsewhere()}
 
     def closing(self, server):
         """The server, closed after the test."""

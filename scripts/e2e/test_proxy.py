@@ -9,6 +9,14 @@ from connect_proxy import ConnectProxy
 from stack import Stack
 
 
+class Elsewhere(Stack):
+    """A stack whose Remora does not know that the emulator is on loopback."""
+
+    def make_remora(self):
+        self._environment = {**self.emulator.elsewhere(), **self._environment}
+        return super().make_remora()
+
+
 class Proxy(Case):
     """HTTPS_PROXY and NO_PROXY, from the environment and by flag."""
 
@@ -16,12 +24,11 @@ class Proxy(Case):
         self.proxy = ConnectProxy()
         self.addCleanup(self.proxy.close)
 
-    def post_with(self, environment, flags=()):
+    def post_with(self, environment, flags=(), kind=Elsewhere):
         """Posts one sample through a Remora with a token; returns the answer and the destinations expected at the
         proxy."""
-        with Stack("proxy", environment=environment, prometheus=False, remora_flags=flags) as stack:
-            variables = stack.emulator.remora_environment()
-            places = [urlsplit(variables[name]) for name in ("AZURE_AUTHORITY_HOST", "INGESTION_URL")]
+        with kind("proxy", environment=environment, prometheus=False, remora_flags=flags) as stack:
+            places = [urlsplit(url) for url in stack.emulator.elsewhere().values()]
             return stack.remora.post(frames.one_sample()), [f"{place.hostname}:{place.port}" for place in places]
 
     def assert_went_through(self, answer, places, login=""):
@@ -36,7 +43,13 @@ class Proxy(Case):
         self.assert_went_through(*self.post_with({}, ("--https-proxy", self.proxy.url())))
 
     def test_no_proxy_goes_past_it(self):
-        answer, _ = self.post_with({"HTTPS_PROXY": self.proxy.url(), "NO_PROXY": "example.org, localhost"})
+        direct = {"NO_PROXY": "example.org, invalid", "INGESTION_URL": "https://azure.invalid/x?api-version=1"}
+        answer, places = self.post_with({"HTTPS_PROXY": self.proxy.url(), **direct})
+        self.assert_answer(answer, 503, "azure.invalid")
+        self.assertEqual(self.proxy.asked, [("CONNECT", places[0], "")], "only the token's")
+
+    def test_loopback_is_reached_directly(self):
+        answer, _ = self.post_with({"HTTPS_PROXY": self.proxy.url()}, kind=Stack)
         self.assert_went_through(answer, [])
 
     def test_a_proxy_that_wants_a_login_is_named_to_the_sender(self):
@@ -48,7 +61,7 @@ class Proxy(Case):
         self.proxy.refuse_after(1, b"")
         answer, _ = self.post_with({"HTTPS_PROXY": self.proxy.url()})
         self.assert_answer(answer, 503, "the proxy closed the connection before it answered CONNECT")
-        self.assertIn(f"the proxy 127.0.0.1:{self.proxy.port}, on the way to localhost:", answer.text)
+        self.assertIn(f"the proxy 127.0.0.1:{self.proxy.port}, on the way to azure.test:", answer.text)
 
 
 if __name__ == "__main__":

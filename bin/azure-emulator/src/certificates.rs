@@ -1,5 +1,5 @@
 //! Private certificate authorities and their server certificates: one for all TLS endpoints on `localhost`, `127.0.0.1`
-//! and `::1`, and others for endpoints with a server name of their own.
+//! and `::1`, and behind a proxy on `azure.test`, and others for endpoints with a server name of their own.
 
 use std::io;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const USUAL: Names = Names {
     authority: AUTHORITY,
     certificate: "server.pem",
     key: "server.key",
-    servers: &["localhost", "127.0.0.1", "::1"],
+    servers: &["localhost", "127.0.0.1", "::1", "azure.test"],
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

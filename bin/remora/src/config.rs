@@ -37,6 +37,7 @@ use self::forwarding::Forwarding;
 pub(crate) use self::identity::Kind;
 use self::reader::Reader;
 pub(crate) use self::reader::Warning;
+use self::settings::Setting;
 use self::source::Source;
 use crate::log::{Format, Level};
 
@@ -51,6 +52,8 @@ pub(crate) struct Loaded {
     pub(crate) format: Format,
     /// Cloud whose presets were used.
     pub(crate) cloud: Cloud,
+    /// Setting that the authority host comes from.
+    pub(crate) authority: &'static Setting,
     /// `CLUSTER`, for display.
     pub(crate) cluster: Option<String>,
     /// What is questionable about it.
@@ -84,11 +87,12 @@ pub(crate) fn load(source: &dyn Source) -> Result<Loaded, Faults> {
     if let (Some(config), Some(cloud)) = (&config, cloud) {
         one_cloud::judge(&mut reader, cloud, config);
     }
+    let authority = authority::setting(&reader, cloud.unwrap_or(Cloud::Public));
     reader.warn_of_misspelled();
     let (faults, warnings) = reader.finish();
     match (config, cloud) {
         (Some(config), Some(cloud)) if faults.is_empty() => {
-            Ok(Loaded { config, level, format, cloud, cluster, warnings })
+            Ok(Loaded { config, level, format, cloud, authority, cluster, warnings })
         }
         _ => Err(Faults { faults, format }),
     }

@@ -34,7 +34,7 @@ impl Level {
 /// The format of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// `key=value` pairs; a value with a space, quote, equals sign, backslash or control character is quoted.
+    /// `key=value` pairs; a value with a space, quote, equals sign, backslash, control or format character is quoted.
     Logfmt,
     /// One JSON object. Every value is a string, so that a key has the same type in every line.
     Json,
@@ -145,12 +145,17 @@ fn push_logfmt(line: &mut String, index: usize, key: &str, value: &str) {
 }
 
 fn needs_quotes(c: char) -> bool {
-    matches!(c, ' ' | '"' | '=' | '\\') || breaks_lines(c)
+    matches!(c, ' ' | '"' | '=' | '\\') || is_more_than_text(c)
 }
 
-/// Whether a terminal or a log reader may interpret the character as more than text.
-fn breaks_lines(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+/// Whether a terminal or a log reader may interpret the character as more than text: it ends lines, moves the cursor,
+/// changes the order in which its neighbours are shown (Unicode property `Bidi_Control`), or is itself not shown.
+fn is_more_than_text(c: char) -> bool {
+    let formats = matches!(
+        c,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    );
+    c.is_control() || formats
 }
 
 fn push_quoted(line: &mut String, value: &str) {
@@ -161,7 +166,7 @@ fn push_quoted(line: &mut String, value: &str) {
             '\n' => line.push_str("\\n"),
             '\r' => line.push_str("\\r"),
             '\t' => line.push_str("\\t"),
-            c if breaks_lines(c) => push_escaped(line, c),
+            c if is_more_than_text(c) => push_escaped(line, c),
             c => line.push(c),
         }
     }
@@ -183,7 +188,7 @@ fn push_json(line: &mut String, index: usize, key: &str, value: &str) {
 fn push_json_text(line: &mut String, text: &str) {
     // JSON itself requires escapes only below U+0020.
     for c in serde_json::Value::from(text).to_string().chars() {
-        if breaks_lines(c) { push_escaped(line, c) } else { line.push(c) }
+        if is_more_than_text(c) { push_escaped(line, c) } else { line.push(c) }
     }
 }
 
@@ -228,6 +233,8 @@ mod tests {
             ("1\r\nlevel=error", r#"k="1\r\nlevel=error""#),
             ("\u{1b}[31m", r#"k="\u001b[31m""#),
             ("\u{7f}\u{9b}\u{2028}", r#"k="\u007f\u009b\u2028""#),
+            ("a\u{202e}b\u{2066}", r#"k="a\u202eb\u2066""#),
+            ("\u{feff}x\u{200b}", r#"k="\ufeffx\u200b""#),
             ("dcr-0/é", "k=dcr-0/é"),
         ] {
             let line = logfmt(value);
@@ -240,12 +247,27 @@ mod tests {
     fn a_json_line_reads_back_as_what_was_said() {
         let nasty = "1\r\n\"x\"\\\u{1b}\u{7f}\u{9b}é\u{2028}";
         let line = render(Format::Json, at(5), Level::Error, "a \"b\"", &[("k", &nasty), ("n", &7)]);
-        assert_eq!(line.matches(breaks_lines).count(), 1, "{line}");
+        assert_eq!(line.matches(is_more_than_text).count(), 1, "{line}");
         let read: serde_json::Value = serde_json::from_str(&line).expect(&line);
         let expected = serde_json::json!({
             "ts": "1970-01-01T00:00:00.005Z", "level": "error", "msg": "a \"b\"", "k": nasty, "n": "7",
         });
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn characters_that_reorder_or_hide_text_are_escaped() {
+        let hidden: String = ['\u{61c}', '\u{2060}', '\u{feff}']
+            .into_iter()
+            .chain('\u{200b}'..='\u{200f}')
+            .chain('\u{202a}'..='\u{202e}')
+            .chain('\u{2066}'..='\u{2069}')
+            .collect();
+        for format in [Format::Logfmt, Format::Json] {
+            let line = render(format, at(5), Level::Error, "m", &[("k", &hidden)]);
+            assert!(line.is_ascii() && line.contains("\\u202e") && line.contains("\\ufeff"), "{line}");
+        }
+        assert!(logfmt("\u{200a}\u{202f}\u{2010}\u{206a}").contains("k=\u{200a}\u{202f}\u{2010}\u{206a}"), "spaces");
     }
 
     #[test]

@@ -28,7 +28,15 @@ pub(crate) fn serve(config: &Config, trust: Trust, about: About, log: Log) -> Ex
     match remora_smol::run(config, trust, about, Arc::new(Journal::new(log))) {
         Ok(stopped) => stop(log, stopped),
         Err(StartError::Bind(port, error)) if concerns_port(&error) => taken(log, &config.listen, port, &error),
-        Err(error) => fail(log, "cannot start", &[("err", &error)], &error),
+        Err(error) => fail(log, told(&error), &[("err", &error)], &error),
+    }
+}
+
+/// What a failure kept the process from.
+const fn told(error: &StartError) -> &'static str {
+    match error {
+        StartError::Bind(..) | StartError::Tls(_) | StartError::System(_) => "cannot start",
+        StartError::Running(_) => "cannot go on",
     }
 }
 
@@ -65,4 +73,17 @@ fn stop(log: Log, stopped: Stopped) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_started_is_not_said_to_be_unable_to_start() {
+        let error = || io::Error::other("no");
+        assert_eq!(told(&StartError::Running(error())), "cannot go on");
+        assert_eq!(told(&StartError::System(error())), "cannot start");
+        assert_eq!(told(&StartError::Bind(1, error())), "cannot start");
+    }
 }

@@ -30,6 +30,11 @@ impl<'m> Outbox<'m> {
         self.buffer.get(self.pending.clone()).unwrap_or_default()
     }
 
+    #[inline]
+    pub(super) fn pending_mut(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(self.pending.clone()).unwrap_or_default()
+    }
+
     pub(super) fn drained(&mut self, n: usize) {
         self.pending.start = self.pending.start.saturating_add(n).min(self.pending.end);
     }

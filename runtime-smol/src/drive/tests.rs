@@ -28,13 +28,22 @@ fn hub(answer: fn(&[u8]) -> String, adjust: impl FnOnce(&mut Config)) -> &'stati
 
 /// A hub with a token, whose ingestion endpoint is this server with this certificate.
 fn hub_of(azure: (SocketAddr, CertificateDer<'static>), adjust: impl FnOnce(&mut Config)) -> &'static Hub {
+    hub_with(&"t".repeat(1500), azure, adjust)
+}
+
+/// The same with this token.
+fn hub_with(
+    token: &str,
+    azure: (SocketAddr, CertificateDer<'static>),
+    adjust: impl FnOnce(&mut Config),
+) -> &'static Hub {
     let (azure, certificate) = azure;
     let mut config = fixture::config(&format!("https://localhost:{}/write", azure.port()), Path::new("/none"));
     config.check = None;
     adjust(&mut config);
     let hub = fixture::hub(&config, &Trust::own(vec![certificate]).unwrap());
     let lifetime = Duration::from_secs(3600);
-    hub.tokens.hold(Grant { bearer: Bearer::new(&"t".repeat(1500)).unwrap(), lifetime, refresh_in: None, skew: None });
+    hub.tokens.hold(Grant { bearer: Bearer::new(token).unwrap(), lifetime, refresh_in: None, skew: None });
     hub
 }
 
@@ -271,6 +280,49 @@ fn an_answer_that_comes_with_the_handshake_is_none() {
     assert_eq!(status, 503, "{text}");
     assert!(text.contains("it sent data before any request"), "{text}");
     assert_eq!(hub.idle.len(), 0);
+}
+
+#[test]
+fn interim_responses_without_end_end_in_time_and_hold_up_nobody() {
+    let azure = server::endless("localhost", "HTTP/1.1 102 Processing\r\n\r\n");
+    let hub = hub_of(azure, |config| config.upstream_timeout = Duration::from_secs(1));
+    let (stream, sender) = connection(hub, |socket| answers(socket, &[request(b"body", None, "")]));
+    let (other, neighbour) = connection(hub, |socket| {
+        thread::sleep(Duration::from_millis(300));
+        let began = std::time::Instant::now();
+        let answered = answers(socket, &[b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()]);
+        (answered, began.elapsed())
+    });
+    beside(hub, serve(hub, stream, Peer::Loopback, slot(hub)), serve(hub, other, Peer::Loopback, slot(hub)));
+    assert_eq!(sender.join().unwrap()[0].0, 504);
+    let (answered, took) = neighbour.join().unwrap();
+    assert!(answered[0].0 == 200 && took < Duration::from_millis(500), "{took:?}");
+}
+
+/// A token without the form of a JSON web token.
+const OPAQUE: &str = "0.opaque~token/of+32=characters!";
+
+#[test]
+fn an_opaque_token_that_azure_repeats_is_not_told() {
+    fn repeated(body: &[u8]) -> String {
+        let status = std::str::from_utf8(body).unwrap();
+        let text = format!("you sent Bearer {OPAQUE}{}{OPAQUE}", " ".repeat(1024 - 16 - 32 - 20));
+        format!("HTTP/1.1 {status} No\r\nContent-Type: x/{OPAQUE}\r\nContent-Length: {}\r\n\r\n{text}", text.len())
+    }
+    let hub = hub_with(OPAQUE, server::answering("localhost", repeated), |_| {});
+    for (status, told) in [("400", 400), ("403", 503), ("500", 500), ("200", 200)] {
+        let request = request(status.as_bytes(), None, "Connection: close\r\n");
+        let answer = served(hub, move |mut socket| {
+            socket.write_all(&request).unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        assert!(answer.starts_with(&format!("HTTP/1.1 {told} ")), "{answer}");
+        assert!(answer.contains("you sent Bearer ****") && !answer.contains("opaque"), "{answer}");
+        let logged = hub.traffic.last_failed().expect("a failed write").text;
+        assert!(logged.contains("you sent Bearer ****") && !logged.contains("opaque"), "{logged}");
+    }
 }
 
 #[test]

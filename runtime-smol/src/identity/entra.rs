@@ -24,6 +24,7 @@ pub(super) struct Entra {
 
 impl Entra {
     pub(super) fn new(client: Client, trust: &Trust, proxy: Option<&Proxy>) -> io::Result<Self> {
+        let proxy = proxy.filter(|_| !client.authority.is_loopback());
         Ok(Self { http: Http::abroad(&trust.roots, proxy)?, client, date: None })
     }
 

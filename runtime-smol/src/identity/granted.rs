@@ -47,6 +47,11 @@ impl Granted {
     pub fn authorization(&self) -> &[u8] {
         self.bearer.as_bytes()
     }
+
+    /// Overwrites the token wherever `text` repeats it.
+    pub fn hide_in(&self, text: &mut [u8]) {
+        self.bearer.hide_in(text);
+    }
 }
 
 fn claims(token: &[u8]) -> Option<Claims> {

@@ -40,7 +40,8 @@ const MEASURED: &[Measured] = &[
     Measured {
         family: Family::gauge(
             "remora_refusal_hold_remaining_seconds",
-            "How long a 4xx that does not concern the data, such as 403, would still be reported as 503.",
+            "How long a 4xx that does not concern the data, such as 403, would still be reported as 503. Each thread counts \
+             by itself; this is the shortest.",
         ),
         value: |_, snapshot| Value::seconds(snapshot.hold),
     },

@@ -35,5 +35,5 @@ fn run(
 ) -> Result<Infallible, StartError> {
     let hub: &'static Hub = Box::leak(Box::new(Hub::new(plan, threads, refused)?));
     hub.executor.spawn(receive(hub, mailbox)).detach();
-    hub.reactor.block_on(hub.executor.run(future::pending())).map_err(StartError::System)
+    hub.reactor.block_on(hub.executor.run(future::pending())).map_err(StartError::Running)
 }

@@ -36,7 +36,11 @@ fn write(cx: &Context<'_>, route: &mut Route) -> Result<io::Result<Answer>, Outc
     let request = http::empty_write(&route.to, granted.authorization());
     let link = route.again(cx.trust()?).map_err(|finding| Outcome::Fail(finding.on(&pages::RBAC_05)))?;
     let sent = request.and_then(|request| link.send(&request));
-    Ok(sent.and_then(|()| http::answer(link, 64 * 1024)))
+    let mut answer = sent.and_then(|()| http::answer(link, 64 * 1024));
+    if let Ok(answer) = &mut answer {
+        granted.hide_in(&mut answer.body);
+    }
+    Ok(answer)
 }
 
 /// What the response says about the role. Azure authorizes before it reads the body, so a refused body proves the role.

@@ -11,17 +11,20 @@ use super::url;
 /// Reads the authority host. `AZURE_AUTHORITY_HOST` overrides the cloud's own; for a custom cloud `AAD_HOST_ENDPOINT`,
 /// which a person set, overrides `AZURE_AUTHORITY_HOST`, which the webhook sets everywhere.
 pub(crate) fn read(reader: &mut Reader<'_>, cloud: Cloud) -> Option<Endpoint> {
-    let custom = cloud == Cloud::Custom;
-    if !custom && reader.given(&AAD_HOST_ENDPOINT).is_some() {
+    if cloud != Cloud::Custom && reader.given(&AAD_HOST_ENDPOINT).is_some() {
         reader.warn(&AAD_HOST_ENDPOINT, "applies only with CLOUD=AZURECUSTOM and is ignored");
     }
-    let order: &[&Setting] =
-        if custom { &[&AAD_HOST_ENDPOINT, &AZURE_AUTHORITY_HOST] } else { &[&AZURE_AUTHORITY_HOST] };
-    let given = order.iter().find_map(|setting| Some((*setting, reader.given(setting)?)));
-    match given {
-        Some((setting, text)) => reader.parsed(setting, &text, parse),
+    let setting = setting(reader, cloud);
+    match reader.given(setting) {
+        Some(text) => reader.parsed(setting, &text, parse),
         None => own(reader, cloud),
     }
+}
+
+/// The setting that the authority host comes from, or would come from if neither is set.
+pub(crate) fn setting(reader: &Reader<'_>, cloud: Cloud) -> &'static Setting {
+    let of_webhook = reader.given(&AAD_HOST_ENDPOINT).is_none() && reader.given(&AZURE_AUTHORITY_HOST).is_some();
+    if cloud == Cloud::Custom && !of_webhook { &AAD_HOST_ENDPOINT } else { &AZURE_AUTHORITY_HOST }
 }
 
 /// The cloud's own host.

@@ -1,7 +1,6 @@
 //! The effective configuration, for the log line at startup and for `/status`: under the names of the settings in lower
 //! case, without secrets, and with nothing that has to be looked up.
 
-use remora_smol::cloud::Cloud;
 use remora_smol::config::{
     ApplicationCredential, Client, Identity, ManagedEndpoint, ManagedIdentity, SecretSource, Selection,
 };
@@ -10,7 +9,7 @@ use super::Loaded;
 use super::fault::{without_keys, without_secrets};
 use super::forwarding::level_word;
 use super::quantity::{duration_text, size_text};
-use super::settings::{self, Group};
+use super::settings::{self, AAD_HOST_ENDPOINT, Group, Setting};
 
 /// Whether a field describes the identity.
 pub(crate) fn is_identity(name: &str) -> bool {
@@ -35,31 +34,31 @@ fn azure(loaded: &Loaded) -> Vec<(&'static str, String)> {
         ("ingestion_url", without_keys(&loaded.config.ingestion.to_string())),
         ("cloud", loaded.cloud.name().to_owned()),
     ];
-    fields.extend(identity(loaded.cloud, &loaded.config.identity));
+    fields.extend(identity(loaded.authority, &loaded.config.identity));
     fields.extend(loaded.cluster.clone().map(|cluster| ("cluster", cluster)));
     fields
 }
 
-fn identity(cloud: Cloud, identity: &Identity) -> Vec<(&'static str, String)> {
+fn identity(authority: &Setting, identity: &Identity) -> Vec<(&'static str, String)> {
     let mut fields = vec![("identity_type", identity.kind().to_owned())];
     match identity {
         Identity::Workload(workload) => {
-            fields.extend(client(cloud, &workload.client));
+            fields.extend(client(authority, &workload.client));
             fields.push(("azure_federated_token_file", workload.token_file.display().to_string()));
             let proxy = workload.proxy.as_ref().map(|proxy| proxy.endpoint.to_string());
             fields.extend(proxy.map(|proxy| ("azure_kubernetes_token_proxy", proxy)));
         }
         Identity::Managed(managed) => fields.extend(self::managed(managed)),
         Identity::Application(application) => {
-            fields.extend(client(cloud, &application.client));
+            fields.extend(client(authority, &application.client));
             fields.push(credential(&application.credential));
         }
     }
     fields
 }
 
-fn client(cloud: Cloud, client: &Client) -> [(&'static str, String); 4] {
-    let authority = if cloud == Cloud::Custom { "aad_host_endpoint" } else { "azure_authority_host" };
+fn client(authority: &Setting, client: &Client) -> [(&'static str, String); 4] {
+    let authority = if authority.name == AAD_HOST_ENDPOINT.name { "aad_host_endpoint" } else { "azure_authority_host" };
     [
         ("azure_client_id", client.client_id.clone()),
         ("azure_tenant_id", client.tenant_id.clone()),

@@ -198,7 +198,7 @@ settings! {
     }
     Network {
         HTTPS_PROXY "URL" Unset("none"),
-            "HTTP proxy for Entra and for INGESTION_URL. https_proxy also counts.";
+            "HTTP proxy for Entra and for INGESTION_URL, unless on loopback. https_proxy also counts.";
         NO_PROXY "HOST,…" Unset("none"),
             "Hosts and domains reached without the proxy, ports ignored. no_proxy also counts.";
         SSL_CERT_FILE "PATH" Unset("built-in roots"),

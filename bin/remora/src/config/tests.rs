@@ -387,6 +387,9 @@ fn the_effective_configuration_has_the_names_of_the_settings() {
     ];
     let shown = shown_again(&environment(&custom));
     assert!(shown.contains(&("aad_host_endpoint", "https://login.example/".to_owned())), "{shown:?}");
+    // The webhook's.
+    let shown = shown_again(&environment(&[custom[0], custom[2]]));
+    assert!(shown.contains(&("azure_authority_host", "https://login.microsoftonline.com/".to_owned())), "{shown:?}");
 }
 
 #[test]

@@ -106,6 +106,14 @@ impl Exchange<'_> {
         self.outbox.pending()
     }
 
+    /// The same bytes, for a driver that overwrites what must not be told, such as a token that Azure repeats: only the
+    /// driver knows it. Their number cannot change.
+    // Inline, so that only a driver that does this carries the code.
+    #[inline]
+    pub fn client_pending_mut(&mut self) -> &mut [u8] {
+        self.outbox.pending_mut()
+    }
+
     /// Offset of the next page byte to send, once [`Exchange::client_pending`] is empty.
     pub fn page_offset(&self) -> Option<usize> {
         let due = self.phase == Phase::Send && self.sent < self.stored && self.outbox.pending().is_empty();

@@ -1,8 +1,10 @@
 //! AKS identity bindings: the four variables that the webhook adds to pods with a binding. Contradictions are refused,
 //! as in Azure's SDKs, since a token sent to the wrong place helps nobody.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
+use remora_smol::cloud::has_public_name;
 use remora_smol::config::{Authorities, TokenProxy};
 use remora_smol::endpoint::Endpoint;
 
@@ -27,7 +29,31 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<TokenProxy> {
     let endpoint = reader.value(&AZURE_KUBERNETES_TOKEN_PROXY, parse);
     let server_name = reader.value(&AZURE_KUBERNETES_SNI_NAME, server_name);
     let authorities = authorities(reader);
-    Some(TokenProxy { endpoint: endpoint?, server_name, authorities: authorities? })
+    let proxy = TokenProxy { endpoint: endpoint?, server_name, authorities: authorities? };
+    if matches!(proxy.authorities, Authorities::Common) && is_public(proxy.endpoint.host()) {
+        reader.warn(&AZURE_KUBERNETES_TOKEN_PROXY, PUBLIC);
+    }
+    Some(proxy)
+}
+
+/// The webhook names the cluster's own authorities, also where the cluster's API server has a public name.
+const PUBLIC: &str = "names a public host, to which this pod's service account token is sent, and neither \
+                      AZURE_KUBERNETES_CA_FILE nor AZURE_KUBERNETES_CA_DATA says who certifies it; let the webhook set \
+                      the variables";
+
+/// Whether a host may be outside the cluster's network.
+fn is_public(host: &str) -> bool {
+    match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V4(address)) => {
+            // Shared address space (RFC 6598).
+            let shared = matches!(address.octets(), [100, 64..=127, ..]);
+            !(shared || address.is_private() || address.is_loopback() || address.is_link_local())
+        }
+        Ok(IpAddr::V6(address)) => {
+            !(address.is_unique_local() || address.is_loopback() || address.is_unicast_link_local())
+        }
+        Err(_) => has_public_name(host),
+    }
 }
 
 fn parse(text: &str) -> Result<Endpoint, Reject> {
@@ -85,6 +111,28 @@ mod tests {
         assert!(parse("https://10.0.0.1:6443/a").is_ok());
         for text in ["https://h/?a=b", "http://h/", "https://u:p@h/", "https://h/#f"] {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_of_the_cluster_is_not_public() {
+        for host in [
+            "10.0.0.1",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.1.1",
+            "::1",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+            "localhost",
+            "proxy",
+            "proxy.kube-system.svc",
+            "proxy.kube-system.svc.cluster.local",
+        ] {
+            assert!(!is_public(host), "{host}");
+        }
+        for host in ["20.1.2.3", "100.128.0.1", "2603:1030::1", "login.microsoftonline.com", "proxy.contoso.com"] {
+            assert!(is_public(host), "{host}");
         }
     }
 }

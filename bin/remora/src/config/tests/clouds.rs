@@ -70,6 +70,10 @@ fn a_custom_cloud_says_who_it_is() {
     assert_eq!(workload(&injected).client.authority.host(), "login.microsoftonline.com");
     let names: Vec<_> = faults(&[custom, ("AZURE_AUTHORITY_HOST", "")]).into_iter().map(|fault| fault.name).collect();
     assert_eq!(names, ["AAD_HOST_ENDPOINT", "INGESTION_AAD_AUDIENCE"]);
+    for name in ["AAD_HOST_ENDPOINT", "AZURE_AUTHORITY_HOST"] {
+        let faults = faults(&[custom, audience, (name, "http://login.example/")]);
+        assert_eq!(faults.into_iter().map(|fault| fault.name).collect::<Vec<_>>(), [name]);
+    }
 }
 
 #[test]

@@ -176,6 +176,15 @@ fn a_pod_with_a_binding_asks_its_cluster() {
 }
 
 #[test]
+fn a_binding_at_a_public_host_that_anyone_may_certify_is_warned_of() {
+    let (url, file) = ("AZURE_KUBERNETES_TOKEN_PROXY", ("AZURE_KUBERNETES_CA_FILE", "/ca.crt"));
+    let public = (url, "https://proxy.contoso.com/");
+    assert!(warned(&loaded(&[public]), url));
+    assert!(!warned(&loaded(&[public, file]), url), "its authorities are the cluster's");
+    assert!(!warned(&loaded(&[(url, "https://10.0.0.1:6443/")]), url));
+}
+
+#[test]
 fn contradictions_about_a_binding_are_refused() {
     let url = ("AZURE_KUBERNETES_TOKEN_PROXY", "https://10.0.0.1:6443");
     let (name, file) = (("AZURE_KUBERNETES_SNI_NAME", "ib.example"), ("AZURE_KUBERNETES_CA_FILE", "/ca.crt"));
