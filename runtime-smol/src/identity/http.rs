@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
@@ -34,6 +35,10 @@ const ADDRESSES: usize = 4;
 
 /// Longest answer that is read, in bytes. Tokens are a few KiB; anything longer is not from a token endpoint.
 const MAX_ANSWER: u64 = 64 * 1024;
+
+/// What stands encoded in a form, apart from the space (WHATWG URL, "application/x-www-form-urlencoded percent-encode
+/// set").
+const IN_FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
 
 /// A client for one kind of endpoint.
 pub(super) struct Http {
@@ -106,9 +111,10 @@ impl Http {
 
     /// POSTs a form; `host` is the Host header.
     pub(super) fn post(&self, url: &str, host: &str, form: Pairs<'_>) -> Result<Answer, Failure> {
+        let pairs: Vec<_> = form.iter().map(|(name, value)| format!("{}={}", in_form(name), in_form(value))).collect();
         let request =
             self.agent.post(url).header(http::header::HOST, host).header(http::header::ACCEPT, "application/json");
-        let sent = request.send_form(form.iter().copied());
+        let sent = request.content_type("application/x-www-form-urlencoded").send(pairs.join("&"));
         sent.and_then(receive).map_err(|error| self.failed(url, host, &error))
     }
 
@@ -130,6 +136,11 @@ impl Http {
     fn proxy_towards(&self, url: &str) -> Option<&Proxy> {
         self.proxy.as_ref().filter(|proxy| url.parse().is_ok_and(|url| !proxy.is_no_proxy(&url)))
     }
+}
+
+/// A name or a value as it stands in a form.
+pub(super) fn in_form(text: &str) -> String {
+    utf8_percent_encode(text, IN_FORM).to_string().replace("%20", "+")
 }
 
 fn receive(response: http::Response<Body>) -> Result<Answer, ureq::Error> {
@@ -254,7 +265,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::tls::server::echo;
+    use crate::tls::server::{answering, echo};
 
     #[test]
     fn a_pause_is_seconds_or_a_date() {
@@ -276,6 +287,29 @@ mod tests {
             .header("Retry-After", "Tue, 15 Nov 1994 08:12:41 GMT");
         let answer = receive(response.body(Body::builder().data("")).unwrap()).unwrap();
         assert_eq!(answer.retry_after, Some(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn a_form_that_is_repeated_shows_no_secret() {
+        let (address, certificate) = answering("localhost", |form| {
+            format!(
+                "HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{}",
+                form.len(),
+                String::from_utf8_lossy(form)
+            )
+        });
+        let http = Http::abroad(&Roots::Own(vec![certificate]), None).unwrap();
+        let repeated = |secret| {
+            let form = [("client_id", "c"), ("client_secret", secret), ("scope", "a/.default")];
+            let answer = http.post(&format!("https://localhost:{}/", address.port()), "localhost", &form).unwrap();
+            let text = String::from_utf8(answer.body.to_vec()).unwrap();
+            (Failure::new(&text).without(secret).message, text)
+        };
+        let printable = String::from_utf8((b' '..=b'~').collect()).unwrap();
+        for secret in [printable.as_str(), "8Q~ab/c", "a!b/c", "p/w(1)", "p+w/d=~ x", "ü%41&", "a*b/c", "plain"] {
+            let (told, sent) = repeated(secret);
+            assert_eq!(told, "client_id=c&client_secret=***&scope=a%2F.default", "{sent}");
+        }
     }
 
     #[test]

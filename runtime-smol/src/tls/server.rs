@@ -111,7 +111,9 @@ pub(crate) fn take_message(reader: &mut impl BufRead) -> Option<(String, Vec<u8>
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok().filter(|&read| read > 0)?;
-        if let Some(value) = line.strip_prefix("Content-Length: ") {
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
             length = value.trim().parse().unwrap();
         }
         if line == "\r\n" {
