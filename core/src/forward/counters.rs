@@ -14,7 +14,7 @@ use families::{ALL, CODES, Counted, Fate, FrameVerdict, RejectedFor, STATUSES, U
 
 pub(super) use families::Repair;
 
-/// The counters, each with its family in [`ALL`]. One thread owns them.
+/// The counters, each with its family in `families::ALL`. One thread owns them.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
     requests: CounterSet<{ CODES.len() }>,
