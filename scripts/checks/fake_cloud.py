@@ -9,10 +9,7 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 WITHOUT_VALUE = {
     "--enable-oidc-issuer",
@@ -453,16 +450,20 @@ def phase_of(pod):
 def selected(found, output):
     """The real kubectl's result for `--output jsonpath=…`, without a cluster. Each is asked for only once in a folder."""
     asked = hashlib.sha256(json.dumps([found, output], sort_keys=True).encode()).hexdigest()
-    known = Path(os.environ["KUBECTL_ANSWERS"], asked)
-    if not known.exists():
-        own = known.with_suffix(f".{os.getpid()}")
-        own.write_text(asked_of_kubectl(found, output))
-        own.rename(known)
-    return known.read_text()
+    known = os.path.join(os.environ["KUBECTL_ANSWERS"], asked)
+    if not os.path.exists(known):
+        with open(f"{known}.{os.getpid()}", "w", encoding="utf-8") as file:
+            file.write(answer_of_kubectl(found, output))
+        os.rename(file.name, known)
+    with open(known, encoding="utf-8") as file:
+        return file.read()
 
 
-def asked_of_kubectl(found, output):
+def answer_of_kubectl(found, output):
     """The answer of the real kubectl."""
+    import subprocess
+    import tempfile
+
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(found, file)
         file.flush()

@@ -130,9 +130,11 @@ class Cloud:
         tools = python("fake-cloud", *PINNED)
         self._environment = {"PATH": f"{self.folder}:/usr/bin:/bin", "KUBECTL_BIN": str(tools / "kubectl")}
         self._environment["KUBECONFIG"] = os.devnull
+        # They are started some fifty times in a run, and start faster without looking for packages.
+        self._environment["PYTHONPATH"] = str(next((tools.parent / "lib").glob("python*/site-packages")))
         self._environment["KUBECTL_ANSWERS"] = ANSWERS.name
         for tool in ("az", "kubectl"):
-            self.script(tool, f'exec "{tools}/python" "{FAKE}" "{self.folder}/state" {tool} "$@"')
+            self.script(tool, f'exec "{tools}/python" -S "{FAKE}" "{self.folder}/state" {tool} "$@"')
         self.script("sleep", f'echo "$1" >> "{self.folder}/slept"')
 
     def script(self, name, text):
@@ -628,15 +630,16 @@ class Setup(unittest.TestCase):
             "acr.azurecr.io/mirrored:prom-remotewrite-20250814.1",
         ):
             cloud = self.cloud(pods=[with_image(image)])
-            for words in (("--dry-run",), ()):
-                done = cloud.run(IDENTITY, *words)
-                expected = "pod/prometheus-0 still runs Microsoft's container; change its image, then run this again."
-                self.assert_refuses(done, expected, "takes up to 30 minutes to take effect: change the image only then")
-                self.assertNotIn("kubectl exec", done.stdout)
-                self.assert_leaves_pods(cloud)
+            expected = "pod/prometheus-0 still runs Microsoft's container; change its image, then run this again."
+            just_now = "takes up to 30 minutes to take effect: change the image only then"
+            self.assert_refuses(cloud.run(IDENTITY), expected, just_now)
+            self.assert_leaves_pods(cloud)
             # Everything else is set up.
             self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
-            self.assertNotIn("30 minutes", cloud.run(IDENTITY).stderr)
+        self.assertNotIn("30 minutes", cloud.run(IDENTITY).stderr)
+        done = cloud.run(IDENTITY, "--dry-run")
+        self.assert_refuses(done, expected)
+        self.assertNotIn("kubectl exec", done.stdout)
 
     def test_a_registry_may_be_named_like_microsofts(self):
         for image in ("azuremonitor.azurecr.io/remora@sha256:0", "registry.example/azuremonitor/remora@sha256:0"):
