@@ -663,7 +663,7 @@ class Setup(unittest.TestCase):
             cloud = self.cloud(accounts=[account(old)], pods=pods)
             for words in (("--dry-run",), ()):
                 done = cloud.run(IDENTITY, *words)
-                self.assert_refuses(done, "keeps the client ID old until then", "change its image, then run this again")
+                self.assert_refuses(done, "keeps the client ID old until all pods can have", "change its image, then run this again")
                 self.assertEqual(cloud.state["accounts"], [account(old)])
                 self.assert_leaves_pods(cloud)
             self.assertEqual(len(cloud.state["roles"]), 1)
