@@ -4,18 +4,19 @@ refuse everything else, like the real ones; queries use the same libraries as th
 usage: fake_cloud.py STATE az|kubectl WORD...
 """
 
+import copy
+import hashlib
 import json
 import os
 import re
-import subprocess
 import sys
-import tempfile
 
 WITHOUT_VALUE = {
     "--enable-oidc-issuer",
     "--enable-workload-identity",
     "--ignore-not-found",
     "--include-inherited",
+    "--minify",
     "--overwrite",
 }
 OUTPUT = {"--query", "--output"}
@@ -25,6 +26,7 @@ AZ = {
     "account show": (set(), OUTPUT),
     "monitor account show": ({"--name", "--resource-group"}, OUTPUT),
     "monitor data-collection rule list": (set(), OUTPUT | {"--resource-group"}),
+    "monitor data-collection rule show": ({"--ids"}, OUTPUT),
     "aks show": ({"--name", "--resource-group"}, OUTPUT),
     "aks update": ({"--name", "--resource-group"}, {"--enable-oidc-issuer", "--enable-workload-identity"}),
     "identity list": (set(), OUTPUT | {"--resource-group"}),
@@ -54,8 +56,10 @@ KUBECTL = {
     "create serviceaccount": ({"--namespace"}, set()),
     "annotate serviceaccount": ({"--namespace"}, {"--overwrite"}),
     "delete": ({"--namespace"}, set()),
-    "wait": ({"--for", "--namespace", "--field-selector"}, {"--timeout"}),
+    "wait": ({"--for", "--namespace"}, {"--field-selector", "--timeout"}),
     "exec": ({"--namespace", "--container"}, set()),
+    "auth can-i": ({"--namespace", "--subresource"}, set()),
+    "config view": ({"--minify", "--output"}, set()),
 }
 ROLE = "Monitoring Metrics Publisher"
 
@@ -134,12 +138,18 @@ class Az:
     def monitor_data_collection_rule_list(self, _options):
         return self.state["rules"]
 
+    def monitor_data_collection_rule_show(self, options):
+        # Azure ignores the case of resource IDs.
+        return self.found({one["id"].lower(): one for one in self.state["rules"]}, options["--ids"].lower())
+
     def aks_show(self, options):
         issues, injects = switched(self.found(self.state["clusters"], options["--name"]))
         # What was never enabled may be missing from the answer.
         security = {"workloadIdentity": {"enabled": True} if injects else None}
-        issuer = {"enabled": issues, "issuerUrl": self.state["issuer"] if issues else None}
-        return {"oidcIssuerProfile": issuer, "securityProfile": security}
+        published = self.state.get("published", self.state["issuer"])
+        issuer = {"enabled": issues, "issuerUrl": published if issues else None}
+        addresses = {"fqdn": "c.hcp.eastus.azmk8s.io", "privateFqdn": self.state.get("private")}
+        return {"oidcIssuerProfile": issuer, "securityProfile": security} | addresses
 
     def aks_update(self, options):
         issues, injects = switched(self.found(self.state["clusters"], options["--name"]))
@@ -276,7 +286,7 @@ class Kubectl:
         command, positional, options, rest = parsed(KUBECTL, words)
         if f"kubectl {command}" in self.state["denied"]:
             raise Refusal("Error from server (Forbidden): serviceaccounts is forbidden")
-        if command not in ("get", "wait"):
+        if command.split()[0] not in ("get", "wait", "auth", "config"):
             self.state["log"].append(["kubectl", *words])
         return getattr(self, command.split()[0])(positional, options, rest)
 
@@ -301,6 +311,8 @@ class Kubectl:
             return "".join(f"pod/{pod['metadata']['name']}\n" for pod in pods)
         if positional[0] == "namespace":
             return "namespace/monitoring\n" if positional[1] == "monitoring" else ""
+        if "/" in positional[0] and not positional[0].startswith("pod/"):
+            return selected(self.owner(positional[0]), options["--output"])
         found = self.object(positional, options["--namespace"])
         if "{.status" in options["--output"] and self.state.get("starting", 0) > 0:
             self.state["starting"] -= 1
@@ -320,13 +332,33 @@ class Kubectl:
         return [pod for pod in pods if phase_of(pod) not in phases]
 
     def object(self, positional, namespace):
-        """A service account or a pod."""
+        """A service account, a ConfigMap or a pod."""
         kind, name = positional if len(positional) == 2 else positional[0].split("/")
-        held = self.state["pods"] if kind == "pod" else self.state["accounts"]
-        for one in held:
+        held = {"pod": "pods", "serviceaccount": "accounts", "configmap": "maps"}[kind]
+        for one in self.state.get(held, []):
             if one["metadata"]["name"] == name and one["metadata"]["namespace"] == namespace:
                 return one
         return None
+
+    def owner(self, name):
+        """What creates a pod, with its template."""
+        for one in self.state["pods"]:
+            if name in [f"{owner['kind']}/{owner['name']}" for owner in one["metadata"].get("ownerReferences", [])]:
+                return {"kind": "Any", "apiVersion": "v1", "spec": {"template": one["template"]}}
+        raise Refusal("Error from server (NotFound)")
+
+    def config(self, positional, options, _rest):
+        """The configuration that KUBECONFIG names in reality; in a pod there is none."""
+        if not self.state["server"]:
+            raise Refusal("error: current-context must exist in order to minify")
+        clusters = [{"name": "c", "cluster": {"server": self.state["server"]}}]
+        shown = {"kind": "Any", "apiVersion": "v1", "clusters": clusters, "current-context": "the-context"}
+        return selected(shown, options["--output"])
+
+    def auth(self, positional, options, _rest):
+        if [*positional, options["--subresource"]] != ["create", "pods", "exec"]:
+            raise Refusal("error: you must specify two arguments: verb resource", 1)
+        return "no\n" if "kubectl exec" in self.state["denied"] else "yes\n"
 
     def create(self, positional, options, _rest):
         metadata = {"name": positional[0], "namespace": options["--namespace"], "annotations": {}}
@@ -355,31 +387,43 @@ class Kubectl:
         self.state["pods"].remove(pod)
         self.state["pods"].append(pod)
         pod["metadata"]["name"] = pod["metadata"].get("generateName", pod["metadata"]["name"])
+        template = copy.deepcopy(pod["template"])
+        pod["spec"] = template["spec"]
+        pod["metadata"]["labels"] = template["metadata"]["labels"]
         account = self.object(["serviceaccount", pod["spec"]["serviceAccountName"]], options["--namespace"])
         client = account["metadata"]["annotations"].get("azure.workload.identity/client-id")
         injected = {"AZURE_CLIENT_ID": client, "AZURE_FEDERATED_TOKEN_FILE": "/token"}
-        for container in pod["spec"]["containers"] + pod["spec"].get("initContainers", []):
-            kept = [one for one in container.get("env", []) if one["name"] not in injected]
-            container["env"] = kept + [{"name": name, "value": value} for name, value in injected.items() if client]
+        if pod["metadata"]["labels"].get("azure.workload.identity/use") != "true" or self.state.get("skips"):
+            return
+        for container in self.containers(pod):
+            # It leaves alone what is set, and adds nothing that is empty.
+            env = container.setdefault("env", [])
+            there = [one["name"] for one in env]
+            env += [{"name": name, "value": value} for name, value in injected.items() if value and name not in there]
 
     def wait(self, positional, options, _rest):
-        pods = self.pods_of(options)
-        if positional != ["pods"] or not pods or options["--for"] != "jsonpath={.status.phase}=Running":
+        pods = self.pods_of(options) if positional == ["pods"] else [self.object(positional, options["--namespace"])]
+        if options["--for"] not in ("jsonpath={.status.phase}=Running", "condition=Ready") or pods in ([], [None]):
             raise Refusal("error: no matching resources found")
         for pod in pods:
             # Without an identity the sidecar does not run, and a native one keeps its pod pending.
-            containers = pod["spec"]["containers"] + pod["spec"].get("initContainers", [])
-            if phase_of(pod) != "Running" or not any(container.get("env") for container in containers):
+            env = [one["name"] for container in self.containers(pod) for one in container.get("env", [])]
+            starts = "AZURE_CLIENT_ID" in env or self.state.get("skips")
+            if phase_of(pod) != "Running" or not starts:
                 raise Refusal(f"error: timed out waiting for the condition on pods/{pod['metadata']['name']}")
         if self.state.get("late", 0) > 0:
             # The controller has not created the new pods yet.
             self.state["late"] -= 1
             raise Refusal("error: no matching resources found")
 
+    @staticmethod
+    def containers(pod):
+        """All containers of a pod."""
+        return pod["spec"]["containers"] + pod["spec"].get("initContainers", [])
+
     def exec(self, positional, options, rest):
         pod = self.object(positional, options["--namespace"])
-        containers = pod["spec"]["containers"] + pod["spec"].get("initContainers", [])
-        if options["--container"] not in [one["name"] for one in containers]:
+        if options["--container"] not in [one["name"] for one in self.containers(pod)]:
             raise Refusal("error: container not found")
         if self.state.get("starting", 0) > 0:
             raise Refusal("error: unable to upgrade connection: container not found")
@@ -404,7 +448,22 @@ def phase_of(pod):
 
 
 def selected(found, output):
-    """The real kubectl's result for `--output jsonpath=…`, without a cluster."""
+    """The real kubectl's result for `--output jsonpath=…`, without a cluster. Each is asked for only once in a folder."""
+    asked = hashlib.sha256(json.dumps([found, output], sort_keys=True).encode()).hexdigest()
+    known = os.path.join(os.environ["KUBECTL_ANSWERS"], asked)
+    if not os.path.exists(known):
+        with open(f"{known}.{os.getpid()}", "w", encoding="utf-8") as file:
+            file.write(answer_of_kubectl(found, output))
+        os.rename(file.name, known)
+    with open(known, encoding="utf-8") as file:
+        return file.read()
+
+
+def answer_of_kubectl(found, output):
+    """The answer of the real kubectl."""
+    import subprocess
+    import tempfile
+
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(found, file)
         file.flush()

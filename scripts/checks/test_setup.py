@@ -1,5 +1,6 @@
 """scripts/setup-workload-identity with fake az and kubectl that refuse the same things as the real ones."""
 
+import copy
 import json
 import os
 import subprocess
@@ -24,6 +25,8 @@ COMMON = {"SERVICE_ACCOUNT_NAMESPACE": "monitoring", "INGESTION_URL": URL}
 IDENTITY = COMMON | {"USER_ASSIGNED_IDENTITY_NAME": "prom", "RESOURCE_GROUP": "rg"}
 APPLICATION = COMMON | {"APPLICATION_NAME": "prom"}
 OF_ANOTHER = {"displayName": "prom", "appId": "of-another"}
+# What kubectl answers to a query of an object, which is the same in all tests.
+ANSWERS = tempfile.TemporaryDirectory(prefix="remora-kubectl-")
 OWN_CREDENTIAL = {"name": "own", "issuer": ISSUER, "subject": SUBJECT, "audiences": [AUDIENCE]}
 
 
@@ -33,30 +36,64 @@ def account(annotations=None, name=ACCOUNT):
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
-def pod(where="containers", runs_as=ACCOUNT, name="prometheus"):
-    """The chart's pod with the sidecar, before an identity is configured."""
+def pod(where="containers", runs_as=ACCOUNT, name="prometheus", **env):
+    """The chart's pod with the sidecar, before an identity is configured, and the template of its StatefulSet."""
+    sidecar = {"name": "prom-remotewrite", "image": "r", "env": [{"name": key, "value": env[key]} for key in env]}
     spec = {"serviceAccountName": runs_as, "containers": [{"name": "prometheus", "image": "p"}]}
-    spec.setdefault(where, []).append({"name": "prom-remotewrite", "image": "r"})
-    labels = {"app.kubernetes.io/name": name}
+    spec.setdefault(where, []).append(sidecar)
+    labels = {"app.kubernetes.io/name": name, "azure.workload.identity/use": "true"}
     metadata = {"name": "prometheus-0", "namespace": "monitoring", "labels": labels}
+    metadata["ownerReferences"] = [{"kind": "StatefulSet", "name": "prometheus"}]
     state = {"name": "prom-remotewrite", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
     status = {"containerStatuses": [{"name": "prometheus", "state": {"waiting": {}}}]}
     status.setdefault(f"{where.removesuffix('s')}Statuses", []).append(state)
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}
+    template = copy.deepcopy({"metadata": {"labels": labels}, "spec": spec})
+    of_api = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}
+    return of_api | {"template": template}
 
 
-def serving(client="old", **more):
+def serving(client="old", **env):
     """The chart's pod with the sidecar, to which the webhook gave an identity."""
-    one = pod()
-    env = {"AZURE_CLIENT_ID": client, "AZURE_FEDERATED_TOKEN_FILE": "/token"} | more
-    one["spec"]["containers"][1]["env"] = [{"name": name, "value": value} for name, value in env.items()]
+    one = pod(**env)
+    injected = {"AZURE_CLIENT_ID": client, "AZURE_FEDERATED_TOKEN_FILE": "/token"}
+    one["spec"]["containers"][1]["env"] += [{"name": name, "value": injected[name]} for name in injected]
+    return one
+
+
+def of_deployment(name, new_name):
+    """A pod that comes back under another name."""
+    one = serving()
+    one["metadata"] |= {"name": name, "generateName": new_name}
+    one["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "remora"}]
+    return one
+
+
+def named(one, name):
+    """The pod under another name, of a StatefulSet of its own."""
+    one["metadata"] |= {"name": name, "ownerReferences": [{"kind": "StatefulSet", "name": name}]}
     return one
 
 
 def with_image(image):
     """The chart's pod with this image under the sidecar's name."""
     one = serving()
-    one["spec"]["containers"][1]["image"] = image
+    for spec in (one["spec"], one["template"]["spec"]):
+        spec["containers"][1]["image"] = image
+    return one
+
+
+def with_entry(entry):
+    """The chart's pod with this entry in the sidecar's `env`."""
+    one = pod()
+    for spec in (one["spec"], one["template"]["spec"]):
+        spec["containers"][1]["env"].append(entry)
+    return one
+
+
+def unlabeled(one):
+    """The pod without the label that the webhook looks for."""
+    for about in (one, one["template"]):
+        del about["metadata"]["labels"]["azure.workload.identity/use"]
     return one
 
 
@@ -73,6 +110,7 @@ def untouched():
         "credentials": {},
         "roles": [],
         "issuer": ISSUER,
+        "server": "https://c.hcp.eastus.azmk8s.io:443",
         "webhooks": ["azure-wi-webhook-mutating-webhook-configuration"],
         "accounts": [account()],
         "pods": [pod()],
@@ -92,8 +130,11 @@ class Cloud:
         tools = python("fake-cloud", *PINNED)
         self._environment = {"PATH": f"{self.folder}:/usr/bin:/bin", "KUBECTL_BIN": str(tools / "kubectl")}
         self._environment["KUBECONFIG"] = os.devnull
+        # They are started some fifty times in a run, and start faster without looking for packages.
+        self._environment["PYTHONPATH"] = str(next((tools.parent / "lib").glob("python*/site-packages")))
+        self._environment["KUBECTL_ANSWERS"] = ANSWERS.name
         for tool in ("az", "kubectl"):
-            self.script(tool, f'exec "{tools}/python" "{FAKE}" "{self.folder}/state" {tool} "$@"')
+            self.script(tool, f'exec "{tools}/python" -S "{FAKE}" "{self.folder}/state" {tool} "$@"')
         self.script("sleep", f'echo "$1" >> "{self.folder}/slept"')
 
     def script(self, name, text):
@@ -139,6 +180,11 @@ class Setup(unittest.TestCase):
         self.assertEqual(done.returncode, 1, f"exit status\n{done.stdout}{done.stderr}")
         for text in texts:
             self.assertIn(text, done.stderr)
+
+    def assert_leaves_pods(self, cloud):
+        """Since the last look at the changes, nothing was replaced or executed."""
+        touching = ("kubectl delete", "kubectl exec")
+        self.assertEqual([line for line in cloud.changes() if line.startswith(touching)], [])
 
     def assert_ready(self, cloud, owner, client, principal):
         """Everything that the guide requires exists exactly once."""
@@ -259,15 +305,38 @@ class Setup(unittest.TestCase):
         ):
             state = {"clusters": {"c": False} if "CLUSTER_NAME" in settings else {}, "pods": pods}
             planned, executed = self.cloud(**state), self.cloud(**state)
+            settings |= {"ENABLE_OIDC": "yes"}
             plan = planned.run(settings, "--dry-run")
             self.assert_works(plan)
             self.assertEqual(planned.changes(), [])
-            self.assert_works(planned.execute(["sh", "-e", "-c", plan.stdout], settings))
-            done = executed.run(settings | {"ENABLE_OIDC": "yes"})
+            self.assert_works(planned.execute(["sh", "-c", plan.stdout], settings))
+            done = executed.run(settings)
             self.assert_works(done)
             self.assertEqual(planned.changes(), executed.changes())
             about = lambda output: [line for line in output.splitlines() if line.startswith("# ")]  # noqa: E731
             self.assertEqual(about(plan.stdout.replace("$SERVICE_ACCOUNT_ISSUER", ISSUER)), about(done.stdout))
+
+    def test_a_plan_ends_with_the_first_command_that_fails(self):
+        of_az = ("identity create", "role assignment create", "identity federated-credential create")
+        plan = self.cloud().run(IDENTITY, "--dry-run").stdout
+        for denied in (*of_az, "kubectl annotate serviceaccount", "kubectl delete"):
+            cloud = self.cloud(denied=[denied])
+            self.assert_refuses(cloud.execute(["sh", "-c", plan], IDENTITY))
+            # Nothing came after it, not even a second try.
+            before = plan[: plan.index(f"patiently {'az ' * (denied in of_az)}{denied}")]
+            self.assertEqual(len(cloud.changes()), before.count("\npatiently "))
+            self.assertFalse((cloud.folder / "slept").exists())
+
+    def test_a_plan_waits_for_what_is_not_there_yet(self):
+        cloud = self.cloud(lag=3)
+        plan = cloud.run(IDENTITY, "--dry-run").stdout
+        self.assert_works(cloud.execute(["sh", "-c", plan], IDENTITY))
+        self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
+        self.assertEqual((cloud.folder / "slept").read_text(), "10\n" * 3)
+        never = self.cloud(lag=1000)
+        done = never.execute(["sh", "-c", plan], IDENTITY)
+        self.assert_refuses(done, "PrincipalNotFound")
+        self.assertEqual((never.folder / "slept").read_text(), "10\n" * 11)
 
     def run_among_strangers(self, cloud, settings):
         """Runs the plan, as far as one is printed, where PATH has nothing but the fakes and `evil`."""
@@ -284,8 +353,10 @@ class Setup(unittest.TestCase):
         done = self.run_among_strangers(cloud, IDENTITY)
         self.assert_works(done)
         self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
-        for line in done.stdout.splitlines():
-            self.assertRegex(line, r"^(# |az |kubectl |[A-Z_]+=\$\((az|kubectl) )[ -~]*$")
+        *_, commands = done.stdout.partition("\neventually() {")
+        command = r"^(# |patiently (az|kubectl) |kubectl exec |[A-Z_]+=\$\(eventually (az|kubectl) )[ -~]*$"
+        for line in commands.partition("\n}\n")[2].splitlines():
+            self.assertRegex(line, command)
 
     def test_an_issuer_cannot_put_a_command_into_the_plan(self):
         for issuer in ("https://$A/$(evil)", "$CLIENT_ID", "$CLIENT_ID$(evil)", "https://i/$A`evil`", "https://i/'"):
@@ -378,7 +449,7 @@ class Setup(unittest.TestCase):
 
     def test_the_rule_is_found_by_workspace_too(self):
         settings = IDENTITY | {"INGESTION_URL": "", "WORKSPACE_NAME": "w"}
-        cloud = self.cloud()
+        cloud = self.cloud(pods=[pod(INGESTION_URL=URL)])
         self.assert_works(cloud.run(settings))
         self.assertEqual(cloud.state["roles"][0]["scope"], RULE)
 
@@ -405,11 +476,40 @@ class Setup(unittest.TestCase):
             settings = IDENTITY | {"CLUSTER_NAME": "c"} | asked
             self.assert_refuses(cloud.run(settings), effects, "run this again with ENABLE_OIDC=yes")
             self.assertEqual((cloud.changes(), cloud.state["clusters"]), ([], {"c": False}))
-        plan = cloud.run(settings, "--dry-run")
+            plan = cloud.run(settings, "--dry-run")
+            self.assert_refuses(plan, effects, "run this again with ENABLE_OIDC=yes")
+            self.assertNotIn("--enable-oidc-issuer", plan.stdout)
+        plan = cloud.run(settings | {"ENABLE_OIDC": "yes"}, "--dry-run")
         self.assert_works(plan)
-        warned, command = plan.stdout.splitlines()[:2]
-        self.assertTrue(warned.startswith("# ") and warned.endswith(effects), warned)
-        self.assertIn("--enable-oidc-issuer", command)
+        warned = next(line for line in plan.stdout.splitlines() if line.startswith("# "))
+        self.assertTrue(warned.endswith(effects), warned)
+        command = "patiently az aks update --name c --resource-group rg --enable-oidc-issuer"
+        self.assertIn(f"{warned}\n{command}", plan.stdout)
+
+    def test_the_cluster_that_kubectl_is_connected_to_is_shown(self):
+        shown = "kubectl uses the context the-context, which is https://c.hcp.eastus.azmk8s.io:443\n"
+        self.assertTrue(self.cloud().run(IDENTITY).stderr.startswith(shown))
+        in_a_pod = self.cloud(server="").run(IDENTITY)
+        self.assert_works(in_a_pod)
+        self.assertTrue(in_a_pod.stderr.startswith("kubectl uses the context none\n"))
+
+    def test_nothing_is_done_where_kubectl_is_connected_to_another_cluster(self):
+        settings = IDENTITY | {"CLUSTER_NAME": "c", "ENABLE_OIDC": "yes"}
+        other = "https://other.hcp.eastus.azmk8s.io:443"
+        for cluster, words in ((True, ()), ([True, False], ()), (False, ()), (True, ("--dry-run",))):
+            cloud = self.cloud(clusters={"c": cluster}, server=other, published="https://i/of-c/")
+            done = cloud.run(settings, *words)
+            self.assert_refuses(done, other, "c at c.hcp.eastus.azmk8s.io", "az aks get-credentials --name c")
+            self.assertEqual(cloud.changes(), [])
+        in_a_pod = self.cloud(clusters={"c": False}, server="")
+        self.assert_refuses(in_a_pod.run(settings), "kubectl is connected to a server that it does not name")
+
+    def test_a_cluster_is_known_by_its_issuer_behind_a_tunnel_and_by_its_address_before_it_has_one(self):
+        tunnel = {"server": "https://localhost:8443", "clusters": {"c": True}}
+        private = {"server": "https://c.privatelink", "private": "c.privatelink", "clusters": {"c": False}}
+        in_a_pod = {"server": "", "clusters": {"c": True}, "published": ISSUER.removesuffix("/")}
+        for state in (tunnel, private, in_a_pod):
+            self.assert_works(self.cloud(**state).run(IDENTITY | {"CLUSTER_NAME": "c", "ENABLE_OIDC": "yes"}))
 
     def test_the_webhook_of_an_aks_cluster_is_enabled_without_being_asked(self):
         cloud = self.cloud(webhooks=[], clusters={"c": [True, False]})
@@ -525,27 +625,95 @@ class Setup(unittest.TestCase):
             "mcr.microsoft.com/azuremonitor/containerinsights/ciprod/prometheus-remote-write/images:prom-remotewrite-1",
             "mcr.microsoft.com/azuremonitor/prometheus/promdev/prom-remotewrite:prom-remotewrite-1",
             "registry.example/mirror/prometheus-remote-write/images@sha256:0",
+            "acr.azurecr.io/prom-remotewrite:prom-remotewrite-20250814.1",
+            "acr.azurecr.io/prom-remotewrite@sha256:0",
+            "acr.azurecr.io/mirrored:prom-remotewrite-20250814.1",
         ):
             cloud = self.cloud(pods=[with_image(image)])
-            for words in (("--dry-run",), ()):
-                done = cloud.run(IDENTITY, *words)
-                self.assert_works(done)
-                expected = "pod/prometheus-0 still runs Microsoft's container; change its image, then run this again."
-                self.assertIn(expected, done.stderr)
-                touching = ("kubectl delete", "kubectl exec")
-                lines = cloud.changes() + done.stdout.splitlines()
-                self.assertEqual([line for line in lines if line.startswith(touching)], [])
+            expected = "pod/prometheus-0 still runs Microsoft's container; change its image, then run this again."
+            just_now = "takes up to 30 minutes to take effect: change the image only then"
+            self.assert_refuses(cloud.run(IDENTITY), expected, just_now)
+            self.assert_leaves_pods(cloud)
             # Everything else is set up.
             self.assert_ready(cloud, "prom", "client-of-prom", "principal-of-prom")
+        self.assertNotIn("30 minutes", cloud.run(IDENTITY).stderr)
+        done = cloud.run(IDENTITY, "--dry-run")
+        self.assert_refuses(done, expected)
+        self.assertNotIn("kubectl exec", done.stdout)
 
     def test_a_registry_may_be_named_like_microsofts(self):
-        cloud = self.cloud(pods=[with_image("azuremonitor.azurecr.io/remora@sha256:0")])
+        for image in ("azuremonitor.azurecr.io/remora@sha256:0", "registry.example/azuremonitor/remora@sha256:0"):
+            cloud = self.cloud(pods=[with_image(image)])
+            self.assert_works(cloud.run(IDENTITY))
+            self.assertIn("kubectl exec pod/prometheus-0", cloud.changes()[-1])
+
+    def test_the_other_pods_get_the_identity_beside_one_with_microsofts_container(self):
+        microsofts = with_image("registry.example/prom-remotewrite:prom-remotewrite-1")
+        cloud = self.cloud(pods=[microsofts, named(pod(), "prometheus-1")])
+        done = cloud.run(IDENTITY)
+        self.assert_refuses(done, "not everything is done: Microsoft's container still runs in pod/prometheus-0")
+        deleted, checked = cloud.changes()[-2:]
+        self.assertEqual(deleted, "kubectl delete pod/prometheus-1 --namespace monitoring")
+        self.assertIn("kubectl exec pod/prometheus-1", checked)
+
+    def test_microsofts_container_keeps_the_identity_that_it_serves_with(self):
+        old = {"azure.workload.identity/client-id": "old", "azure.workload.identity/tenant-id": "old"}
+        microsofts = with_image("registry.example/prom-remotewrite:prom-remotewrite-1")
+        for pods in ([microsofts], [microsofts, named(serving(), "prometheus-1")]):
+            cloud = self.cloud(accounts=[account(old)], pods=pods)
+            for words in (("--dry-run",), ()):
+                done = cloud.run(IDENTITY, *words)
+                self.assert_refuses(done, "keeps the client ID old until all pods can have", "change its image, then run this again")
+                self.assertEqual(cloud.state["accounts"], [account(old)])
+                self.assert_leaves_pods(cloud)
+            self.assertEqual(len(cloud.state["roles"]), 1)
+
+    def test_a_pod_that_replacing_would_not_help_is_not_replaced(self):
+        of_map = {"name": "AZURE_CLIENT_ID", "valueFrom": {"configMapKeyRef": {"name": "m", "key": "k"}}}
+        itself = "the container sets AZURE_CLIENT_ID itself, which the webhook leaves alone; remove it"
+        for one, text in (
+            (unlabeled(pod()), "prometheus.prometheusSpec.podMetadata.labels"),
+            (pod(IDENTITY_TYPE="userAssigned"), "its IDENTITY_TYPE is userAssigned; set it to workloadIdentity"),
+            (pod(AZURE_CLIENT_ID="old"), itself),
+            (pod("initContainers", AZURE_CLIENT_ID="old"), itself),
+            (with_entry(of_map), itself),
+        ):
+            cloud = self.cloud(pods=[named(pod(), "prometheus-1"), one])
+            done = cloud.run(IDENTITY)
+            self.assert_refuses(done, "it would not give the identity to pod/prometheus-0: ", text)
+            self.assert_leaves_pods(cloud)
+        self.assert_refuses(cloud.run(IDENTITY, "--dry-run"), "it would not give the identity to pod/prometheus-0: ")
+
+    def test_pods_keep_the_identity_that_they_serve_with_beside_one_that_is_not_replaced(self):
+        old = {"azure.workload.identity/client-id": "old"}
+        one = named(serving(), "prometheus-1")
+        cloud = self.cloud(accounts=[account(old)], pods=[serving(IDENTITY_TYPE="aadApplication"), one], role=1)
+        self.assert_refuses(cloud.run(IDENTITY), "its IDENTITY_TYPE is aadApplication")
+        self.assertEqual(cloud.state["accounts"], [account(old)])
+        self.assert_leaves_pods(cloud)
+
+    def test_the_type_of_the_identity_may_be_written_in_any_case(self):
+        for kind in ("workloadIdentity", "WORKLOADIDENTITY"):
+            self.assert_works(self.cloud(pods=[pod(IDENTITY_TYPE=kind)]).run(IDENTITY))
+
+    def test_a_pod_that_did_not_get_the_identity_is_not_called_right(self):
+        unknown = pod(AZURE_CLIENT_ID="old")
+        del unknown["metadata"]["ownerReferences"]
+        right = named(serving("client-of-prom"), "prometheus-1")
+        for pods, skips in (([unknown], False), ([right, pod()], True)):
+            cloud = self.cloud(pods=pods, skips=skips)
+            done = cloud.run(IDENTITY)
+            self.assert_refuses(done, "did not give the identity client-of-prom to pod/prometheus-0,", "itself")
+            self.assertTrue(cloud.changes()[-1].startswith("kubectl delete"))
+
+    def test_a_client_id_without_a_token_is_not_enough(self):
+        cloud = self.cloud(pods=[pod(AZURE_CLIENT_ID="client-of-prom")])
         self.assert_works(cloud.run(IDENTITY))
-        self.assertIn("kubectl exec pod/prometheus-0", cloud.changes()[-1])
+        self.assertIn("kubectl delete pod/prometheus-0 --namespace monitoring", cloud.changes())
 
     def test_the_given_endpoint_is_checked_and_not_another_one_of_the_pod(self):
         for own, differs in (("https://old.example/", True), (URL, False), (None, False)):
-            # The value of one from a ConfigMap is not in the pod.
+            # The value of one from a Secret is not in the pod.
             more = {} if own is None else {"INGESTION_URL": own}
             cloud = self.cloud(pods=[serving("client-of-prom", **more)])
             done = cloud.run(IDENTITY)
@@ -553,6 +721,31 @@ class Setup(unittest.TestCase):
             self.assertEqual(f"--ingestion-url {URL}" in cloud.changes()[-1], differs, own)
             said = f"the pod still writes to {own}; checking the given INGESTION_URL instead"
             self.assertEqual(said in done.stderr, differs, own)
+            self.assertEqual("writes to could not be read" in done.stderr, own is None)
+
+    def test_the_pod_must_write_to_the_workspace_that_is_set_up(self):
+        unread = IDENTITY | {"INGESTION_URL": "", "WORKSPACE_NAME": "w"}
+        of_another = URL.replace("dcr-1", "dcr-2")
+        refused = f"the role is for dcr-1 ({RULE}), but pod/prometheus-0 writes to {of_another}"
+        for settings in (unread, unread | {"WORKSPACE_NAME": "", "DATA_COLLECTION_RULE_ID": RULE}):
+            for one, words in ((pod, ()), (serving, ()), (serving, ("--dry-run",))):
+                cloud = self.cloud(pods=[one(INGESTION_URL=of_another)])
+                self.assert_refuses(cloud.run(settings, *words), refused)
+                self.assert_leaves_pods(cloud)
+            self.assert_works(self.cloud(pods=[pod(INGESTION_URL=URL)]).run(settings))
+
+    def test_the_endpoint_in_a_configmap_is_read(self):
+        settings = IDENTITY | {"INGESTION_URL": "", "WORKSPACE_NAME": "w"}
+        key = {"configMapKeyRef": {"name": "remora", "key": "INGESTION_URL"}}
+        one = with_entry({"name": "INGESTION_URL", "valueFrom": key})
+        for url, status in ((URL, 0), (URL.replace("dcr-1", "dcr-2"), 1), (None, 1)):
+            metadata = {"name": "remora", "namespace": "monitoring"}
+            held = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"INGESTION_URL": url}}
+            cloud = self.cloud(pods=[copy.deepcopy(one)], maps=[held] if url else [])
+            done = cloud.run(settings)
+            self.assertEqual(done.returncode, status, done.stderr)
+        unknown = "Where the pod writes to could not be read: the check tries it, whether or not it is dcr-1."
+        self.assert_refuses(done, unknown, "set INGESTION_URL to what")
 
     def test_pods_that_serve_get_another_identity_only_once_it_can_write(self):
         old = {"azure.workload.identity/client-id": "old"}
@@ -575,6 +768,31 @@ class Setup(unittest.TestCase):
         self.assertIn("kubectl delete pod/prometheus-0 --namespace monitoring", later)
         self.assertNotIn("--only", " ".join(later))
 
+    def replacements(self, done):
+        """The lines of the run that replace pods and wait for them."""
+        start = ("kubectl delete", "kubectl wait")
+        return [line.partition(" --namespace")[0] for line in done.stdout.splitlines() if line.startswith(start)]
+
+    def test_pods_that_serve_are_replaced_one_after_the_other(self):
+        three = [named(serving(), f"prometheus-{number}") for number in range(3)]
+        three[1] = named(pod(), "prometheus-1")
+        ready = "kubectl wait {} --for=condition=Ready"
+        done = self.cloud(pods=three).run(IDENTITY)
+        self.assert_works(done)
+        self.assertEqual(self.replacements(done), [
+            "kubectl delete pod/prometheus-1",
+            "kubectl wait pods '--for=jsonpath={.status.phase}=Running'",
+            "kubectl delete pod/prometheus-0",
+            ready.format("pod/prometheus-0"),
+            "kubectl delete pod/prometheus-2",
+            ready.format("pod/prometheus-2"),
+        ])
+        self.assertEqual(done.stdout.count("What Prometheus has queued in them is lost."), 3)
+        done = self.cloud(pods=[of_deployment("r-0", "r-2"), of_deployment("r-1", "r-3")]).run(IDENTITY)
+        self.assert_works(done)
+        deleted = ["kubectl delete pod/r-0", "kubectl delete pod/r-1"]
+        self.assertEqual(self.replacements(done), [deleted[0], ready.format("pods"), deleted[1], ready.format("pods")])
+
     def test_nothing_is_waited_for_in_pods_that_serve_with_no_workload_identity(self):
         ended, without_token = serving(), serving()
         ended["status"]["containerStatuses"][1]["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
@@ -587,7 +805,16 @@ class Setup(unittest.TestCase):
             self.assertIn("kubectl delete pod/prometheus-0 --namespace monitoring", cloud.changes())
 
     def test_a_check_that_fails_fails_the_run(self):
-        self.assert_refuses(self.cloud(check=1).run(IDENTITY), "Status check results are ×", "its lines above")
+        for state in ({"check": 1}, {"role": 1, "pods": [serving()]}):
+            done = self.cloud(**state).run(IDENTITY)
+            self.assert_refuses(done, "Status check results are ×", "in pod/prometheus-0 failed or could not be run")
+            self.assertNotIn("pods/exec", done.stderr)
+
+    def test_a_check_that_may_not_be_run_is_not_blamed_on_the_identity(self):
+        for pods in ([pod()], [serving()]):
+            done = self.cloud(denied=["kubectl exec"], pods=pods).run(IDENTITY)
+            needed = "needed: create on pods/exec in the namespace monitoring"
+            self.assert_refuses(done, "failed or could not be run", needed)
 
     def test_settings_that_are_missing_or_wrong(self):
         wrong = {
@@ -607,6 +834,7 @@ class Setup(unittest.TestCase):
             "does not name a data collection rule": {"INGESTION_URL": "https://example.test/"},
             "no data collection rule found": {"INGESTION_URL": ""},
             "INGESTION_URL has my-rule, which must be": {"INGESTION_URL": URL.replace("dcr-1", "my-rule")},
+            "INGESTION_URL has dcr-1, and another is dcr-2": {"DATA_COLLECTION_RULE_ID": "another"},
         }
         for text, settings in wrong.items():
             cloud = self.cloud()

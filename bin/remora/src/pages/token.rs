@@ -45,7 +45,8 @@ TOK_06 "TOK-06" "The issuer is one that Entra can reach",
 "Entra fetches the keys from exactly this URL. A name that only the cluster knows cannot be reached from outside.",
 "enable the public issuer: the first two commands are for AKS, the next two for Arc-enabled Kubernetes, where the API server's\n\
 --service-account-issuer must be set to the URL that they show. On a cluster of your own, set it to a public URL that serves the cluster's keys.\n\
-On AKS, this restarts the API server and changes the issuer of all service account tokens, so that other pods may need a restart, and it cannot be undone\n\
+This restarts the API server and changes the issuer of all service account tokens, so that other pods may need a restart. On AKS, it cannot be undone;\n\
+elsewhere, keep the old issuer as a second --service-account-issuer, so that its tokens stay valid\n\
 az aks update -g <group> -n <cluster> --enable-oidc-issuer\n\
 az aks show -g <group> -n <cluster> --query oidcIssuerProfile.issuerUrl -o tsv\n\
 az connectedk8s update -g <group> -n <cluster> --enable-oidc-issuer --enable-workload-identity\n\
