@@ -1,5 +1,6 @@
 //! The outcome of one check.
 
+use crate::log::is_more_than_text;
 use crate::pages::{Page, is_command};
 
 /// The outcome of one check.
@@ -37,7 +38,7 @@ pub(super) struct Finding {
 /// A text on one line. What was seen may come from anyone who answers, and may neither add lines to the report nor
 /// control the terminal.
 pub(super) fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    text.replace(is_more_than_text, " ")
 }
 
 impl Finding {

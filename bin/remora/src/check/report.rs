@@ -179,11 +179,13 @@ mod tests {
     /// A token's claims are shown, and whoever answers the token request writes them.
     #[test]
     fn what_was_seen_adds_no_line_and_does_not_control_the_terminal() {
-        for outcome in
-            [Outcome::Ok("for 1h, object x\n[ok] \u{1b}[2J".to_owned()), Outcome::Fail(Finding::new("x\n\u{9b}2J"))]
-        {
+        for outcome in [
+            Outcome::Ok("for 1h, object x\n[ok] \u{1b}[2J".to_owned()),
+            Outcome::Fail(Finding::new("x\u{2028}\u{202e}2J")),
+        ] {
             let line = Line::new(&Done { step: &pages::TOK_10, outcome }, &Pod::default());
-            assert!(!line.seen.contains(char::is_control), "{:?}", line.seen);
+            let unseen = |c: char| c.is_control() || "\u{2028}\u{202e}".contains(c);
+            assert!(!line.seen.contains(unseen), "{:?}", line.seen);
         }
     }
 
