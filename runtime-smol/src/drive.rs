@@ -89,17 +89,20 @@ impl Connection {
             while let Some(event) = self.exchange.poll_event() {
                 self.handle(event).await;
             }
+            // Between two passes, once it is known what the last one ended.
+            if passes == PASSES {
+                passes = 0;
+                // A peer that never pauses must not outlast a deadline.
+                self.exchange.wake(self.now);
+                future::yield_now().await;
+                self.look_at_clock();
+                continue;
+            }
             self.note_open(self.exchange.is_open());
             if self.slot.is_dismissed() {
                 self.exchange.client_broken(self.now);
             } else if self.pass() {
                 passes += 1;
-                if passes % PASSES == 0 {
-                    // A peer that never pauses must not outlast a deadline.
-                    self.exchange.wake(self.now);
-                    future::yield_now().await;
-                    self.look_at_clock();
-                }
             } else if self.now >= self.exchange.deadline() {
                 // Only after reading what has arrived: the deadline may have passed because this thread was busy.
                 self.exchange.wake(self.now);
@@ -225,9 +228,8 @@ impl Connection {
     }
 
     fn answered(&mut self, outcome: &Outcome) {
-        // Azure's answer to a write that it accepts has no text.
-        if outcome.upstream_status.is_some()
-            && !self.exchange.answer_text().is_empty()
+        // A 204, Azure's answer to a write that it accepts, has no content.
+        if outcome.upstream_status.is_some_and(|status| status != 204)
             && let Some(credential) = &self.credential
         {
             credential.hide_in(self.exchange.client_pending_mut());

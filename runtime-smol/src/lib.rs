@@ -34,6 +34,7 @@ mod resolve;
 mod secret;
 mod slots;
 mod stop;
+pub mod text;
 mod threads;
 mod tls;
 mod tokens;

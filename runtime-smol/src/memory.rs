@@ -36,7 +36,7 @@ pub(crate) struct Memory {
     /// [`SMALL_ARENA`]: room for bodies that fit into it.
     pub(crate) small_arena: Arena,
     pub(crate) pages: Arena,
-    /// The connections that hold a page, the longest first.
+    /// The connections that hold a page and were not asked to leave, the longest first.
     pub(crate) readers: RefCell<VecDeque<Rc<Slot>>>,
     /// As many as senders and guests may have connections. A connection holds one only while a request is open, so that
     /// few are ever touched.

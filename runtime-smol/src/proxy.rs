@@ -111,8 +111,8 @@ pub(crate) struct Detour {
 }
 
 impl Detour {
-    /// The route to `endpoint`; `None` if it is reached directly: because `NO_PROXY` names it, or because the proxy
-    /// itself uses TLS, which is supported only for the token exchange.
+    /// The route to `endpoint`; `None` if it is reached directly: because `NO_PROXY` names it, because it is on
+    /// loopback, or because the proxy itself uses TLS, which is supported only for the token exchange.
     pub(crate) fn to(endpoint: &Endpoint, proxy: &config::Proxy) -> io::Result<Option<Self>> {
         let hop = Hop::towards(endpoint, proxy)?.filter(|hop| !hop.secure);
         Ok(hop.map(|hop| Self { hop, authority: endpoint.host_and_port() }))

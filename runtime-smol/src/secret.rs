@@ -43,14 +43,16 @@ impl Bearer {
         &self.0
     }
 
-    /// Overwrites the token wherever `text` repeats it, also the part of one that is cut off at the end of the text.
+    /// Overwrites the token wherever `text` repeats it, also the part of one that is cut off at the end of the text. A
+    /// part of it may have been overwritten by `*` already.
     pub(crate) fn hide_in(&self, text: &mut [u8]) {
         let token = self.0.strip_prefix(b"Bearer ").unwrap_or_default();
         let end = text.trim_ascii_end().len();
         for at in 0..end {
             let shown = token.len().min(end - at);
             let there = text.get_mut(at..at + shown).filter(|there| there.len() >= PART);
-            if let Some(there) = there.filter(|there| token.starts_with(there)) {
+            let is_token = |there: &&mut [u8]| there.iter().zip(token).all(|(byte, own)| byte == own || *byte == b'*');
+            if let Some(there) = there.filter(is_token) {
                 there.fill(b'*');
             }
         }
@@ -84,6 +86,7 @@ mod tests {
             (format!("0.opaque{token}\n"), format!("0.opaque{}\n", "*".repeat(32))),
             (format!("cut: {}\n", &token[..31]), format!("cut: {}\n", "*".repeat(31))),
             (format!("cut: {}", &token[..PART]), format!("cut: {}", "*".repeat(PART))),
+            (token.replace("token/of", "********"), "*".repeat(32)),
             ("0.opaque~token is a word".to_owned(), "0.opaque~token is a word".to_owned()),
             (String::new(), String::new()),
         ] {

@@ -222,7 +222,7 @@ class ForeignPeers(Case):
         seen = told_inside(CROWDS, seconds=60)
         crowded = {"probe": 200, "sender": 503, "closed": 1}
         self.assertEqual(seen["senders"], crowded, "while senders hold all their connections, and once these are idle")
-        self.assertEqual(seen["scrapes"], [200] * 6, "while 79 peers read none of the pages that they ask for")
+        self.assertEqual(seen["scrapes"], [200] * 6, "while 87 peers read none of the pages that they ask for")
         self.assertEqual(seen["stranger"], [200, 0], "one response for each connection of a stranger")
         self.assertEqual(seen["mesh"], [403], "a mesh's proxy speaks for other pods")
 

@@ -4,6 +4,8 @@
 use std::fmt::{Display, Write as _};
 use std::time::SystemTime;
 
+use remora_smol::text::is_more_than_text;
+
 use crate::standard_error;
 
 /// The severity of a line. Lines below the log's own level are not even formatted.
@@ -146,16 +148,6 @@ fn push_logfmt(line: &mut String, index: usize, key: &str, value: &str) {
 
 fn needs_quotes(c: char) -> bool {
     matches!(c, ' ' | '"' | '=' | '\\') || is_more_than_text(c)
-}
-
-/// Whether a terminal or a log reader may interpret the character as more than text: it ends lines, moves the cursor,
-/// changes the order in which its neighbours are shown (Unicode property `Bidi_Control`), or is itself not shown.
-pub(crate) fn is_more_than_text(c: char) -> bool {
-    let formats = matches!(
-        c,
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-    );
-    c.is_control() || formats
 }
 
 fn push_quoted(line: &mut String, value: &str) {

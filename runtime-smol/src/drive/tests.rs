@@ -97,9 +97,11 @@ fn served<T: Send + 'static>(hub: &'static Hub, sender: impl FnOnce(TcpStream) -
             hub.memory.arena.lent(),
             hub.memory.small_arena.lent(),
             hub.memory.buffers.lent(),
-            hub.memory.responses.lent()
+            hub.memory.responses.lent(),
+            hub.memory.pages.lent(),
+            hub.memory.readers.borrow().len()
         ],
-        [0; 4]
+        [0; 6]
     );
     assert_eq!(hub.traffic.open(), 0);
     sender.join().unwrap()
@@ -303,6 +305,16 @@ fn interim_responses_without_end_end_in_time_and_hold_up_nobody() {
 const OPAQUE: &str = "0.opaque~token/of+32=characters!";
 
 #[test]
+fn one_that_has_read_its_page_holds_none() {
+    let hub = hub(no_content, |_| {});
+    let told = served(hub, |socket| {
+        answers(socket, &[b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), request(b"body", None, "")])
+    });
+    assert_eq!(told.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [200, 204]);
+    assert!(!hub.memory.end_reader());
+}
+
+#[test]
 fn an_opaque_token_that_azure_repeats_is_not_told() {
     fn repeated(body: &[u8]) -> String {
         let status = std::str::from_utf8(body).unwrap();
@@ -323,6 +335,24 @@ fn an_opaque_token_that_azure_repeats_is_not_told() {
         let logged = hub.traffic.last_failed().expect("a failed write").text;
         assert!(logged.contains("you sent Bearer ****") && !logged.contains("opaque"), "{logged}");
     }
+}
+
+#[test]
+fn a_token_in_a_text_that_is_not_utf_8_is_not_told() {
+    fn repeated(_: &[u8]) -> Vec<u8> {
+        let text = [b"\xff ", OPAQUE.as_bytes()].concat();
+        let head = format!("HTTP/1.1 400 No\r\nContent-Length: {}\r\n\r\n", text.len());
+        [head.as_bytes(), &text].concat()
+    }
+    let hub = hub_with(OPAQUE, server::answering("localhost", repeated), |_| {});
+    let request = request(b"body", None, "Connection: close\r\n");
+    let answer = served(hub, move |mut socket| {
+        socket.write_all(&request).unwrap();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).unwrap();
+        answer
+    });
+    assert!(answer.starts_with(b"HTTP/1.1 400 ") && answer.ends_with(&[b"\xff ", &[b'*'; 32][..]].concat()));
 }
 
 #[test]

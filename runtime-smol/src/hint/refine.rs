@@ -108,7 +108,8 @@ pub(crate) fn refine(hint: Option<&'static Hint>, known: &Circumstances<'_>) -> 
 }
 
 impl Hint {
-    /// The hints that may replace this one, depending on what was sent and by whom. All may come with its numbers.
+    /// The hints that may replace this one, depending on what was sent and by whom. They come with the same
+    /// numbers, if it has any.
     pub fn variants(&self) -> impl Iterator<Item = &Self> {
         RULES.iter().filter(|rule| rule.of.contains(self)).map(|rule| rule.to)
     }

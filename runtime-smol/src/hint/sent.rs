@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::cloud::{Cloud, resource_of};
 use crate::jwt;
+use crate::text::is_more_than_text;
 
 /// The values of one exchange. Those that were not sent are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Sent {
     #[must_use]
     pub(crate) fn with_claims(mut self, assertion: &str) -> Self {
         let claims = jwt::claims::<Claims>(assertion.as_bytes()).unwrap_or_default();
-        let shown = |claim: String| claim.chars().filter(|c| !c.is_control()).take(MAX_CLAIM).collect();
+        let shown = |claim: String| claim.chars().filter(|c| !is_more_than_text(*c)).take(MAX_CLAIM).collect();
         self.issuer = claims.iss.map(shown);
         self.subject = claims.sub.map(shown);
         self.audience = claims.aud.map(|audience| {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::http::in_form;
 use crate::endpoint::Endpoint;
 use crate::hint::{Circumstances, Hint, Requester, Sent, refine};
+use crate::text::is_more_than_text;
 
 /// Longest message that is kept, in characters.
 const MAX_TEXT: usize = 400;
@@ -152,7 +153,7 @@ impl fmt::Display for Failure {
 
 /// On one line, and without anything that looks like a token: every JSON web token begins with `{"` in base64.
 pub(super) fn one_line(text: &str) -> String {
-    let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let printable: String = text.chars().map(|c| if is_more_than_text(c) { ' ' } else { c }).collect();
     let words =
         printable.split_whitespace().map(|word| if word.contains("eyJ") { "(a token, not shown)" } else { word });
     words.collect::<Vec<_>>().join(" ")

@@ -4,6 +4,7 @@ use ::der::asn1::ObjectIdentifier;
 
 use crate::identity::der::{Malformed, at, is, only, sequence, values};
 use crate::identity::x509::Certificate;
+use crate::text::is_more_than_text;
 
 /// `id-at-commonName` and `id-at-organizationName` (RFC 5280 appendix A.1), with their abbreviations.
 const SHOWN: [(ObjectIdentifier, &str); 2] =
@@ -47,7 +48,7 @@ fn shown(name: &[u8]) -> Result<String, Malformed> {
 
 fn printable(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_NAME).collect()
+    text.chars().map(|c| if is_more_than_text(c) { ' ' } else { c }).take(MAX_NAME).collect()
 }
 
 #[cfg(test)]

@@ -62,7 +62,10 @@ pub(crate) fn endless(host: &str, text: &'static str) -> (SocketAddr, Certificat
 
 /// A server that answers every complete request with the result of `answer` for its body, on any number of connections,
 /// and its certificate. An empty answer ends the connection.
-pub(crate) fn answering(host: &str, answer: fn(&[u8]) -> String) -> (SocketAddr, CertificateDer<'static>) {
+pub(crate) fn answering<A: AsRef<[u8]> + 'static>(
+    host: &str,
+    answer: fn(&[u8]) -> A,
+) -> (SocketAddr, CertificateDer<'static>) {
     let (config, certificate) = config(host);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -73,10 +76,10 @@ pub(crate) fn answering(host: &str, answer: fn(&[u8]) -> String) -> (SocketAddr,
                 let mut reader = BufReader::with_capacity(1 << 17, Stream::new(&mut server, &mut socket));
                 while let Some((_, body)) = take_message(&mut reader) {
                     let answer = answer(&body);
-                    if answer.is_empty() {
+                    if answer.as_ref().is_empty() {
                         return;
                     }
-                    reader.get_mut().write_all(answer.as_bytes()).unwrap();
+                    reader.get_mut().write_all(answer.as_ref()).unwrap();
                 }
             });
         }

@@ -6,6 +6,7 @@ use remora_core::http::{BodyDecoder, HeadScan, HeadWriter, Piece, decode_respons
 use remora_core::remote_write::Version;
 use remora_smol::endpoint::Endpoint;
 use remora_smol::probe::Link;
+use remora_smol::text::is_more_than_text;
 use zeroize::Zeroizing;
 
 use crate::config::fault::{masked, masked_words};
@@ -36,7 +37,7 @@ impl Answer {
     pub(super) fn line(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         let line = masked_words(text.lines().next().unwrap_or_default());
-        line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_LINE).collect()
+        line.chars().map(|c| if is_more_than_text(c) { ' ' } else { c }).take(MAX_LINE).collect()
     }
 
     /// The host that a redirect names, with its port. A relative one names none (RFC 9110 §10.2.2).

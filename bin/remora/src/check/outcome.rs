@@ -1,6 +1,7 @@
 //! The outcome of one check.
 
-use crate::log::is_more_than_text;
+use remora_smol::text::is_more_than_text;
+
 use crate::pages::{Page, is_command};
 
 /// The outcome of one check.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use remora_smol::file;
+use remora_smol::text::is_more_than_text;
 
 use super::claims::Claims;
 use crate::config::fault::without_secrets;
@@ -46,7 +47,7 @@ impl Pod {
 
     /// Adds a value, unless it is missing, empty, not printable or already known.
     pub(super) fn learn(&mut self, placeholder: &'static str, value: Option<String>) {
-        let printable = |value: &String| !value.is_empty() && value.chars().all(|c| !c.is_control());
+        let printable = |value: &String| !value.is_empty() && !value.contains(is_more_than_text);
         if let Some(value) = value.map(|value| value.trim().to_owned()).filter(printable) {
             self.0.entry(placeholder).or_insert(value);
         }

@@ -206,7 +206,9 @@ impl Route {
     fn unconnected(&self, seen: &str) -> Finding {
         let place = self.place();
         let repair = if self.hop.is_none() {
-            format!("allow TCP from the pod to {place}, or set HTTPS_PROXY")
+            // No proxy is used for loopback.
+            let around = if self.to.is_loopback() { "" } else { ", or set HTTPS_PROXY" };
+            format!("allow TCP from the pod to {place}{around}")
         } else {
             let proxy = format!("let the proxy at {place} accept connections from the pod, or correct HTTPS_PROXY");
             format!("{proxy}; {AROUND}")

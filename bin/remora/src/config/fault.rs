@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use remora_smol::text::is_more_than_text;
+
 use super::ingestion::is_portals;
 use crate::pages::{self, Page};
 
@@ -185,7 +187,7 @@ pub(crate) fn masked_words(sentence: &str) -> String {
 fn shortened(text: &str) -> String {
     let mut shown = String::new();
     for c in text.chars().take(MAX_SHOWN) {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if is_more_than_text(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     if text.chars().nth(MAX_SHOWN).is_some() {
         shown.push('…');
