@@ -18,13 +18,13 @@ DISAMBIGUATOR = re.compile(r"Cs[0-9A-Za-z]+_")
 COPY = re.compile(r"\.[0-9]+$")
 
 # Each adds what those before it lack: an idle sidecar's functions come first. A run is: the identity, the name of this
-# machine, and the number of writes.
+# machine, and the sizes of the writes in bytes.
 RUNS = (
-    ("From the start to the first token", ((None, "localhost", 0), (None, "127.0.0.1", 0))),
-    ("Writes, and a page of metrics", ((None, "localhost", 3),)),
+    ("From the start to the first token", ((None, "localhost", ()), (None, "127.0.0.1", ()))),
+    ("Writes, and pages", ((None, "localhost", (30_000, 200_000, 30_000)),)),
 )
 OTHER_RUNS = (
-    ("Other identities", tuple((identity, "localhost", 0) for identity in ("imds-system", "secret", "certificate"))),
+    ("Other identities", tuple((identity, "localhost", ()) for identity in ("imds-system", "secret", "certificate"))),
 )
 
 # What std's backtraces and its code for unwinding call. Without a definition, the linker would take a C++ library for it.
@@ -80,17 +80,17 @@ INSERT BEFORE .text;
 
 
 def traced(identity, host, writes):
-    """The names of the functions that run until the sidecar has a token, and while it accepts this many writes."""
+    """The names of the functions that run until the sidecar has a token, and while it accepts these writes."""
     with Stack("layout", prometheus=False, identity=identity) as stack:
         log = stack.folder.path / "instructions"
         processor = ("qemu-x86_64-static", "-cpu", "max", "-d", "in_asm", "-D", str(log))
         given = stack.emulator.remora_environment(identity)
         environment = {name: value.replace("//localhost", f"//{host}") for name, value in given.items()}
         remora = Remora(stack.folder.path, environment, processor, log="traced.log").start()
-        bodies = frames.LargeBodies(200_000)
-        for number in range(writes):
-            remora.post(bodies.body(frames.now_ms() - number))
+        for number, size in enumerate(writes):
+            remora.post(frames.LargeBodies(size).body(frames.now_ms() - number))
             remora.get("/metrics")
+            remora.get("/health")
         remora.stop()
         return set(RAN.findall(log.read_text(errors="replace")))
 
