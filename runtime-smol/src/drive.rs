@@ -228,8 +228,9 @@ impl Connection {
     }
 
     fn answered(&mut self, outcome: &Outcome) {
-        // A 204, Azure's answer to a write that it accepts, has no content.
-        if outcome.upstream_status.is_some_and(|status| status != 204)
+        // Azure's answer to a write that it accepts has no body.
+        if outcome.upstream_status.is_some()
+            && self.exchange.answer_has_body()
             && let Some(credential) = &self.credential
         {
             credential.hide_in(self.exchange.client_pending_mut());

@@ -246,6 +246,13 @@ impl<'m> Exchange<'m> {
         self.phase == Phase::Done
     }
 
+    /// Whether the last response has a body, whatever its text.
+    // Inline, so that only a driver that asks carries the code.
+    #[inline]
+    pub fn answer_has_body(&self) -> bool {
+        !self.outbox.text().is_empty()
+    }
+
     /// The body of the last response, for a log, up to the first byte that is not UTF-8.
     pub fn answer_text(&self) -> &str {
         self.outbox.text().trim_ascii_end().utf8_chunks().next().map(|chunk| chunk.valid()).unwrap_or_default()
