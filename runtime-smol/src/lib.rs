@@ -5,6 +5,7 @@
 //! share nothing while requests are forwarded. The sockets of the forwarding path are watched by the thread's own
 //! reactor; rarer work, such as connection attempts, signals and pauses, uses async-io. Two kinds of work block and get
 //! a short-lived thread: the token exchange and name resolution.
+#![forbid(unsafe_code)]
 
 mod assertion;
 mod body;

@@ -27,30 +27,13 @@ OTHER_RUNS = (
     ("Other identities", tuple((identity, "localhost", ()) for identity in ("imds-system", "secret", "certificate"))),
 )
 
-# What std's backtraces and its code for unwinding call. Without a definition, the linker would take a C++ library for it.
-UNWINDER = (
-    "Backtrace",
-    "GetDataRelBase",
-    "GetIP",
-    "GetIPInfo",
-    "GetLanguageSpecificData",
-    "GetRegionStart",
-    "GetTextRelBase",
-    "Resume",
-    "SetGR",
-    "SetIP",
-)
-
-HEAD = f"""\
-/* Written by scripts/layout; see there. Nothing unwinds: a panic aborts, and names of functions for a backtrace are
-   stripped. */
-{"".join(f"_Unwind_{name} = abort;{chr(10)}" for name in UNWINDER)}
-/* Code that a sidecar runs stands together, so that the rest is never resident. Functions whose names are gone do no
-   harm: what is not named here follows in the compiler's order. */
+HEAD = """\
+/* Written by scripts/layout; see there. Code that a sidecar runs stands together, so that the rest is never resident.
+   Functions whose names are gone do no harm: what is not named here follows in the compiler's order. */
 SECTIONS
-{{
+{
   .text.ran :
-  {{
+  {
 """
 
 # What no run here decides: the processor and the server choose the cipher, the hash, the key exchange and the kind of
@@ -104,7 +87,7 @@ def print_functions(runs, listed):
     """The functions of each of these runs that are not in `listed`, which grows by them."""
     for what, each in runs:
         ran = set().union(*(traced(*run) for run in each))
-        found = {pattern(name) for name in ran if not name.startswith("_Unwind_")} - listed
+        found = {pattern(name) for name in ran} - listed
         listed |= found
         print(f"    /* {what} */")
         for name in sorted(found):

@@ -2,6 +2,7 @@
 //! endpoint, the endpoints that issue tokens to managed identities, and the ingestion endpoint of a data collection
 //! rule, all on loopback, with faults on request. It shares no code with Remora, so that it can contradict it, and it
 //! says nothing about the real service under load.
+#![forbid(unsafe_code)]
 
 mod archive;
 mod assertions;

@@ -2,6 +2,7 @@
 //! tokens are the job of `remora-smol`, the protocol that of `remora-core`.
 //!
 //! It is a library so that its configuration can be fuzzed; the program only calls [`main`].
+#![forbid(unsafe_code)]
 
 mod arguments;
 mod check;

@@ -1,5 +1,9 @@
 //! The program; all of it is in the library.
 
+// Where std brings its own unwinder along, and a panic aborts: the shipped binary.
+#[cfg(all(target_env = "musl", panic = "abort"))]
+mod unwinder;
+
 use std::process::ExitCode;
 
 use dlmalloc::GlobalDlmalloc;
