@@ -314,7 +314,7 @@ class Kubectl:
         if "/" in positional[0] and not positional[0].startswith("pod/"):
             return selected(self.owner(positional[0]), options["--output"])
         found = self.object(positional, options["--namespace"])
-        if "{.status" in options["--output"] and self.state.get("starting", 0) > 0:
+        if "Statuses'" in options["--output"] and self.state.get("starting", 0) > 0:
             self.state["starting"] -= 1
             return ""
         if found is None:
@@ -407,14 +407,19 @@ class Kubectl:
             raise Refusal("error: no matching resources found")
         for pod in pods:
             # Without an identity the sidecar does not run, and a native one keeps its pod pending.
-            env = [one["name"] for container in self.containers(pod) for one in container.get("env", [])]
-            starts = "AZURE_CLIENT_ID" in env or self.state.get("skips")
-            if phase_of(pod) != "Running" or not starts:
+            client = self.client_of(pod)
+            works = "Ready" not in options["--for"] or client not in self.state.get("useless", [])
+            if phase_of(pod) != "Running" or not (client or self.state.get("skips")) or not works:
                 raise Refusal(f"error: timed out waiting for the condition on pods/{pod['metadata']['name']}")
         if self.state.get("late", 0) > 0:
             # The controller has not created the new pods yet.
             self.state["late"] -= 1
             raise Refusal("error: no matching resources found")
+
+    def client_of(self, pod):
+        """The AZURE_CLIENT_ID of one of the pod's containers."""
+        env = [one for container in self.containers(pod) for one in container.get("env", [])]
+        return next((one.get("value", "from elsewhere") for one in env if one["name"] == "AZURE_CLIENT_ID"), None)
 
     @staticmethod
     def containers(pod):

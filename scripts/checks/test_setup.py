@@ -47,6 +47,7 @@ def pod(where="containers", runs_as=ACCOUNT, name="prometheus", **env):
     state = {"name": "prom-remotewrite", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
     status = {"containerStatuses": [{"name": "prometheus", "state": {"waiting": {}}}]}
     status.setdefault(f"{where.removesuffix('s')}Statuses", []).append(state)
+    status["conditions"] = [{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": "True"}]
     template = copy.deepcopy({"metadata": {"labels": labels}, "spec": spec})
     of_api = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}
     return of_api | {"template": template}
@@ -792,6 +793,21 @@ class Setup(unittest.TestCase):
         self.assert_works(done)
         deleted = ["kubectl delete pod/r-0", "kubectl delete pod/r-1"]
         self.assertEqual(self.replacements(done), [deleted[0], ready.format("pods"), deleted[1], ready.format("pods")])
+
+    def test_pods_that_never_become_ready_are_replaced_together(self):
+        old = [of_deployment("r-0", "r-2"), of_deployment("r-1", "r-3")]
+        for one in old:
+            one["status"]["conditions"][1]["status"] = "False"
+        # A shared Remora is ready once it has a token, which the old identity never gets.
+        cloud = self.cloud(pods=old, useless=["old"])
+        done = cloud.run(IDENTITY)
+        self.assert_works(done)
+        self.assertEqual(self.replacements(done), [
+            "kubectl delete pod/r-0 pod/r-1",
+            "kubectl wait pods '--for=jsonpath={.status.phase}=Running'",
+        ])
+        # The new identity is tried in one of them all the same.
+        self.assertIn("--only RBAC-01 --azure-client-id client-of-prom", done.stdout)
 
     def test_nothing_is_waited_for_in_pods_that_serve_with_no_workload_identity(self):
         ended, without_token = serving(), serving()
