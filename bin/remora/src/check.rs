@@ -71,10 +71,11 @@ pub(crate) enum Choice {
 }
 
 impl Choice {
-    /// Parses a code, or a category with a hyphen for each space.
+    /// Parses a code, or a category as it is printed or with a hyphen for each space.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let checked = |page: &&'static Page| steps::ALL.iter().any(|step| step.page == *page);
-        let named = |category: &Category| category.heading().replace(' ', "-").eq_ignore_ascii_case(text);
+        let spaced = text.replace('-', " ");
+        let named = |category: &Category| category.heading().eq_ignore_ascii_case(&spaced);
         let category = Category::ALL.into_iter().find(named).map(Self::Category);
         crate::pages::find(text).filter(checked).map(Self::Page).or(category)
     }

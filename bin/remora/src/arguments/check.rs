@@ -161,7 +161,9 @@ fn choices(flag: &'static str, text: &str) -> Result<Vec<Choice>, UsageError> {
             if let Some((page, by)) = Choice::reported(part) {
                 return UsageError::NoCheck { page, by };
             }
-            let takes = match nearest(part, Choice::all()) {
+            let lower = part.to_ascii_lowercase();
+            let longer = Choice::all().find(|known| known.to_ascii_lowercase().contains(&lower));
+            let takes = match longer.or_else(|| nearest(part, Choice::all())) {
                 Some(nearest) => format!("codes and categories (did you mean {nearest}?)"),
                 None => "codes and categories (remora check --list-checks)".to_owned(),
             };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::check::{Form, Reach};
+use crate::check::{Choice, Form, Reach};
+use crate::pages::Category;
 
 fn run(arguments: &[&str]) -> Result<Command, UsageError> {
     parse(arguments.iter().map(OsString::from))
@@ -150,6 +151,8 @@ fn a_bad_value_of_a_flag_of_check_says_what_it_takes() {
         (["check", "--only", "CFG-99"], "--only takes codes and categories"),
         (["check", "--only", "rbac-03"], "RBAC-03 has no check of its own; RBAC-01 reports it"),
         (["check", "--skip", "netwrk"], "did you mean network?"),
+        (["check", "--only", "running"], "did you mean running-process?"),
+        (["check", "--only", "live"], "did you mean REMORA-LIVE-01?"),
         (["check", "--prometheus", "localhost"], "--prometheus takes a URL"),
         (["check", "--wait", "soon"], "--wait takes"),
     ] {
@@ -157,6 +160,14 @@ fn a_bad_value_of_a_flag_of_check_says_what_it_takes() {
         assert!(error.contains(said), "{error}");
     }
     assert!(fault(&["check", "--strct"]).to_string().ends_with("did you mean --strict?"));
+}
+
+#[test]
+fn a_category_is_chosen_as_it_is_printed_or_with_hyphens() {
+    for name in ["running process", "running-process", "Running-Process"] {
+        let Ok(Command::Check(options, _)) = run(&["check", "--only", name]) else { panic!("{name}") };
+        assert_eq!(options.only, [Choice::Category(Category::Process)], "{name}");
+    }
 }
 
 #[test]
