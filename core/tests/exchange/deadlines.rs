@@ -70,6 +70,7 @@ fn a_body_has_its_time() {
     let told = bench.answer();
     assert_eq!((told.status(), told.field("retry-after"), told.field("connection")), (503, Some("1"), Some("close")));
     assert_eq!(bench.take_events().last(), Some(&Event::HalfClose));
+    assert!(!bench.exchange.is_open(), "what is drained is no request");
     expect_deadline(&mut bench, TIMEOUTS.drain);
     assert_eq!(bench.take_events(), [Event::Close]);
 }
