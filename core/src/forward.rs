@@ -75,6 +75,10 @@ pub const RESPONSE_BYTES: usize = 8 * 1024;
 /// Received body bytes that extend [`Timeouts::body_start`] by one millisecond.
 pub const PACE: usize = 16;
 
+/// The part of [`Timeouts::upstream`] that is left to a request whose body was late. Together with
+/// [`Timeouts::admission`] it is not more than 30 s.
+pub const LEAST_UPSTREAM: Duration = Duration::from_secs(5);
+
 /// One time limit for each phase of an exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
@@ -92,7 +96,7 @@ pub struct Timeouts {
     /// Maximum for the body to arrive, however far it was extended.
     pub body: Duration,
     /// From the complete body to Azure's complete response: token, connection, both directions, retries. Less than 30 s
-    /// for the same reason.
+    /// for the same reason. After a late body it is counted from the end of the head, but leaves [`LEAST_UPSTREAM`].
     pub upstream: Duration,
     /// For the sender to read its response.
     pub answer: Duration,

@@ -1,7 +1,7 @@
 //! Azure's side: its address, the token for it, and connections to it.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -63,17 +63,28 @@ impl Azure {
         Destination { authority: &self.authority, target: &self.target, authorization: self.authorization.as_bytes() }
     }
 
-    /// Gets the first token.
-    pub(crate) fn authorize(&mut self) -> Result<(), Failure> {
-        if self.authorization.is_empty() { self.refresh() } else { Ok(()) }
+    /// The idle connection, unless it was closed, or brought what would pass for the next answer.
+    pub(crate) fn take_idle(&mut self) -> Option<Tls> {
+        let mut idle = self.idle.take()?;
+        idle.sock.set_nonblocking(true).ok()?;
+        // What belongs to TLS alone, such as a ticket, is processed on the way.
+        let is_silent = idle.read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        idle.sock.set_nonblocking(false).ok()?;
+        is_silent.then_some(idle)
     }
 
-    /// Exchanges the service account's token for one of Entra's (RFC 7523 §2.2).
-    pub(crate) fn refresh(&mut self) -> Result<(), Failure> {
+    /// Gets the first token before `deadline`.
+    pub(crate) fn authorize(&mut self, deadline: Instant) -> Result<(), Failure> {
+        if self.authorization.is_empty() { self.refresh(deadline) } else { Ok(()) }
+    }
+
+    /// Exchanges the service account's token for one of Entra's before `deadline` (RFC 7523 §2.2).
+    pub(crate) fn refresh(&mut self, deadline: Instant) -> Result<(), Failure> {
         let of = |name| variable(&self.variables, name);
         let url = format!("{}{}/oauth2/v2.0/token", of("AZURE_AUTHORITY_HOST")?, of("AZURE_TENANT_ID")?);
         let assertion = fs::read_to_string(of("AZURE_FEDERATED_TOKEN_FILE")?)?;
-        let answer = self.agent.post(url).send_form([
+        let post = self.agent.post(url).config().timeout_global(Some(deadline.since(self.now()))).build();
+        let answer = post.send_form([
             ("grant_type", "client_credentials"),
             ("client_id", of("AZURE_CLIENT_ID")?),
             ("scope", of("INGESTION_AAD_AUDIENCE")?),

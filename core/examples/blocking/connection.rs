@@ -56,7 +56,7 @@ impl<'m> Connection<'m> {
             }
             Event::Check => self.check(azure.now()),
             Event::Connect { fresh } => self.connect(fresh, azure),
-            Event::Refresh => match azure.refresh() {
+            Event::Refresh => match azure.refresh(self.exchange.deadline()) {
                 Ok(()) => self.exchange.refreshed(azure.now()),
                 Err(error) => self.exchange.unrefreshed(azure.now(), Some(&error.to_string())),
             },
@@ -101,9 +101,10 @@ impl<'m> Connection<'m> {
     }
 
     fn connect(&mut self, fresh: bool, azure: &mut Azure) {
-        let idle = azure.idle.take().filter(|_| !fresh);
+        let authorized = azure.authorize(self.exchange.deadline());
+        let idle = azure.take_idle().filter(|_| !fresh);
         let reused = idle.is_some();
-        let connected = azure.authorize().map_err(|error| (Unavailable::NoToken, error)).and_then(|()| {
+        let connected = authorized.map_err(|error| (Unavailable::NoToken, error)).and_then(|()| {
             idle.map_or_else(
                 || azure.connect(self.exchange.deadline()).map_err(|error| (Unavailable::Connect, error)),
                 Ok,

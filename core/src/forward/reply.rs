@@ -11,7 +11,8 @@ use core::fmt::{self, Write as _};
 
 use super::{PACE, Timeouts, Unavailable};
 use crate::http::{BodyError, EncodeError, HeadError, HeadWriter, digits};
-use crate::remote_write::{Fault, MediaFault};
+use crate::remote_write::{Fault, FaultKind, MediaFault};
+use crate::snappy::SnappyError;
 
 /// Maximum response body in bytes: as much as Prometheus logs.
 pub const MAX_TEXT: usize = 1024;
@@ -95,7 +96,13 @@ impl fmt::Display for Rejection {
                 write!(f, "body larger than {limit} bytes; lower the sender's batch size or raise MAX_BODY_BYTES")
             }
             Self::Frame(fault) => {
-                write!(f, "not forwarded: {fault}; a body must be one remote-write message in snappy's block format")
+                let remedy = match fault.kind {
+                    FaultKind::Snappy(SnappyError::TooLarge { .. }) => {
+                        "lower the sender's batch size (max_samples_per_send)"
+                    }
+                    _ => "a body must be one remote-write message in snappy's block format",
+                };
+                write!(f, "not forwarded: {fault}; {remedy}")
             }
             Self::SlowBody => f.write_str(
                 "the body did not arrive in time: the limit is 5 s plus 1 s for each 16 kB received, at most 30 s",

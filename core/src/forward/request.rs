@@ -188,7 +188,11 @@ impl Request {
 fn route(head: &RequestHead<'_, '_>, peer: Peer, max_body_bytes: usize) -> Route {
     let read = matches!(head.method, "GET" | "HEAD");
     // Only browsers send Origin (RFC 6454 §7): a page from elsewhere may ask one that runs beside this process.
-    let peer = if head.fields.first("origin").is_some() { Peer::Foreign } else { peer };
+    let peer = match peer {
+        _ if head.fields.first("origin").is_none() => peer,
+        Peer::Watcher { .. } => Peer::Watcher { near: false },
+        _ => Peer::Foreign,
+    };
     // That page may read what it gets if its own host's name leads here, and then there is no Origin.
     let is_near = || peer.is_near() && head.fields.first("host").is_some_and(is_loopback);
     let page = match head.path() {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use remora_core::forward::{Event, Exchange, PACE, Peer, Policy, Purpose};
+use remora_core::forward::{Event, Exchange, PACE, Peer, Policy, Purpose, Timeouts};
 use remora_core::time::Instant;
 
 use crate::bench::{Bench, POLICY, TIMEOUTS};
@@ -70,6 +70,7 @@ fn a_body_has_its_time() {
     let told = bench.answer();
     assert_eq!((told.status(), told.field("retry-after"), told.field("connection")), (503, Some("1"), Some("close")));
     assert_eq!(bench.take_events().last(), Some(&Event::HalfClose));
+    assert!(!bench.exchange.is_open(), "what is drained is no request");
     expect_deadline(&mut bench, TIMEOUTS.drain);
     assert_eq!(bench.take_events(), [Event::Close]);
 }
@@ -128,6 +129,37 @@ fn the_time_for_azure_spans_token_connection_and_repairs() {
     expect_deadline(&mut bench, Duration::from_secs(5));
     assert!(bench.events.contains(&Event::Release { reusable: false }));
     assert_eq!(bench.answer().status(), 504);
+}
+
+#[test]
+fn a_late_body_shortens_the_time_for_azure() {
+    // Seconds: the time limit for Azure, how long the body waits for room, and what is left for Azure.
+    for (limit, wait, left) in [
+        (25, 0, 25),
+        (25, 1, 24),
+        (25, 18, 7),
+        (25, 20, 5),
+        (25, 23, 5),
+        (60, 23, 37),
+        (6, 0, 6),
+        (6, 20, 5),
+        (2, 22, 2),
+    ] {
+        let timeouts = Timeouts { upstream: Duration::from_secs(limit), ..TIMEOUTS };
+        let mut bench = Bench::with(Policy { timeouts, ..POLICY }, Peer::Loopback);
+        let request = write(SMALL_BODY);
+        let head = request.len() - SMALL_BODY.len();
+        bench.exchange.client_space()[..head].copy_from_slice(&request[..head]);
+        bench.exchange.client_filled(bench.now, head);
+        assert_eq!(bench.exchange.poll_event(), Some(Event::Reserve(SMALL_BODY.len())));
+        bench.pass(Duration::from_secs(wait));
+        bench.exchange.reserved(bench.now);
+        bench.submit(SMALL_BODY);
+        bench.attach(false);
+        bench.request();
+        expect_deadline(&mut bench, Duration::from_secs(left));
+        assert_eq!(bench.answer().status(), 504, "{limit} {wait}");
+    }
 }
 
 #[test]

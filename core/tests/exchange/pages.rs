@@ -91,11 +91,16 @@ fn status_is_for_the_pod_alone() {
 /// A page from elsewhere in a browser beside this process, or at the end of a port-forward.
 #[test]
 fn a_browser_neither_writes_nor_reads_the_status() {
-    for (request, text) in [
-        (write_with("Origin: https://elsewhere.example\r\n", SMALL_BODY), "accepted only from this pod"),
-        (ask("GET", "/status", "Origin: null\r\n"), "only on loopback"),
+    let watcher = Peer::Watcher { near: true };
+    let written = || write_with("Origin: https://elsewhere.example\r\n", SMALL_BODY);
+    let asked = || ask("GET", "/status", "Origin: null\r\n");
+    for (peer, request, text) in [
+        (Peer::Loopback, written(), "accepted only from this pod"),
+        (Peer::Loopback, asked(), "only on loopback"),
+        (watcher, written(), "LISTENING_PORT does"),
+        (watcher, asked(), "only on loopback"),
     ] {
-        let mut bench = Bench::new();
+        let mut bench = Bench::with(POLICY, peer);
         bench.send(&request);
         let told = bench.answer();
         assert_eq!(told.status(), 403);

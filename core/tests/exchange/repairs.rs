@@ -195,6 +195,33 @@ fn a_401_on_a_connection_that_azure_closes_is_resent_on_another() {
 }
 
 #[test]
+fn a_401_before_the_body_is_sent_is_resent_on_another_connection() {
+    let mut bench = submitted();
+    bench.attach(false);
+    bench.request_head();
+    bench.exchange.body_sent(bench.now, 100);
+    bench.azure(&answer(401, "", "expired"));
+    bench.refresh();
+    let expected = [Event::Refresh, Event::Release { reusable: false }, Event::Connect { fresh: false }];
+    assert_eq!(bench.take_events(), expected);
+    bench.exchange.detach();
+    assert_eq!(bench.forward(&answer(204, "", "")).body, BODY);
+    assert_eq!(bench.answer().status(), 204);
+}
+
+#[test]
+fn a_driver_may_refuse_while_the_token_is_refreshed() {
+    let mut bench = submitted();
+    bench.forward(&answer(401, "", "expired"));
+    bench.exchange.refuse(bench.now, Unavailable::NoToken, "shutting down");
+    bench.settle();
+    let told = bench.answer();
+    assert_eq!(told.status(), 503);
+    assert!(told.text().contains("shutting down"), "{told:?}");
+    assert!(bench.events.contains(&Event::Release { reusable: false }));
+}
+
+#[test]
 fn a_connection_is_lent_again_only_after_a_clean_response() {
     for (reusable, bytes) in [
         (true, answer(204, "", "")),

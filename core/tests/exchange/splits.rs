@@ -1,6 +1,6 @@
 //! It makes no difference where the bytes are cut.
 
-use remora_core::forward::{Outgoing, Peer, Policy};
+use remora_core::forward::{Event, Outgoing, Peer, Policy};
 
 use crate::bench::{Bench, POLICY};
 use crate::message::{Message, SMALL_BODY, answer, chunked_write, write, write_with};
@@ -206,6 +206,41 @@ fn a_driver_may_read_ahead_where_a_write_may_begin() {
     assert!(bench.exchange.may_read_ahead());
     assert_eq!(bench.exchange.client_space().len(), room, "no more than for the first head");
     assert!(!Bench::with(POLICY, Peer::Foreign).exchange.may_read_ahead(), "who may not write has nothing to send");
+}
+
+#[test]
+fn body_bytes_that_came_with_the_head_are_stored_before_more_is_read() {
+    let mut bench = Bench::new();
+    let request = write(SMALL_BODY);
+    let first = request.len() - 1;
+    bench.exchange.client_space()[..first].copy_from_slice(&request[..first]);
+    bench.exchange.client_filled(bench.now, first);
+    assert_eq!(bench.exchange.poll_event(), Some(Event::Reserve(SMALL_BODY.len())));
+    bench.exchange.reserved(bench.now);
+    assert_eq!(bench.exchange.body_piece(), &SMALL_BODY[..3]);
+    assert!(!bench.exchange.interest().client_read);
+    bench.settle();
+    assert!(bench.exchange.interest().client_read);
+    bench.submit(&request[first..]);
+}
+
+/// Azure's head leaves room for the part of its body that is told, and for one byte more.
+#[test]
+fn a_response_head_leaves_room_for_the_text_or_is_refused_however_it_is_cut() {
+    let fixed = "HTTP/1.1 400 Bad Request\r\nX: \r\nContent-Length: 4\r\n\r\n";
+    for (length, status) in [(8192 - 1025, 400), (8192 - 1024, 502)] {
+        let head = fixed.replace("X: ", &format!("X: {}", "x".repeat(length - fixed.len())));
+        for size in [1, length + 4] {
+            let mut bench = Bench::new();
+            bench.submit(&write(SMALL_BODY));
+            bench.attach(false);
+            bench.request();
+            for piece in format!("{head}text").as_bytes().chunks(size) {
+                bench.azure(piece);
+            }
+            assert_eq!(bench.answer().status(), status, "{length} bytes in pieces of {size}");
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Azure's side: connect, send, read, retry.
 
 use super::{Event, Exchange, Instant, Line, Link, Outgoing, Phase, Reply, Unavailable};
+use crate::forward::LEAST_UPSTREAM;
 use crate::forward::counters::Repair;
 use crate::forward::head::UpstreamHead;
 use crate::forward::reply::{self, Relay};
@@ -166,7 +167,10 @@ impl<'m> Exchange<'m> {
     }
 
     pub(super) fn begin_forward(&mut self, now: Instant) {
-        self.deadline = now.saturating_add(self.gateway.policy.timeouts.upstream);
+        let upstream = self.gateway.policy.timeouts.upstream;
+        // The sender's own timeout began with the head.
+        let late = self.began.saturating_add(upstream).max(now.saturating_add(LEAST_UPSTREAM));
+        self.deadline = now.saturating_add(upstream).min(late);
         self.connect(false);
     }
 
