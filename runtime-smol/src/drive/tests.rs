@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use rustls_pki_types::CertificateDer;
 
 use super::*;
@@ -272,6 +273,42 @@ fn a_connection_that_does_not_come_to_rest_is_not_used() {
     };
     hub.reactor.block_on(hub.executor.run(connecting)).unwrap();
     assert!(hub.idle.take(hub.now()).is_none());
+}
+
+/// Several TLS records, more than the kernel takes at once from [`keep_idle`]'s connections, and sealed at once.
+const LONG_BODY: usize = (SEALED_AT_ONCE - 1) * SEGMENT;
+
+/// Bodies of this length fit in.
+const fn with_long_bodies(config: &mut Config) {
+    config.limits.max_body_bytes = SEALED_AT_ONCE * SEGMENT;
+    config.limits.body_memory = 1 << 20;
+}
+
+/// Opens a connection to Azure whose send buffer is as small as possible, and keeps it as an idle one.
+fn keep_idle(hub: &'static Hub) {
+    let deadline = hub.now().saturating_add(Duration::from_secs(20));
+    let connecting = hub.connector.connect(hub.clock, deadline);
+    let upstream = hub.reactor.block_on(hub.executor.run(connecting)).unwrap().unwrap();
+    sockopt::set_socket_send_buffer_size(upstream.stream.get_ref(), 1).unwrap();
+    hub.idle.keep(hub.now(), Box::new(upstream));
+}
+
+#[test]
+fn a_success_before_the_body_has_been_sent_is_none() {
+    let hub = hub_of(
+        server::serving("localhost", |_, mut azure| {
+            azure.read_exact(&mut [0]).unwrap();
+            azure.write_all(no_content(b"").as_bytes()).unwrap();
+            loop {
+                thread::park();
+            }
+        }),
+        with_long_bodies,
+    );
+    keep_idle(hub);
+    let told = served(hub, |socket| answers(socket, &[request(&vec![7; LONG_BODY], None, "")])).remove(0);
+    assert_eq!((told.0, hub.gateway.last_success()), (502, None), "{}", told.1);
+    assert_eq!(hub.idle.len(), 0);
 }
 
 #[test]
