@@ -312,6 +312,26 @@ fn a_success_before_the_body_has_been_sent_is_none() {
 }
 
 #[test]
+fn the_end_of_a_body_is_sent_although_nothing_else_happens() {
+    let hub = hub_of(
+        server::serving("localhost", |_, azure| {
+            // Until the first of the request has come, and a little longer: Remora waits for room.
+            azure.sock.peek(&mut [0]).unwrap();
+            thread::sleep(Duration::from_millis(50));
+            let mut reader = BufReader::new(azure);
+            while let Some((_, body)) = server::take_message(&mut reader) {
+                assert_eq!(body.len(), LONG_BODY);
+                reader.get_mut().write_all(no_content(&body).as_bytes()).unwrap();
+            }
+        }),
+        with_long_bodies,
+    );
+    keep_idle(hub);
+    let told = served(hub, |socket| answers(socket, &[request(&vec![7; LONG_BODY], None, "")])).remove(0);
+    assert_eq!(told.0, 204, "{}", told.1);
+}
+
+#[test]
 fn an_answer_that_comes_with_the_handshake_is_none() {
     let hasty = "HTTP/1.1 204 No Content\r\n\r\n";
     let hub = hub_of(server::hasty("localhost", hasty), |_| {});
