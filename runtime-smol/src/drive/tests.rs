@@ -332,6 +332,25 @@ fn the_end_of_a_body_is_sent_although_nothing_else_happens() {
 }
 
 #[test]
+fn a_connection_with_an_answer_too_many_is_not_kept() {
+    let hub = hub_of(
+        server::serving("localhost", |_, azure| {
+            let mut reader = BufReader::new(azure);
+            while let Some((_, body)) = server::take_message(&mut reader) {
+                // Two records that arrive together.
+                let azure = reader.get_mut();
+                azure.conn.writer().write_all(no_content(&body).as_bytes()).unwrap();
+                azure.conn.writer().write_all(no_content(&body).as_bytes()).unwrap();
+                azure.conn.write_tls(azure.sock).unwrap();
+            }
+        }),
+        |_| {},
+    );
+    assert_eq!(served(hub, |socket| answers(socket, &[request(b"body", None, "")]))[0].0, 204);
+    assert_eq!(hub.idle.len(), 0);
+}
+
+#[test]
 fn an_answer_that_comes_with_the_handshake_is_none() {
     let hasty = "HTTP/1.1 204 No Content\r\n\r\n";
     let hub = hub_of(server::hasty("localhost", hasty), |_| {});
