@@ -351,6 +351,25 @@ fn a_connection_with_an_answer_too_many_is_not_kept() {
 }
 
 #[test]
+fn after_a_stale_connection_a_request_is_sent_on_a_new_one() {
+    let hub = hub_of(
+        server::serving("localhost", |place, azure| {
+            let mut reader = BufReader::new(azure);
+            while let Some((_, body)) = server::take_message(&mut reader)
+                && place >= 2
+            {
+                reader.get_mut().write_all(no_content(&body).as_bytes()).unwrap();
+            }
+        }),
+        |_| {},
+    );
+    keep_idle(hub);
+    keep_idle(hub);
+    let told = served(hub, |socket| answers(socket, &[request(b"body", None, "")])).remove(0);
+    assert_eq!(told.0, 204, "{}", told.1);
+}
+
+#[test]
 fn an_answer_that_comes_with_the_handshake_is_none() {
     let hasty = "HTTP/1.1 204 No Content\r\n\r\n";
     let hub = hub_of(server::hasty("localhost", hasty), |_| {});
