@@ -49,21 +49,6 @@ pub(crate) fn hasty(host: &str, text: &'static str) -> (SocketAddr, CertificateD
     (address, certificate)
 }
 
-/// A server that answers one request with `text`, again and again until its peer is gone, and its certificate.
-pub(crate) fn endless(host: &str, text: &'static str) -> (SocketAddr, CertificateDer<'static>) {
-    let (config, certificate) = config(host);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        let (mut socket, _) = listener.accept().unwrap();
-        let mut server = ServerConnection::new(config).unwrap();
-        let mut stream = Stream::new(&mut server, &mut socket);
-        stream.read_exact(&mut [0]).unwrap();
-        while stream.write_all(text.as_bytes()).is_ok() {}
-    });
-    (address, certificate)
-}
-
 /// A server that answers every complete request with the result of `answer` for its body, on any number of connections,
 /// and its certificate. An empty answer ends the connection.
 pub(crate) fn answering<A: AsRef<[u8]> + 'static>(
