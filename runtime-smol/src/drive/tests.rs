@@ -443,6 +443,33 @@ fn interim_responses_without_end_end_in_time_and_hold_up_nobody() {
     assert_eq!(sender.join().unwrap()[0].0, 504);
 }
 
+#[test]
+fn a_sender_that_does_not_pause_lets_others_run() {
+    const REQUESTS: usize = 200;
+    let hub = hub(no_content, |_| {});
+    let (stream, sender) = connection(hub, |mut socket| {
+        socket.write_all(&b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n".repeat(REQUESTS)).unwrap();
+        socket.shutdown(Shutdown::Write).unwrap();
+        socket
+    });
+    let mut sender = sender.join().unwrap();
+    sender.set_nonblocking(true).unwrap();
+    let mut answers = vec![0; 1 << 20];
+    let mut first = 0;
+    beside(hub, serve(hub, stream, Peer::Loopback, slot(hub)), async {
+        while first == 0 {
+            future::yield_now().await;
+            first = sender.read(&mut answers).unwrap_or(0);
+        }
+    });
+    answers.truncate(first);
+    sender.set_nonblocking(false).unwrap();
+    sender.read_to_end(&mut answers).unwrap();
+    let count = |answers: &[u8]| answers.windows(13).filter(|window| window == b"HTTP/1.1 200 ").count();
+    assert_eq!(count(&answers), REQUESTS);
+    assert!(count(&answers[..first]) < REQUESTS, "all before anything else ran");
+}
+
 /// A token without the form of a JSON web token.
 const OPAQUE: &str = "0.opaque~token/of+32=characters!";
 
