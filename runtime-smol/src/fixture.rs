@@ -1,19 +1,20 @@
-//! A hub for tests, whose notices go nowhere.
+//! Hubs for tests, whose notices go nowhere.
 
+use std::iter;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use remora_core::remote_write::Level;
-use smol::channel;
+use smol::channel::{self, Receiver};
 
 use crate::config::{Client, Config, Identity, Limits, Listen, TrustSource, WorkloadIdentity};
 use crate::endpoint::Endpoint;
 use crate::hub::{Hub, Plan};
 use crate::notice::{Notice, Observer};
 use crate::report::About;
-use crate::threads::Threads;
+use crate::threads::{Message, Threads, View};
 use crate::trust::Trust;
 
 struct Deaf;
@@ -57,6 +58,11 @@ pub(crate) fn config(ingestion: &str, token_file: &Path) -> Config {
 }
 
 pub(crate) fn hub(config: &Config, trust: &Trust) -> &'static Hub {
+    hubs(config, trust).remove(0).0
+}
+
+/// The hubs of all threads, each with its mailbox.
+pub(crate) fn hubs(config: &Config, trust: &Trust) -> Vec<(&'static Hub, Receiver<Message>)> {
     let about = About {
         version: "1.2.3",
         target: "x86".to_owned(),
@@ -65,6 +71,10 @@ pub(crate) fn hub(config: &Config, trust: &Trust) -> &'static Hub {
         settings: vec![("listening_port", "1".to_owned())],
     };
     let plan = Plan::new(config, trust, about, Arc::new(Deaf)).unwrap();
-    let ((threads, _), _) = Threads::views(config.limits.threads);
-    Box::leak(Box::new(Hub::new(&plan, threads, channel::unbounded().0).unwrap()))
+    let (first, others) = Threads::views(config.limits.threads);
+    let hub = |(threads, mailbox): View| {
+        let hub: &Hub = Box::leak(Box::new(Hub::new(&plan, threads, channel::unbounded().0).unwrap()));
+        (hub, mailbox)
+    };
+    iter::once(first).chain(others).map(hub).collect()
 }

@@ -209,6 +209,26 @@ mod tests {
         Pool::new(0..count)
     }
 
+    /// Whether its waker was used.
+    struct Woken(AtomicBool);
+
+    impl Woken {
+        fn is(&self) -> bool {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn woken() -> (Arc<Woken>, Waker) {
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        (Arc::clone(&woken), Waker::from(woken))
+    }
+
     #[test]
     fn the_item_returned_last_is_lent_first() {
         let pool = numbers(3);
@@ -256,6 +276,35 @@ mod tests {
     }
 
     #[test]
+    fn a_waiter_that_gives_up_wakes_the_next() {
+        let [(_, wakes_large), (of_small, wakes_small)] = [(); 2].map(|()| woken());
+        let pool = numbers(2);
+        let (mut two, mut one) = (Vec::new(), Vec::new());
+        let _held = pool.try_take();
+        let (mut large, mut small) = (Box::pin(pool.take(2, &mut two)), Box::pin(pool.take(1, &mut one)));
+        assert!(large.as_mut().poll(&mut Context::from_waker(&wakes_large)).is_pending());
+        assert!(small.as_mut().poll(&mut Context::from_waker(&wakes_small)).is_pending());
+        assert!(!of_small.is(), "two were asked for earlier");
+        drop(large);
+        assert!(of_small.is());
+    }
+
+    #[test]
+    fn a_waiter_that_is_served_wakes_the_next() {
+        let [(of_first, wakes_first), (of_second, wakes_second)] = [(); 2].map(|()| woken());
+        let pool = numbers(2);
+        let (mut held, mut one, mut other) = (Vec::new(), Vec::new(), Vec::new());
+        smol::block_on(pool.take(2, &mut held));
+        let (mut first, mut second) = (Box::pin(pool.take(1, &mut one)), Box::pin(pool.take(1, &mut other)));
+        assert!(first.as_mut().poll(&mut Context::from_waker(&wakes_first)).is_pending());
+        assert!(second.as_mut().poll(&mut Context::from_waker(&wakes_second)).is_pending());
+        pool.give(held);
+        assert!(of_first.is() && !of_second.is());
+        assert!(first.as_mut().poll(&mut Context::from_waker(&wakes_first)).is_ready());
+        assert!(of_second.is(), "two were given");
+    }
+
+    #[test]
     fn an_unordered_pool_serves_whom_it_can() {
         smol::block_on(async {
             let pool = Pool::unordered(0..4);
@@ -277,14 +326,7 @@ mod tests {
 
     #[test]
     fn in_an_unordered_pool_the_rest_of_a_taken_gift_wakes_another() {
-        struct Woken(AtomicBool);
-        impl Wake for Woken {
-            fn wake(self: Arc<Self>) {
-                self.0.store(true, Ordering::Relaxed);
-            }
-        }
-        let [of_large, of_small] = [(); 2].map(|()| Arc::new(Woken(AtomicBool::new(false))));
-        let [wakes_large, wakes_small] = [&of_large, &of_small].map(|woken| Waker::from(Arc::clone(woken)));
+        let [(of_large, wakes_large), (of_small, wakes_small)] = [(); 2].map(|()| woken());
         let pool = Pool::unordered(0..2);
         let (mut held, mut two, mut one) = (Vec::new(), Vec::new(), Vec::new());
         smol::block_on(pool.take(2, &mut held));
@@ -292,10 +334,10 @@ mod tests {
         assert!(large.as_mut().poll(&mut Context::from_waker(&wakes_large)).is_pending());
         assert!(small.as_mut().poll(&mut Context::from_waker(&wakes_small)).is_pending());
         pool.give(held);
-        assert!(of_large.0.load(Ordering::Relaxed) && !of_small.0.load(Ordering::Relaxed));
+        assert!(of_large.is() && !of_small.is());
         assert!(pool.take_free().is_some(), "a body grows before the first of the queue runs");
         assert!(large.as_mut().poll(&mut Context::from_waker(&wakes_large)).is_pending());
-        assert!(of_small.0.load(Ordering::Relaxed), "one is free, and it wants one");
+        assert!(of_small.is(), "one is free, and it wants one");
     }
 
     #[test]

@@ -252,3 +252,51 @@ impl Idle {
         next
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::reactor::Reactor;
+    use crate::tls;
+    use crate::trust::Roots;
+
+    const fn at(seconds: u64) -> Instant {
+        Instant::from_millis(seconds * 1000)
+    }
+
+    /// Connections without a handshake.
+    fn connections() -> impl Iterator<Item = Box<Upstream>> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let reactor = Reactor::new(Clock::start()).unwrap();
+        let client = tls::Client::new(&Roots::BuiltIn).unwrap();
+        std::iter::repeat_with(move || {
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            let stream = Socket::new(reactor, stream).unwrap();
+            Box::new(Upstream::new(Instant::ZERO, stream, client.open("localhost").unwrap()))
+        })
+    }
+
+    #[test]
+    fn idle_connections_are_kept_up_to_a_number() {
+        let idle = Idle::default();
+        let to_be_swept = connections().take(MOST_IDLE + 1).map(|upstream| idle.keep(at(0), upstream));
+        assert_eq!(to_be_swept.filter(|first| *first).count(), 1, "one task sweeps");
+        assert_eq!(idle.len(), MOST_IDLE);
+    }
+
+    #[test]
+    fn idle_connections_are_closed_when_their_time_is_up() {
+        let (idle, mut connections) = (Idle::default(), connections());
+        assert!(idle.keep(at(0), connections.next().unwrap()));
+        assert!(!idle.keep(at(10), connections.next().unwrap()));
+        let (first, second) = (at(0).saturating_add(IDLE), at(10).saturating_add(IDLE));
+        assert_eq!((idle.sweep(at(10)), idle.len()), (Some(first), 2));
+        assert_eq!((idle.sweep(first), idle.len()), (Some(second), 1));
+        assert_eq!((idle.sweep(second), idle.len()), (None, 0));
+        assert!(idle.keep(second, connections.next().unwrap()), "the task has ended");
+    }
+}

@@ -1,4 +1,10 @@
+use std::path::Path;
+
+use remora_core::forward::{Outcome, Purpose};
+
 use super::*;
+use crate::fixture;
+use crate::trust::Trust;
 
 fn threads(threads: usize) -> (Vec<Threads>, Vec<Receiver<Message>>) {
     let (first, others) = Threads::views(NonZeroUsize::new(threads).unwrap());
@@ -78,4 +84,56 @@ fn alone_there_is_nobody_to_ask() {
     let (views, _) = threads(1);
     assert!(smol::block_on(views[0].ask(&Message::Open)).is_empty());
     assert!(views[0].deal(Peer::Loopback).0.is_none());
+}
+
+/// The hubs of two threads, each with its mailbox.
+fn two_hubs() -> [(&'static Hub, Receiver<Message>); 2] {
+    let mut config = fixture::config("https://azure.invalid/write", Path::new("/none"));
+    config.limits.threads = NonZeroUsize::new(2).unwrap();
+    fixture::hubs(&config, &Trust::built_in()).try_into().unwrap()
+}
+
+/// Handles the messages that have come.
+fn handle_all(hub: &'static Hub, mailbox: &Receiver<Message>) {
+    while let Ok(message) = mailbox.try_recv() {
+        handle(hub, message);
+    }
+}
+
+/// A success ends the hold on refusals on every thread.
+#[test]
+fn a_success_of_one_thread_is_one_of_the_other() {
+    for (succeeded, told) in [(0, 1), (1, 0)] {
+        let hubs = two_hubs();
+        let ((hub, _), (other, mailbox)) = (&hubs[succeeded], &hubs[told]);
+        let now = Instant::from_millis(5_000);
+        hub.gateway.learn_success(now);
+        let outcome = Outcome {
+            status: 204,
+            upstream_status: Some(204),
+            unavailable: None,
+            retry_after: None,
+            purpose: Purpose::Write,
+            body_bytes: 1,
+            counts: None,
+            began: now,
+        };
+        hub.answered(now, &outcome, "", || None);
+        handle_all(other, mailbox);
+        assert_eq!(other.gateway.last_success(), Some(now), "of {succeeded}");
+    }
+}
+
+#[test]
+fn a_success_too_close_to_the_one_before_is_told_at_the_end_of_the_minute() {
+    for (succeeded, told) in [(0, 1), (1, 0)] {
+        let hubs = two_hubs();
+        let [(first, mail_of_first), (worker, mail_of_worker)] = &hubs;
+        let at = Instant::from_millis(500);
+        hubs[succeeded].0.gateway.learn_success(at);
+        let ended = future::or(first.report_minute(), receive(worker, mail_of_worker.clone()));
+        first.reactor.block_on(ended).unwrap();
+        handle_all(first, mail_of_first);
+        assert_eq!(hubs[told].0.gateway.last_success(), Some(at), "of {succeeded}");
+    }
 }

@@ -1,13 +1,17 @@
 //! A TLS server on loopback for the tests of other modules.
 
 use std::io::{BufRead, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
+use rustix::net::sockopt;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
+
+/// Small enough that a body of several records does not fit in.
+const RECEIVE_BUFFER: usize = 8 * 1024;
 
 /// A server that echoes one byte and sends `close_notify`, and its certificate.
 pub(crate) fn echo(host: &str) -> (SocketAddr, CertificateDer<'static>) {
@@ -45,21 +49,6 @@ pub(crate) fn hasty(host: &str, text: &'static str) -> (SocketAddr, CertificateD
     (address, certificate)
 }
 
-/// A server that answers one request with `text`, again and again until its peer is gone, and its certificate.
-pub(crate) fn endless(host: &str, text: &'static str) -> (SocketAddr, CertificateDer<'static>) {
-    let (config, certificate) = config(host);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        let (mut socket, _) = listener.accept().unwrap();
-        let mut server = ServerConnection::new(config).unwrap();
-        let mut stream = Stream::new(&mut server, &mut socket);
-        stream.read_exact(&mut [0]).unwrap();
-        while stream.write_all(text.as_bytes()).is_ok() {}
-    });
-    (address, certificate)
-}
-
 /// A server that answers every complete request with the result of `answer` for its body, on any number of connections,
 /// and its certificate. An empty answer ends the connection.
 pub(crate) fn answering<A: AsRef<[u8]> + 'static>(
@@ -81,6 +70,31 @@ pub(crate) fn answering<A: AsRef<[u8]> + 'static>(
                     }
                     reader.get_mut().write_all(answer.as_ref()).unwrap();
                 }
+            });
+        }
+    });
+    (address, certificate)
+}
+
+/// A server with a small receive buffer that has `serve` serve each connection once the handshake is complete, given
+/// how many connections came before; and its certificate.
+pub(crate) fn serving(
+    host: &str,
+    serve: fn(usize, Stream<'_, ServerConnection, TcpStream>),
+) -> (SocketAddr, CertificateDer<'static>) {
+    let (config, certificate) = config(host);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    sockopt::set_socket_recv_buffer_size(&listener, RECEIVE_BUFFER).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for place in 0.. {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut server = ServerConnection::new(Arc::clone(&config)).unwrap();
+            thread::spawn(move || {
+                while server.is_handshaking() || server.wants_write() {
+                    server.complete_io(&mut socket).unwrap();
+                }
+                serve(place, Stream::new(&mut server, &mut socket));
             });
         }
     });
