@@ -296,7 +296,7 @@ hints! {
         => "set HTTPS_PROXY=http://<user>:<password>@<host>:<port>";
     /// The answer is not the token endpoint's.
     FOREIGN_ANSWER "foreign-answer" []
-        "something other than the token endpoint answered; a proxy or firewall may be in between"
+        "something other than the token endpoint answered; a proxy or firewall may be in between, or Entra may be unavailable"
         => "curl -sS https://{authority}/common/discovery/keys";
     /// The answer is not a token endpoint's on this machine.
     LOCAL_ANSWER "local-answer" []
