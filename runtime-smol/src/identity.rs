@@ -10,6 +10,7 @@ mod arc;
 mod assertion;
 mod binding;
 mod certificate;
+mod deadline;
 pub(crate) mod der;
 mod entra;
 pub(crate) mod exchanges;

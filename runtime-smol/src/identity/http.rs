@@ -9,10 +9,11 @@ use std::time::{Duration, SystemTime};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::NextTimeout;
 use ureq::{Agent, Body, Proxy, http};
 use zeroize::Zeroizing;
 
+use super::deadline::Limited;
 use super::failure::Failure;
 use crate::config;
 use crate::hint::{self, Hint};
@@ -69,23 +70,23 @@ impl Http {
     /// For remote hosts: TLS only, through the proxy if there is one.
     pub(super) fn abroad(roots: &Roots, proxy: Option<&config::Proxy>) -> io::Result<Self> {
         let proxy = proxy.map(proxy::parse).transpose()?;
-        Ok(Self::new(Some(certificates(roots)), proxy, Host::OfUrl))
+        Ok(Self::new(Some(certificates(roots)), proxy, Host::OfUrl, TIMEOUT))
     }
 
     /// For the one https host `host`, whatever name the URL contains: that one is the name in its certificate. Never
     /// through a proxy.
     pub(super) fn pinned(roots: &Roots, host: &str) -> Self {
-        Self::new(Some(certificates(roots)), None, Host::Named(host.to_owned()))
+        Self::new(Some(certificates(roots)), None, Host::Named(host.to_owned()), TIMEOUT)
     }
 
     /// For plain http on this machine, never through a proxy, which would see the token.
     pub(super) fn local(address: IpAddr) -> Self {
-        Self::new(None, None, Host::At(address))
+        Self::new(None, None, Host::At(address), TIMEOUT)
     }
 
     /// A client without the ureq defaults that do not fit: no redirects, no idle connections, no proxy from the
     /// environment, statuses other than 2xx are not errors, our roots and our cryptography.
-    fn new(roots: Option<RootCerts>, proxy: Option<Proxy>, host: Host) -> Self {
+    fn new(roots: Option<RootCerts>, proxy: Option<Proxy>, host: Host, timeout: Duration) -> Self {
         let encrypted = roots.is_some();
         let tls = TlsConfig::builder()
             .root_certs(roots.unwrap_or(RootCerts::WebPki))
@@ -99,14 +100,14 @@ impl Http {
             .max_idle_connections(0)
             .input_buffer_size(16 * 1024)
             .output_buffer_size(16 * 1024)
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(Some(timeout))
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .proxy(proxy.clone())
             .user_agent(concat!("remora/", env!("CARGO_PKG_VERSION")))
             .build();
         let failures = Arc::<AtomicUsize>::default();
         let names = Names { host, failures: failures.clone() };
-        Self { agent: Agent::with_parts(config, DefaultConnector::new(), names), proxy, failures }
+        Self { agent: Agent::with_parts(config, Limited::new(timeout), names), proxy, failures }
     }
 
     /// POSTs a form; `host` is the Host header.
@@ -358,6 +359,28 @@ mod tests {
             assert!(failure.message.ends_with(": no answer within 20 s"), "{}", failure.message);
             assert!(failure.hint.is_some_and(|hint| hint.cause.contains(told)), "{failure}");
         }
+    }
+
+    #[test]
+    fn a_proxy_that_answers_byte_by_byte_does_not_hold_the_attempt() {
+        let slow = TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy = Proxy::new(&format!("http://{}", slow.local_addr().unwrap())).unwrap();
+        let tunnel = std::thread::spawn(move || {
+            let (mut socket, _) = slow.accept().unwrap();
+            let answer = format!("HTTP/1.1 200 OK\r\nX-Slow: {}", "x".repeat(50));
+            answer
+                .bytes()
+                .take_while(|&byte| {
+                    std::thread::sleep(Duration::from_millis(100));
+                    socket.write_all(&[byte]).is_ok()
+                })
+                .count()
+        });
+        let http = Http::new(Some(RootCerts::WebPki), Some(proxy), Host::OfUrl, Duration::from_secs(1));
+        let failure = http.get("https://entra.example/", "entra.example", &[], &[]).unwrap_err();
+        assert!(failure.message.contains("no answer within"), "{}", failure.message);
+        assert_eq!(failure.hint, Some(&hint::PROXY));
+        assert!((5..30).contains(&tunnel.join().unwrap()), "the connection was closed early");
     }
 
     #[test]
