@@ -270,6 +270,10 @@ hints! {
     BINDING_REFUSED "binding-refused" []
         "the cluster's token proxy does not let this service account use the identity"
         => "grant {subject} the verb use-managed-identity on {client-id} in cid.wi.aks.azure.com with a ClusterRole and its binding";
+    /// No address is known for the host, or for the proxy.
+    UNRESOLVED "name-unresolved" []
+        "the host's name, or that of the proxy, has no address: the cluster's DNS does not answer, or does not know the name"
+        => "see whether the cluster's DNS runs and resolves {authority}, or the host in HTTPS_PROXY (remora explain NET-01): kubectl get pods -n kube-system -l k8s-app=kube-dns";
     /// The host cannot be reached.
     UNREACHABLE "unreachable" []
         "the host could not be reached, or did not answer"

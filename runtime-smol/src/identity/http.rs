@@ -171,8 +171,9 @@ pub(super) fn pause(text: &str, now: SystemTime) -> Option<Duration> {
 
 /// The failure of a request without an answer. Through a proxy, only the proxy is resolved and connected to.
 fn failed(host: &str, proxy: Option<&Proxy>, error: &ureq::Error) -> Failure {
-    use ureq::Error::{ConnectProxyFailed, Io, Rustls, Timeout};
+    use ureq::Error::{ConnectProxyFailed, HostNotFound, Io, Other, Rustls, Timeout};
     let hint = match error {
+        HostNotFound | Other(_) => &hint::UNRESOLVED,
         Rustls(error) => certificate_hint(CertificateFault::of(error)),
         // Errors of the handshake itself arrive as I/O errors.
         Io(error) if error.kind() == io::ErrorKind::InvalidData => certificate_hint(CertificateFault::within(error)),
@@ -183,6 +184,7 @@ fn failed(host: &str, proxy: Option<&Proxy>, error: &ureq::Error) -> Failure {
     let text = match error {
         Timeout(ureq::Timeout::Connect) => format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()),
         Timeout(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
+        Other(error) => error.to_string(),
         _ => error.to_string(),
     };
     let way = proxy.map(|proxy| format!(", through the proxy {}:{}", proxy.host(), proxy.port())).unwrap_or_default();
@@ -237,8 +239,8 @@ impl Resolver for Names {
         let (host, port) = name.rsplit_once(':').unwrap_or((&name, ""));
         let port = port.parse().unwrap_or_default();
         let addresses: Vec<_> = match &self.host {
-            Host::OfUrl => look_up(host.trim_matches(['[', ']']), port)?,
-            Host::Named(host) => look_up(host, port)?,
+            Host::OfUrl => look_up(host.trim_matches(['[', ']']), port).map_err(unresolved)?,
+            Host::Named(host) => look_up(host, port).map_err(unresolved)?,
             Host::At(address) => vec![(*address, port).into()],
         };
         let addresses: Vec<_> = config.ip_family().keep_wanted(addresses.into_iter()).collect();
@@ -248,6 +250,11 @@ impl Resolver for Names {
         }
         if found.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(found) }
     }
+}
+
+/// Tells a failed lookup from a failed connection. ureq itself has no errors of this kind.
+fn unresolved(error: io::Error) -> ureq::Error {
+    ureq::Error::Other(error.into())
 }
 
 /// The addresses to try after so many failures. Each failure starts with the next address: ureq settles for the first
@@ -381,6 +388,24 @@ mod tests {
         assert!(failure.message.contains("no answer within"), "{}", failure.message);
         assert_eq!(failure.hint, Some(&hint::PROXY));
         assert!((5..30).contains(&tunnel.join().unwrap()), "the connection was closed early");
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_not_out_of_reach() {
+        let proxy =
+            config::Proxy { url: "http://proxy.invalid:1".to_owned(), no_proxy: Some("direct.invalid".to_owned()) };
+        let http = Http::abroad(&Roots::BuiltIn, Some(&proxy)).unwrap();
+        let pinned = Http::pinned(&Roots::BuiltIn, "pinned.invalid");
+        for (http, url, way) in [
+            (&http, "https://direct.invalid/", "h"),
+            (&http, "https://entra.example/", "h, through the proxy proxy.invalid:1"),
+            (&pinned, "https://10.0.0.1/", "h"),
+        ] {
+            let failure = http.get(url, "h", &[], &[]).unwrap_err();
+            let told = format!("{way}: failed to lookup address information");
+            assert!(failure.message.starts_with(&told), "{}", failure.message);
+            assert_eq!(failure.hint, Some(&hint::UNRESOLVED), "{url}");
+        }
     }
 
     #[test]
