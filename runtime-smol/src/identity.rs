@@ -221,6 +221,33 @@ mod tests {
     }
 
     #[test]
+    fn a_token_ages_while_it_is_requested() {
+        struct Slow;
+        impl TokenSource for Slow {
+            fn attempt(&mut self) -> Exchanged {
+                std::thread::sleep(Duration::from_millis(50));
+                let bearer = Bearer::new("t").unwrap();
+                Ok(Grant { bearer, lifetime: Duration::from_secs(60), refresh_in: None, skew: None })
+            }
+        }
+        let left = exchange(&mut Slow).unwrap().lifetime;
+        assert!(left <= Duration::from_millis(59_950), "{left:?}");
+    }
+
+    #[test]
+    fn a_long_refusal_is_cut_to_fit_a_log_line() {
+        struct Talkative;
+        impl TokenSource for Talkative {
+            fn attempt(&mut self) -> Exchanged {
+                Err(Failure::new("x".repeat(5000)))
+            }
+        }
+        let failure = exchange(&mut Talkative).expect_err("a refusal");
+        assert_eq!(failure.message, Failure::new("x".repeat(5000)).shortened().message);
+        assert!(failure.message.len() < 1000, "{}", failure.message.len());
+    }
+
+    #[test]
     fn nothing_else_is_asked_twice() {
         for retry in [Retry::Soon, Retry::Late] {
             assert_eq!(outcome(1, retry), (false, 1), "{retry:?}");
