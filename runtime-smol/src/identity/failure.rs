@@ -106,14 +106,15 @@ impl Failure {
     }
 
     fn without_text(mut self, secret: &str) -> Self {
-        let secret = one_line(secret);
-        if secret.is_empty() {
+        // As the message would show it. The other parts are kept as they came, or not at all.
+        let shown = one_line(secret);
+        if shown.is_empty() {
             return self;
         }
-        self.message = self.message.replace(&secret, "***");
+        self.message = self.message.replace(&shown, "***");
         let Ticket { trace_id, correlation_id, timestamp, error_uri } = &mut *self.ticket;
         for part in [&mut self.error, trace_id, correlation_id, timestamp, error_uri] {
-            *part = part.take().filter(|part| !part.contains(&secret));
+            *part = part.take().filter(|part| !part.contains(secret.trim()));
         }
         self
     }
@@ -159,10 +160,10 @@ pub(super) fn one_line(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// An id or a protocol keyword, if `text` looks like one.
+/// An id or a protocol keyword, if `text` looks like one and not like a token.
 pub(super) fn word(text: &str) -> Option<Box<str>> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let short = !text.is_empty() && text.len() <= MAX_WORD;
+    let short = !text.is_empty() && text.len() <= MAX_WORD && one_line(text) == text;
     (short && text.bytes().all(plain)).then(|| text.into())
 }
 
@@ -235,6 +236,19 @@ mod tests {
         let failure =
             Failure { ticket: Ticket { timestamp, error_uri, ..Ticket::default() }.into(), ..Failure::new("no") };
         assert_eq!(failure.without("hush-1").without("2026").to_string(), "no");
+    }
+
+    /// Such a word of a message is replaced whole, before the secret is looked for.
+    #[test]
+    fn a_secret_that_looks_like_a_token_is_dropped_as_well() {
+        let secret = "hush.eyJ-1";
+        let part = || Some(Box::from(secret));
+        let ticket = Ticket { trace_id: part(), correlation_id: part(), timestamp: part(), error_uri: part() };
+        let failure = Failure { error: part(), ticket: ticket.into(), ..Failure::new(format!("got {secret} back")) };
+        for secret in [secret, "hush.eyJ-1\n"] {
+            let failure = failure.clone().without(secret);
+            assert!(!format!("{failure} {failure:?}").contains("hush"), "{failure:?}");
+        }
     }
 
     #[test]
@@ -315,7 +329,7 @@ mod tests {
     #[test]
     fn ids_are_ids() {
         assert_eq!(word("e0d6-1").as_deref(), Some("e0d6-1"));
-        for text in ["", "a b", "a\n", "<html>", &"x".repeat(65)] {
+        for text in ["", "a b", "a\n", "<html>", "eyJhbGciOiJSUzI1NiJ9.e30", "xeyJx", &"x".repeat(65)] {
             assert_eq!(word(text), None, "{text}");
         }
     }
