@@ -173,6 +173,10 @@ hints! {
     TOKEN_FILE "token-file" []
         "the projected service-account token cannot be read"
         => "if permission is denied, set fsGroup in the pod's securityContext, so that the user of this container may read projected volumes; if {file} does not exist, let the webhook set AZURE_FEDERATED_TOKEN_FILE";
+    /// No file or connection can be opened.
+    OPEN_FILES "open-files" []
+        "this process has as many open files and connections as it may have"
+        => "raise the hard limit on open files (ulimit, LimitNOFILE), or lower MAX_CONNECTIONS, MAX_IN_FLIGHT or THREADS";
     /// The secret's file cannot be read.
     SECRET_FILE "secret-file" []
         "the client secret file cannot be read or is empty"

@@ -1,11 +1,14 @@
 //! Why no token was granted, in a form that may be shown to anyone.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
+
+use rustix::io::Errno;
 
 use super::http::in_form;
 use crate::endpoint::Endpoint;
-use crate::hint::{Circumstances, Hint, Requester, Sent, refine};
+use crate::hint::{self, Circumstances, Hint, Requester, Sent, refine};
 use crate::text::is_more_than_text;
 
 /// Longest message that is kept, in characters.
@@ -85,6 +88,17 @@ impl Failure {
         self
     }
 
+    /// `what` cannot be read; the hint is for any reason but a lack of file descriptors.
+    pub(super) fn unreadable(what: &str, error: &io::Error, hint: &'static Hint) -> Self {
+        Self::new(format!("{what}: {error}")).with_hint(hint_of(error, hint))
+    }
+
+    /// The same with the hint for an endpoint on this machine that does not answer, if it was asked.
+    #[must_use]
+    pub(super) fn unanswered(self, hint: &'static Hint) -> Self {
+        if self.hint == Some(&hint::OPEN_FILES) { self } else { self.with_hint(hint) }
+    }
+
     #[must_use]
     pub(crate) fn with_sent(mut self, sent: &Sent) -> Self {
         self.sent = Box::new(sent.clone());
@@ -152,6 +166,14 @@ impl fmt::Display for Failure {
     }
 }
 
+/// `hint`, unless the error is a lack of file descriptors, which says nothing about the file or the host.
+pub(super) fn hint_of(error: &io::Error, hint: &'static Hint) -> &'static Hint {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => &hint::OPEN_FILES,
+        _ => hint,
+    }
+}
+
 /// On one line, and without anything that looks like a token: every JSON web token begins with `{"` in base64.
 pub(super) fn one_line(text: &str) -> String {
     let printable: String = text.chars().map(|c| if is_more_than_text(c) { ' ' } else { c }).collect();
@@ -185,7 +207,19 @@ pub(super) fn uri(text: &str, authority: &Endpoint) -> Option<Box<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hint;
+
+    #[test]
+    fn a_lack_of_file_descriptors_is_not_blamed_on_the_file_or_the_host() {
+        for errno in [Errno::MFILE, Errno::NFILE] {
+            let failure = Failure::unreadable("the file /f", &errno.into(), &hint::TOKEN_FILE);
+            assert!(failure.message.starts_with("the file /f: Too many open files"), "{failure}");
+            assert_eq!(failure.hint, Some(&hint::OPEN_FILES));
+            assert_eq!(failure.unanswered(&hint::IMDS_UNREACHABLE).hint, Some(&hint::OPEN_FILES));
+        }
+        let failure = Failure::unreadable("the file /f", &Errno::ACCESS.into(), &hint::TOKEN_FILE);
+        assert_eq!(failure.hint, Some(&hint::TOKEN_FILE));
+        assert_eq!(failure.unanswered(&hint::IMDS_UNREACHABLE).hint, Some(&hint::IMDS_UNREACHABLE));
+    }
 
     #[test]
     fn the_text_begins_with_what_helps_most() {

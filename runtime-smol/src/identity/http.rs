@@ -14,7 +14,7 @@ use ureq::{Agent, Body, Proxy, http};
 use zeroize::Zeroizing;
 
 use super::deadline::Limited;
-use super::failure::Failure;
+use super::failure::{Failure, hint_of};
 use crate::config;
 use crate::hint::{self, Hint};
 use crate::resolve::{alternate, look_up};
@@ -181,6 +181,12 @@ fn failed(host: &str, proxy: Option<&Proxy>, error: &ureq::Error) -> Failure {
         _ if proxy.is_some() => &hint::PROXY,
         _ => &hint::UNREACHABLE,
     };
+    let system = match error {
+        Io(error) => Some(error),
+        Other(error) => error.downcast_ref(),
+        _ => None,
+    };
+    let hint = system.map_or(hint, |error| hint_of(error, hint));
     let text = match error {
         Timeout(ureq::Timeout::Connect) => format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()),
         Timeout(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
@@ -388,6 +394,17 @@ mod tests {
         assert!(failure.message.contains("no answer within"), "{}", failure.message);
         assert_eq!(failure.hint, Some(&hint::PROXY));
         assert!((5..30).contains(&tunnel.join().unwrap()), "the connection was closed early");
+    }
+
+    #[test]
+    fn a_lack_of_file_descriptors_is_not_blamed_on_the_network() {
+        let full = || io::Error::from(rustix::io::Errno::MFILE);
+        let proxy = Proxy::new("http://proxy:1").unwrap();
+        for proxy in [None, Some(&proxy)] {
+            for error in [ureq::Error::Io(full()), unresolved(full())] {
+                assert_eq!(failed("h", proxy, &error).hint, Some(&hint::OPEN_FILES), "{error}");
+            }
+        }
     }
 
     #[test]
