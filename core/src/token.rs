@@ -13,8 +13,8 @@
 //! * After a failure the next attempt waits [`Policy::retry_pause`]. Without a usable token, the pause starts at
 //!   [`Policy::first_pause`] and doubles; when the token expires, a pause meant for a refresh ends.
 //! * The server's `Retry-After` (up to [`Policy::longest_pause`], and at least [`Policy::throttle_pause`] after a failure
-//!   that another attempt soon would only repeat) is always honoured, and extended by up to a tenth: many sidecars may
-//!   have been told the same.
+//!   that another attempt soon would only repeat) is honoured, and extended by up to a tenth: many sidecars may have been
+//!   told the same. Without a usable token it lasts [`Policy::longest_gap`] at most: samples grow too old meanwhile.
 //! * A 401 from the resource forces one refresh, at most one in [`Policy::forced_pause`].
 //!
 //! ```
@@ -97,6 +97,8 @@ pub struct Policy {
     pub throttle_pause: Duration,
     /// Longest `Retry-After` that is honoured.
     pub longest_pause: Duration,
+    /// Longest part of it without a usable token. Azure refuses samples older than 20 minutes.
+    pub longest_gap: Duration,
     /// Between refreshes forced by a 401.
     pub forced_pause: Duration,
 }
@@ -108,6 +110,7 @@ impl Policy {
         first_pause: Duration::from_secs(1),
         throttle_pause: Duration::from_secs(60),
         longest_pause: Duration::from_secs(3600),
+        longest_gap: Duration::from_secs(300),
         forced_pause: Duration::from_secs(30),
     };
 }
@@ -236,7 +239,9 @@ impl Lifecycle {
             self.jitter.shorten(doubled.min(self.policy.retry_pause))
         };
         let floor = if throttled { self.policy.throttle_pause } else { Duration::ZERO };
-        let asked = retry_after.unwrap_or_default().min(self.policy.longest_pause).max(floor);
+        let served = self.grant.map_or(Duration::ZERO, |grant| grant.expires.since(now));
+        let longest = self.policy.longest_pause.min(served.saturating_add(self.policy.longest_gap));
+        let asked = retry_after.unwrap_or_default().min(longest).max(floor);
         let extra = Duration::from_millis(self.jitter.part(millis(asked)));
         self.pause =
             Some(Pause { chosen: now.saturating_add(chosen), asked: now.saturating_add(asked).saturating_add(extra) });

@@ -115,7 +115,9 @@ impl Model {
     fn fail(&mut self, retry_after: Option<Duration>, throttled: bool) {
         let Some(fetch) = self.answer() else { return };
         let floor = if throttled { POLICY.throttle_pause } else { Duration::ZERO };
-        let pause = retry_after.unwrap_or_default().min(POLICY.longest_pause).max(floor);
+        let served = self.grant.map_or(Duration::ZERO, |(_, expires)| expires.since(self.now));
+        let longest = POLICY.longest_pause.min(served.saturating_add(POLICY.longest_gap));
+        let pause = retry_after.unwrap_or_default().min(longest).max(floor);
         self.asked = self.now.saturating_add(pause);
         self.asked_at_most = self.asked.saturating_add(pause / 10);
         self.failed_at = Some(self.now);

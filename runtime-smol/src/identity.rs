@@ -10,6 +10,7 @@ mod arc;
 mod assertion;
 mod binding;
 mod certificate;
+mod deadline;
 pub(crate) mod der;
 mod entra;
 pub(crate) mod exchanges;
@@ -217,6 +218,33 @@ mod tests {
         let failure = exchange(&mut Granting(LONGEST_BEARER + 1)).expect_err("too long");
         assert_eq!(failure.message, "the token does not fit in a request head: 12289 bytes instead of 12288 or less");
         assert_eq!(failure.status, Some(OK));
+    }
+
+    #[test]
+    fn a_token_ages_while_it_is_requested() {
+        struct Slow;
+        impl TokenSource for Slow {
+            fn attempt(&mut self) -> Exchanged {
+                std::thread::sleep(Duration::from_millis(50));
+                let bearer = Bearer::new("t").unwrap();
+                Ok(Grant { bearer, lifetime: Duration::from_secs(60), refresh_in: None, skew: None })
+            }
+        }
+        let left = exchange(&mut Slow).unwrap().lifetime;
+        assert!(left <= Duration::from_millis(59_950), "{left:?}");
+    }
+
+    #[test]
+    fn a_long_refusal_is_cut_to_fit_a_log_line() {
+        struct Talkative;
+        impl TokenSource for Talkative {
+            fn attempt(&mut self) -> Exchanged {
+                Err(Failure::new("x".repeat(5000)))
+            }
+        }
+        let failure = exchange(&mut Talkative).expect_err("a refusal");
+        assert_eq!(failure.message, Failure::new("x".repeat(5000)).shortened().message);
+        assert!(failure.message.len() < 1000, "{}", failure.message.len());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use remora_core::forward::{Purpose, Unavailable, reply};
-use remora_smol::{Failure, Minute, Notice, Observer};
+use remora_smol::{Failure, Minute, Notice, Observer, hint};
 use rustix::io::Errno;
 
 use crate::log::{Level, Log};
@@ -76,8 +76,7 @@ struct Told {
 }
 
 /// The fix for a shortage of file descriptors.
-const FILES: &str = "raise the hard limit on open files (ulimit -Hn, LimitNOFILE), or lower MAX_CONNECTIONS, \
-                     MAX_IN_FLIGHT or THREADS";
+const FILES: &str = hint::OPEN_FILES.repair;
 
 /// Of a wrong clock.
 const CLOCK: &str = "this machine's clock differs from the token endpoint's";

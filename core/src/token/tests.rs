@@ -224,9 +224,27 @@ fn retry_after_is_kept_to_even_when_the_token_expires() {
 #[test]
 fn an_absurd_retry_after_is_cut() {
     let mut bench = Bench::new();
-    let fetch = bench.fetch();
+    bench.grant(24 * HOUR);
+    let fetch = bench.after(12 * HOUR).fetch();
     let _ = bench.handle(Event::Failed { fetch, retry_after: Some(1000 * HOUR), throttled: false });
     assert!(at_least(bench.wait(), HOUR));
+}
+
+#[test]
+fn a_server_keeps_nobody_without_a_token_until_samples_are_too_old() {
+    let gap = Duration::from_secs(300);
+    for throttled in [false, true] {
+        let mut bench = Bench::new();
+        let fetch = bench.fetch();
+        let _ = bench.handle(Event::Failed { fetch, retry_after: Some(HOUR), throttled });
+        assert!(at_least(bench.wait(), gap));
+
+        let mut bench = Bench::new();
+        bench.grant(HOUR / 2);
+        let fetch = bench.after(HOUR / 4).fetch();
+        let _ = bench.handle(Event::Failed { fetch, retry_after: Some(HOUR), throttled });
+        assert!(at_least(bench.wait(), HOUR / 4 + gap), "the token serves meanwhile");
+    }
 }
 
 #[test]

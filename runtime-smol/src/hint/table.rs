@@ -173,6 +173,10 @@ hints! {
     TOKEN_FILE "token-file" []
         "the projected service-account token cannot be read"
         => "if permission is denied, set fsGroup in the pod's securityContext, so that the user of this container may read projected volumes; if {file} does not exist, let the webhook set AZURE_FEDERATED_TOKEN_FILE";
+    /// No file or connection can be opened.
+    OPEN_FILES "open-files" []
+        "this process has as many open files and connections as it may have"
+        => "raise the hard limit on open files (ulimit, LimitNOFILE), or lower MAX_CONNECTIONS, MAX_IN_FLIGHT or THREADS";
     /// The secret's file cannot be read.
     SECRET_FILE "secret-file" []
         "the client secret file cannot be read or is empty"
@@ -270,6 +274,10 @@ hints! {
     BINDING_REFUSED "binding-refused" []
         "the cluster's token proxy does not let this service account use the identity"
         => "grant {subject} the verb use-managed-identity on {client-id} in cid.wi.aks.azure.com with a ClusterRole and its binding";
+    /// No address is known for the host, or for the proxy.
+    UNRESOLVED "name-unresolved" []
+        "the host's name, or that of the proxy, has no address: the cluster's DNS does not answer, or does not know the name"
+        => "see whether the cluster's DNS runs and resolves {authority}, or the host in HTTPS_PROXY (remora explain NET-01): kubectl get pods -n kube-system -l k8s-app=kube-dns";
     /// The host cannot be reached.
     UNREACHABLE "unreachable" []
         "the host could not be reached, or did not answer"
@@ -296,7 +304,7 @@ hints! {
         => "set HTTPS_PROXY=http://<user>:<password>@<host>:<port>";
     /// The answer is not the token endpoint's.
     FOREIGN_ANSWER "foreign-answer" []
-        "something other than the token endpoint answered; a proxy or firewall may be in between"
+        "something other than the token endpoint answered; a proxy or firewall may be in between, or Entra may be unavailable"
         => "curl -sS https://{authority}/common/discovery/keys";
     /// The answer is not a token endpoint's on this machine.
     LOCAL_ANSWER "local-answer" []

@@ -18,6 +18,9 @@ use crate::secret::Bearer;
 /// An assertion outside its validity.
 const OUTDATED: u32 = 700_024;
 
+/// Longest pause that an answer may ask for if no token endpoint gave it, such as a proxy's maintenance page.
+const LONGEST_FOREIGN_PAUSE: Duration = Duration::from_secs(60);
+
 /// A granted token.
 #[derive(Debug)]
 pub(crate) struct Grant {
@@ -56,12 +59,14 @@ pub(super) fn decode(origin: Origin, authority: Option<&Endpoint>, answer: &Answ
     let code = refused.as_ref().and_then(body::Refused::code);
     let error = refused.as_ref().and_then(|refused| refused.error.clone());
     let retry = retry(origin, status, error.as_deref(), code);
+    let longest = if refused.is_some() { Duration::MAX } else { LONGEST_FOREIGN_PAUSE };
+    let asked = answer.retry_after.map(|asked| asked.min(longest));
     Err(Failure {
         status: Some(status),
         hint: hint(origin, status, code, refused.as_ref()),
         code,
         retry,
-        retry_after: answer.retry_after.or_else(|| least_pause(origin, status)),
+        retry_after: asked.or_else(|| least_pause(origin, status)),
         ..described(status, refused, error)
     })
 }
@@ -115,7 +120,7 @@ fn hint(origin: Origin, status: u16, code: Option<u32>, refused: Option<&body::R
         (407, _) => Some(&hint::PROXY_LOGIN),
         (429, _) => Some(&hint::THROTTLED),
         (403, Origin::TokenProxy) => Some(&hint::BINDING_REFUSED),
-        (500.., Origin::Entra | Origin::TokenProxy) => Some(&hint::ENTRA_BUSY),
+        (500.., Origin::Entra | Origin::TokenProxy) if refused.is_some() => Some(&hint::ENTRA_BUSY),
         (404 | 410 | 500.., Origin::Imds) => Some(&hint::IMDS_BUSY),
         (_, Origin::Imds) => managed(status, refused),
         (400.., Origin::Arc) => Some(&hint::ARC_REFUSED),

@@ -35,7 +35,7 @@ impl TokenSource for AppService {
         let answer = self.http.get(&self.url.to_string(), host, &query, &fields);
         answer
             // Without an answer nothing is known about the app's identities.
-            .map_err(|failure| failure.with_hint(&hint::APP_SERVICE_UNREACHABLE))
+            .map_err(|failure| failure.unanswered(&hint::APP_SERVICE_UNREACHABLE))
             .and_then(|answer| answer::decode(Origin::AppService, None, &answer))
             .map_err(|failure| failure.with_sent(&sent).refined(Requester::Managed).without(self.header.reveal()))
     }

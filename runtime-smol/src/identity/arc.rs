@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::answer::{self, Origin};
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::http::{Answer, Http};
 use super::{Exchanged, TokenSource, managed};
 use crate::config::ManagedIdentity;
@@ -46,7 +46,7 @@ impl ArcAgent {
         let mut fields = vec![("Metadata", "true")];
         fields.extend(authorization.map(|value| ("Authorization", value)));
         let answer = self.http.get(&self.url.to_string(), self.url.authority(), &query, &fields);
-        answer.map_err(|failure| failure.with_hint(&hint::ARC_UNREACHABLE))
+        answer.map_err(|failure| failure.unanswered(&hint::ARC_UNREACHABLE))
     }
 
     fn exchange(&self) -> Exchanged {
@@ -94,7 +94,7 @@ fn hint_of(error: &io::Error) -> &'static Hint {
     match error.kind() {
         io::ErrorKind::NotFound => &hint::ARC_KEY_MISSING,
         io::ErrorKind::PermissionDenied => &hint::ARC_KEY,
-        _ => &hint::ARC_CHALLENGE,
+        _ => failure::hint_of(error, &hint::ARC_CHALLENGE),
     }
 }
 
@@ -185,6 +185,7 @@ mod tests {
         }
         assert_eq!(hint_of(&Errno::ACCESS.into()), &hint::ARC_KEY);
         assert_eq!(hint_of(&Errno::IO.into()), &hint::ARC_CHALLENGE);
+        assert_eq!(hint_of(&Errno::MFILE.into()), &hint::OPEN_FILES);
     }
 
     #[test]

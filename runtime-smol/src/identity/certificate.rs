@@ -29,9 +29,8 @@ impl ClientCertificate {
 
     fn read(&self) -> Result<Signer, Failure> {
         let password = self.file.password.as_ref().map(Secret::reveal);
-        let bytes = file::read(&self.file.path).map_err(|error| {
-            Failure::new(format!("the certificate file: {error}")).with_hint(&hint::CERTIFICATE_FILE)
-        })?;
+        let bytes = file::read(&self.file.path)
+            .map_err(|error| Failure::unreadable("the certificate file", &error, &hint::CERTIFICATE_FILE))?;
         Signer::decode(&bytes, password)
     }
 }

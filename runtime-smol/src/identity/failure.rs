@@ -1,11 +1,14 @@
 //! Why no token was granted, in a form that may be shown to anyone.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
+
+use rustix::io::Errno;
 
 use super::http::in_form;
 use crate::endpoint::Endpoint;
-use crate::hint::{Circumstances, Hint, Requester, Sent, refine};
+use crate::hint::{self, Circumstances, Hint, Requester, Sent, refine};
 use crate::text::is_more_than_text;
 
 /// Longest message that is kept, in characters.
@@ -85,6 +88,17 @@ impl Failure {
         self
     }
 
+    /// `what` cannot be read; the hint is for any reason but a lack of file descriptors.
+    pub(super) fn unreadable(what: &str, error: &io::Error, hint: &'static Hint) -> Self {
+        Self::new(format!("{what}: {error}")).with_hint(hint_of(error, hint))
+    }
+
+    /// The same with the hint for an endpoint on this machine that does not answer, if it was asked.
+    #[must_use]
+    pub(super) fn unanswered(self, hint: &'static Hint) -> Self {
+        if self.hint == Some(&hint::OPEN_FILES) { self } else { self.with_hint(hint) }
+    }
+
     #[must_use]
     pub(crate) fn with_sent(mut self, sent: &Sent) -> Self {
         self.sent = Box::new(sent.clone());
@@ -106,14 +120,15 @@ impl Failure {
     }
 
     fn without_text(mut self, secret: &str) -> Self {
-        let secret = one_line(secret);
-        if secret.is_empty() {
+        // As the message would show it. The other parts are kept as they came, or not at all.
+        let shown = one_line(secret);
+        if shown.is_empty() {
             return self;
         }
-        self.message = self.message.replace(&secret, "***");
+        self.message = self.message.replace(&shown, "***");
         let Ticket { trace_id, correlation_id, timestamp, error_uri } = &mut *self.ticket;
         for part in [&mut self.error, trace_id, correlation_id, timestamp, error_uri] {
-            *part = part.take().filter(|part| !part.contains(&secret));
+            *part = part.take().filter(|part| !part.contains(secret.trim()));
         }
         self
     }
@@ -151,6 +166,14 @@ impl fmt::Display for Failure {
     }
 }
 
+/// `hint`, unless the error is a lack of file descriptors, which says nothing about the file or the host.
+pub(super) fn hint_of(error: &io::Error, hint: &'static Hint) -> &'static Hint {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => &hint::OPEN_FILES,
+        _ => hint,
+    }
+}
+
 /// On one line, and without anything that looks like a token: every JSON web token begins with `{"` in base64.
 pub(super) fn one_line(text: &str) -> String {
     let printable: String = text.chars().map(|c| if is_more_than_text(c) { ' ' } else { c }).collect();
@@ -159,10 +182,10 @@ pub(super) fn one_line(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// An id or a protocol keyword, if `text` looks like one.
+/// An id or a protocol keyword, if `text` looks like one and not like a token.
 pub(super) fn word(text: &str) -> Option<Box<str>> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let short = !text.is_empty() && text.len() <= MAX_WORD;
+    let short = !text.is_empty() && text.len() <= MAX_WORD && one_line(text) == text;
     (short && text.bytes().all(plain)).then(|| text.into())
 }
 
@@ -184,7 +207,19 @@ pub(super) fn uri(text: &str, authority: &Endpoint) -> Option<Box<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hint;
+
+    #[test]
+    fn a_lack_of_file_descriptors_is_not_blamed_on_the_file_or_the_host() {
+        for errno in [Errno::MFILE, Errno::NFILE] {
+            let failure = Failure::unreadable("the file /f", &errno.into(), &hint::TOKEN_FILE);
+            assert!(failure.message.starts_with("the file /f: Too many open files"), "{failure}");
+            assert_eq!(failure.hint, Some(&hint::OPEN_FILES));
+            assert_eq!(failure.unanswered(&hint::IMDS_UNREACHABLE).hint, Some(&hint::OPEN_FILES));
+        }
+        let failure = Failure::unreadable("the file /f", &Errno::ACCESS.into(), &hint::TOKEN_FILE);
+        assert_eq!(failure.hint, Some(&hint::TOKEN_FILE));
+        assert_eq!(failure.unanswered(&hint::IMDS_UNREACHABLE).hint, Some(&hint::IMDS_UNREACHABLE));
+    }
 
     #[test]
     fn the_text_begins_with_what_helps_most() {
@@ -235,6 +270,19 @@ mod tests {
         let failure =
             Failure { ticket: Ticket { timestamp, error_uri, ..Ticket::default() }.into(), ..Failure::new("no") };
         assert_eq!(failure.without("hush-1").without("2026").to_string(), "no");
+    }
+
+    /// Such a word of a message is replaced whole, before the secret is looked for.
+    #[test]
+    fn a_secret_that_looks_like_a_token_is_dropped_as_well() {
+        let secret = "hush.eyJ-1";
+        let part = || Some(Box::from(secret));
+        let ticket = Ticket { trace_id: part(), correlation_id: part(), timestamp: part(), error_uri: part() };
+        let failure = Failure { error: part(), ticket: ticket.into(), ..Failure::new(format!("got {secret} back")) };
+        for secret in [secret, "hush.eyJ-1\n"] {
+            let failure = failure.clone().without(secret);
+            assert!(!format!("{failure} {failure:?}").contains("hush"), "{failure:?}");
+        }
     }
 
     #[test]
@@ -315,7 +363,7 @@ mod tests {
     #[test]
     fn ids_are_ids() {
         assert_eq!(word("e0d6-1").as_deref(), Some("e0d6-1"));
-        for text in ["", "a b", "a\n", "<html>", &"x".repeat(65)] {
+        for text in ["", "a b", "a\n", "<html>", "eyJhbGciOiJSUzI1NiJ9.e30", "xeyJx", &"x".repeat(65)] {
             assert_eq!(word(text), None, "{text}");
         }
     }

@@ -9,11 +9,12 @@ use std::time::{Duration, SystemTime};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::NextTimeout;
 use ureq::{Agent, Body, Proxy, http};
 use zeroize::Zeroizing;
 
-use super::failure::Failure;
+use super::deadline::Limited;
+use super::failure::{Failure, hint_of};
 use crate::config;
 use crate::hint::{self, Hint};
 use crate::resolve::{alternate, look_up};
@@ -69,23 +70,23 @@ impl Http {
     /// For remote hosts: TLS only, through the proxy if there is one.
     pub(super) fn abroad(roots: &Roots, proxy: Option<&config::Proxy>) -> io::Result<Self> {
         let proxy = proxy.map(proxy::parse).transpose()?;
-        Ok(Self::new(Some(certificates(roots)), proxy, Host::OfUrl))
+        Ok(Self::new(Some(certificates(roots)), proxy, Host::OfUrl, TIMEOUT))
     }
 
     /// For the one https host `host`, whatever name the URL contains: that one is the name in its certificate. Never
     /// through a proxy.
     pub(super) fn pinned(roots: &Roots, host: &str) -> Self {
-        Self::new(Some(certificates(roots)), None, Host::Named(host.to_owned()))
+        Self::new(Some(certificates(roots)), None, Host::Named(host.to_owned()), TIMEOUT)
     }
 
     /// For plain http on this machine, never through a proxy, which would see the token.
     pub(super) fn local(address: IpAddr) -> Self {
-        Self::new(None, None, Host::At(address))
+        Self::new(None, None, Host::At(address), TIMEOUT)
     }
 
     /// A client without the ureq defaults that do not fit: no redirects, no idle connections, no proxy from the
     /// environment, statuses other than 2xx are not errors, our roots and our cryptography.
-    fn new(roots: Option<RootCerts>, proxy: Option<Proxy>, host: Host) -> Self {
+    fn new(roots: Option<RootCerts>, proxy: Option<Proxy>, host: Host, timeout: Duration) -> Self {
         let encrypted = roots.is_some();
         let tls = TlsConfig::builder()
             .root_certs(roots.unwrap_or(RootCerts::WebPki))
@@ -99,14 +100,14 @@ impl Http {
             .max_idle_connections(0)
             .input_buffer_size(16 * 1024)
             .output_buffer_size(16 * 1024)
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(Some(timeout))
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .proxy(proxy.clone())
             .user_agent(concat!("remora/", env!("CARGO_PKG_VERSION")))
             .build();
         let failures = Arc::<AtomicUsize>::default();
         let names = Names { host, failures: failures.clone() };
-        Self { agent: Agent::with_parts(config, DefaultConnector::new(), names), proxy, failures }
+        Self { agent: Agent::with_parts(config, Limited::new(timeout), names), proxy, failures }
     }
 
     /// POSTs a form; `host` is the Host header.
@@ -170,8 +171,9 @@ pub(super) fn pause(text: &str, now: SystemTime) -> Option<Duration> {
 
 /// The failure of a request without an answer. Through a proxy, only the proxy is resolved and connected to.
 fn failed(host: &str, proxy: Option<&Proxy>, error: &ureq::Error) -> Failure {
-    use ureq::Error::{ConnectProxyFailed, Io, Rustls, Timeout};
+    use ureq::Error::{ConnectProxyFailed, HostNotFound, Io, Other, Rustls, Timeout};
     let hint = match error {
+        HostNotFound | Other(_) => &hint::UNRESOLVED,
         Rustls(error) => certificate_hint(CertificateFault::of(error)),
         // Errors of the handshake itself arrive as I/O errors.
         Io(error) if error.kind() == io::ErrorKind::InvalidData => certificate_hint(CertificateFault::within(error)),
@@ -179,9 +181,16 @@ fn failed(host: &str, proxy: Option<&Proxy>, error: &ureq::Error) -> Failure {
         _ if proxy.is_some() => &hint::PROXY,
         _ => &hint::UNREACHABLE,
     };
+    let system = match error {
+        Io(error) => Some(error),
+        Other(error) => error.downcast_ref(),
+        _ => None,
+    };
+    let hint = system.map_or(hint, |error| hint_of(error, hint));
     let text = match error {
         Timeout(ureq::Timeout::Connect) => format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()),
         Timeout(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
+        Other(error) => error.to_string(),
         _ => error.to_string(),
     };
     let way = proxy.map(|proxy| format!(", through the proxy {}:{}", proxy.host(), proxy.port())).unwrap_or_default();
@@ -236,8 +245,8 @@ impl Resolver for Names {
         let (host, port) = name.rsplit_once(':').unwrap_or((&name, ""));
         let port = port.parse().unwrap_or_default();
         let addresses: Vec<_> = match &self.host {
-            Host::OfUrl => look_up(host.trim_matches(['[', ']']), port)?,
-            Host::Named(host) => look_up(host, port)?,
+            Host::OfUrl => look_up(host.trim_matches(['[', ']']), port).map_err(unresolved)?,
+            Host::Named(host) => look_up(host, port).map_err(unresolved)?,
             Host::At(address) => vec![(*address, port).into()],
         };
         let addresses: Vec<_> = config.ip_family().keep_wanted(addresses.into_iter()).collect();
@@ -247,6 +256,11 @@ impl Resolver for Names {
         }
         if found.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(found) }
     }
+}
+
+/// Tells a failed lookup from a failed connection. ureq itself has no errors of this kind.
+fn unresolved(error: io::Error) -> ureq::Error {
+    ureq::Error::Other(error.into())
 }
 
 /// The addresses to try after so many failures. Each failure starts with the next address: ureq settles for the first
@@ -357,6 +371,57 @@ mod tests {
             let failure = failed("h", proxy, &silent);
             assert!(failure.message.ends_with(": no answer within 20 s"), "{}", failure.message);
             assert!(failure.hint.is_some_and(|hint| hint.cause.contains(told)), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_answers_byte_by_byte_does_not_hold_the_attempt() {
+        let slow = TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy = Proxy::new(&format!("http://{}", slow.local_addr().unwrap())).unwrap();
+        let tunnel = std::thread::spawn(move || {
+            let (mut socket, _) = slow.accept().unwrap();
+            let answer = format!("HTTP/1.1 200 OK\r\nX-Slow: {}", "x".repeat(50));
+            answer
+                .bytes()
+                .take_while(|&byte| {
+                    std::thread::sleep(Duration::from_millis(100));
+                    socket.write_all(&[byte]).is_ok()
+                })
+                .count()
+        });
+        let http = Http::new(Some(RootCerts::WebPki), Some(proxy), Host::OfUrl, Duration::from_secs(1));
+        let failure = http.get("https://entra.example/", "entra.example", &[], &[]).unwrap_err();
+        assert!(failure.message.contains("no answer within"), "{}", failure.message);
+        assert_eq!(failure.hint, Some(&hint::PROXY));
+        assert!((5..30).contains(&tunnel.join().unwrap()), "the connection was closed early");
+    }
+
+    #[test]
+    fn a_lack_of_file_descriptors_is_not_blamed_on_the_network() {
+        let full = || io::Error::from(rustix::io::Errno::MFILE);
+        let proxy = Proxy::new("http://proxy:1").unwrap();
+        for proxy in [None, Some(&proxy)] {
+            for error in [ureq::Error::Io(full()), unresolved(full())] {
+                assert_eq!(failed("h", proxy, &error).hint, Some(&hint::OPEN_FILES), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_not_out_of_reach() {
+        let proxy =
+            config::Proxy { url: "http://proxy.invalid:1".to_owned(), no_proxy: Some("direct.invalid".to_owned()) };
+        let http = Http::abroad(&Roots::BuiltIn, Some(&proxy)).unwrap();
+        let pinned = Http::pinned(&Roots::BuiltIn, "pinned.invalid");
+        for (http, url, way) in [
+            (&http, "https://direct.invalid/", "h"),
+            (&http, "https://entra.example/", "h, through the proxy proxy.invalid:1"),
+            (&pinned, "https://10.0.0.1/", "h"),
+        ] {
+            let failure = http.get(url, "h", &[], &[]).unwrap_err();
+            let told = format!("{way}: failed to lookup address information");
+            assert!(failure.message.starts_with(&told), "{}", failure.message);
+            assert_eq!(failure.hint, Some(&hint::UNRESOLVED), "{url}");
         }
     }
 

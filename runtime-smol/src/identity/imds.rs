@@ -31,7 +31,7 @@ impl TokenSource for Imds {
         let query = managed::query(&self.identity, API_VERSION, "msi_res_id");
         let answer = self.http.get(&url, host, &query, &[("Metadata", "true")]);
         // Without an answer, this hint says more than a general network hint.
-        let answer = answer.map_err(|failure| failure.with_hint(&hint::IMDS_UNREACHABLE));
+        let answer = answer.map_err(|failure| failure.unanswered(&hint::IMDS_UNREACHABLE));
         let exchanged = answer.and_then(|answer| answer::decode(Origin::Imds, None, &answer));
         exchanged.map_err(|failure| failure.with_sent(&sent).refined(Requester::Managed))
     }

@@ -29,8 +29,8 @@ impl ClientSecret {
             SecretSource::File(path) => path,
         };
         file::read_text(path).map_err(|error| {
-            let text = format!("AZURE_CLIENT_SECRET_FILE {}: {error}", path.display());
-            Failure::new(text).with_hint(&hint::SECRET_FILE)
+            let what = format!("AZURE_CLIENT_SECRET_FILE {}", path.display());
+            Failure::unreadable(&what, &error, &hint::SECRET_FILE)
         })
     }
 }

@@ -45,8 +45,11 @@ impl Signer {
         let key = key.map_err(|error| fault(&hint::CERTIFICATE_KEY, &format!("holds no usable RSA key: {error}")))?;
         let decoded = contents.certificates.iter().map(|der| Certificate::decode(der)).collect::<Result<Vec<_>, _>>();
         let mut others = decoded.map_err(|_| fault(&hint::CERTIFICATE_CONTENTS, "holds an invalid certificate"))?;
-        let own = others.iter().position(|certificate| certificate.public_key == key.public_key().as_ref());
-        let own = own.ok_or_else(|| fault(&hint::CERTIFICATE_KEY, "holds no certificate for its key"))?;
+        let own = others.iter().enumerate().filter(|(_, other)| other.public_key == key.public_key().as_ref());
+        // A certificate renewed for the same key may stand beside the old one.
+        let (own, _) = own
+            .max_by_key(|(_, own)| own.not_after)
+            .ok_or_else(|| fault(&hint::CERTIFICATE_KEY, "holds no certificate for its key"))?;
         let leaf = others.swap_remove(own);
         let chain = chain(&leaf, others);
         Ok(Self { key, leaf, chain })

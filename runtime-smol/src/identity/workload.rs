@@ -50,8 +50,8 @@ impl Workload {
 
     fn read(&self, sent: &Sent) -> Result<Zeroizing<String>, Failure> {
         file::read_text(&self.token_file).map_err(|error| {
-            let text = format!("AZURE_FEDERATED_TOKEN_FILE {}: {error}", self.token_file.display());
-            Failure::new(text).with_hint(&hint::TOKEN_FILE).with_sent(sent)
+            let what = format!("AZURE_FEDERATED_TOKEN_FILE {}", self.token_file.display());
+            Failure::unreadable(&what, &error, &hint::TOKEN_FILE).with_sent(sent)
         })
     }
 }

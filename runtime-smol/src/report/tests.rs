@@ -5,10 +5,13 @@ use remora_core::forward::{Outcome, Purpose};
 
 use super::*;
 use crate::body::SEGMENT;
+use crate::config::{Application, ApplicationCredential, Client, Identity, SecretSource};
+use crate::endpoint::Endpoint;
 use crate::fixture;
-use crate::identity::{Grant, Skew};
+use crate::identity::{Grant, Skew, exchange_once};
 use crate::pool::{Pool, buffers};
-use crate::secret::Bearer;
+use crate::secret::{Bearer, Secret};
+use crate::tls::server::answering;
 use crate::trust::Trust;
 
 /// A service-account token that expires on 2026-08-22 at 10:00 UTC, in a file that is removed on drop.
@@ -171,4 +174,32 @@ fn status_tells_what_is_and_what_was() {
         assert_eq!(*at(pointer), value, "{pointer}");
     }
     assert!(at("/counters/process_start_time_seconds").as_u64().unwrap() > 1_000_000_000);
+}
+
+#[test]
+fn a_secret_that_the_token_endpoint_repeats_is_neither_logged_nor_in_the_status() {
+    const SECRET: &str = "hush-1~+/";
+    let (address, certificate) = answering("localhost", |form| {
+        let form = String::from_utf8_lossy(form);
+        assert!(form.contains("client_secret=hush-1"), "{form}");
+        let body = serde_json::json!({"error": "invalid_client", "error_description": format!("{form} or {SECRET}")});
+        let body = body.to_string();
+        format!("HTTP/1.1 401 Unauthorized\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    });
+    let client = Client {
+        client_id: "client".to_owned(),
+        tenant_id: "tenant".to_owned(),
+        authority: Endpoint::parse(&format!("https://localhost:{}/", address.port())).unwrap(),
+        scope: "scope/.default".to_owned(),
+    };
+    let credential = ApplicationCredential::Secret(SecretSource::Value(Secret::new(SECRET)));
+    let identity = Identity::Application(Application { client, credential });
+    let failure = exchange_once(&identity, &Trust::own(vec![certificate]).unwrap(), None).expect_err("refused");
+    assert!(failure.message.ends_with("client_secret=*** or ***"), "{failure}");
+    assert!(!format!("{failure} {failure:?} {:?}", failure.fields()).contains("hush"), "{failure:?}");
+
+    let hub = hub(Path::new("/nowhere"));
+    hub.tokens.end(Err(failure));
+    let status = page(hub, Page::Status);
+    assert!(status.contains("client_secret=***") && !status.contains("hush"), "{status}");
 }

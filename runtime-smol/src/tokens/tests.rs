@@ -8,14 +8,19 @@ use smol::future;
 use super::keeper::Keeper;
 use super::*;
 use crate::fixture;
-use crate::identity::Grant;
+use crate::identity::{Exchanged, Grant};
 use crate::trust::Trust;
 
 impl Tokens {
     /// Holds a token without an exchange.
     pub(crate) fn hold(&self, grant: Grant) {
+        self.end(Ok(grant));
+    }
+
+    /// Knows the end of an exchange that did not take place here.
+    pub(crate) fn end(&self, exchanged: Exchanged) {
         let version = self.version.get() + 1;
-        self.learn(Known { version, ..Keeper::new(self.clock, 7).receive(Ok(grant)) });
+        self.learn(Known { version, ..Keeper::new(self.clock, 7).receive(exchanged) });
     }
 }
 

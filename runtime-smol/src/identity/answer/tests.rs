@@ -75,13 +75,18 @@ const ANSWERS: &[Row] = &[
     (Entra, 429, "soon", "{}", Late, 0, 0, "throttled"),
     (Entra, 503, "5", entra!("temporarily_unavailable", "90033", "A transient error has occurred. Please try again."), Soon, 5, 90_033, "entra-busy"),
     (Entra, 500, "", entra!("server_error", "90041", "Internal error."), Soon, 0, 90_041, "entra-busy"),
-    (Entra, 503, "", GATEWAY, Soon, 0, 0, "entra-busy"),
-    (Entra, 504, "", "", Soon, 0, 0, "entra-busy"),
+    (Entra, 503, "3600", entra!("temporarily_unavailable", "90033", "A transient error has occurred. Please try again."), Soon, 3600, 90_033, "entra-busy"),
+    (Entra, 502, "", r#"{"error":"server_error"}"#, Soon, 0, 0, "entra-busy"),
     // An unknown number, and none at all.
     (Entra, 400, "", r#"{"error":"invalid_request","error_description":"AADSTS999999: New."}"#, Soon, 0, 999_999, ""),
     (Entra, 400, "", r#"{"error":"invalid_request"}"#, Soon, 0, 0, ""),
     (Entra, 400, "", r#"{"error":"invalid_client","error_description":"AADSTS700024: old","error_codes":["700024"]}"#, AtOnce, 0, 700_024, "assertion-outdated"),
     // A proxy or something else in between.
+    (Entra, 503, "", GATEWAY, Soon, 0, 0, "foreign-answer"),
+    (Entra, 503, "3600", GATEWAY, Soon, 60, 0, "foreign-answer"),
+    (Entra, 503, "5", GATEWAY, Soon, 5, 0, "foreign-answer"),
+    (Entra, 504, "", "", Soon, 0, 0, "foreign-answer"),
+    (Entra, 429, "3600", LOGIN, Late, 60, 0, "throttled"),
     (Entra, 407, "", "<html>proxy</html>", Soon, 0, 0, "proxy-login"),
     (Entra, 403, "", LOGIN, Soon, 0, 0, "foreign-answer"),
     (Entra, 200, "", LOGIN, Soon, 0, 0, "foreign-answer"),
@@ -90,7 +95,8 @@ const ANSWERS: &[Row] = &[
     (Entra, 200, "", r#"{"token_type":"Bearer","expires_in":0,"access_token":"t"}"#, Soon, 0, 0, "foreign-answer"),
     // The cluster's token proxy.
     (TokenProxy, 403, "", r#"{"message":"serviceaccount is not allowed to use the identity"}"#, Soon, 0, 0, "binding-refused"),
-    (TokenProxy, 502, "", "", Soon, 0, 0, "entra-busy"),
+    (TokenProxy, 502, "", "", Soon, 0, 0, "foreign-answer"),
+    (TokenProxy, 503, "", r#"{"error":"server_error"}"#, Soon, 0, 0, "entra-busy"),
     // The instance metadata service.
     (Imds, 400, "", r#"{"error":"invalid_request","error_description":"Identity not found"}"#, Soon, 0, 0, "identity-missing"),
     (Imds, 400, "", r#"{"error":"invalid_request","error_description":"Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request"}"#, Soon, 0, 0, "identity-ambiguous"),

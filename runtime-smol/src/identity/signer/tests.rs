@@ -1,5 +1,7 @@
 //! Files as OpenSSL, Windows and Key Vault write them, made by `files/make`.
 
+use rcgen::{CertificateParams, CertifiedIssuer, DistinguishedName, DnType, KeyPair, date_time_ymd};
+
 use super::*;
 
 const PLAIN: &[u8] = include_bytes!("files/plain.pem");
@@ -38,11 +40,48 @@ fn every_kind_of_file_gives_the_same_key_and_certificate() {
     }
 }
 
+/// A certificate of this name that is valid until this year.
+fn named(name: &str, until: i32) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_after = date_time_ymd(until, 1, 1);
+    params
+}
+
+/// The key of [`PLAIN`], as the signer and as the maker of certificates take it.
+fn key() -> (Zeroizing<Vec<u8>>, KeyPair) {
+    let key = pem(PLAIN, None).unwrap().keys.remove(0);
+    let pair = KeyPair::try_from(key.as_slice()).unwrap();
+    (key, pair)
+}
+
 #[test]
 fn the_chain_goes_from_issuer_to_issuer_whatever_the_order_of_the_file() {
-    let signer = Signer::decode(PLAIN, None).unwrap();
-    let [root] = signer.chain.as_slice() else { panic!("one more certificate") };
-    assert_eq!((&root.subject, &root.subject), (&signer.leaf.issuer, &root.issuer));
+    let authority = || KeyPair::generate().unwrap();
+    let root = CertifiedIssuer::self_signed(named("root", 2050), authority()).unwrap();
+    let far = CertifiedIssuer::signed_by(named("far", 2050), authority(), &root).unwrap();
+    let near = CertifiedIssuer::signed_by(named("near", 2050), authority(), &far).unwrap();
+    let (key, pair) = key();
+    let leaf = named("leaf", 2050).signed_by(&pair, &near).unwrap();
+    let whole = [leaf.der(), near.der(), far.der(), root.der()].map(|der| der.to_vec());
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2], [3, 1, 0, 2], [2, 3, 1, 0]] {
+        let certificates = order.iter().map(|&place| whole[place].clone()).collect();
+        let signer = Signer::new(&Contents { keys: vec![key.clone()], certificates }).unwrap();
+        let all = std::iter::once(&signer.leaf).chain(&signer.chain);
+        assert!(all.map(|certificate| &certificate.der).eq(&whole), "{order:?}");
+    }
+}
+
+#[test]
+fn of_two_certificates_for_one_key_the_one_that_is_valid_longer_signs() {
+    let (key, pair) = key();
+    let made = |until| named("remora", until).self_signed(&pair).unwrap().der().to_vec();
+    let (old, new) = (made(2020), made(2050));
+    for certificates in [vec![old.clone(), new.clone()], vec![new.clone(), old]] {
+        let signer = Signer::new(&Contents { keys: vec![key.clone()], certificates }).unwrap();
+        assert!(signer.leaf.der == new && signer.chain.is_empty());
+    }
 }
 
 #[test]
