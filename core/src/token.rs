@@ -14,7 +14,7 @@
 //!   [`Policy::first_pause`] and doubles; when the token expires, a pause meant for a refresh ends.
 //! * The server's `Retry-After` (up to [`Policy::longest_pause`], and at least [`Policy::throttle_pause`] after a failure
 //!   that another attempt soon would only repeat) is honoured, and extended by up to a tenth: many sidecars may have been
-//!   told the same. Without a usable token it lasts [`Policy::longest_gap`] at most: samples grow too old meanwhile.
+//!   told the same. Without a usable token it lasts [`LONGEST_GAP`] at most: samples grow too old meanwhile.
 //! * A 401 from the resource forces one refresh, at most one in [`Policy::forced_pause`].
 //!
 //! ```
@@ -97,11 +97,12 @@ pub struct Policy {
     pub throttle_pause: Duration,
     /// Longest `Retry-After` that is honoured.
     pub longest_pause: Duration,
-    /// Longest part of it without a usable token. Azure refuses samples older than 20 minutes.
-    pub longest_gap: Duration,
     /// Between refreshes forced by a 401.
     pub forced_pause: Duration,
 }
+
+/// Longest part of a server's `Retry-After` without a usable token. Azure refuses samples older than 20 minutes.
+pub const LONGEST_GAP: Duration = Duration::from_secs(300);
 
 impl Policy {
     /// The values in use.
@@ -110,7 +111,6 @@ impl Policy {
         first_pause: Duration::from_secs(1),
         throttle_pause: Duration::from_secs(60),
         longest_pause: Duration::from_secs(3600),
-        longest_gap: Duration::from_secs(300),
         forced_pause: Duration::from_secs(30),
     };
 }
@@ -240,7 +240,7 @@ impl Lifecycle {
         };
         let floor = if throttled { self.policy.throttle_pause } else { Duration::ZERO };
         let served = self.grant.map_or(Duration::ZERO, |grant| grant.expires.since(now));
-        let longest = self.policy.longest_pause.min(served.saturating_add(self.policy.longest_gap));
+        let longest = self.policy.longest_pause.min(served.saturating_add(LONGEST_GAP));
         let asked = retry_after.unwrap_or_default().min(longest).max(floor);
         let extra = Duration::from_millis(self.jitter.part(millis(asked)));
         self.pause =

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use arbitrary::Arbitrary;
 use remora_core::time::Instant;
-use remora_core::token::{Action, Event, FetchId, GrantId, Lifecycle, Policy};
+use remora_core::token::{Action, Event, FetchId, GrantId, LONGEST_GAP, Lifecycle, Policy};
 
 /// An operation. Times are in seconds unless stated otherwise.
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -116,7 +116,7 @@ impl Model {
         let Some(fetch) = self.answer() else { return };
         let floor = if throttled { POLICY.throttle_pause } else { Duration::ZERO };
         let served = self.grant.map_or(Duration::ZERO, |(_, expires)| expires.since(self.now));
-        let longest = POLICY.longest_pause.min(served.saturating_add(POLICY.longest_gap));
+        let longest = POLICY.longest_pause.min(served.saturating_add(LONGEST_GAP));
         let pause = retry_after.unwrap_or_default().min(longest).max(floor);
         self.asked = self.now.saturating_add(pause);
         self.asked_at_most = self.asked.saturating_add(pause / 10);
