@@ -2,7 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
 
 const USAGE: i32 = 64;
 const CONFIGURATION: i32 = 78;
@@ -84,6 +85,24 @@ fn a_check_that_is_to_write_without_sockets_is_wrong_usage() {
         let said = text(&output.stderr);
         assert_eq!((output.status.code(), output.stdout.len()), (Some(USAGE), 0), "{said}");
         assert!(said.contains("--pre") && said.contains("--write"), "{said}");
+    }
+}
+
+#[test]
+fn a_check_that_waits_ends_at_a_signal() {
+    for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_remora"));
+        command.args(["check", "--pre", "--wait", "60s"]).env_clear().envs(WEBHOOK).env("INGESTION_URL", INGESTION);
+        command.env("AZURE_FEDERATED_TOKEN_FILE", "/nowhere/token").stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut waiting = command.spawn().expect("the program runs");
+        let mut said = String::new();
+        let stderr = waiting.stderr.take().expect("a pipe");
+        BufReader::new(stderr).read_line(&mut said).expect("a line");
+        assert!(said.starts_with("waiting because "), "{said}");
+        let killed = Command::new("kill").args(["-s", signal, &waiting.id().to_string()]).status();
+        assert!(killed.expect("kill(1) runs").success());
+        // Not killed by the signal: as process 1, it would not be.
+        assert_eq!(waiting.wait().expect("it ends").code(), Some(code), "SIG{signal}");
     }
 }
 
