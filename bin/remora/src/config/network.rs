@@ -19,7 +19,7 @@ pub(crate) fn proxy(reader: &mut Reader<'_>) -> Option<Proxy> {
         let text = "is used only for the token exchange; samples need a proxy with an http:// URL";
         reader.warn(&HTTPS_PROXY, text);
     }
-    Some(Proxy { url, no_proxy: reader.given(&NO_PROXY) })
+    Some(Proxy { url, no_proxy: reader.text(&NO_PROXY) })
 }
 
 /// The URL of an HTTP proxy; the scheme is optional, as is customary.

@@ -394,6 +394,23 @@ fn the_effective_configuration_has_the_names_of_the_settings() {
 }
 
 #[test]
+fn quotes_around_a_secret_are_warned_of() {
+    let application = [("IDENTITY_TYPE", "aadApplication"), ("AZURE_CLIENT_SECRET", "'hush'")];
+    let certificate = [
+        application[0],
+        ("AZURE_CLIENT_CERTIFICATE_PATH", TOKEN_FILE),
+        ("AZURE_CLIENT_CERTIFICATE_PASSWORD", "\"hush\""),
+    ];
+    for (name, settings) in [(application[1].0, &application[..]), (certificate[2].0, &certificate)] {
+        let warnings = loaded(settings).warnings;
+        let warning = warnings.iter().find(|warning| warning.name == name).expect("a warning");
+        assert!(warning.text.starts_with("has quotes around it") && !warning.text.contains("hush"), "{warning:?}");
+    }
+    let bare = loaded(&[application[0], ("AZURE_CLIENT_SECRET", "hu'sh'")]).warnings;
+    assert!(bare.iter().all(|warning| warning.name != "AZURE_CLIENT_SECRET"), "{bare:?}");
+}
+
+#[test]
 fn no_secret_is_shown_anywhere() {
     let secrets = [
         ("AZURE_CLIENT_SECRET", "hush-1"),
