@@ -82,6 +82,13 @@ impl Trust {
         Self::own(certificates).ok_or_else(|| TrustError::Empty(path.cloned().unwrap_or_default()))
     }
 
+    /// The roots of a PEM text, of which at least one must be usable; or what is wrong with it.
+    pub fn parse(pem: &[u8]) -> Result<Self, String> {
+        let parts = CertificateDer::pem_slice_iter(file::without_mark(pem)).collect::<Result<Vec<_>, _>>();
+        let certificates = parts.map_err(|error| format!("not PEM: {}", pem_fault(&error)))?;
+        Self::own(certificates).ok_or_else(|| "it holds no usable certificate".to_owned())
+    }
+
     /// The built-in roots.
     pub const fn built_in() -> Self {
         Self { roots: Roots::BuiltIn, unusable: 0 }
@@ -159,6 +166,13 @@ mod tests {
         let path = scratch("empty.pem", "# nothing\n");
         assert!(matches!(load(&path), Err(TrustError::Empty(_))));
         fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_text_without_an_authority_never_means_the_built_in_ones() {
+        for pem in ["", "# nothing", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"] {
+            assert!(Trust::parse(pem.as_bytes()).is_err(), "{pem}");
+        }
     }
 
     #[test]
