@@ -106,14 +106,14 @@ pub enum TrustSource {
     BuiltIn,
     /// The PEM certificates of one file, in place of the built-in roots.
     File(PathBuf),
-    /// Those of all files in a folder.
-    Dir(PathBuf),
+    /// Those of all files in these folders.
+    Dirs(Vec<PathBuf>),
     /// Both.
-    FileAndDir {
+    FileAndDirs {
         /// As in [`TrustSource::File`].
         file: PathBuf,
-        /// As in [`TrustSource::Dir`].
-        dir: PathBuf,
+        /// As in [`TrustSource::Dirs`].
+        dirs: Vec<PathBuf>,
     },
 }
 
@@ -121,16 +121,16 @@ impl TrustSource {
     /// The file, if there is one.
     pub fn file(&self) -> Option<&Path> {
         match self {
-            Self::File(file) | Self::FileAndDir { file, .. } => Some(file),
-            Self::BuiltIn | Self::Dir(_) => None,
+            Self::File(file) | Self::FileAndDirs { file, .. } => Some(file),
+            Self::BuiltIn | Self::Dirs(_) => None,
         }
     }
 
-    /// The folder, if there is one.
-    pub fn dir(&self) -> Option<&Path> {
+    /// The folders; empty if there are none.
+    pub fn dirs(&self) -> &[PathBuf] {
         match self {
-            Self::Dir(dir) | Self::FileAndDir { dir, .. } => Some(dir),
-            Self::BuiltIn | Self::File(_) => None,
+            Self::Dirs(dirs) | Self::FileAndDirs { dirs, .. } => dirs,
+            Self::BuiltIn | Self::File(_) => &[],
         }
     }
 }

@@ -71,14 +71,14 @@ pub(crate) struct Connector {
     tls: tls::Client,
     /// The proxy that connections go through.
     detour: Option<Detour>,
-    /// Resolves the endpoint's name, or the proxy's. Its addresses are discarded when an attempt fails.
+    /// Resolves the endpoint's name, or the proxy's. Its addresses are looked up again when an attempt fails.
     resolver: Resolver,
     /// The address that last accepted a connection and then failed to open a tunnel or to complete a TLS handshake.
     last_resort: Cell<Option<SocketAddr>>,
 }
 
-/// An attempt. Dropping it before it succeeds, as a deadline does, discards the addresses and makes the one it reached,
-/// if any, the last resort.
+/// An attempt. Dropping it before it succeeds, as a deadline does, has the name resolved again and makes the address
+/// that it reached, if any, the last resort.
 struct Attempt<'c> {
     connector: &'c Connector,
     reached: Cell<Option<SocketAddr>>,
@@ -88,7 +88,7 @@ struct Attempt<'c> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.succeeded {
-            self.connector.forget();
+            self.connector.resolve_again();
             if let Some(address) = self.reached.get() {
                 self.connector.last_resort.set(Some(address));
             }
@@ -173,8 +173,8 @@ impl Connector {
     }
 
     /// Has the next connection resolve the name again.
-    pub(crate) fn forget(&self) {
-        self.resolver.forget();
+    pub(crate) fn resolve_again(&self) {
+        self.resolver.expire();
     }
 }
 

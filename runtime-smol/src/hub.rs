@@ -146,7 +146,7 @@ impl Hub {
     /// For when a connection brought no response: closes the idle ones, which may lead to the same address, and has the
     /// name looked up again. Private endpoints move.
     pub(crate) fn forget_connections(&self) {
-        self.connector.forget();
+        self.connector.resolve_again();
         self.idle.close_all();
     }
 

@@ -54,7 +54,7 @@ pub use identity::{Claims, Failure, Granted, Skew, Ticket, exchange_once};
 pub use notice::{Minute, Notice, Observer};
 pub use report::{About, families};
 pub use secret::Secret;
-pub use stop::Stopped;
+pub use stop::{Stopped, exit_on_signal};
 pub use tls::TlsError;
 pub use trust::{Trust, TrustError};
 

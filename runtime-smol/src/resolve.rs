@@ -1,5 +1,5 @@
-//! The addresses of one host. Concurrent callers share one lookup; its result is kept until a connection fails, and
-//! looked up again when old.
+//! The addresses of one host. Concurrent callers share one lookup; its result is kept, and looked
+//! up again when old or when a connection failed.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -44,7 +44,8 @@ pub(crate) struct Resolver {
 #[derive(Clone, Debug)]
 struct Known {
     addresses: Vec<SocketAddr>,
-    since: Instant,
+    /// None once a connection failed.
+    since: Option<Instant>,
 }
 
 /// When a lookup ended, and its result.
@@ -99,18 +100,21 @@ impl Resolver {
         }
     }
 
-    /// Discards the known addresses.
-    pub(crate) fn forget(&self) {
-        *self.known.borrow_mut() = None;
+    /// Has the known addresses looked up again before they are used. They still serve when that fails.
+    pub(crate) fn expire(&self) {
+        if let Some(known) = self.known.borrow_mut().as_mut() {
+            known.since = None;
+        }
     }
 
     fn fresh(&self) -> Option<Vec<SocketAddr>> {
         let known = self.known.borrow();
-        known.as_ref().filter(|known| known.since.elapsed() < FRESH).map(|known| known.addresses.clone())
+        let is_fresh = |known: &&Known| known.since.is_some_and(|since| since.elapsed() < FRESH);
+        known.as_ref().filter(is_fresh).map(|known| known.addresses.clone())
     }
 
     fn remember(&self, addresses: &[SocketAddr]) {
-        *self.known.borrow_mut() = Some(Known { addresses: addresses.to_vec(), since: Instant::now() });
+        *self.known.borrow_mut() = Some(Known { addresses: addresses.to_vec(), since: Some(Instant::now()) });
     }
 
     /// Waits for the lookup in progress, or starts one and waits for it.
@@ -131,9 +135,9 @@ impl Resolver {
             if let Some(failure) = self.failure.borrow().clone() {
                 return Err(failure);
             }
-            // If they were discarded again before this task ran, the next round looks them up.
-            if let Some(known) = self.known.borrow().as_ref() {
-                return Ok(known.addresses.clone());
+            // If another connection failed before this task ran, the next round looks them up again.
+            if let Some(fresh) = self.fresh() {
+                return Ok(fresh);
             }
         }
     }
@@ -155,7 +159,7 @@ impl Resolver {
             Ok(addresses) => {
                 *self.failure.borrow_mut() = None;
                 if at.elapsed() < FRESH {
-                    *self.known.borrow_mut() = Some(Known { addresses, since: at });
+                    *self.known.borrow_mut() = Some(Known { addresses, since: Some(at) });
                 }
             }
             Err(failure) => *self.failure.borrow_mut() = Some(failure),
@@ -358,7 +362,7 @@ mod tests {
     fn old_addresses_are_looked_up_again_and_serve_when_that_fails() {
         let [old, other] = ["127.0.0.1:1", "127.0.0.2:1"].map(|text| text.parse::<SocketAddr>().unwrap());
         let long_ago = Instant::now().checked_sub(FRESH).expect("a clock that runs for a minute");
-        let known = |addresses| Some(Known { addresses, since: long_ago });
+        let known = |addresses| Some(Known { addresses, since: Some(long_ago) });
         let resolver = Resolver::new("127.0.0.2", 1);
         *resolver.known.borrow_mut() = known(vec![old]);
         assert_eq!(smol::block_on(resolver.addresses()), Ok(vec![other]));
@@ -367,8 +371,22 @@ mod tests {
         *resolver.known.borrow_mut() = known(vec![old]);
         assert_eq!(smol::block_on(resolver.addresses()), Ok(vec![old]));
         assert!(resolver.fresh().is_some(), "not asked for again at once");
-        resolver.forget();
-        assert!(smol::block_on(resolver.addresses()).is_err());
+    }
+
+    #[test]
+    fn addresses_of_a_failed_connection_are_looked_up_again_and_serve_when_that_fails() {
+        let [old, new] = ["127.0.0.1:1", "127.0.0.2:1"].map(|text| text.parse::<SocketAddr>().unwrap());
+        let resolver = answered(Instant::now(), &[old]);
+        assert_eq!(smol::block_on(resolver.addresses()), Ok(vec![old]));
+        resolver.expire();
+        assert!(resolver.fresh().is_none());
+        assert_eq!(smol::block_on(resolver.addresses()), Ok(vec![old]));
+        assert_eq!(resolver.taken.get(), 2, "looked up again");
+        resolver.expire();
+        let (answer, of_both) = channel::bounded(1);
+        answer.try_send((Instant::now(), Ok(vec![new]))).unwrap();
+        *resolver.lookup.borrow_mut() = Some(of_both);
+        assert_eq!(smol::block_on(resolver.addresses()), Ok(vec![new]));
     }
 
     /// A resolver whose lookup found `addresses` at `at`, while no caller waited.

@@ -1,8 +1,10 @@
 //! SIGTERM, SIGINT and SIGHUP: the first signal begins a graceful stop, the second ends the process at once. Without
-//! handlers, the kernel would not deliver them to process 1 of a container.
+//! handlers, the kernel would not deliver them to process 1 of a container. What serves nobody ends at the first.
 
 use std::fs;
 use std::io;
+use std::process;
+use std::thread::Builder;
 use std::time::Duration;
 
 use async_io::Timer;
@@ -31,6 +33,13 @@ pub enum Stopped {
 pub(crate) fn signals() -> io::Result<Signals> {
     let hangup = (!ignores(Signal::Hup)).then_some(Signal::Hup);
     Signals::new([Signal::Term, Signal::Int].into_iter().chain(hangup))
+}
+
+/// Ends the process at the next signal, with 128 plus its number as exit code.
+pub fn exit_on_signal() -> io::Result<()> {
+    let mut signals = signals()?;
+    let wait = move || process::exit(128 + smol::block_on(next(&mut signals)));
+    Builder::new().name("signals".to_owned()).stack_size(128 * 1024).spawn(wait).map(drop)
 }
 
 /// Whether the process was started with `signal` ignored, as nohup(1) does with SIGHUP.

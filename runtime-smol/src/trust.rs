@@ -36,7 +36,7 @@ pub enum TrustError {
     Unreadable(PathBuf, io::Error),
     /// The file is not PEM; the number is that of the bad part, counted from 1.
     Pem(PathBuf, usize, pem::Error),
-    /// It contains nothing that can serve as a root.
+    /// It contains nothing that can serve as a root. Of several folders, the first is named.
     Empty(PathBuf),
 }
 
@@ -68,9 +68,9 @@ impl Trust {
     pub fn load(source: &TrustSource) -> Result<Self, TrustError> {
         let (path, found) = match source {
             TrustSource::BuiltIn => return Ok(Self::built_in()),
-            TrustSource::File(file) => (file, read_file(file)?),
-            TrustSource::Dir(dir) => (dir, read_dir(dir)?),
-            TrustSource::FileAndDir { file, dir } => (file, [read_file(file)?, read_dir(dir)?].concat()),
+            TrustSource::File(file) => (Some(file), read_file(file)?),
+            TrustSource::Dirs(dirs) => (dirs.first(), read_dirs(dirs)?),
+            TrustSource::FileAndDirs { file, dirs } => (Some(file), [read_file(file)?, read_dirs(dirs)?].concat()),
         };
         let mut certificates = Vec::new();
         for certificate in found {
@@ -79,7 +79,14 @@ impl Trust {
                 certificates.push(certificate);
             }
         }
-        Self::own(certificates).ok_or_else(|| TrustError::Empty(path.clone()))
+        Self::own(certificates).ok_or_else(|| TrustError::Empty(path.cloned().unwrap_or_default()))
+    }
+
+    /// The roots of a PEM text, of which at least one must be usable; or what is wrong with it.
+    pub fn parse(pem: &[u8]) -> Result<Self, String> {
+        let parts = CertificateDer::pem_slice_iter(file::without_mark(pem)).collect::<Result<Vec<_>, _>>();
+        let certificates = parts.map_err(|error| format!("not PEM: {}", pem_fault(&error)))?;
+        Self::own(certificates).ok_or_else(|| "it holds no usable certificate".to_owned())
     }
 
     /// The built-in roots.
@@ -110,6 +117,10 @@ fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
     let bytes = file::read_authorities(path).map_err(|error| TrustError::Unreadable(path.to_owned(), error))?;
     let parts = CertificateDer::pem_slice_iter(file::without_mark(&bytes)).enumerate();
     parts.map(|(i, part)| part.map_err(|error| TrustError::Pem(path.to_owned(), i + 1, error))).collect()
+}
+
+fn read_dirs(paths: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    paths.iter().map(|path| read_dir(path)).collect::<Result<Vec<_>, _>>().map(|found| found.concat())
 }
 
 /// All certificates in a folder's files. Files that are not PEM are skipped, as in OpenSSL.
@@ -158,6 +169,13 @@ mod tests {
     }
 
     #[test]
+    fn a_text_without_an_authority_never_means_the_built_in_ones() {
+        for pem in ["", "# nothing", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"] {
+            assert!(Trust::parse(pem.as_bytes()).is_err(), "{pem}");
+        }
+    }
+
+    #[test]
     fn a_mark_at_the_beginning_does_not_hide_the_first_certificate() {
         let made = rcgen::generate_simple_self_signed(["remora.example".to_owned()]).unwrap();
         let path = scratch("marked.pem", &format!("\u{feff}{}", made.cert.pem()));
@@ -174,6 +192,24 @@ mod tests {
     }
 
     #[test]
+    fn every_folder_is_read() {
+        let folders = ["a", "b"].map(|name| {
+            let folder = std::env::temp_dir().join(format!("remora-trust-{}-{name}", std::process::id()));
+            fs::create_dir(&folder).unwrap();
+            let made = rcgen::generate_simple_self_signed([format!("{name}.example")]).unwrap();
+            fs::write(folder.join("ca.pem"), made.cert.pem()).unwrap();
+            folder
+        });
+        let trust = Trust::load(&TrustSource::Dirs(folders.to_vec())).unwrap();
+        assert!(matches!(&trust.roots, Roots::Own(certificates) if certificates.len() == 2), "{trust:?}");
+        let [first, second] = folders;
+        fs::remove_dir_all(&second).unwrap();
+        let error = Trust::load(&TrustSource::Dirs(vec![first.clone(), second.clone()])).unwrap_err();
+        assert_eq!(error.path(), second);
+        fs::remove_dir_all(first).unwrap();
+    }
+
+    #[test]
     fn a_pipe_is_refused_at_once_and_passed_over_in_a_folder() {
         let folder = std::env::temp_dir().join(format!("remora-trust-{}-folder", std::process::id()));
         fs::create_dir(&folder).unwrap();
@@ -181,7 +217,7 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
         let error = load(&pipe).unwrap_err().to_string();
         assert!(error.ends_with("pipe: not a regular file"), "{error}");
-        let within = Trust::load(&TrustSource::Dir(folder.clone()));
+        let within = Trust::load(&TrustSource::Dirs(vec![folder.clone()]));
         assert!(matches!(within, Err(TrustError::Empty(_))), "{within:?}");
         fs::remove_dir_all(folder).unwrap();
     }

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import signal
 import subprocess
 import time
 import unittest
@@ -11,9 +12,9 @@ import pinned
 import snapshots
 from checked import Checked
 from empty_root import furnish
-from namespaces import unshare
+from namespaces import children, unshare
 from pinned import ROOT
-from process import free_port
+from process import Process, free_port, wait_for
 from prometheus import Prometheus
 
 VALIDATE = """
@@ -102,6 +103,16 @@ class Healthy(Checked):
         done = subprocess.run(command, env=self.environment({}), capture_output=True, text=True, timeout=90, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("waiting because REMORA-NET-02 fails", done.stderr)
+
+    def test_wait_as_pid_1_ends_at_a_signal(self):
+        command = [*unshare("--pid", "--fork", "--kill-child"), os.environ["REMORA_BIN"]]
+        environment = self.environment({"AZURE_FEDERATED_TOKEN_FILE": str(self.folder.path / "nowhere")})
+        log = self.folder.path / "pid-1.log"
+        waiting = Process("check", [*command, "check", "--pre", "--wait", "30s"], log, environment).start()
+        self.addCleanup(waiting.kill)
+        wait_for("the check to wait", lambda: "waiting because" in waiting.output(), 5, process=waiting)
+        os.kill(children(waiting.pid)[0], signal.SIGTERM)
+        self.assertEqual(waiting.wait(2, "to end after SIGTERM"), 143, f"exit status\n{waiting.tail()}")
 
     def test_wait_does_not_wait_for_settings_and_says_once_what_it_waits_for(self):
         def waited(**changes):

@@ -124,11 +124,13 @@ pub(crate) struct Options {
 }
 
 /// Runs the checks and reports on standard output. Exit code: 0 if nothing failed, 1 if something failed, 2 if there
-/// were only warnings and `--strict` was given.
+/// were only warnings and `--strict` was given, 128 plus its number for a signal.
 pub(crate) fn check(options: &Options, source: &dyn Source) -> ExitCode {
     if options.list {
         return crate::print(&listed());
     }
+    // If the system refuses it, signals act as they do by default.
+    let _ = remora_smol::exit_on_signal();
     let (began, mut told) = (Instant::now(), None);
     let report = loop {
         let mut cx = Context::new(options, source);

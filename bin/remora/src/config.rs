@@ -82,7 +82,7 @@ pub(crate) fn load(source: &dyn Source) -> Result<Loaded, Faults> {
     let mut reader = Reader::new(source);
     let (level, format) = logging::read(&mut reader);
     let cloud = reader.value(&settings::CLOUD, cloud);
-    let cluster = reader.given(&settings::CLUSTER);
+    let cluster = reader.text(&settings::CLUSTER);
     let config = read(&mut reader, cloud);
     if let (Some(config), Some(cloud)) = (&config, cloud) {
         one_cloud::judge(&mut reader, cloud, config);

@@ -37,7 +37,8 @@ const CHECK_CLOSING: &str = "
 With --wait, it says on standard error what it waits for, and again when that changes. It does not wait while a setting
 is wrong, because settings do not change while it runs; a file that a setting names may still appear.
 
-Exit codes: 0 nothing failed, 1 something failed, 2 there were warnings and --strict is given, 64 wrong usage.
+Exit codes: 0 nothing failed, 1 something failed, 2 there were warnings and --strict is given, 64 wrong usage,
+143, 130 or 129 ended by SIGTERM, SIGINT or SIGHUP.
 ";
 
 const CLOSING: &str = "

@@ -2,7 +2,8 @@
 //! to unwind or to look up. With a backtrace that is seen to have no frames, the compiler leaves out std's code for
 //! naming them, and the linker finds no need for the C++ library. Together these are 250 KB.
 //!
-//! Declared as in the Itanium C++ ABI, "Exception Handling", and as std's crate `unwind` calls them.
+//! The names are those of the Itanium C++ ABI, "Exception Handling", and of GCC's additions, as far as std refers to
+//! them. What is never called is declared without its parameters.
 #![expect(unsafe_code, reason = "names for the linker, which must be the only ones; none of the bodies is unsafe")]
 
 use std::ffi::{c_int, c_void};
@@ -30,6 +31,8 @@ macro_rules! unreached {
 }
 
 unreached! {
+    _Unwind_FindEnclosingFunction
+    _Unwind_GetCFA
     _Unwind_GetDataRelBase
     _Unwind_GetIP
     _Unwind_GetIPInfo

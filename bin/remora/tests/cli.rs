@@ -2,7 +2,10 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::process::{Command, Output};
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Command, Output, Stdio};
 
 const USAGE: i32 = 64;
 const CONFIGURATION: i32 = 78;
@@ -88,6 +91,24 @@ fn a_check_that_is_to_write_without_sockets_is_wrong_usage() {
 }
 
 #[test]
+fn a_check_that_waits_ends_at_a_signal() {
+    for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_remora"));
+        command.args(["check", "--pre", "--wait", "60s"]).env_clear().envs(WEBHOOK).env("INGESTION_URL", INGESTION);
+        command.env("AZURE_FEDERATED_TOKEN_FILE", "/nowhere/token").stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut waiting = command.spawn().expect("the program runs");
+        let mut said = String::new();
+        let stderr = waiting.stderr.take().expect("a pipe");
+        BufReader::new(stderr).read_line(&mut said).expect("a line");
+        assert!(said.starts_with("waiting because "), "{said}");
+        let killed = Command::new("kill").args(["-s", signal, &waiting.id().to_string()]).status();
+        assert!(killed.expect("kill(1) runs").success());
+        // Not killed by the signal: as process 1, it would not be.
+        assert_eq!(waiting.wait().expect("it ends").code(), Some(code), "SIG{signal}");
+    }
+}
+
+#[test]
 fn bad_urls_are_explained() {
     for (url, said) in [
         ("http://h.example/x", "scheme is not https"),
@@ -118,6 +139,36 @@ fn an_identity_is_refused_for_what_it_lacks() {
         let output = remora(&[], &[("INGESTION_URL", INGESTION), ("IDENTITY_TYPE", kind)]);
         assert_eq!(output.status.code(), Some(CONFIGURATION), "{kind}");
         assert!(text(&output.stderr).contains(lacks), "{kind}");
+    }
+}
+
+#[test]
+fn what_is_not_unicode_is_refused_without_being_shown() {
+    let text = OsStr::from_bytes(b"caf\xe9");
+    let application = [("IDENTITY_TYPE", "aadApplication")];
+    let certificate = [application[0], ("AZURE_CLIENT_CERTIFICATE_PATH", WEBHOOK[2].1)];
+    let platform = [("IDENTITY_TYPE", "systemAssigned"), ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/token")];
+    let proxy = [("HTTPS_PROXY", "http://proxy:3128")];
+    for (name, named, others) in [
+        ("AZURE_CLIENT_SECRET", "AZURE_CLIENT_SECRET", &application[..]),
+        ("AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PASSWORD", &certificate),
+        ("IDENTITY_HEADER", "IDENTITY_HEADER", &platform),
+        ("NO_PROXY", "NO_PROXY", &proxy),
+        ("no_proxy", "NO_PROXY", &proxy),
+        ("CLUSTER", "CLUSTER", &[]),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_remora"));
+        command.env_clear().env("INGESTION_URL", INGESTION).envs(WEBHOOK).envs(others.iter().copied()).env(name, text);
+        // It must not start in any case.
+        command.env("LISTENING_PORT", "0");
+        let output = command.output().expect("the program runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(CONFIGURATION), "{name}: {said}");
+        assert!(
+            said.contains(&format!("\n{named}=***: is not UTF-8 ")) && said.starts_with("remora: 2 faults"),
+            "{said}"
+        );
+        assert!(!said.contains("caf"), "{said}");
     }
 }
 

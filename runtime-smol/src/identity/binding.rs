@@ -4,9 +4,6 @@
 //! The rules are those of the Azure SDKs (azidentity `internal/customtokenproxy`): the CA file is read again for each
 //! exchange; while it is unusable, the last good one applies.
 
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
-
 use super::Exchanged;
 use super::answer::{self, Origin};
 use super::entra;
@@ -15,7 +12,7 @@ use super::http::{Http, Pairs};
 use crate::config::{Authorities, Client, TokenProxy};
 use crate::file;
 use crate::hint::{self, Sent};
-use crate::trust::{Roots, Trust, pem_fault};
+use crate::trust::{Roots, Trust};
 
 /// A client at its cluster's token proxy.
 pub(super) struct Binding {
@@ -31,7 +28,7 @@ impl Binding {
         let roots = match &proxy.authorities {
             Authorities::Common => Some(common.roots),
             Authorities::File(_) => None,
-            Authorities::Text(text) => parse(text.as_bytes()).ok(),
+            Authorities::Text(text) => Trust::parse(text.as_bytes()).ok().map(|trust| trust.roots),
         };
         Self { client, proxy, roots }
     }
@@ -58,21 +55,13 @@ impl Binding {
     fn authorities(&mut self) -> Result<&Roots, Failure> {
         let mut fault = "AZURE_KUBERNETES_CA_DATA holds no certificate".to_owned();
         if let Authorities::File(path) = &self.proxy.authorities {
-            match file::read_authorities(path).map_err(|error| error.to_string()).and_then(|pem| parse(&pem)) {
-                Ok(roots) => self.roots = Some(roots),
+            match file::read_authorities(path).map_err(|error| error.to_string()).and_then(|pem| Trust::parse(&pem)) {
+                Ok(trust) => self.roots = Some(trust.roots),
                 Err(error) => fault = format!("AZURE_KUBERNETES_CA_FILE {}: {error}", path.display()),
             }
         }
         self.roots.as_ref().ok_or_else(|| Failure::new(fault).with_hint(&hint::BINDING_CA))
     }
-}
-
-/// The authorities of a PEM text. At least one must be usable.
-fn parse(pem: &[u8]) -> Result<Roots, String> {
-    let parts = CertificateDer::pem_slice_iter(file::without_mark(pem)).collect::<Result<Vec<_>, _>>();
-    let certificates = parts.map_err(|error| format!("not PEM: {}", pem_fault(&error)))?;
-    let trust = Trust::own(certificates).ok_or("it holds no usable certificate")?;
-    Ok(trust.roots)
 }
 
 /// The URL of `path` below the proxy's own path, with the name that its certificate is for.
@@ -104,13 +93,6 @@ mod tests {
             ("https://10.0.0.1", Some("ib.example"), "https://ib.example:443/t/token"),
         ] {
             assert_eq!(url(&proxy(base, name), "/t/token"), want);
-        }
-    }
-
-    #[test]
-    fn a_text_without_an_authority_never_means_the_built_in_ones() {
-        for pem in ["", "# nothing", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"] {
-            assert!(parse(pem.as_bytes()).is_err(), "{pem}");
         }
     }
 }

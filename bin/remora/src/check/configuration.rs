@@ -1,6 +1,8 @@
 //! Whether the container's settings are complete and correct. The configuration is loaded exactly as the sidecar loads
 //! it; its faults and warnings are grouped by page here, and settings that only Azure would refuse are checked as well.
 
+use std::path::PathBuf;
+
 use remora_smol::Trust;
 use remora_smol::config::{Identity, Selection, TrustSource};
 
@@ -139,7 +141,8 @@ pub(super) fn authorities(cx: &mut Context<'_>) -> Checked {
     faultless(cx, &pages::CFG_07)?;
     let source = &cx.config()?.trust;
     let trust = Trust::load(source).map_err(|error| Outcome::Fail(Finding::new(error.to_string())))?;
-    let paths = source.file().into_iter().chain(source.dir()).map(|path| path.display().to_string());
+    let dirs = source.dirs().iter().map(PathBuf::as_path);
+    let paths = source.file().into_iter().chain(dirs).map(|path| path.display().to_string());
     let note = match source {
         TrustSource::BuiltIn => "the built-in ones".to_owned(),
         _ => paths.collect::<Vec<_>>().join(", "),

@@ -134,6 +134,7 @@ fn network(loaded: &Loaded) -> Vec<(&'static str, String)> {
     }
     let trust = &loaded.config.trust;
     fields.extend(trust.file().map(|file| ("ssl_cert_file", file.display().to_string())));
-    fields.extend(trust.dir().map(|dir| ("ssl_cert_dir", dir.display().to_string())));
+    let dirs: Vec<_> = trust.dirs().iter().map(|dir| dir.display().to_string()).collect();
+    fields.extend((!dirs.is_empty()).then(|| ("ssl_cert_dir", dirs.join(":"))));
     fields
 }

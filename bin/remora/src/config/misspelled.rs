@@ -18,8 +18,9 @@ const NEAR: usize = 2;
 /// Each name that is set and misspelled, as it may be shown, and the setting that was probably meant.
 pub(super) fn all(source: &dyn Source) -> Vec<(String, &'static Setting)> {
     let given = |name: &String| source.var(name).is_some_and(|value| !value.trim().is_empty() && !is_link(&value));
-    let set = source.names().into_iter().filter(given);
-    set.filter_map(|name| Some((masked(&name), meant(&name)?))).collect()
+    // Each look at a value searches the environment, which may hold the names of thousands of Services.
+    let misspelled = source.names().into_iter().filter_map(|name| Some((meant(&name)?, name)));
+    misspelled.filter(|(_, name)| given(name)).map(|(meant, name)| (masked(&name), meant)).collect()
 }
 
 /// The setting that was probably meant by a name that is none.
@@ -35,19 +36,23 @@ fn meant(name: &str) -> Option<&'static Setting> {
     let own = upper.strip_prefix(PREFIX).unwrap_or(&upper);
     // A word such as `cluster` is anybody's.
     let is_one_word = |ours: &str| own == upper && !ours.contains('_');
-    let alike = |setting: &&Setting| joined(setting.name) == joined(own) && !is_one_word(setting.name);
+    let alike = |setting: &&Setting| letters(setting.name).eq(letters(own)) && !is_one_word(setting.name);
     let near = |setting: &&Setting| is_near(&upper, setting.name);
     settings::ALL.iter().find(alike).or_else(|| settings::ALL.iter().find(near))
 }
 
 /// The name without what separates its words.
-fn joined(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).collect()
+fn letters(name: &str) -> impl Iterator<Item = char> {
+    name.chars().filter(char::is_ascii_alphanumeric)
 }
 
 /// Whether a name differs from `ours` by typing errors: word by word, since other programs have names such as
 /// `MIN_CONNECTIONS` and `TLS_CERT_FILE`. A name of one word is too short for a guess.
 fn is_near(name: &str, ours: &str) -> bool {
+    // This settles most of the thousands of names that there may be.
+    if name.chars().count().abs_diff(ours.len()) > NEAR {
+        return false;
+    }
     let (words, own): (Vec<_>, Vec<_>) = (name.split('_').collect(), ours.split('_').collect());
     if words.len() != own.len() || own.len() < 2 {
         return false;
@@ -124,6 +129,27 @@ mod tests {
         for name in names.split_whitespace() {
             assert!(meant(name).is_none(), "{name} is taken for {:?}", meant(name));
         }
+    }
+
+    /// Thousands of names, only one of which is like a setting.
+    #[derive(Debug)]
+    struct Links;
+
+    impl Source for Links {
+        fn var(&self, name: &str) -> Option<String> {
+            assert_eq!(name, "BODY_MEMROY", "others are none of ours");
+            Some("8MiB".to_owned())
+        }
+
+        fn names(&self) -> Vec<String> {
+            let links = (0..2_000).map(|number| format!("SERVICE_{number}_PORT"));
+            links.chain(["BODY_MEMROY".to_owned()]).collect()
+        }
+    }
+
+    #[test]
+    fn only_the_values_of_misspelled_names_are_looked_at() {
+        assert_eq!(all(&Links).len(), 1);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) fn proxy(reader: &mut Reader<'_>) -> Option<Proxy> {
         let text = "is used only for the token exchange; samples need a proxy with an http:// URL";
         reader.warn(&HTTPS_PROXY, text);
     }
-    Some(Proxy { url, no_proxy: reader.given(&NO_PROXY) })
+    Some(Proxy { url, no_proxy: reader.text(&NO_PROXY) })
 }
 
 /// The URL of an HTTP proxy; the scheme is optional, as is customary.
@@ -52,12 +52,12 @@ fn parse_proxy(text: &str) -> Result<String, Reject> {
 /// Reads the replacement for the built-in roots, if there is one.
 pub(crate) fn trust(reader: &mut Reader<'_>) -> TrustSource {
     let file = reader.value(&SSL_CERT_FILE, readable_file);
-    let dir = reader.value(&SSL_CERT_DIR, readable_folder);
-    match (file, dir) {
+    let dirs = reader.value(&SSL_CERT_DIR, readable_folders);
+    match (file, dirs) {
         (None, None) => TrustSource::BuiltIn,
         (Some(file), None) => TrustSource::File(file),
-        (None, Some(dir)) => TrustSource::Dir(dir),
-        (Some(file), Some(dir)) => TrustSource::FileAndDir { file, dir },
+        (None, Some(dirs)) => TrustSource::Dirs(dirs),
+        (Some(file), Some(dirs)) => TrustSource::FileAndDirs { file, dirs },
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) fn certificates(source: &dyn Source) -> Result<Trust, Fault> {
         return Ok(Trust::built_in());
     }
     Trust::load(&trust).map_err(|error| {
-        let of_folder = trust.dir() == Some(error.path());
+        let of_folder = trust.file() != Some(error.path());
         let (setting, what) =
             if of_folder { (&SSL_CERT_DIR, "folder of PEM files") } else { (&SSL_CERT_FILE, "PEM file") };
         let path = error.path().display().to_string();
@@ -89,10 +89,23 @@ fn readable_file(text: &str) -> Result<PathBuf, Reject> {
     }
 }
 
-fn readable_folder(text: &str) -> Result<PathBuf, Reject> {
-    let path = PathBuf::from(text);
-    fs::read_dir(&path).map_err(|error| unreadable(&error, "folder"))?;
-    Ok(path)
+/// Folders, separated as in OpenSSL and Go.
+fn readable_folders(text: &str) -> Result<Vec<PathBuf>, Reject> {
+    let folders: Vec<_> = text.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect();
+    for folder in &folders {
+        fs::read_dir(folder).map_err(|error| {
+            let Reject { wrong, fix, .. } = unreadable(&error, "folder");
+            let named = if folders.len() > 1 { format!("names {}, which {wrong}", folder.display()) } else { wrong };
+            Reject::new(named, fix).of_file()
+        })?;
+    }
+    if folders.is_empty() {
+        return Err(Reject::new(
+            "names no folder",
+            "use the path of a folder, or of several with a colon between them",
+        ));
+    }
+    Ok(folders)
 }
 
 fn unreadable(error: &std::io::Error, what: &str) -> Reject {
@@ -137,10 +150,18 @@ mod tests {
     #[test]
     fn certificates_must_be_readable_where_they_are_said_to_be() {
         assert!(readable_file(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).is_ok());
-        assert!(readable_folder(env!("CARGO_MANIFEST_DIR")).is_ok());
+        assert!(readable_folders(env!("CARGO_MANIFEST_DIR")).is_ok());
         assert!(readable_file("/nowhere.pem").expect_err("no such file").wrong.contains("No such file"));
         assert!(readable_file(env!("CARGO_MANIFEST_DIR")).is_err());
-        assert!(readable_folder(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).is_err());
+        assert!(readable_folders(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).is_err());
+    }
+
+    #[test]
+    fn folders_are_separated_by_colons() {
+        assert_eq!(readable_folders("/:/tmp::").expect("folders"), [PathBuf::from("/"), PathBuf::from("/tmp")]);
+        assert_eq!(readable_folders(":").expect_err("no folder").wrong, "names no folder");
+        let missing = readable_folders("/tmp:/nowhere").expect_err("a folder that is none");
+        assert!(missing.wrong.starts_with("names /nowhere, which cannot be read: No such file"), "{missing:?}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Reads settings one by one and collects every fault, so that a user sees all of them at once.
 
+use remora_smol::Secret;
+
 use super::fault::{Fault, Reject, holds_client_secret, masked_words, page_of};
 use super::misspelled;
 use super::settings::{Preset, Setting};
@@ -40,6 +42,28 @@ impl<'s> Reader<'s> {
             let lower = setting.has_lower_case_twin().then(|| setting.name.to_ascii_lowercase())?;
             self.var(&lower)
         })
+    }
+
+    /// The given value of a setting for which any text will do, so that no parser refuses one that is not Unicode.
+    pub(crate) fn text(&mut self, setting: &Setting) -> Option<String> {
+        let text = self.given(setting)?;
+        let lower = setting.name.to_ascii_lowercase();
+        let name = if self.var(setting.name).is_some() { setting.name } else { &lower };
+        if self.source.is_unicode(name) {
+            return Some(text);
+        }
+        let reject = Reject::new("is not UTF-8", "encode the value as UTF-8");
+        self.fault(setting.name, Some("***"), reject);
+        None
+    }
+
+    /// The given secret. Quotes around it may belong to it, and are only warned of.
+    pub(crate) fn secret(&mut self, setting: &Setting) -> Option<Secret> {
+        let text = self.text(setting)?;
+        if let Some(reject) = in_quotes(&text) {
+            self.warn(setting, format!("{}; {} unless they belong to the secret", reject.wrong, reject.fix));
+        }
+        Some(Secret::new(text))
     }
 
     /// A variable by its name, whether or not it is one of Remora's settings, trimmed; empty counts as unset.

@@ -203,8 +203,8 @@ settings! {
             "Hosts and domains reached without the proxy, ports ignored. no_proxy also counts.";
         SSL_CERT_FILE "PATH" Unset("built-in roots"),
             "PEM file of certificate authorities that replace the built-in ones; read only at startup.";
-        SSL_CERT_DIR "PATH" Unset("built-in roots"),
-            "Folder of PEM files that replace the built-in ones; read only at startup.";
+        SSL_CERT_DIR "PATH:…" Unset("built-in roots"),
+            "Folders of PEM files that replace the built-in ones, separated by colons; read only at startup.";
     }
     Logging {
         LOG_LEVEL "LEVEL" Value("info"),

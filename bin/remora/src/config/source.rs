@@ -8,18 +8,27 @@ pub(crate) trait Source {
     /// The value as given, or None if the variable does not exist.
     fn var(&self, name: &str) -> Option<String>;
 
+    /// Whether the value is Unicode, as it is where there is none.
+    fn is_unicode(&self, _name: &str) -> bool {
+        true
+    }
+
     /// The names of the variables that exist.
     fn names(&self) -> Vec<String>;
 }
 
 /// The environment of the process. A value that is not Unicode is read with replacement characters, so that it is
-/// refused as a bad value rather than treated as unset.
+/// refused as a bad value rather than treated as unset; the reader asks for it where any text would do.
 #[derive(Debug)]
 pub(crate) struct Environment;
 
 impl Source for Environment {
     fn var(&self, name: &str) -> Option<String> {
         std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+    }
+
+    fn is_unicode(&self, name: &str) -> bool {
+        std::env::var_os(name).is_none_or(|value| value.to_str().is_some())
     }
 
     fn names(&self) -> Vec<String> {
@@ -41,9 +50,20 @@ impl<K: Borrow<str> + Ord> Source for BTreeMap<K, String> {
 #[derive(Debug)]
 pub(crate) struct Over<A, B>(pub(crate) A, pub(crate) B);
 
+impl<A: Source, B> Over<A, B> {
+    /// The upper value, unless it is empty.
+    fn upper(&self, name: &str) -> Option<String> {
+        self.0.var(name).filter(|value| !value.trim().is_empty())
+    }
+}
+
 impl<A: Source, B: Source> Source for Over<A, B> {
     fn var(&self, name: &str) -> Option<String> {
-        self.0.var(name).filter(|value| !value.trim().is_empty()).or_else(|| self.1.var(name))
+        self.upper(name).or_else(|| self.1.var(name))
+    }
+
+    fn is_unicode(&self, name: &str) -> bool {
+        if self.upper(name).is_some() { self.0.is_unicode(name) } else { self.1.is_unicode(name) }
     }
 
     fn names(&self) -> Vec<String> {

@@ -369,13 +369,14 @@ fn the_effective_configuration_has_the_names_of_the_settings() {
         ("HTTPS_PROXY", "http://proxy:3128"),
         ("NO_PROXY", "b"),
         ("SSL_CERT_FILE", TOKEN_FILE),
-        ("SSL_CERT_DIR", env!("CARGO_MANIFEST_DIR")),
+        ("SSL_CERT_DIR", concat!("/tmp:", env!("CARGO_MANIFEST_DIR"))),
     ]));
     for (name, value) in [
         ("ingestion_url", INGESTION),
         ("listening_port", "8081"),
         ("https_proxy", "http://proxy:3128"),
         ("ssl_cert_file", TOKEN_FILE),
+        ("ssl_cert_dir", concat!("/tmp:", env!("CARGO_MANIFEST_DIR"))),
         ("azure_authority_host", "https://login.microsoftonline.com/"),
     ] {
         assert!(shown.contains(&(name, value.to_owned())), "{name} in {shown:?}");
@@ -390,6 +391,23 @@ fn the_effective_configuration_has_the_names_of_the_settings() {
     // The webhook's.
     let shown = shown_again(&environment(&[custom[0], custom[2]]));
     assert!(shown.contains(&("azure_authority_host", "https://login.microsoftonline.com/".to_owned())), "{shown:?}");
+}
+
+#[test]
+fn quotes_around_a_secret_are_warned_of() {
+    let application = [("IDENTITY_TYPE", "aadApplication"), ("AZURE_CLIENT_SECRET", "'hush'")];
+    let certificate = [
+        application[0],
+        ("AZURE_CLIENT_CERTIFICATE_PATH", TOKEN_FILE),
+        ("AZURE_CLIENT_CERTIFICATE_PASSWORD", "\"hush\""),
+    ];
+    for (name, settings) in [(application[1].0, &application[..]), (certificate[2].0, &certificate)] {
+        let warnings = loaded(settings).warnings;
+        let warning = warnings.iter().find(|warning| warning.name == name).expect("a warning");
+        assert!(warning.text.starts_with("has quotes around it") && !warning.text.contains("hush"), "{warning:?}");
+    }
+    let bare = loaded(&[application[0], ("AZURE_CLIENT_SECRET", "hu'sh'")]).warnings;
+    assert!(bare.iter().all(|warning| warning.name != "AZURE_CLIENT_SECRET"), "{bare:?}");
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use remora_smol::Secret;
 use remora_smol::cloud::Cloud;
 use remora_smol::config::{Application, ApplicationCredential, CertificateFile, SecretSource};
 
@@ -74,12 +73,12 @@ fn credential(reader: &mut Reader<'_>) -> Option<ApplicationCredential> {
 fn certificate(reader: &mut Reader<'_>) -> Option<CertificateFile> {
     let send_chain = reader.value(&AZURE_CLIENT_SEND_CERTIFICATE_CHAIN, parse_bool);
     let path = file(reader, &AZURE_CLIENT_CERTIFICATE_PATH)?;
-    let password = reader.given(&AZURE_CLIENT_CERTIFICATE_PASSWORD).map(Secret::new);
+    let password = reader.secret(&AZURE_CLIENT_CERTIFICATE_PASSWORD);
     Some(CertificateFile { path, password, send_chain: send_chain? })
 }
 
 fn secret(reader: &mut Reader<'_>) -> Option<SecretSource> {
-    let value = reader.given(&AZURE_CLIENT_SECRET).map(|secret| SecretSource::Value(Secret::new(secret)));
+    let value = reader.secret(&AZURE_CLIENT_SECRET).map(SecretSource::Value);
     value.or_else(|| file(reader, &AZURE_CLIENT_SECRET_FILE).map(SecretSource::File))
 }
 

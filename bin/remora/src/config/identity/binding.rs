@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use remora_smol::Trust;
 use remora_smol::cloud::has_public_name;
 use remora_smol::config::{Authorities, TokenProxy};
 use remora_smol::endpoint::Endpoint;
@@ -80,12 +81,14 @@ fn authorities(reader: &mut Reader<'_>) -> Option<Authorities> {
     match (reader.given(&AZURE_KUBERNETES_CA_FILE), reader.given(&AZURE_KUBERNETES_CA_DATA)) {
         (None, None) => Some(Authorities::Common),
         (Some(path), None) => Some(Authorities::File(PathBuf::from(path))),
-        (None, Some(text)) if text.contains("-----BEGIN CERTIFICATE-----") => Some(Authorities::Text(text)),
-        (None, Some(_)) => {
-            let reject = Reject::new("holds no PEM certificate", "let the webhook set the variable");
-            reader.fault(AZURE_KUBERNETES_CA_DATA.name, None, reject);
-            None
-        }
+        (None, Some(text)) => match Trust::parse(text.as_bytes()) {
+            Ok(_) => Some(Authorities::Text(text)),
+            Err(error) => {
+                let reject = Reject::new(format!("cannot be used: {error}"), "let the webhook set the variable");
+                reader.fault(AZURE_KUBERNETES_CA_DATA.name, None, reject);
+                None
+            }
+        },
         (Some(path), Some(_)) => {
             let reject = Reject::new("is set together with AZURE_KUBERNETES_CA_DATA", "unset one of the two");
             reader.fault(AZURE_KUBERNETES_CA_FILE.name, Some(&path), reject);

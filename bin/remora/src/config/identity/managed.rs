@@ -116,7 +116,8 @@ fn announced(reader: &mut Reader<'_>) -> Option<ManagedEndpoint> {
         return None;
     }
     let url = reader.value(&IDENTITY_ENDPOINT, local)?;
-    if let Some(header) = reader.given(&IDENTITY_HEADER) {
+    if reader.given(&IDENTITY_HEADER).is_some() {
+        let header = reader.text(&IDENTITY_HEADER)?;
         return Some(ManagedEndpoint::AppService(url, Secret::new(header)));
     }
     if reader.given(&IMDS_ENDPOINT).is_some() {

@@ -164,7 +164,8 @@ fn a_pod_with_a_binding_asks_its_cluster() {
     let url = ("AZURE_KUBERNETES_TOKEN_PROXY", "https://10.0.0.1:6443/proxy");
     let (name, file) =
         (("AZURE_KUBERNETES_SNI_NAME", "ib.example"), ("AZURE_KUBERNETES_CA_FILE", "/var/run/secrets/ca.crt"));
-    let data = ("AZURE_KUBERNETES_CA_DATA", "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----");
+    let certificate = include_str!("../../../../../runtime-smol/src/identity/signer/files/plain.pem");
+    let data = ("AZURE_KUBERNETES_CA_DATA", certificate);
     let bound = loaded(&[url, name, file]);
     let proxy = workload(&bound).proxy.as_ref().expect("a token proxy");
     assert_eq!((proxy.endpoint.path(), proxy.server_name.as_deref()), ("/proxy", Some("ib.example")));
@@ -189,12 +190,15 @@ fn contradictions_about_a_binding_are_refused() {
     let url = ("AZURE_KUBERNETES_TOKEN_PROXY", "https://10.0.0.1:6443");
     let (name, file) = (("AZURE_KUBERNETES_SNI_NAME", "ib.example"), ("AZURE_KUBERNETES_CA_FILE", "/ca.crt"));
     let data = ("AZURE_KUBERNETES_CA_DATA", "-----BEGIN CERTIFICATE-----");
+    let empty = ("AZURE_KUBERNETES_CA_DATA", "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----");
     for (changes, fault) in [
         (vec![name], "AZURE_KUBERNETES_SNI_NAME"),
         (vec![file], "AZURE_KUBERNETES_CA_FILE"),
         (vec![data], "AZURE_KUBERNETES_CA_DATA"),
         (vec![url, file, data], "AZURE_KUBERNETES_CA_FILE"),
         (vec![url, ("AZURE_KUBERNETES_CA_DATA", "x")], "AZURE_KUBERNETES_CA_DATA"),
+        (vec![url, ("AZURE_KUBERNETES_CA_DATA", "-----BEGIN CERTIFICATE----- garbage")], "AZURE_KUBERNETES_CA_DATA"),
+        (vec![url, empty], "AZURE_KUBERNETES_CA_DATA"),
         (vec![url, ("AZURE_KUBERNETES_SNI_NAME", "a/b")], "AZURE_KUBERNETES_SNI_NAME"),
         (vec![("AZURE_KUBERNETES_TOKEN_PROXY", "http://10.0.0.1/")], "AZURE_KUBERNETES_TOKEN_PROXY"),
         (vec![("AZURE_KUBERNETES_TOKEN_PROXY", "https://10.0.0.1/?a=b")], "AZURE_KUBERNETES_TOKEN_PROXY"),
