@@ -38,7 +38,8 @@ pub(crate) fn signals() -> io::Result<Signals> {
 /// Ends the process at the next signal, with 128 plus its number as exit code.
 pub fn exit_on_signal() -> io::Result<()> {
     let mut signals = signals()?;
-    let wait = move || process::exit(128 + smol::block_on(next(&mut signals)));
+    // smol::block_on would be a second driver of the reactor, which has a thread of its own.
+    let wait = move || process::exit(128 + future::block_on(next(&mut signals)));
     Builder::new().name("signals".to_owned()).stack_size(128 * 1024).spawn(wait).map(drop)
 }
 
