@@ -1,5 +1,5 @@
-//! The addresses of one host. Concurrent callers share one lookup; its result is kept, and looked
-//! up again when old or when a connection failed.
+//! The addresses of one host. Concurrent callers share one lookup; its result is kept, and looked up again when old or
+//! when a connection failed.
 
 use std::cell::{Cell, RefCell};
 use std::io;

@@ -35,7 +35,8 @@ pub(crate) fn signals() -> io::Result<Signals> {
     Signals::new([Signal::Term, Signal::Int].into_iter().chain(hangup))
 }
 
-/// Ends the process at the next signal, with 128 plus its number as exit code.
+/// Ends the process at the next signal, with 128 plus its number as exit code. Fails if the system refuses the handlers
+/// or the thread.
 pub fn exit_on_signal() -> io::Result<()> {
     let mut signals = signals()?;
     // smol::block_on would be a second driver of the reactor, which has a thread of its own.
