@@ -9,7 +9,7 @@ use remora_core::remote_write::Level;
 use remora_core::snappy::Window;
 use remora_core::time::Instant;
 
-use crate::message::{Message, message, messages};
+use crate::message::{BODY, Message, message, messages, write};
 
 /// All different, so that a deadline shows which phase set it.
 pub(crate) const TIMEOUTS: Timeouts = Timeouts {
@@ -58,6 +58,17 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new() -> Self {
         Self::with(POLICY, Peer::Loopback)
+    }
+
+    /// A write of [`BODY`] whose head has arrived and whose room has not been given.
+    pub(crate) fn without_room() -> Self {
+        let mut bench = Self::new();
+        let request = write(BODY);
+        let head = request.len() - BODY.len();
+        bench.exchange.client_space()[..head].copy_from_slice(&request[..head]);
+        bench.exchange.client_filled(bench.now, head);
+        assert_eq!(bench.exchange.poll_event(), Some(Event::Reserve(BODY.len())));
+        bench
     }
 
     pub(crate) fn with(policy: Policy, peer: Peer) -> Self {

@@ -49,12 +49,7 @@ fn a_head_has_its_time_from_its_first_byte_on() {
 
 #[test]
 fn a_body_that_finds_no_room_is_told_to_come_again() {
-    let mut bench = Bench::new();
-    let request = write(BODY);
-    let head = request.len() - BODY.len();
-    bench.exchange.client_space()[..head].copy_from_slice(&request[..head]);
-    bench.exchange.client_filled(bench.now, head);
-    assert_eq!(bench.exchange.poll_event(), Some(Event::Reserve(BODY.len())));
+    let mut bench = Bench::without_room();
     assert!(!bench.exchange.interest().client_read, "a body without room is not read");
     expect_deadline(&mut bench, TIMEOUTS.admission);
     let told = bench.answer();

@@ -19,6 +19,13 @@ use crate::tls::server;
 use crate::trust::Trust;
 use crate::upstream::LIFE;
 
+#[cfg(test)]
+mod connections;
+#[cfg(test)]
+mod fairness;
+#[cfg(test)]
+mod slots;
+
 /// Together with the head, two TLS records.
 const BODY: usize = 30_000;
 
@@ -121,6 +128,24 @@ fn answers(mut socket: TcpStream, requests: &[Vec<u8>]) -> Vec<(u16, String)> {
 /// A slot that nothing else competes for.
 fn slot(hub: &Hub) -> Rc<Slot> {
     Slots::of_guests().enter(hub.now()).unwrap()
+}
+
+/// Opens a connection to Azure whose send buffer is as small as possible and whose receive buffer is large, and keeps it
+/// as an idle one.
+fn keep_idle(hub: &'static Hub) {
+    let deadline = hub.now().saturating_add(Duration::from_secs(20));
+    let connecting = hub.connector.connect(hub.clock, deadline);
+    let upstream = hub.reactor.block_on(hub.executor.run(connecting)).unwrap().unwrap();
+    sockopt::set_socket_send_buffer_size(upstream.stream.get_ref(), 1).unwrap();
+    sockopt::set_socket_recv_buffer_size(upstream.stream.get_ref(), 1 << 20).unwrap();
+    hub.idle.keep(hub.now(), Box::new(upstream));
+}
+
+/// Runs both, which must end within 10 seconds.
+fn beside(hub: &'static Hub, serving: impl Future<Output = ()>, meanwhile: impl Future<Output = ()>) {
+    let both = future::zip(serving, meanwhile);
+    let in_time = hub.clock.before(hub.now().saturating_add(Duration::from_secs(10)), both);
+    hub.reactor.block_on(hub.executor.run(in_time)).unwrap().expect("they end");
 }
 
 /// Allocations on the forwarding thread while one connection sends this many requests.
@@ -241,233 +266,6 @@ fn a_body_right_behind_a_page_arrives_whole() {
         });
         assert_eq!(behind, (200, digest(&[7; 1000])), "{chunk:?}");
     }
-}
-
-#[test]
-fn a_worn_connection_to_azure_is_not_used_again() {
-    let hub = hub(no_content, |_| {});
-    let post = || served(hub, |socket| answers(socket, &[request(b"body", None, "")]));
-    assert_eq!(post()[0].0, 204);
-    let mut upstream = hub.idle.take(hub.now()).unwrap();
-    upstream.wear_out();
-    hub.idle.keep(hub.now(), upstream);
-    assert_eq!(post()[0].0, 204);
-    let other = hub.idle.take(hub.now()).unwrap();
-    assert!(!other.is_worn(hub.now()), "a new one");
-    hub.idle.keep(hub.now(), other);
-    assert!(hub.idle.take(hub.now().saturating_add(LIFE)).is_none(), "it is too old");
-}
-
-/// However many messages without data a peer sends, finding out that there are none costs a bounded time.
-#[test]
-fn a_connection_that_does_not_come_to_rest_is_not_used() {
-    let (azure, certificate, all_sent) = server::generous("localhost");
-    let hub = hub_of((azure, certificate), |_| {});
-    let soon = |after: Duration| hub.now().saturating_add(after);
-    let connecting = async {
-        let upstream = hub.connector.connect(hub.clock, soon(Duration::from_secs(5))).await.unwrap();
-        assert!(hub.idle.keep(hub.now(), Box::new(upstream)));
-        all_sent.recv().unwrap();
-        // Until the reactor has heard of it.
-        hub.clock.before(soon(Duration::from_millis(50)), future::pending::<()>()).await;
-    };
-    hub.reactor.block_on(hub.executor.run(connecting)).unwrap();
-    assert!(hub.idle.take(hub.now()).is_none());
-}
-
-/// Several TLS records, more than the kernel takes at once from [`keep_idle`]'s connections, and sealed at once.
-const LONG_BODY: usize = (SEALED_AT_ONCE - 1) * SEGMENT;
-
-/// Bodies of this length fit in.
-const fn with_long_bodies(config: &mut Config) {
-    config.limits.max_body_bytes = SEALED_AT_ONCE * SEGMENT;
-    config.limits.body_memory = 1 << 20;
-}
-
-/// Opens a connection to Azure whose send buffer is as small as possible and whose receive buffer is large, and keeps it
-/// as an idle one.
-fn keep_idle(hub: &'static Hub) {
-    let deadline = hub.now().saturating_add(Duration::from_secs(20));
-    let connecting = hub.connector.connect(hub.clock, deadline);
-    let upstream = hub.reactor.block_on(hub.executor.run(connecting)).unwrap().unwrap();
-    sockopt::set_socket_send_buffer_size(upstream.stream.get_ref(), 1).unwrap();
-    sockopt::set_socket_recv_buffer_size(upstream.stream.get_ref(), 1 << 20).unwrap();
-    hub.idle.keep(hub.now(), Box::new(upstream));
-}
-
-#[test]
-fn a_success_before_the_body_has_been_sent_is_none() {
-    let hub = hub_of(
-        server::serving("localhost", |_, mut azure| {
-            azure.read_exact(&mut [0]).unwrap();
-            azure.write_all(no_content(b"").as_bytes()).unwrap();
-            loop {
-                thread::park();
-            }
-        }),
-        with_long_bodies,
-    );
-    keep_idle(hub);
-    let told = served(hub, |socket| answers(socket, &[request(&vec![7; LONG_BODY], None, "")])).remove(0);
-    assert_eq!((told.0, hub.gateway.last_success()), (502, None), "{}", told.1);
-    assert_eq!(hub.idle.len(), 0);
-}
-
-#[test]
-fn the_end_of_a_body_is_sent_although_nothing_else_happens() {
-    let hub = hub_of(
-        server::serving("localhost", |_, azure| {
-            // Until the first of the request has come, and a little longer: Remora waits for room.
-            azure.sock.peek(&mut [0]).unwrap();
-            thread::sleep(Duration::from_millis(50));
-            let mut reader = BufReader::new(azure);
-            while let Some((_, body)) = server::take_message(&mut reader) {
-                assert_eq!(body.len(), LONG_BODY);
-                reader.get_mut().write_all(no_content(&body).as_bytes()).unwrap();
-            }
-        }),
-        with_long_bodies,
-    );
-    keep_idle(hub);
-    let told = served(hub, |socket| answers(socket, &[request(&vec![7; LONG_BODY], None, "")])).remove(0);
-    assert_eq!(told.0, 204, "{}", told.1);
-}
-
-#[test]
-fn a_connection_with_an_answer_too_many_is_not_kept() {
-    let hub = hub_of(
-        server::serving("localhost", |_, azure| {
-            let mut reader = BufReader::new(azure);
-            while let Some((_, body)) = server::take_message(&mut reader) {
-                // Two records that arrive together.
-                let azure = reader.get_mut();
-                azure.conn.writer().write_all(no_content(&body).as_bytes()).unwrap();
-                azure.conn.writer().write_all(no_content(&body).as_bytes()).unwrap();
-                azure.conn.write_tls(azure.sock).unwrap();
-            }
-        }),
-        |_| {},
-    );
-    assert_eq!(served(hub, |socket| answers(socket, &[request(b"body", None, "")]))[0].0, 204);
-    assert_eq!(hub.idle.len(), 0);
-}
-
-#[test]
-fn after_a_stale_connection_a_request_is_sent_on_a_new_one() {
-    let hub = hub_of(
-        server::serving("localhost", |place, azure| {
-            let mut reader = BufReader::new(azure);
-            while let Some((_, body)) = server::take_message(&mut reader)
-                && place >= 2
-            {
-                reader.get_mut().write_all(no_content(&body).as_bytes()).unwrap();
-            }
-        }),
-        |_| {},
-    );
-    keep_idle(hub);
-    keep_idle(hub);
-    let told = served(hub, |socket| answers(socket, &[request(b"body", None, "")])).remove(0);
-    assert_eq!(told.0, 204, "{}", told.1);
-}
-
-#[test]
-fn an_answer_that_comes_with_the_handshake_is_none() {
-    let hasty = "HTTP/1.1 204 No Content\r\n\r\n";
-    let hub = hub_of(server::hasty("localhost", hasty), |_| {});
-    let (status, text) = served(hub, |socket| answers(socket, &[request(b"body", None, "")])).remove(0);
-    assert_eq!(status, 503, "{text}");
-    assert!(text.contains("it sent data before any request"), "{text}");
-    assert_eq!(hub.idle.len(), 0);
-}
-
-/// A thread that was busy while an answer's deadline passed does not read it to its end first.
-#[test]
-fn a_deadline_ends_a_request_although_there_is_always_more_to_read() {
-    const TIMEOUT: Duration = Duration::from_secs(1);
-    let azure = server::serving("localhost", |_, mut azure| {
-        azure.read_exact(&mut [0]).unwrap();
-        // More than the reads before a look at the clock take, in one piece.
-        let interim = format!("HTTP/1.1 102 Processing\r\nX-Long: {}\r\n\r\n", "x".repeat(1000));
-        let mut records = Vec::new();
-        for text in std::iter::repeat_n(interim.as_str(), 120).chain([no_content(b"").as_str()]) {
-            azure.conn.writer().write_all(text.as_bytes()).unwrap();
-            azure.conn.write_tls(&mut records).unwrap();
-        }
-        azure.sock.write_all(&records).unwrap();
-        while azure.read(&mut [0; 100]).is_ok_and(|read| read > 0) {}
-    });
-    let hub = hub_of(azure, |config| config.upstream_timeout = TIMEOUT);
-    keep_idle(hub);
-    let (stream, sender) = connection(hub, |socket| answers(socket, &[request(b"body", None, "")]));
-    beside(hub, serve(hub, stream, Peer::Loopback, slot(hub)), async {
-        while hub.idle.len() > 0 {
-            future::yield_now().await;
-        }
-        // Now the request is under way. The thread is busy until its deadline has passed.
-        thread::sleep(TIMEOUT);
-    });
-    assert_eq!(sender.join().unwrap()[0].0, 504);
-}
-
-#[test]
-fn interim_responses_without_end_end_in_time_and_hold_up_nobody() {
-    /// The server is further than the reader.
-    static AHEAD: AtomicBool = AtomicBool::new(false);
-    let azure = server::serving("localhost", |_, mut azure| {
-        let some = format!("HTTP/1.1 102 Processing\r\nX-Long: {}\r\n\r\n", "x".repeat(1000));
-        azure.read_exact(&mut [0]).unwrap();
-        for written in 0.. {
-            if azure.write_all(some.as_bytes()).is_err() {
-                break;
-            }
-            AHEAD.store(written >= 100, Ordering::Relaxed);
-        }
-    });
-    let hub = hub_of(azure, |config| config.upstream_timeout = Duration::from_secs(2));
-    let (stream, sender) = connection(hub, |socket| answers(socket, &[request(b"body", None, "")]));
-    let (other, neighbour) = connection(hub, |mut socket| {
-        socket.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-        socket.shutdown(Shutdown::Write).unwrap();
-        socket
-    });
-    let neighbour = neighbour.join().unwrap();
-    beside(hub, serve(hub, stream, Peer::Loopback, slot(hub)), async {
-        while !AHEAD.load(Ordering::Relaxed) {
-            future::yield_now().await;
-        }
-        serve(hub, other, Peer::Loopback, slot(hub)).await;
-        assert_eq!(hub.traffic.open(), 1, "the write is not over yet");
-    });
-    assert_eq!(answer(&mut BufReader::new(neighbour)).unwrap().0, 200);
-    assert_eq!(sender.join().unwrap()[0].0, 504);
-}
-
-#[test]
-fn a_sender_that_does_not_pause_lets_others_run() {
-    const REQUESTS: usize = 200;
-    let hub = hub(no_content, |_| {});
-    let (stream, sender) = connection(hub, |mut socket| {
-        socket.write_all(&b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n".repeat(REQUESTS)).unwrap();
-        socket.shutdown(Shutdown::Write).unwrap();
-        socket
-    });
-    let mut sender = sender.join().unwrap();
-    sender.set_nonblocking(true).unwrap();
-    let mut answers = vec![0; 1 << 20];
-    let mut first = 0;
-    beside(hub, serve(hub, stream, Peer::Loopback, slot(hub)), async {
-        while first == 0 {
-            future::yield_now().await;
-            first = sender.read(&mut answers).unwrap_or(0);
-        }
-    });
-    answers.truncate(first);
-    sender.set_nonblocking(false).unwrap();
-    sender.read_to_end(&mut answers).unwrap();
-    let count = |answers: &[u8]| answers.windows(13).filter(|window| window == b"HTTP/1.1 200 ").count();
-    assert_eq!(count(&answers), REQUESTS);
-    assert!(count(&answers[..first]) < REQUESTS, "all before anything else ran");
 }
 
 /// A token without the form of a JSON web token.
@@ -600,98 +398,4 @@ fn a_write_refused_because_of_its_peer_is_no_failure_of_this_pods() {
     assert_eq!(served(hub, |socket| answers(socket, &[large]))[0].0, 400);
     assert_eq!(hub.traffic.last_failed().map(|failed| failed.status), Some(400));
     assert_eq!(hub.traffic.end_minute().failed, 1);
-}
-
-#[test]
-fn a_request_that_waits_for_room_is_open() {
-    let hub = hub(no_content, |_| {});
-    let held: Vec<_> = std::iter::from_fn(|| hub.memory.arena.try_take()).collect();
-    let reserve: Vec<_> = std::iter::from_fn(|| hub.memory.small_arena.try_take()).collect();
-    let (stream, sender) = connection(hub, |socket| answers(socket, &[request(&vec![7; BODY], None, "")]));
-    let serving = hub.executor.spawn(serve(hub, stream, Peer::Loopback, slot(hub)));
-    let come = async {
-        while hub.traffic.open() == 0 {
-            future::yield_now().await;
-        }
-    };
-    let in_time = hub.clock.before(hub.now().saturating_add(Duration::from_secs(10)), come);
-    hub.reactor.block_on(hub.executor.run(in_time)).unwrap().expect("it is open");
-    hub.memory.arena.give(held);
-    hub.memory.small_arena.give(reserve);
-    hub.reactor.block_on(hub.executor.run(serving)).unwrap();
-    assert_eq!(sender.join().unwrap()[0].0, 204);
-}
-
-/// A slot of a sender, in place of another one if need be, as if [`IDLE`] had passed.
-fn later_slot(hub: &Hub) -> Option<Rc<Slot>> {
-    hub.senders.enter(hub.now().saturating_add(IDLE))
-}
-
-/// Runs both, which must end within 10 seconds.
-fn beside(hub: &'static Hub, serving: impl Future<Output = ()>, meanwhile: impl Future<Output = ()>) {
-    let both = future::zip(serving, meanwhile);
-    let in_time = hub.clock.before(hub.now().saturating_add(Duration::from_secs(10)), both);
-    hub.reactor.block_on(hub.executor.run(in_time)).unwrap().expect("they end");
-}
-
-#[test]
-fn an_idle_connection_makes_room_for_another() {
-    let hub = hub(no_content, |config| config.limits.max_connections = 1);
-    let (stream, sender) = connection(hub, |mut socket| {
-        let told = answers(socket.try_clone().unwrap(), &[request(b"body", None, "")]);
-        (told[0].0, socket.read(&mut [0; 1]).unwrap())
-    });
-    let slot = hub.senders.enter(hub.now()).unwrap();
-    beside(hub, serve(hub, stream, Peer::Loopback, Rc::clone(&slot)), async {
-        while hub.gateway.last_success().is_none() || later_slot(hub).is_none() {
-            future::yield_now().await;
-        }
-    });
-    assert!(slot.is_dismissed());
-    assert_eq!(sender.join().unwrap(), (204, 0));
-}
-
-#[test]
-fn a_connection_with_part_of_a_request_does_not_make_room() {
-    let hub = hub(no_content, |config| config.limits.max_connections = 1);
-    let (go_on, wait) = std::sync::mpsc::channel();
-    let (stream, sender) = connection(hub, move |mut socket| {
-        let whole = request(b"body", None, "");
-        let (part, rest) = whole.split_at(10);
-        socket.write_all(part).unwrap();
-        wait.recv().unwrap();
-        answers(socket, &[rest.to_vec()])
-    });
-    let slot = hub.senders.enter(hub.now()).unwrap();
-    beside(hub, serve(hub, stream, Peer::Loopback, slot), async {
-        while hub.memory.buffers.lent() == 0 {
-            future::yield_now().await;
-        }
-        assert!(later_slot(hub).is_none());
-        go_on.send(()).unwrap();
-    });
-    assert_eq!(sender.join().unwrap()[0].0, 204);
-}
-
-/// A sender that leaves while it waits for its turn or for room frees its place long before a deadline.
-#[test]
-fn a_sender_that_leaves_the_queue_is_not_waited_for() {
-    let hub = hub(no_content, |_| {});
-    let leave = |hub: &'static Hub| {
-        let (stream, sender) =
-            connection(hub, |mut socket| socket.write_all(&request(&vec![7; BODY], None, "")).unwrap());
-        let served = serve(hub, stream, Peer::Loopback, slot(hub));
-        let in_time = hub.clock.before(hub.now().saturating_add(Duration::from_secs(5)), served);
-        hub.reactor.block_on(hub.executor.run(in_time)).unwrap().expect("it ends");
-        sender.join().unwrap();
-    };
-    let turns: Vec<_> = std::iter::from_fn(|| hub.memory.responses.try_take()).collect();
-    leave(hub);
-    hub.memory.responses.give(turns);
-    let room: Vec<_> = std::iter::from_fn(|| hub.memory.arena.try_take()).collect();
-    let small: Vec<_> = std::iter::from_fn(|| hub.memory.small_arena.try_take()).collect();
-    leave(hub);
-    hub.memory.arena.give(room);
-    hub.memory.small_arena.give(small);
-    assert_eq!(served(hub, |socket| answers(socket, &[request(b"body", None, "")]))[0].0, 204);
 }
