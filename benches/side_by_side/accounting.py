@@ -8,12 +8,17 @@ from remora import resident_bytes
 
 def processor_us(pid):
     """Processor time of all existing threads, user and system, in µs (Documentation/scheduler/sched-stats.rst)."""
-    return sum(int(text.split()[0]) for text in _of_threads(pid, "schedstat")) / 1000
+    return sum(int(text.split()[0]) for text in _of_threads(pid, "schedstat").values()) / 1000
 
 
 def wakeups(pid):
-    """How often threads went to sleep voluntarily, which is how often they woke."""
-    return sum(_voluntary(text) for text in _of_threads(pid, "status"))
+    """{thread: how often it went to sleep voluntarily, which is how often it woke}."""
+    return {thread: _voluntary(text) for thread, text in _of_threads(pid, "status").items()}
+
+
+def woken(before, after):
+    """How often a process woke between two `wakeups`; threads that have ended since do not count."""
+    return sum(count - before.get(thread, 0) for thread, count in after.items())
 
 
 def resident(pid):
@@ -32,9 +37,12 @@ def _voluntary(status):
 
 
 def _of_threads(pid, name):
+    """{thread: the text of its file of that name}."""
+    found = {}
     for thread in Path(f"/proc/{pid}/task").glob("*"):
         try:
-            yield (thread / name).read_text()
+            found[thread.name] = (thread / name).read_text()
         except OSError:
             # The thread has ended in the meantime.
             continue
+    return found

@@ -169,7 +169,8 @@ def facts(plan):
         ("machine", f"{processor()}, {platform.machine()}, Linux {platform.release()}"),
         ("versions", versions),
         ("command", f"`scripts/bench --proxies {command_line()}`".replace(" `", "`")),
-        ("turns", f"{plan.turns} of {plan.seconds} s in random order; ratios are medians of the ratios within a turn"),
+        ("turns", f"{plan.turns} of {plan.seconds} s in random order, fewer and longer ones for much data"),
+        ("ratios", "medians of the ratios within a turn"),
         ("date", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())),
     ]
 

@@ -5,7 +5,7 @@ import select
 import time
 from typing import NamedTuple
 
-from accounting import resident, wakeups
+from accounting import resident, wakeups, woken
 from contender import CONNECTIONS, FIELDS
 from load import PATH
 from process import Failure
@@ -49,8 +49,8 @@ def _watch(running, seconds):
     before = {one: wakeups(one.pid) for one in running}
     time.sleep(seconds)
     return {
-        one.contender.name: Idle(resident(one.pid), (wakeups(one.pid) - woken) * 60 / seconds)
-        for one, woken in before.items()
+        one.contender.name: Idle(resident(one.pid), woken(earlier, wakeups(one.pid)) * 60 / seconds)
+        for one, earlier in before.items()
     }
 
 

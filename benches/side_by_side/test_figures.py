@@ -2,6 +2,8 @@
 
 import unittest
 
+from accounting import woken
+from cells import FULL, Cell
 from figures import figure, median, median_of, median_ratio, percentile, size
 
 
@@ -28,6 +30,14 @@ class Figures(unittest.TestCase):
         self.assertEqual(percentile([7], 99), 7)
         self.assertEqual(percentile([3, 1, 2], 50), 2)
         self.assertIsNone(percentile([], 99))
+
+    def test_a_thread_that_has_ended_takes_no_wakeup_away(self):
+        self.assertEqual(woken({"1": 5, "2": 9}, {"1": 6, "3": 2}), 3)
+
+    def test_longer_turns_are_fewer(self):
+        short, long = Cell(30_000, 8), Cell(4_000_000, 8)
+        self.assertEqual((short.stretch, long.stretch), (1, 8))
+        self.assertEqual((FULL.turns_of(short), FULL.turns_of(long)), (15, 8))
 
     def test_numbers_as_they_are_printed(self):
         self.assertEqual([size(1_000), size(30_000), size(4_000_000)], ["1 KB", "30 KB", "4 MB"])

@@ -76,7 +76,7 @@ def saturated(running, cell, body, plan):
 
     for one in running:
         once(one, WARM_UP)
-    turns = interleaved({one.contender.name: partial(once, one) for one in running}, plan.turns)
+    turns = interleaved({one.contender.name: partial(once, one) for one in running}, plan.turns_of(cell))
     return [saturated_row(one.contender.name, turns) for one in running]
 
 
