@@ -95,8 +95,8 @@ pub struct Timeouts {
     pub body_start: Duration,
     /// Maximum for the body to arrive, however far it was extended.
     pub body: Duration,
-    /// From the complete body to Azure's complete response: token, connection, both directions, retries. Less than 30 s
-    /// for the same reason. After a late body it is counted from the end of the head, but leaves [`LEAST_UPSTREAM`].
+    /// From the end of the head to Azure's complete response: room, body, token, connection, both directions, retries.
+    /// Less than 30 s for the same reason. After a late body it still leaves [`LEAST_UPSTREAM`].
     pub upstream: Duration,
     /// For the sender to read its response.
     pub answer: Duration,

@@ -15,7 +15,8 @@
 //! * The server's `Retry-After` (up to [`Policy::longest_pause`], and at least [`Policy::throttle_pause`] after a failure
 //!   that another attempt soon would only repeat) is honoured, and extended by up to a tenth: many sidecars may have been
 //!   told the same. Without a usable token it lasts [`LONGEST_GAP`] at most: samples grow too old meanwhile.
-//! * A 401 from the resource forces one refresh, at most one in [`Policy::forced_pause`].
+//! * A 401 from the resource forces one refresh, at most one in [`Policy::forced_pause`]. It waits for the server's
+//!   pause, but no longer than [`LONGEST_GAP`]: a token that is refused is none.
 //!
 //! ```
 //! use std::time::Duration;
@@ -101,7 +102,8 @@ pub struct Policy {
     pub forced_pause: Duration,
 }
 
-/// Longest part of a server's `Retry-After` without a usable token. Azure refuses samples older than 20 minutes.
+/// Longest part of a server's `Retry-After` without a usable token, or with one that the resource refuses. Azure refuses
+/// samples older than 20 minutes.
 pub const LONGEST_GAP: Duration = Duration::from_secs(300);
 
 impl Policy {
@@ -250,7 +252,8 @@ impl Lifecycle {
     fn rejected(&mut self, now: Instant, grant: GrantId) {
         let current = self.grant.is_some_and(|held| held.id == grant);
         let may_force = self.forced_at.is_none_or(|at| now >= at.saturating_add(self.policy.forced_pause));
-        if current && may_force && self.in_flight.is_none() {
+        // Further 401s do not put off a refresh that is due.
+        if current && may_force && !self.forced_due && self.in_flight.is_none() {
             self.forced_at = Some(now);
             self.forced_due = true;
         }
@@ -275,7 +278,7 @@ impl Lifecycle {
     fn due(&self, now: Instant) -> Instant {
         let asked = self.pause.map_or(Instant::ZERO, |pause| pause.asked);
         if self.forced_due {
-            return asked;
+            return asked.min(self.forced_at.unwrap_or(now).saturating_add(LONGEST_GAP));
         }
         let chosen = self.pause.map(|pause| pause.chosen);
         let wanted = match self.grant {

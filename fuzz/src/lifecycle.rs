@@ -56,6 +56,8 @@ pub struct Model {
     /// The last failure, until a token is granted.
     failed_at: Option<Instant>,
     forced_at: Option<Instant>,
+    /// When the resource first refused the newest token since the last fetch began.
+    refused_at: Option<Instant>,
 }
 
 const POLICY: Policy = Policy::DEFAULT;
@@ -76,6 +78,7 @@ impl Model {
             asked_at_most: Instant::ZERO,
             failed_at: None,
             forced_at: None,
+            refused_at: None,
         }
     }
 
@@ -137,6 +140,9 @@ impl Model {
         let Some(grant) = (if old { self.old_grant } else { current }) else { return };
         let due_anyway = matches!(self.token.clone().handle(self.now, Event::Wake), Action::Fetch(_));
         let idle = self.in_flight.is_none();
+        if idle && !old {
+            self.refused_at = self.refused_at.or(Some(self.now));
+        }
         self.handle(Event::Rejected { grant });
         if due_anyway || !idle {
             return;
@@ -162,7 +168,9 @@ impl Model {
             Action::Fetch(id) => {
                 assert_eq!(self.in_flight, None, "two fetches in flight");
                 assert_ne!(self.answered, Some(id), "two fetches of one name");
-                assert!(self.now >= self.asked, "a fetch in a pause that the server asked for");
+                // A token that is refused is none, so that the server's pause must end as it does without one.
+                let refused = self.refused_at.take().is_some_and(|at| self.now.since(at) >= LONGEST_GAP);
+                assert!(self.now >= self.asked || refused, "a fetch in a pause that the server asked for");
                 self.in_flight = Some(id);
             }
             Action::WaitUntil(at) => {

@@ -36,6 +36,8 @@ pub enum Notice<'a> {
         /// Whether the old token still serves: it has not expired, and Azure has not refused it since it last accepted a
         /// request.
         serving: bool,
+        /// Until the next attempt.
+        next: Duration,
     },
     /// A request other than a probe was answered with something other than success.
     NotAccepted {

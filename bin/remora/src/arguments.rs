@@ -102,6 +102,11 @@ pub(crate) enum UsageError {
         /// The other.
         other: &'static str,
     },
+    /// The flags leave no check to run.
+    NoneLeft {
+        /// Why.
+        why: &'static str,
+    },
     /// A command that is not the first word.
     NotFirst {
         /// The command.
@@ -150,6 +155,7 @@ impl fmt::Display for UsageError {
                 write!(f, "{} has no check of its own; {} reports it", page.code, by.code)
             }
             Self::Contradiction { one, other } => write!(f, "{one}, and {other}: use only one of them"),
+            Self::NoneLeft { why } => write!(f, "no check would run: {why}"),
             Self::NotFirst { word } => write!(f, "{word} is a command and must come first: remora {word}"),
             Self::UnexpectedValue { flag } => write!(f, "{flag} takes no value"),
             Self::OneCode => f.write_str("explain takes one code and nothing else"),

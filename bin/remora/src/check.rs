@@ -123,6 +123,14 @@ pub(crate) struct Options {
     pub(crate) prometheus: Option<PrometheusUrl>,
 }
 
+impl Options {
+    /// Why no chosen check would run, if so: a run without any would pass.
+    pub(crate) fn exclude_all(&self) -> Option<&'static str> {
+        let mut chosen = steps::ALL.iter().filter(|step| step.is_chosen(self));
+        chosen.try_fold("all are skipped", |_, step| step.left(self))
+    }
+}
+
 /// Runs the checks and reports on standard output. Exit code: 0 if nothing failed, 1 if something failed, 2 if there
 /// were only warnings and `--strict` was given, 128 plus its number for a signal.
 pub(crate) fn check(options: &Options, source: &dyn Source) -> ExitCode {

@@ -131,8 +131,8 @@ impl Observer for Journal {
                     self.log.line(Level::Warn, CLOCK, &[("clock", skew), ("fix", &CLOCK_FIX), ("see", &CLOCK_PAGE)]);
                 }
             }
-            Notice::TokenFailed { failure, serving } => {
-                self.failed(token_kind(failure, *serving), || token(failure, *serving));
+            Notice::TokenFailed { failure, serving, next } => {
+                self.failed(token_kind(failure, *serving), || token(failure, *serving, *next));
             }
             Notice::NotAccepted { status, upstream_status, unavailable, purpose, text, peer } => {
                 let topic = topic(*status, *upstream_status, *purpose);
@@ -307,9 +307,10 @@ fn beginning(text: &str) -> String {
     text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= MOST_TEXT).map(|(_, c)| c).collect()
 }
 
-fn token(failure: &Failure, serving: bool) -> Fields {
+fn token(failure: &Failure, serving: bool, next: Duration) -> Fields {
     let mut fields = failure.fields();
     fields.push(("old_token_serves", serving.to_string()));
+    fields.push(("next_attempt_s", next.as_secs().to_string()));
     fields
 }
 

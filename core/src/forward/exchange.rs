@@ -99,8 +99,9 @@ struct Link<'m> {
 /// [crate's documentation](crate#the-drivers-loop).
 ///
 /// Every call that may change what is to be done takes the time `now`, even where it is not needed yet. Between such
-/// calls, what the queries return stays the same, except that [`park`](Self::park) and [`resume`](Self::resume) take
-/// and give the space for bytes from the sender.
+/// calls, what the queries return stays the same, with two exceptions: [`park`](Self::park) and [`resume`](Self::resume)
+/// take and give the space for bytes from the sender, and [`body_piece`](Self::body_piece) is empty until
+/// [`poll_event`](Self::poll_event) has returned all events.
 pub struct Exchange<'m> {
     gateway: &'m Gateway,
     peer: Peer,
@@ -160,7 +161,7 @@ impl<'m> Exchange<'m> {
             deadline: now.saturating_add(idle(gateway, peer)),
             events: heapless::Deque::new(),
             // A placeholder until the first head.
-            request: Request::malformed(HeadError::Malformed),
+            request: Request::malformed(HeadError::Malformed, peer),
             stored: 0,
             record: Record::default(),
             began: now,

@@ -132,14 +132,11 @@ impl Gateway {
         self.last_success.set(self.last_success.get().max(Some(at)));
     }
 
-    /// Azure refused a request for a reason that does not concern the data.
-    pub(super) fn refused(&self, now: Instant) {
-        self.refused_since.set(self.held_since(now));
+    /// Azure refused a request for a reason that does not concern the data. Returns whether that is to be held back.
+    pub(super) fn refused(&self, now: Instant) -> bool {
+        let since = self.held_since(now);
+        self.refused_since.set(since);
         self.lapse.set(self.hold_from(now).max(now.saturating_add(APART)));
-    }
-
-    /// Whether such a refusal is to be held back.
-    pub(super) fn holds(&self, now: Instant) -> bool {
-        now < self.hold_from(self.held_since(now))
+        now < self.hold_from(since)
     }
 }

@@ -81,7 +81,9 @@ impl fmt::Display for Rejection {
             Self::Head(error) => error.fmt(f),
             Self::Body(error) => error.fmt(f),
             Self::Path => f.write_str("no such path; remote-write goes to /api/v1/write"),
-            Self::Method { allow } => write!(f, "this path accepts only {allow}"),
+            Self::Method { allow } => {
+                write!(f, "this path accepts only {allow}; remote-write is a POST to /api/v1/write")
+            }
             Self::Peer => f.write_str(
                 "writes are accepted only from this pod and from no browser; to allow other pods, list their addresses in \
                  ALLOWED_SOURCES",
@@ -100,6 +102,7 @@ impl fmt::Display for Rejection {
                     FaultKind::Snappy(SnappyError::TooLarge { .. }) => {
                         "lower the sender's batch size (max_samples_per_send)"
                     }
+                    FaultKind::Utf8 => "correct the label at its source, or leave it to Azure with CHECK=wire",
                     _ => "a body must be one remote-write message in snappy's block format",
                 };
                 write!(f, "not forwarded: {fault}; {remedy}")

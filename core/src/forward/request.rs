@@ -115,10 +115,11 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// A request whose head could not be decoded.
-    pub(super) fn malformed(error: HeadError) -> Self {
+    /// A request whose head could not be decoded. It holds no samples if it is from a peer that may not write.
+    pub(super) fn malformed(error: HeadError, peer: Peer) -> Self {
+        let why = Rejection::Head(error);
         Self {
-            route: Route::Rejected(Rejection::Head(error)),
+            route: if peer.may_write() { Route::Rejected(why) } else { Route::Missing(why) },
             framing: Framing::Empty,
             keep_alive: false,
             expect_continue: false,
@@ -134,7 +135,7 @@ impl Request {
         let mut slots = http::field_slots();
         match http::decode_scanned_request(head, &mut slots) {
             Ok(decoded) => Self::of(head, &decoded, peer, max_body_bytes),
-            Err(error) => Self::malformed(error),
+            Err(error) => Self::malformed(error, peer),
         }
     }
 
@@ -142,7 +143,11 @@ impl Request {
         // Fields named in Connection are meant for this hop only (RFC 9110 §7.6.1).
         let passes = |name| !decoded.fields.has_token("connection", name);
         let first = |name| decoded.fields.first(name).filter(|value| value.len() <= LONGEST && passes(name));
-        let place = |name| first(name).map(|value| Place::of(head, value)).unwrap_or_default();
+        let find = |name| first(name).map(|value| Place::of(head, value)).unwrap_or_default();
+        let mut passed_on = [Place::default(); PASSED_ON.len()];
+        for (place, name) in passed_on.iter_mut().zip(PASSED_ON) {
+            *place = find(name);
+        }
         Self {
             route: route(decoded, peer, max_body_bytes),
             framing: decoded.framing,
@@ -150,8 +155,8 @@ impl Request {
             expect_continue: decoded.expect_continue,
             head_only: decoded.method == "HEAD",
             has_authorization: decoded.fields.first("authorization").is_some(),
-            user_agent: place("user-agent"),
-            passed_on: PASSED_ON.map(place),
+            user_agent: find("user-agent"),
+            passed_on,
         }
     }
 

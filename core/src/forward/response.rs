@@ -40,12 +40,13 @@ pub(super) enum ResponseError {
     WebPage,
 }
 
-impl core::fmt::Display for ResponseError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl ResponseError {
+    /// The fault in words.
+    pub(super) const fn text(self) -> &'static str {
         match self {
-            Self::Head(error) => error.fmt(f),
-            Self::Body(error) => error.fmt(f),
-            Self::WebPage => f.write_str("it is a web page, which Azure does not send; is there a proxy on the way?"),
+            Self::Head(error) => error.text(),
+            Self::Body(error) => error.text(),
+            Self::WebPage => "it is a web page, which Azure does not send; is there a proxy on the way?",
         }
     }
 }

@@ -150,9 +150,10 @@ pub(super) fn take<'i>(left: &mut u64, input: &'i [u8]) -> (usize, Piece<'i>) {
     (len, Piece::Data(run))
 }
 
-impl fmt::Display for BodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl BodyError {
+    /// The fault in words.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
             Self::MissingSize => "http: chunk without a size",
             Self::BadSize => "http: invalid chunk size",
             Self::SizeOverflow => "http: chunk size longer than 16 digits",
@@ -165,7 +166,13 @@ impl fmt::Display for BodyError {
             Self::BareCarriageReturn => "http: carriage return without line feed in the body's framing",
             Self::Truncated => "http: connection closed before the end of the body",
             Self::Excess => "http: more body bytes read than announced",
-        })
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 

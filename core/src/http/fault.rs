@@ -84,9 +84,10 @@ impl HeadError {
 // The words of `TooManyFields` below.
 const _: () = assert!(MAX_FIELDS == 64);
 
-impl fmt::Display for HeadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl HeadError {
+    /// The fault in words.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
             Self::TooLarge => "http: head too large",
             Self::TooManyFields => "http: more than 64 header fields",
             Self::BareLineFeed => "http: line feed without carriage return in the head",
@@ -112,7 +113,13 @@ impl fmt::Display for HeadError {
             Self::StatusCode => "http: status code outside 100 to 599",
             Self::SwitchingProtocols => "http: unrequested protocol switch",
             Self::Malformed => "http: malformed start line",
-        })
+        }
+    }
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 

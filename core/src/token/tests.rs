@@ -317,6 +317,22 @@ fn a_forced_refresh_ends_our_pause_but_not_the_servers() {
 }
 
 #[test]
+fn a_server_keeps_nobody_with_a_refused_token_until_samples_are_too_old() {
+    let mut bench = Bench::new();
+    let grant = bench.grant(24 * HOUR);
+    let Action::Fetch(fetch) = bench.handle(Event::Rejected { grant }) else { panic!("a refresh was due") };
+    let _ = bench.handle(Event::Failed { fetch, retry_after: Some(HOUR), throttled: true });
+    assert!(at_least(bench.wait(), HOUR), "without a further 401, the token serves");
+    let _ = bench.after(Duration::from_secs(60)).handle(Event::Rejected { grant });
+    assert_eq!(bench.wait(), Duration::from_secs(300));
+    for _ in 0..5 {
+        let _ = bench.after(Duration::from_secs(50)).handle(Event::Rejected { grant });
+    }
+    assert_eq!(bench.wait(), Duration::from_secs(50), "further 401s put nothing off");
+    bench.after(Duration::from_secs(50)).fetch();
+}
+
+#[test]
 fn a_401_while_a_fetch_is_in_flight_forces_no_second_one() {
     let mut bench = Bench::new();
     let grant = bench.grant(HOUR);

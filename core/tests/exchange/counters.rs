@@ -172,6 +172,9 @@ fn a_look_at_a_page_that_is_not_there_is_no_request_for_the_statuses() {
         ("GET /status", false),
         ("POST /api/v1/wrte", true),
         ("PUT /api/v1/write", true),
+        // No request at all, and one without a version: from a peer that may not write, neither can hold samples.
+        ("\x16\x03\x01", false),
+        ("GET / HTTP/1.1\r\n", false),
     ] {
         let mut bench = Bench::with(POLICY, Peer::Foreign);
         bench.send(format!("{head} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());

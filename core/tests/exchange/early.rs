@@ -118,6 +118,22 @@ fn a_sender_that_leaves_while_its_body_waits_for_room_is_left() {
 }
 
 #[test]
+fn a_driver_that_stores_more_than_it_was_given_sends_no_more() {
+    let mut bench = Bench::new();
+    let request = write(SMALL_BODY);
+    bench.exchange.client_space()[..request.len()].copy_from_slice(&request);
+    bench.exchange.client_filled(bench.now, request.len());
+    assert_eq!(bench.exchange.poll_event(), Some(Event::Reserve(SMALL_BODY.len())));
+    bench.exchange.reserved(bench.now);
+    bench.stored.extend_from_slice(SMALL_BODY);
+    bench.exchange.body_taken(bench.now, SMALL_BODY.len() + 1);
+    bench.settle();
+    let sent = bench.forward(&answer(204, "", ""));
+    assert_eq!((sent.field("content-length"), &*sent.body), (Some("4"), SMALL_BODY));
+    assert_eq!(bench.outcomes()[0].body_bytes, SMALL_BODY.len());
+}
+
+#[test]
 fn a_sender_that_is_lost_while_azure_is_asked_frees_the_connection() {
     let mut bench = Bench::new();
     bench.submit(&write(SMALL_BODY));

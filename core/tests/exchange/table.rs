@@ -316,6 +316,8 @@ fn a_corrupt_frame_is_400_and_never_leaves() {
         corrupt(b"", "snappy: body ends before its length"),
         corrupt(&SMALL_BODY[..3], "not forwarded: snappy"),
         corrupt(b"\x02\x04\x0a\x01", "; a body must be one remote-write message in snappy's block format"),
+        // A series with a label whose name is the byte 0xff.
+        corrupt(b"\x07\x18\x0a\x05\x0a\x03\x0a\x01\xff", "not utf-8 at byte 6; correct the label at its source"),
         corrupt(b"\xff\xff\xff\xff\x0f", " bytes at byte 4; lower the sender's batch size (max_samples_per_send)"),
         refused("no body at all", "POST /api/v1/write HTTP/1.1\r\nHost: h\r\n\r\n", 400, KeptAlive, "snappy"),
     ]);

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_listener::Event as Changed;
 use remora_core::time::Instant;
@@ -122,7 +123,7 @@ impl Keeper {
             None => hub.notice(&Notice::TokenGranted { lifetime, skew: known.skew }),
             Some(failure) => {
                 let serving = self.is_serving(hub.gateway.last_success());
-                hub.notice(&Notice::TokenFailed { failure, serving });
+                hub.notice(&Notice::TokenFailed { failure, serving, next: self.until(action) });
             }
         }
         // The others first: once this thread knows of a token, all have been sent it.
@@ -166,6 +167,14 @@ impl Keeper {
     fn failed(&self, failure: Failure) {
         self.known.borrow_mut().failure = Some(failure);
         self.failed.set(self.failed.get().wrapping_add(1));
+    }
+
+    /// How long until this action is due.
+    fn until(&self, action: Action) -> Duration {
+        match action {
+            Action::Fetch(_) => Duration::ZERO,
+            Action::WaitUntil(at) => at.since(self.clock.now()),
+        }
     }
 
     fn handle(&self, event: Event) -> Action {

@@ -106,7 +106,10 @@ pub(super) fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
             }
         }
     }
-    Ok(Command::Check(Box::new(options), values))
+    match options.exclude_all() {
+        Some(why) if !options.list => Err(UsageError::NoneLeft { why }),
+        _ => Ok(Command::Check(Box::new(options), values)),
+    }
 }
 
 fn set(options: &mut Options, switch: Switch) -> Result<(), UsageError> {

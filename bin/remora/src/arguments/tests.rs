@@ -114,6 +114,25 @@ fn a_check_without_sockets_writes_nothing() {
     assert_eq!(options(&["check", "--write", "--write"]).0.reach, Reach::Write);
 }
 
+#[test]
+fn a_run_without_checks_would_pass_and_is_refused() {
+    for (arguments, why) in [
+        (&["check", "--only", "role"][..], "only with --write"),
+        (&["check", "--pre", "--only", "network,PROM-01"], "not with --pre"),
+        (&["check", "--only", "network", "--skip", "network"], "all are skipped"),
+    ] {
+        assert_eq!(fault(arguments).to_string(), format!("no check would run: {why}"), "{arguments:?}");
+    }
+    for arguments in [
+        &["check", "--only", "role", "--write"][..],
+        &["check", "--only", "role", "--list-checks"],
+        &["check", "--only", "role,CFG-01"],
+        &["check", "--pre", "--only", "CFG-01"],
+    ] {
+        assert!(!options(arguments).0.only.is_empty(), "{arguments:?}");
+    }
+}
+
 fn options(arguments: &[&str]) -> (Box<Options>, Values) {
     match run(arguments) {
         Ok(Command::Check(options, values)) => (options, values),

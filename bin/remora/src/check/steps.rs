@@ -63,7 +63,7 @@ pub(super) static ALL: &[Step] = &[
 
 impl Step {
     /// Why this check is left out regardless of its state, if it is.
-    fn left(&self, options: &Options) -> Option<&'static str> {
+    pub(super) fn left(&self, options: &Options) -> Option<&'static str> {
         match options.reach {
             Reach::Offline if self.online => Some("not with --pre"),
             Reach::Online if self.writes() => Some("only with --write"),

@@ -33,6 +33,9 @@ fn failure(message: &str, code: Option<u32>) -> Failure {
     failure
 }
 
+/// When the exchange that failed is tried again.
+const NEXT: Duration = Duration::from_secs(30);
+
 const NO_TOKEN: Notice<'_> = Notice::NotAccepted {
     status: 503,
     upstream_status: None,
@@ -144,15 +147,15 @@ fn failures_are_told_apart_by_what_repairs_them() {
     unavailable(Unavailable::Capacity, "remora: over capacity, try again: already forwarding MAX_IN_FLIGHT requests");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 1");
     refused(403, Some(403), "trace 2");
-    journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS1: a", Some(1)), serving: true });
-    journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS2: a", Some(2)), serving: true });
-    journal.notice(&Notice::TokenFailed { failure: &failure("h: timed out", None), serving: true });
+    journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS1: a", Some(1)), serving: true, next: NEXT });
+    journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS2: a", Some(2)), serving: true, next: NEXT });
+    journal.notice(&Notice::TokenFailed { failure: &failure("h: timed out", None), serving: true, next: NEXT });
     assert_eq!(lines().len(), 9);
     // The same failures again, with different IDs.
     unavailable(Unavailable::Resolve, "remora: name resolution failed: h: try again");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 3");
     refused(503, Some(403), "remora: Azure answered 403; the identity needs a role: trace 4");
-    journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS1: b", Some(1)), serving: true });
+    journal.notice(&Notice::TokenFailed { failure: &failure("AADSTS1: b", Some(1)), serving: true, next: NEXT });
     assert!(lines().is_empty());
     journal.notice(&QUIET);
     let told = lines();
@@ -171,10 +174,10 @@ fn the_end_of_the_old_token_is_an_error_of_its_own() {
         (true, "level=warn msg=\"token exchange failed\""),
         (false, "level=error msg=\"token exchange failed, and there is no usable token\""),
     ] {
-        journal.notice(&Notice::TokenFailed { failure: &failure("h: timed out", None), serving });
+        journal.notice(&Notice::TokenFailed { failure: &failure("h: timed out", None), serving, next: NEXT });
         let told = lines();
         assert!(told[0].starts_with(start), "{told:?}");
-        assert!(told[0].ends_with(&format!("old_token_serves={serving}")), "{told:?}");
+        assert!(told[0].ends_with(&format!("old_token_serves={serving} next_attempt_s=30")), "{told:?}");
     }
 }
 
@@ -280,7 +283,7 @@ fn an_hour_of_a_dead_entra_under_a_thousand_requests_a_second_stays_below_200_li
             let Action::WaitUntil(then) = life.handle(now, failed) else { panic!("no pause") };
             (due, exchanges) = (then, exchanges + 1);
             let failure = failure("login.example: io: Connection refused", None);
-            journal.notice(&Notice::TokenFailed { failure: &failure, serving: false });
+            journal.notice(&Notice::TokenFailed { failure: &failure, serving: false, next: NEXT });
         }
         (0..1000).for_each(|_| journal.notice(&NO_TOKEN));
         if second % 60 == 59 {

@@ -66,9 +66,9 @@ pub(crate) static ANSWERS: &[Answer] = &[
         reason: "corrupt_frame",
         statuses: "400",
         look: "The fault that the answer names after \"not forwarded\", and what is between the sender and Remora: a proxy that changes bodies, or the \
-            sender's own encoder. A body over 32 MiB when decoded also counts: make the batches smaller. An empty body may be a batch of a Prometheus \
-            with sampleAgeLimit, all of whose samples became too old while it was being resent; nothing else is lost. With CHECK=off, only Azure judges \
-            bodies",
+            sender's own encoder. A body over 32 MiB when decoded also counts: make the batches smaller. So does a label that is not UTF-8: correct it at \
+            its source, or set CHECK=wire to leave it to Azure. An empty body loses nothing: Prometheus 3.4 and later send one for a batch all of whose \
+            samples sampleAgeLimit has dropped, vmagent before 1.116 when it starts. With CHECK=off, only Azure judges bodies",
     },
     Answer {
         side: Side::Refused,
@@ -81,7 +81,7 @@ pub(crate) static ANSWERS: &[Answer] = &[
         reason: "malformed_head",
         statuses: "400, 417, 431, 501, 505",
         look: "The sender's URL, if it begins with https:// or the client speaks HTTP/2 without being asked; headers that the sender adds, if the head is \
-            over 7.5 KiB or has more than 64 fields. A scanner that keeps coming back looks the same. The label code is other for 417, 431, 501 and 505",
+            over 7.5 KiB or has more than 64 fields. From a peer that may not write, such as a scanner, it counts only under reason. The label code is other for 417, 431, 501 and 505",
     },
     Answer {
         side: Side::Refused,

@@ -179,6 +179,7 @@ impl Exchange<'_> {
 
     /// The first `n` bytes of [`Exchange::body_piece`] are stored.
     pub fn body_taken(&mut self, now: Instant, n: usize) {
+        let n = n.min(self.body_piece().len());
         self.inbox.taken(n);
         self.stored = self.stored.saturating_add(n);
         self.pump(now);
@@ -254,7 +255,7 @@ impl Exchange<'_> {
             Ok(false) => {}
             Err(error) => {
                 self.began = now;
-                self.request = Request::malformed(error);
+                self.request = Request::malformed(error, self.peer);
                 self.inbox.abandon();
                 self.reject(now, Rejection::Head(error));
             }

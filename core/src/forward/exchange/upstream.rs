@@ -169,8 +169,7 @@ impl<'m> Exchange<'m> {
     pub(super) fn begin_forward(&mut self, now: Instant) {
         let upstream = self.gateway.policy.timeouts.upstream;
         // The sender's own timeout began with the head.
-        let late = self.began.saturating_add(upstream).max(now.saturating_add(LEAST_UPSTREAM));
-        self.deadline = now.saturating_add(upstream).min(late);
+        self.deadline = self.began.saturating_add(upstream).max(now.saturating_add(LEAST_UPSTREAM.min(upstream)));
         self.connect(false);
     }
 
@@ -192,10 +191,8 @@ impl<'m> Exchange<'m> {
             Ok(Progress::Partial) => {}
             Ok(Progress::Complete { status, keep_alive }) => self.conclude(now, status, keep_alive),
             Err(error) => {
-                let line = Line::plain(format_args!("{error}"));
-                let detail = core::str::from_utf8(line.as_bytes().trim_ascii_end()).unwrap_or_default();
                 self.release(false);
-                self.refuse_now(now, Unavailable::Unreadable, detail);
+                self.refuse_now(now, Unavailable::Unreadable, error.text());
             }
         }
     }
@@ -260,11 +257,7 @@ impl<'m> Exchange<'m> {
         // Taken, so that the message can borrow from it while `answer` borrows `self`.
         let Some(link) = self.link.take() else { return };
         let Message { retry_after: asked, content_type, written, body } = link.response.message();
-        let is_refusal = reply::is_refusal(status);
-        if is_refusal {
-            self.gateway.refused(now);
-        }
-        let is_held = is_refusal && self.gateway.holds(now);
+        let is_held = reply::is_refusal(status) && self.gateway.refused(now);
         match Relay::of(status, is_held, self.gateway.policy.pass_rate_limit) {
             Relay::AsItIs => {
                 let plain = Reply::text(status);
