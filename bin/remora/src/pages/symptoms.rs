@@ -87,7 +87,7 @@ pub(crate) static ALERTS: &[Alert] = &[
     ),
     of_answers(
         "RemoraOverloaded",
-        "The log lines \"request not accepted\" name the limit: it is too low for the senders, or Azure answers slowly.",
+        "The log lines \"request not accepted\" name the limit: it is too low for the senders, or Azure answers slowly. Without one, raise MAX_CONNECTIONS.",
         &[],
     ),
     of_answers(
