@@ -181,6 +181,31 @@ fn a_body_leaves_room_for_others() {
 }
 
 #[test]
+fn what_a_body_that_does_not_fit_is_told_would_fit() {
+    for (threads, memory, body, fix) in [
+        ("1", "2MiB", "4MiB", "set BODY_MEMORY to 4224KiB or more, or MAX_BODY_BYTES to 1920KiB or less"),
+        ("64", "8MiB", "4MiB", "set BODY_MEMORY to 264MiB or more"),
+        ("1", "1GiB", "1GiB", "set MAX_BODY_BYTES to 1048448KiB or less"),
+        ("64", "8MiB", "16MiB", "set BODY_MEMORY to 1GiB, and MAX_BODY_BYTES to 16256KiB or less"),
+    ] {
+        let given =
+            [("THREADS", threads), ("BODY_MEMORY", memory), ("MAX_BODY_BYTES", body), ("MAX_CONNECTIONS", "64")];
+        let faults = faults(&given);
+        assert_eq!((faults.len(), faults[0].reject.fix.as_str()), (1, fix));
+        for way in fix.split(", or ") {
+            let mut changed = given.to_vec();
+            changed.extend(way.split(", and ").map(|change| {
+                let (name, value) =
+                    change.trim_start_matches("set ").split_once(" to ").expect("a setting and a value");
+                let name = ALL.iter().find(|setting| setting.name == name).expect("the name of a setting").name;
+                (name, value.split(' ').next().expect("a size"))
+            }));
+            loaded(&changed);
+        }
+    }
+}
+
+#[test]
 fn every_thread_gets_its_part_of_the_limits() {
     let two = [("THREADS", "2"), ("BODY_MEMORY", "8448KiB"), ("MAX_CONNECTIONS", "2"), ("MAX_IN_FLIGHT", "2")];
     assert_eq!(loaded(&two).config.limits.threads.get(), 2);
