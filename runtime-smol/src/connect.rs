@@ -338,6 +338,24 @@ mod tests {
     }
 
     #[test]
+    fn each_attempt_reaches_an_address_that_has_not_failed() {
+        let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let addresses = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+        let clock = Clock::start();
+        let reactor = Reactor::new(clock).unwrap();
+        let endpoint = Endpoint::parse("https://no.invalid/").unwrap();
+        let connector = Connector::new(reactor, endpoint, PATIENCE, tls::Client::new(&Roots::BuiltIn).unwrap(), None);
+        for listener in &listeners {
+            // The name is resolved to the same addresses, in the same order.
+            connector.resolver.remember(&addresses);
+            let deadline = clock.now().saturating_add(Duration::from_millis(200));
+            reactor.block_on(connector.connect(clock, deadline)).unwrap().unwrap_err();
+            listener.set_nonblocking(true).unwrap();
+            assert!(listener.accept().is_ok(), "{listener:?}");
+        }
+    }
+
+    #[test]
     fn the_kernel_gives_up_a_silent_connection_while_there_is_time_for_another() {
         for (patience, unheard_ms) in [(1_000, 500), (25_000, 12_500), (300_000, 15_000)] {
             assert_eq!(unheard(Duration::from_millis(patience)).as_millis(), unheard_ms);
