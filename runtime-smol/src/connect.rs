@@ -1,6 +1,6 @@
 //! From a host name to an established TLS connection, within one deadline set by the caller.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -32,6 +32,9 @@ const UNHEARD: Duration = Duration::from_secs(15);
 /// Parallel attempts at most, each of which holds an open file: names may have dozens of addresses, and every request
 /// that waits for a connection tries them.
 pub(crate) const MOST_ATTEMPTS: usize = 6;
+
+/// Failed addresses that are remembered at most: a name may get new ones for as long as the process runs.
+const MOST_LAST_RESORTS: usize = 16;
 
 /// Why connecting failed, in one line.
 #[derive(Debug)]
@@ -73,12 +76,13 @@ pub(crate) struct Connector {
     detour: Option<Detour>,
     /// Resolves the endpoint's name, or the proxy's. Its addresses are looked up again when an attempt fails.
     resolver: Resolver,
-    /// The address that last accepted a connection and then failed to open a tunnel or to complete a TLS handshake.
-    last_resort: Cell<Option<SocketAddr>>,
+    /// Addresses that accepted a connection and then failed to open a tunnel or to complete a TLS handshake; the one
+    /// that failed last is the last.
+    last_resorts: RefCell<Vec<SocketAddr>>,
 }
 
 /// An attempt. Dropping it before it succeeds, as a deadline does, has the name resolved again and makes the address
-/// that it reached, if any, the last resort.
+/// that it reached, if any, the last of the last resorts.
 struct Attempt<'c> {
     connector: &'c Connector,
     reached: Cell<Option<SocketAddr>>,
@@ -90,7 +94,12 @@ impl Drop for Attempt<'_> {
         if !self.succeeded {
             self.connector.resolve_again();
             if let Some(address) = self.reached.get() {
-                self.connector.last_resort.set(Some(address));
+                let mut last_resorts = self.connector.last_resorts.borrow_mut();
+                last_resorts.retain(|earlier| *earlier != address);
+                if last_resorts.len() == MOST_LAST_RESORTS {
+                    last_resorts.remove(0);
+                }
+                last_resorts.push(address);
             }
         }
     }
@@ -109,8 +118,8 @@ impl Connector {
             Some(detour) => Resolver::new(&detour.hop.host, detour.hop.port),
             None => Resolver::new(endpoint.host(), endpoint.port()),
         };
-        let (authority, last_resort) = (endpoint.authority(), Cell::default());
-        Self { reactor, endpoint, unheard: unheard(patience), authority, tls, detour, resolver, last_resort }
+        let (authority, last_resorts) = (endpoint.authority(), RefCell::default());
+        Self { reactor, endpoint, unheard: unheard(patience), authority, tls, detour, resolver, last_resorts }
     }
 
     /// Where a request with this credential goes.
@@ -123,10 +132,7 @@ impl Connector {
         let resolved = clock.before(deadline, self.resolver.addresses()).await;
         let unresolved = |error| ConnectError::Resolve(format!("{}: {error}", self.named(self.resolver.host())));
         let mut addresses = resolved.unwrap_or_else(|| Err("timed out".to_owned())).map_err(unresolved)?;
-        // Accepting a TCP connection does not prove an address healthy, so the last resort is tried after all others.
-        if let Some(last) = addresses.iter().position(|address| Some(*address) == self.last_resort.get()) {
-            addresses[last..].rotate_left(1);
-        }
+        self.defer_last_resorts(&mut addresses);
         let mut attempt = Attempt { connector: self, reached: Cell::default(), succeeded: false };
         let reached = clock.before(deadline, self.reach(&addresses, &attempt.reached)).await;
         let named = |error: &dyn fmt::Display| format!("{}: {error}", self.named(&self.resolver.place()));
@@ -145,6 +151,15 @@ impl Connector {
         }
         attempt.succeeded = true;
         Ok(upstream)
+    }
+
+    /// Accepting a TCP connection does not prove an address healthy, so the last resorts are tried after all others.
+    fn defer_last_resorts(&self, addresses: &mut [SocketAddr]) {
+        for last_resort in self.last_resorts.borrow().iter() {
+            if let Some(at) = addresses.iter().position(|address| address == last_resort) {
+                addresses[at..].rotate_left(1);
+            }
+        }
     }
 
     /// The peer as errors name it: `place`, which is the proxy's if there is one.
@@ -297,6 +312,47 @@ mod tests {
         drop(listener);
         let gone = connect();
         assert!(gone.to_string().starts_with(&format!("{address}: Connection refused")), "{gone}");
+    }
+
+    #[test]
+    fn an_address_that_has_not_failed_goes_before_all_that_have() {
+        let reactor = Reactor::new(Clock::start()).unwrap();
+        let endpoint = Endpoint::parse("https://ingestion.example/").unwrap();
+        let connector = Connector::new(reactor, endpoint, PATIENCE, tls::Client::new(&Roots::BuiltIn).unwrap(), None);
+        let [a, b, c] = [1, 2, 3].map(|last| SocketAddr::from(([192, 0, 2, last], 443)));
+        let ended = |address, succeeded| {
+            drop(Attempt { connector: &connector, reached: Cell::new(Some(address)), succeeded });
+            let mut addresses = [a, b, c];
+            connector.defer_last_resorts(&mut addresses);
+            addresses
+        };
+        assert_eq!(ended(a, false), [b, c, a]);
+        assert_eq!(ended(b, false), [c, a, b]);
+        assert_eq!(ended(c, true), [c, a, b]);
+        assert_eq!(ended(a, false), [c, b, a]);
+        assert_eq!(ended(c, false), [b, a, c], "the longest failed first");
+        for port in 0..1000 {
+            ended(([192, 0, 2, 4], port).into(), false);
+        }
+        assert_eq!(connector.last_resorts.borrow().len(), MOST_LAST_RESORTS);
+    }
+
+    #[test]
+    fn each_attempt_reaches_an_address_that_has_not_failed() {
+        let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let addresses = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+        let clock = Clock::start();
+        let reactor = Reactor::new(clock).unwrap();
+        let endpoint = Endpoint::parse("https://no.invalid/").unwrap();
+        let connector = Connector::new(reactor, endpoint, PATIENCE, tls::Client::new(&Roots::BuiltIn).unwrap(), None);
+        for listener in &listeners {
+            // The name is resolved to the same addresses, in the same order.
+            connector.resolver.remember(&addresses);
+            let deadline = clock.now().saturating_add(Duration::from_millis(200));
+            reactor.block_on(connector.connect(clock, deadline)).unwrap().unwrap_err();
+            listener.set_nonblocking(true).unwrap();
+            assert!(listener.accept().is_ok(), "{listener:?}");
+        }
     }
 
     #[test]

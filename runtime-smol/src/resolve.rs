@@ -113,7 +113,8 @@ impl Resolver {
         known.as_ref().filter(is_fresh).map(|known| known.addresses.clone())
     }
 
-    fn remember(&self, addresses: &[SocketAddr]) {
+    /// Takes these addresses for fresh.
+    pub(crate) fn remember(&self, addresses: &[SocketAddr]) {
         *self.known.borrow_mut() = Some(Known { addresses: addresses.to_vec(), since: Some(Instant::now()) });
     }
 

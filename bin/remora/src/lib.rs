@@ -150,10 +150,7 @@ fn misused(error: &UsageError) -> ExitCode {
         _ => "remora --help lists all commands and flags",
     };
     let text = format!("remora: {error}\n{help}\n");
-    // A command is typed into a running container, whose termination message must not be overwritten.
-    if first.is_none_or(|first| first.as_encoded_bytes().starts_with(b"-")) {
-        termination::leave(&text);
-    }
+    termination::leave(&text);
     complain(&text);
     ExitCode::from(USAGE)
 }

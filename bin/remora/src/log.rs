@@ -42,6 +42,16 @@ pub(crate) enum Format {
     Json,
 }
 
+impl Format {
+    /// The format's name in `LOG_FORMAT`.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Logfmt => "logfmt",
+            Self::Json => "json",
+        }
+    }
+}
+
 /// Names and values after the message, in the given order.
 pub(crate) type Fields<'f> = [(&'f str, &'f dyn Display)];
 

@@ -2,7 +2,8 @@
 //! case, without secrets, and with nothing that has to be looked up.
 
 use remora_smol::config::{
-    ApplicationCredential, Client, Identity, ManagedEndpoint, ManagedIdentity, SecretSource, Selection,
+    ApplicationCredential, Authorities, Client, Identity, ManagedEndpoint, ManagedIdentity, SecretSource, Selection,
+    TokenProxy,
 };
 
 use super::Loaded;
@@ -25,6 +26,7 @@ pub(crate) fn fields(loaded: &Loaded) -> Vec<(&'static str, String)> {
     fields.extend(forwarding(loaded));
     fields.extend(network(loaded));
     fields.push(("log_level", loaded.level.word().to_owned()));
+    fields.push(("log_format", loaded.format.word().to_owned()));
     // All values, since a secret may have been pasted into any variable that accepts text.
     fields.into_iter().map(|(name, value)| (name, without_secrets(&value))).collect()
 }
@@ -45,13 +47,14 @@ fn identity(authority: &Setting, identity: &Identity) -> Vec<(&'static str, Stri
         Identity::Workload(workload) => {
             fields.extend(client(authority, &workload.client));
             fields.push(("azure_federated_token_file", workload.token_file.display().to_string()));
-            let proxy = workload.proxy.as_ref().map(|proxy| proxy.endpoint.to_string());
-            fields.extend(proxy.map(|proxy| ("azure_kubernetes_token_proxy", proxy)));
+            if let Some(proxy) = &workload.proxy {
+                fields.extend(token_proxy(proxy));
+            }
         }
         Identity::Managed(managed) => fields.extend(self::managed(managed)),
         Identity::Application(application) => {
             fields.extend(client(authority, &application.client));
-            fields.push(credential(&application.credential));
+            fields.extend(credential(&application.credential));
         }
     }
     fields
@@ -65,6 +68,17 @@ fn client(authority: &Setting, client: &Client) -> [(&'static str, String); 4] {
         (authority, client.authority.to_string()),
         ("ingestion_aad_audience", client.scope.clone()),
     ]
+}
+
+fn token_proxy(proxy: &TokenProxy) -> Vec<(&'static str, String)> {
+    let mut fields = vec![("azure_kubernetes_token_proxy", proxy.endpoint.to_string())];
+    fields.extend(proxy.server_name.clone().map(|name| ("azure_kubernetes_sni_name", name)));
+    match &proxy.authorities {
+        Authorities::Common => {}
+        Authorities::File(path) => fields.push(("azure_kubernetes_ca_file", path.display().to_string())),
+        Authorities::Text(_) => fields.push(("azure_kubernetes_ca_data", "(certificates, not shown)".to_owned())),
+    }
+    fields
 }
 
 fn managed(identity: &ManagedIdentity) -> Vec<(&'static str, String)> {
@@ -85,13 +99,19 @@ fn managed(identity: &ManagedIdentity) -> Vec<(&'static str, String)> {
     fields
 }
 
-fn credential(credential: &ApplicationCredential) -> (&'static str, String) {
+fn credential(credential: &ApplicationCredential) -> Vec<(&'static str, String)> {
     match credential {
-        ApplicationCredential::Secret(SecretSource::Value(_)) => ("azure_client_secret", "***".to_owned()),
+        ApplicationCredential::Secret(SecretSource::Value(_)) => vec![("azure_client_secret", "***".to_owned())],
         ApplicationCredential::Secret(SecretSource::File(path)) => {
-            ("azure_client_secret_file", path.display().to_string())
+            vec![("azure_client_secret_file", path.display().to_string())]
         }
-        ApplicationCredential::Certificate(file) => ("azure_client_certificate_path", file.path.display().to_string()),
+        ApplicationCredential::Certificate(file) => {
+            let mut fields = vec![("azure_client_certificate_path", file.path.display().to_string())];
+            let password = file.password.as_ref();
+            fields.extend(password.map(|_| ("azure_client_certificate_password", "***".to_owned())));
+            fields.push(("azure_client_send_certificate_chain", file.send_chain.to_string()));
+            fields
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Limits on memory and concurrency.
 
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 
 use remora_smol::config::{Limits, SMALL_ARENA};
 
@@ -9,10 +10,15 @@ use super::quantity::{self, GIB, KIB, size_text};
 use super::reader::Reader;
 use super::settings::{BODY_MEMORY, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_IN_FLIGHT, Setting, THREADS};
 
+/// What `BODY_MEMORY` can be.
+const MEMORY: RangeInclusive<usize> = 256 * KIB..=GIB;
+/// What `MAX_BODY_BYTES` can be, if there is memory for it.
+const BODY: RangeInclusive<usize> = KIB..=GIB;
+
 /// Reads all limits.
 pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Limits> {
-    let body_memory = reader.value(&BODY_MEMORY, |text| quantity::size(text, &(256 * KIB..=GIB)));
-    let max_body_bytes = reader.value(&MAX_BODY_BYTES, |text| quantity::size(text, &(KIB..=GIB)));
+    let body_memory = reader.value(&BODY_MEMORY, |text| quantity::size(text, &MEMORY));
+    let max_body_bytes = reader.value(&MAX_BODY_BYTES, |text| quantity::size(text, &BODY));
     let max_connections = reader.value(&MAX_CONNECTIONS, |text| quantity::count(text, &(1..=4096)));
     let max_in_flight = reader.value(&MAX_IN_FLIGHT, |text| quantity::count(text, &(1..=1024)));
     let threads = reader.value(&THREADS, |text| quantity::count(text, &(1..=64)));
@@ -32,7 +38,8 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Limits> {
 /// presets fit each other.
 fn fits_body(reader: &mut Reader<'_>, limits: &Limits) -> bool {
     let Limits { body_memory, max_body_bytes, threads, .. } = *limits;
-    let most = (body_memory / threads).saturating_sub(SMALL_ARENA);
+    let longest = |memory: usize| (memory / threads).saturating_sub(SMALL_ARENA);
+    let most = longest(body_memory);
     if max_body_bytes <= most {
         return true;
     }
@@ -46,8 +53,15 @@ fn fits_body(reader: &mut Reader<'_>, limits: &Limits) -> bool {
         size_text(SMALL_ARENA)
     );
     let enough = max_body_bytes.saturating_add(SMALL_ARENA).saturating_mul(threads.get());
-    let fix =
-        format!("set BODY_MEMORY to {} or more, or MAX_BODY_BYTES to {} or less", size_text(enough), size_text(most));
+    let more = format!("BODY_MEMORY to {} or more", size_text(enough));
+    let less = |most| format!("MAX_BODY_BYTES to {} or less", size_text(most));
+    // Neither alone may be enough.
+    let fix = match (MEMORY.contains(&enough), BODY.contains(&most)) {
+        (true, true) => format!("set {more}, or {}", less(most)),
+        (true, false) => format!("set {more}"),
+        (false, true) => format!("set {}", less(most)),
+        (false, false) => format!("set BODY_MEMORY to {}, and {}", size_text(GIB), less(longest(GIB))),
+    };
     let value = reader.given(blamed);
     reader.fault(blamed.name, value.as_deref(), Reject::new(wrong, fix));
     false

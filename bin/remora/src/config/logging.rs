@@ -21,11 +21,8 @@ fn parse_level(text: &str) -> Result<Level, Reject> {
 }
 
 fn parse_format(text: &str) -> Result<Format, Reject> {
-    match text.to_ascii_lowercase().as_str() {
-        "logfmt" => Ok(Format::Logfmt),
-        "json" => Ok(Format::Json),
-        _ => Err(Reject::new("is not a log format", "use logfmt or json")),
-    }
+    let known = [Format::Logfmt, Format::Json].into_iter().find(|format| text.eq_ignore_ascii_case(format.word()));
+    known.ok_or_else(|| Reject::new("is not a log format", "use logfmt or json"))
 }
 
 /// `true` or `false`, or `1` or `0`.

@@ -56,11 +56,11 @@ pub(crate) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<D
     Err(Reject::new(format!("is not {wanted}"), format!("use a duration {wanted}")))
 }
 
-/// A size in the largest unit that divides it.
+/// A size in the largest unit that divides it, in a form that can be given as a value.
 pub(crate) fn size_text(bytes: usize) -> String {
     let units = [(GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")];
     let whole = units.iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit));
-    whole.map_or_else(|| format!("{bytes} bytes"), |(unit, name)| format!("{}{name}", bytes / unit))
+    whole.map_or_else(|| bytes.to_string(), |(unit, name)| format!("{}{name}", bytes / unit))
 }
 
 /// A duration in a form that can be given as a value.
@@ -124,6 +124,9 @@ mod tests {
     fn sizes_are_shown_as_they_would_be_written() {
         assert_eq!(size_text(8 * MIB), "8MiB");
         assert_eq!(size_text(1536 * KIB), "1536KiB");
-        assert_eq!(size_text(1025), "1025 bytes");
+        assert_eq!(size_text(1025), "1025");
+        for bytes in [0, 1, 1023, KIB, 5_000_000, MIB, GIB - 1, GIB] {
+            assert_eq!(size(&size_text(bytes), &ANY), Ok(bytes));
+        }
     }
 }

@@ -181,6 +181,31 @@ fn a_body_leaves_room_for_others() {
 }
 
 #[test]
+fn what_a_body_that_does_not_fit_is_told_would_fit() {
+    for (threads, memory, body, fix) in [
+        ("1", "2MiB", "4MiB", "set BODY_MEMORY to 4224KiB or more, or MAX_BODY_BYTES to 1920KiB or less"),
+        ("64", "8MiB", "4MiB", "set BODY_MEMORY to 264MiB or more"),
+        ("1", "1GiB", "1GiB", "set MAX_BODY_BYTES to 1048448KiB or less"),
+        ("64", "8MiB", "16MiB", "set BODY_MEMORY to 1GiB, and MAX_BODY_BYTES to 16256KiB or less"),
+    ] {
+        let given =
+            [("THREADS", threads), ("BODY_MEMORY", memory), ("MAX_BODY_BYTES", body), ("MAX_CONNECTIONS", "64")];
+        let faults = faults(&given);
+        assert_eq!((faults.len(), faults[0].reject.fix.as_str()), (1, fix));
+        for way in fix.split(", or ") {
+            let mut changed = given.to_vec();
+            changed.extend(way.split(", and ").map(|change| {
+                let (name, value) =
+                    change.trim_start_matches("set ").split_once(" to ").expect("a setting and a value");
+                let name = ALL.iter().find(|setting| setting.name == name).expect("the name of a setting").name;
+                (name, value.split(' ').next().expect("a size"))
+            }));
+            loaded(&changed);
+        }
+    }
+}
+
+#[test]
 fn every_thread_gets_its_part_of_the_limits() {
     let two = [("THREADS", "2"), ("BODY_MEMORY", "8448KiB"), ("MAX_CONNECTIONS", "2"), ("MAX_IN_FLIGHT", "2")];
     assert_eq!(loaded(&two).config.limits.threads.get(), 2);
@@ -347,12 +372,14 @@ fn proxy_variables_count_in_lower_case_too() {
     assert_eq!(both.url, "http://b:1");
 }
 
-/// What is shown, given back as variables, is the same configuration.
+/// What is shown, given back as variables, is the same configuration. What is said not to be shown is given back as it
+/// was.
 fn shown_again(environment: &BTreeMap<&'static str, String>) -> Vec<(&'static str, String)> {
     let shown = effective::fields(&load(environment).unwrap_or_else(|faults| panic!("{faults}")));
     let setting = |name: &str| ALL.iter().find(|setting| setting.name.to_ascii_lowercase() == name);
     let given = shown.iter().map(|(name, value)| {
-        (setting(name).unwrap_or_else(|| panic!("{name} is the name of no setting")).name, value.clone())
+        let name = setting(name).unwrap_or_else(|| panic!("{name} is the name of no setting")).name;
+        (name, if value.ends_with(", not shown)") { environment[name].clone() } else { value.clone() })
     });
     let again = load(&given.collect::<BTreeMap<_, _>>()).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(effective::fields(&again), shown);
@@ -370,6 +397,8 @@ fn the_effective_configuration_has_the_names_of_the_settings() {
         ("NO_PROXY", "b"),
         ("SSL_CERT_FILE", TOKEN_FILE),
         ("SSL_CERT_DIR", concat!("/tmp:", env!("CARGO_MANIFEST_DIR"))),
+        ("MAX_BODY_BYTES", "5000000"),
+        ("LOG_FORMAT", "JSON"),
     ]));
     for (name, value) in [
         ("ingestion_url", INGESTION),
@@ -377,6 +406,8 @@ fn the_effective_configuration_has_the_names_of_the_settings() {
         ("https_proxy", "http://proxy:3128"),
         ("ssl_cert_file", TOKEN_FILE),
         ("ssl_cert_dir", concat!("/tmp:", env!("CARGO_MANIFEST_DIR"))),
+        ("max_body_bytes", "5000000"),
+        ("log_format", "json"),
         ("azure_authority_host", "https://login.microsoftonline.com/"),
     ] {
         assert!(shown.contains(&(name, value.to_owned())), "{name} in {shown:?}");

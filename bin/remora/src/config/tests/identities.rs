@@ -32,6 +32,7 @@ const SYSTEM: (&str, &str) = ("IDENTITY_TYPE", "systemAssigned");
 const USER: (&str, &str) = ("IDENTITY_TYPE", "userAssigned");
 const RESOURCE_ID: &str =
     "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i";
+const CERTIFICATE: &str = include_str!("../../../../../runtime-smol/src/identity/signer/files/plain.pem");
 
 #[test]
 fn a_credential_without_a_token_file_is_an_applications() {
@@ -164,8 +165,7 @@ fn a_pod_with_a_binding_asks_its_cluster() {
     let url = ("AZURE_KUBERNETES_TOKEN_PROXY", "https://10.0.0.1:6443/proxy");
     let (name, file) =
         (("AZURE_KUBERNETES_SNI_NAME", "ib.example"), ("AZURE_KUBERNETES_CA_FILE", "/var/run/secrets/ca.crt"));
-    let certificate = include_str!("../../../../../runtime-smol/src/identity/signer/files/plain.pem");
-    let data = ("AZURE_KUBERNETES_CA_DATA", certificate);
+    let data = ("AZURE_KUBERNETES_CA_DATA", CERTIFICATE);
     let bound = loaded(&[url, name, file]);
     let proxy = workload(&bound).proxy.as_ref().expect("a token proxy");
     assert_eq!((proxy.endpoint.path(), proxy.server_name.as_deref()), ("/proxy", Some("ib.example")));
@@ -212,7 +212,18 @@ fn contradictions_about_a_binding_are_refused() {
 fn every_identity_is_shown_under_the_names_of_the_settings() {
     let platform = [("IDENTITY_ENDPOINT", "http://localhost:1/msi/token"), ("IDENTITY_HEADER", "hush")];
     let object = ("AZURE_MANAGED_IDENTITY_OBJECT_ID", CLIENT);
-    let application = [("IDENTITY_TYPE", "aadApplication"), ("AZURE_CLIENT_ID", CLIENT), ("AZURE_TENANT_ID", TENANT)];
+    let client = [("AZURE_CLIENT_ID", CLIENT), ("AZURE_TENANT_ID", TENANT)];
+    let application = [[("IDENTITY_TYPE", "aadApplication")].as_slice(), &client].concat();
+    let pfx = [
+        ("AZURE_CLIENT_CERTIFICATE_PATH", TOKEN_FILE),
+        ("AZURE_CLIENT_CERTIFICATE_PASSWORD", "hush"),
+        ("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN", "true"),
+    ];
+    let bound = [
+        ("AZURE_FEDERATED_TOKEN_FILE", TOKEN_FILE),
+        ("AZURE_KUBERNETES_TOKEN_PROXY", "https://10.0.0.1:6443/proxy"),
+        ("AZURE_KUBERNETES_SNI_NAME", "ib.example"),
+    ];
     for changes in [
         vec![SYSTEM],
         [[SYSTEM].as_slice(), &platform].concat(),
@@ -222,11 +233,15 @@ fn every_identity_is_shown_under_the_names_of_the_settings() {
         [application.as_slice(), &[("AZURE_CLIENT_SECRET", "hush")]].concat(),
         [application.as_slice(), &[("AZURE_CLIENT_SECRET_FILE", TOKEN_FILE)]].concat(),
         [application.as_slice(), &[("AZURE_CLIENT_CERTIFICATE_PATH", TOKEN_FILE)]].concat(),
+        [application.as_slice(), &pfx].concat(),
+        [client.as_slice(), &bound, &[("AZURE_KUBERNETES_CA_FILE", "/var/run/secrets/ca.crt")]].concat(),
+        [client.as_slice(), &bound, &[("AZURE_KUBERNETES_CA_DATA", CERTIFICATE)]].concat(),
     ] {
         let shown = shown_again(&plain(&changes));
         let about = crate::help::about(&shown);
         let is_there = |name: &str| about.identity.iter().any(|(field, _)| field.eq_ignore_ascii_case(name));
         assert!(changes.iter().all(|(name, _)| is_there(name)), "{changes:?}: {:?}", about.identity);
+        assert!(shown.iter().all(|(_, value)| !value.contains("hush") && !value.contains("BEGIN")), "{shown:?}");
     }
 }
 
