@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 import unittest
 from pathlib import Path
@@ -87,6 +88,13 @@ class Network(Checked):
         self.emulator.ask("/endpoints/ingest/stop")
         self.addCleanup(self.emulator.ask, "/endpoints/ingest/start")
         self.assert_cause("NET-02", "--write")
+
+    @beside
+    @slow
+    def test_silence_at_the_ingestion_endpoint(self):
+        port = self.closing(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+        how = {"INGESTION_URL": f"https://localhost:{port}{PATH}"}
+        self.assert_cause("NET-02", words=["timed out"], **how)
 
     def test_proxy_refuses(self):
         proxy = self.closing(Answering(403))

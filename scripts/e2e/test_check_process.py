@@ -106,6 +106,11 @@ class Process(Checked):
         self.assertIn("[warn] REMORA-PROM-01", text)
         self.assertIn("needs REMORA-PROM-01", text)
 
+    def test_prometheus_that_writes_to_another_path(self):
+        prometheus = Prometheus(self.folder.path, f"http://localhost:{self.sidecar.port}/write").start()
+        self.addCleanup(prometheus.process.kill)
+        self.assert_warned("PROM-01", "--prometheus", prometheus.url)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -8,6 +8,7 @@ use remora_smol::endpoint::Endpoint;
 use super::context::{Checked, Context};
 use super::outcome::{Finding, Outcome};
 use super::route::{Goal, Lookup, Route};
+use super::steps;
 use crate::pages::{self, Page, is_command};
 
 /// Time for a name resolution that is worth a warning. A cluster's DNS answers within milliseconds.
@@ -16,6 +17,9 @@ const SLOW: Duration = Duration::from_secs(1);
 const ODD: Duration = Duration::from_secs(60);
 /// Clock difference at which tokens and certificates appear expired or not yet valid.
 const WRONG: Duration = Duration::from_secs(300);
+
+/// Why nothing is known about a host.
+const NOT_OPEN: Outcome = Outcome::Left("no open connection to ask on");
 
 /// NET-01. Creates the routes here, so that all later checks have them.
 pub(super) fn resolve(cx: &mut Context<'_>) -> Checked {
@@ -75,29 +79,34 @@ pub(super) fn secure(cx: &mut Context<'_>) -> Checked {
 }
 
 /// Takes one step on every route that is still open. A route whose step fails is blocked, and its failure is the
-/// finding.
+/// finding, unless the user skips the check whose page it is on.
 fn each(
     cx: &mut Context<'_>,
     page: &'static Page,
     mut step: impl FnMut(&mut Route) -> Result<String, Finding>,
 ) -> Checked {
     let (mut notes, mut findings) = (Vec::new(), Vec::new());
-    let skipped = cx.is_skipped(page);
+    let is_skipped = |page| steps::is_among(&cx.options.skip, page);
     for route in cx.routes.iter_mut().filter(|route| route.blocked.is_none()) {
         match step(route) {
             Ok(note) => notes.push(note),
+            Err(finding) if finding.page.is_some_and(|own| own != page && is_skipped(own)) => {}
             Err(finding) => {
-                route.blocked = (!skipped).then_some(page);
+                route.blocked = (!is_skipped(page)).then_some(page);
                 cx.pod.learn("failed-host", Some(route.next().0.to_owned()));
                 findings.push(finding);
             }
         }
     }
     if !findings.is_empty() {
-        return Err(Outcome::Fail(together(&findings)));
+        let finding = together(page, &findings);
+        // Checks that need a route name the page that explains why it is closed.
+        let named = finding.page.or(Some(page));
+        cx.routes.iter_mut().filter(|route| route.blocked == Some(page)).for_each(|route| route.blocked = named);
+        return Err(Outcome::Fail(finding));
     }
     match cx.routes.iter().find_map(|route| route.blocked) {
-        Some(page) if notes.is_empty() => Err(Outcome::Needs(page)),
+        blocked if notes.is_empty() => Err(blocked.map_or(NOT_OPEN, Outcome::Needs)),
         _ => {
             notes.dedup();
             Ok(notes.join("; "))
@@ -105,33 +114,38 @@ fn each(
     }
 }
 
-/// Merges several findings: the prose of each, then the commands of all.
-fn together(findings: &[Finding]) -> Finding {
+/// Merges several findings of the check of `page`: the prose of each, then the commands of all. They are on another page
+/// only if all are.
+fn together(page: &'static Page, findings: &[Finding]) -> Finding {
     let mut seen: Vec<_> = findings.iter().map(|finding| finding.seen.clone()).collect();
     seen.dedup();
     let (mut prose, mut commands) = (Vec::new(), Vec::new());
-    for line in findings.iter().filter_map(|finding| finding.repair.as_deref()).flat_map(str::lines) {
+    for line in findings.iter().flat_map(|finding| finding.repair.as_deref().unwrap_or(page.repair).lines()) {
         let lines = if is_command(line) { &mut commands } else { &mut prose };
         if !lines.contains(&line) {
             lines.push(line);
         }
     }
     prose.extend(commands);
-    let repair = (!prose.is_empty()).then(|| prose.join("\n"));
-    Finding { repair, ..Finding::new(seen.join("; ")) }
+    let repair = findings.iter().any(|finding| finding.repair.is_some()).then(|| prose.join("\n"));
+    let page = findings.first().and_then(|finding| finding.page);
+    let page = page.filter(|_| findings.iter().all(|finding| finding.page == page));
+    Finding { page, repair, ..Finding::new(seen.join("; ")) }
 }
 
 /// NET-04. Any response carries the time, even a refusal. Without the route of the identity there is nothing to ask that
 /// its token needs: a clock that cannot be judged then must not hold up the exchange.
 pub(super) fn clock(cx: &mut Context<'_>) -> Checked {
     cx.config()?;
-    // Without authorities there was no handshake: the connections are not ready for a request.
-    cx.trust()?;
+    let trust = cx.trust()?.clone();
     let blocked = cx.routes.iter().find_map(|route| route.blocked);
-    let asked = cx.routes.iter_mut().find_map(|route| Some((route.get("/")?, route.to.clone())));
+    let asked = cx.routes.iter_mut().filter(|route| route.blocked.is_none()).find_map(|route| {
+        route.again(&trust).ok()?;
+        Some((route.get("/")?, route.to.clone()))
+    });
     let Some((answer, asked)) = asked else {
         let blocked = blocked.filter(|_| cx.routes.iter().any(|route| route.goal == Goal::Authority));
-        return Err(blocked.map_or(Outcome::Left("no open connection to ask on"), Outcome::Needs));
+        return Err(blocked.map_or(NOT_OPEN, Outcome::Needs));
     };
     let date = match answer {
         Ok(answer) => answer.date,
@@ -170,7 +184,7 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::check::Options;
+    use crate::check::{Choice, Options};
 
     fn judged(seconds: i64) -> Checked {
         let here = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
@@ -198,12 +212,22 @@ mod tests {
     #[test]
     fn hosts_that_fail_alike_are_all_named_in_the_repair() {
         let findings = ["a", "b"].map(|host| Finding::new(host).repaired(format!("allow {host}\nkubectl get x")));
-        let finding = together(&findings);
+        let finding = together(&pages::NET_03, &findings);
         assert_eq!(
             (finding.seen.as_str(), finding.repair.as_deref()),
             ("a; b", Some("allow a\nallow b\nkubectl get x"))
         );
-        assert_eq!(together(&[Finding::new("a"), Finding::new("a")]).repair, None);
+        assert_eq!(together(&pages::NET_03, &[Finding::new("a"), Finding::new("a")]).repair, None);
+    }
+
+    #[test]
+    fn hosts_that_fail_differently_are_on_the_page_of_the_check() {
+        let silent = Finding::new("a").on(&pages::NET_02).repaired("allow a");
+        let finding = together(&pages::NET_03, &[silent.clone(), silent.clone()]);
+        assert_eq!((finding.page, finding.repair.as_deref()), (Some(&pages::NET_02), Some("allow a")));
+        let finding = together(&pages::NET_03, &[silent, Finding::new("b")]);
+        assert_eq!(finding.page, None);
+        assert_eq!(finding.repair.unwrap_or_default(), format!("allow a\n{}", pages::NET_03.repair));
     }
 
     #[test]
@@ -263,6 +287,26 @@ mod tests {
         };
         assert!(matches!(outcome(&[("IDENTITY_TYPE", "systemAssigned")]), Err(Outcome::Left(_))));
         assert!(matches!(outcome(&application), Err(Outcome::Needs(page)) if page == &pages::NET_02));
+    }
+
+    #[test]
+    fn hosts_that_refuse_connections_prove_nothing_if_that_check_is_skipped() {
+        let unused = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let variables = [
+            ("INGESTION_URL", format!("https://{}/dataCollectionRules/d/x?api-version=1", unused())),
+            ("IDENTITY_TYPE", "aadApplication".to_owned()),
+            ("AZURE_CLIENT_ID", "3913510d-42f4-4e42-8a64-420c390055eb".to_owned()),
+            ("AZURE_TENANT_ID", "72f988bf-86f1-41af-91ab-2d7cd011db47".to_owned()),
+            ("AZURE_CLIENT_SECRET", "hush".to_owned()),
+            ("AZURE_AUTHORITY_HOST", format!("https://{}/", unused())),
+        ];
+        let source: BTreeMap<&str, String> = variables.into();
+        let options = Options { skip: vec![Choice::Page(&pages::NET_02)], ..Options::default() };
+        let mut cx = Context::new(&options, &source);
+        cx.trust = Some(remora_smol::Trust::built_in());
+        assert!(resolve(&mut cx).is_ok());
+        assert!(matches!(connect(&mut cx), Err(Outcome::Fail(_))));
+        assert!(matches!(secure(&mut cx), Err(Outcome::Left(_))) && matches!(clock(&mut cx), Err(Outcome::Left(_))));
     }
 
     #[test]

@@ -15,7 +15,7 @@ const DEFAULT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token
 /// Placeholders whose correct value the user must supply: the values in the environment may be wrong.
 const ASKED_FOR: [&str; 2] = ["client-id", "tenant-id"];
 
-/// Values by the name of their placeholder.
+/// Values by name. One that a repair may need has the name of its placeholder there.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pod(BTreeMap<&'static str, String>);
 

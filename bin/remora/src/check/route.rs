@@ -103,8 +103,10 @@ impl Route {
         Ok(note)
     }
 
-    /// Connects, and requests a tunnel from the proxy if there is one.
+    /// Connects, and requests a tunnel from the proxy if there is one. Each step does so anew: a step on another route
+    /// may have taken as long as a connection may last.
     pub(super) fn connect(&mut self) -> Result<String, Finding> {
+        self.link = None;
         let told = self.told();
         let failed = |error: io::Error| self.unconnected(&format!("{told}: {error}"));
         let mut link = Link::open(&self.addresses, LIMIT).map_err(failed)?;
@@ -125,15 +127,16 @@ impl Route {
         }
     }
 
-    /// Performs the TLS handshake with the host.
+    /// Connects, and performs the TLS handshake with the host.
     pub(super) fn secure(&mut self, trust: &Trust) -> Result<String, Finding> {
+        self.connect()?;
         let host = self.to.host();
         let Some(link) = &mut self.link else { return Ok(format!("{host} is behind a TLS proxy; not tested")) };
         match link.secure(host, trust) {
             Ok(()) => Ok(host.to_owned()),
             Err(error) => {
                 self.link = None;
-                Err(distrust(self.to.host(), &error))
+                Err(distrust(self, &error))
             }
         }
     }
@@ -150,7 +153,6 @@ impl Route {
         if self.addresses.is_empty() {
             self.resolve(self.look_up(), None)?;
         }
-        self.connect()?;
         self.secure(trust)?;
         self.link.as_mut().ok_or_else(|| Finding::new("no connection through a TLS proxy"))
     }
@@ -213,24 +215,36 @@ impl Route {
             let proxy = format!("let the proxy at {place} accept connections from the pod, or correct HTTPS_PROXY");
             format!("{proxy}; {AROUND}")
         };
-        Finding::new(seen).repaired(format!("{repair}\n{}", NET_02.commands()))
+        Finding::new(seen).on(&NET_02).repaired(format!("{repair}\n{}", NET_02.commands()))
+    }
+
+    /// The fix for a proxy that does not lead to the host.
+    fn let_through(&self) -> String {
+        let (target, host) = (self.to.host_and_port(), self.to.host());
+        format!("let the proxy connect to {target}, or list {host} in NO_PROXY if it can be reached directly")
     }
 
     /// The proxy did not open a tunnel.
     fn untunnelled(&self, told: &str, refused: &Untunnelled) -> Finding {
-        let (target, host) = (self.to.host_and_port(), self.to.host());
+        let target = self.to.host_and_port();
         let (seen, repair) = match refused {
             Untunnelled::Broken(error) => (error.clone(), format!("check whether that is an HTTP proxy; {AROUND}")),
             Untunnelled::Status(407) => (
                 format!("requires a login before it connects to {target} (407)"),
                 format!("set HTTPS_PROXY=http://<user>:<password>@{}", self.place()),
             ),
-            Untunnelled::Status(status) => (
-                format!("refuses to connect to {target} ({status})"),
-                format!("let the proxy connect to {target}, or list {host} in NO_PROXY if it can be reached directly"),
-            ),
+            Untunnelled::Status(status) => (format!("refuses to connect to {target} ({status})"), self.let_through()),
         };
-        Finding::new(format!("{told}: {seen}")).repaired(repair)
+        Finding::new(format!("{told}: {seen}")).on(&NET_02).repaired(repair)
+    }
+
+    /// The connection failed during the TLS handshake. Nothing that the host presented is to blame.
+    fn interrupted(&self, error: &io::Error) -> Finding {
+        let seen = format!("{}: the connection ended during the TLS handshake: {error}", self.to.host());
+        match self.hop {
+            Some(_) => Finding::new(seen).on(&NET_02).repaired(self.let_through()),
+            None => self.unconnected(&seen),
+        }
     }
 }
 
@@ -252,9 +266,11 @@ impl Untunnelled {
 }
 
 /// What a failed handshake says about the peer.
-fn distrust(host: &str, error: &HandshakeError) -> Finding {
-    let HandshakeError::Tls { error, fault, presented } = error else {
-        return Finding::new(format!("{host}: the connection ended during the TLS handshake: {error}"));
+fn distrust(route: &Route, error: &HandshakeError) -> Finding {
+    let host = route.to.host();
+    let (error, fault, presented) = match error {
+        HandshakeError::Tls { error, fault, presented } => (error, fault, presented),
+        HandshakeError::Io(error) => return route.interrupted(error),
     };
     let signer =
         presented.as_ref().map_or_else(|| "an unknown issuer".to_owned(), |Presented { issuer, .. }| issuer.clone());
@@ -342,6 +358,34 @@ mod tests {
             repair(&finding)
                 .starts_with("allow TCP from the pod to login.microsoftonline.com:443, or set HTTPS_PROXY\n")
         );
+    }
+
+    #[test]
+    fn the_handshake_has_a_connection_of_its_own() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut route = route(None);
+        route.addresses = vec![listener.local_addr().unwrap()];
+        std::thread::spawn(move || {
+            drop(listener.accept());
+            let (mut peer, _) = listener.accept().unwrap();
+            io::Write::write_all(&mut peer, b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+            io::copy(&mut peer, &mut io::sink())
+        });
+        route.connect().unwrap();
+        let finding = route.secure(&Trust::built_in()).expect_err("no TLS");
+        assert!(finding.seen.contains("corrupt message"), "{}", finding.seen);
+    }
+
+    #[test]
+    fn a_peer_that_ends_the_handshake_is_no_matter_of_certificates() {
+        let ended = |proxy| distrust(&route(proxy), &HandshakeError::Io(io::ErrorKind::UnexpectedEof.into()));
+        for (proxy, repaired) in [
+            (None, "allow TCP from the pod to login.microsoftonline.com:443"),
+            (Some("http://10.1.2.3:3128"), "let the proxy connect to login.microsoftonline.com:443, or list"),
+        ] {
+            let finding = ended(proxy);
+            assert!(finding.page == Some(&NET_02) && repair(&finding).starts_with(repaired), "{finding:?}");
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ const MAX_EXPOSITION: usize = 8 * 1024 * 1024;
 const APART: Duration = Duration::from_secs(2);
 /// Prefix of the metrics of a remote-write queue.
 const QUEUE: &str = "prometheus_remote_storage_";
+/// The path on which the sidecar takes samples.
+const WRITE: &str = "/api/v1/write";
 
 /// Why there is no queue to check at the default address.
 const NOBODY: &str = "no Prometheus answers; specify it with --prometheus URL";
@@ -30,6 +32,10 @@ const WITH_PREFIX: &str =
     "if Prometheus has a --web.route-prefix (kube-prometheus-stack: routePrefix), add that path to --prometheus";
 const OTHER_ADDRESS: &str =
     "correct --prometheus; Prometheus listens on port 9090 unless --web.listen-address says otherwise";
+
+/// The consequence and the fix of another path in the URL of a queue.
+const REFUSED: &str = "Remora refuses what is sent to another path (404), and Prometheus drops those samples.";
+const PATH: &str = "correct the url of that remote_write: http://localhost:<port>/api/v1/write";
 
 /// The fix for samples that Prometheus dropped.
 const FAILED: &str = "check the logs for the answers that Prometheus got, and do what they say";
@@ -114,11 +120,18 @@ pub(super) fn writes(cx: &mut Context<'_>) -> Checked {
     let prometheus = cx.options.prometheus.as_ref();
     let asked = Instant::now();
     let metrics = prometheus.cloned().unwrap_or_default().metrics().map_err(|why| unread(prometheus, &why))?;
-    let Some(queue) = Queue::read(&metrics, port) else {
-        return Err(Outcome::Warn(Finding::new(format!("it has no remote_write with port {port} in its url"))));
-    };
+    let queue = Queue::read(&metrics, port).map_err(|path| Outcome::Warn(elsewhere(port, path)))?;
     cx.queue = Some((asked, queue));
     Ok(format!("{} samples sent so far", queue.sent))
+}
+
+/// No queue writes to this port, or those that do have another path.
+fn elsewhere(port: u16, path: Option<&str>) -> Finding {
+    let Some(path) = path else {
+        return Finding::new(format!("it has no remote_write with port {port} in its url"));
+    };
+    let seen = format!("its remote_write with port {port} in its url has the path {path:?}, not {WRITE}");
+    Finding::new(seen).because(REFUSED).repaired(format!("{PATH}\n{}", pages::PROM_01.commands()))
 }
 
 /// The outcome without metrics; whoever names a Prometheus expects them.
@@ -145,7 +158,7 @@ pub(super) fn keeps_up(cx: &mut Context<'_>) -> Checked {
     thread::sleep(APART.saturating_sub(asked.elapsed()));
     let metrics = cx.options.prometheus.clone().unwrap_or_default().metrics();
     let Ok(metrics) = metrics else { return Err(Outcome::Left("Prometheus stopped answering")) };
-    let Some(after) = Queue::read(&metrics, config.listen.port) else {
+    let Ok(after) = Queue::read(&metrics, config.listen.port) else {
         return Err(Outcome::Left("Prometheus' remote_write for this port is gone"));
     };
     judge(&before, &after, config.pass_rate_limit)
@@ -206,15 +219,18 @@ impl Queue {
         self.most_shards > 0 && self.shards >= self.most_shards && needs
     }
 
-    /// Reads those of the queue that writes to `port` from the text format; `None` if there is no such queue.
-    fn read(metrics: &str, port: u16) -> Option<Self> {
-        let (mut queue, mut is_known) = (Self::default(), false);
-        let (path, end) = (format!(":{port}/"), format!(":{port}\""));
+    /// Reads those of the queue that writes to `port` from the text format. If there is no such queue, the error is the
+    /// path of one that differs only in that.
+    fn read(metrics: &str, port: u16) -> Result<Self, Option<&str>> {
+        let (mut queue, mut is_known, mut other) = (Self::default(), false, None);
+        let port = format!(":{port}");
         for line in metrics.lines().filter_map(|line| line.strip_prefix(QUEUE)) {
             let Some((name, rest)) = line.split_once('{') else { continue };
             let Some((labels, value)) = rest.rsplit_once("} ") else { continue };
             let Some(value) = value.split(' ').next().and_then(whole) else { continue };
-            if !labels.contains(&path) && !labels.contains(&end) {
+            let Some(path) = path(labels, &port) else { continue };
+            if path != WRITE {
+                other = Some(path);
                 continue;
             }
             is_known = true;
@@ -232,8 +248,16 @@ impl Queue {
             };
             *sum = sum.saturating_add(value);
         }
-        is_known.then_some(queue)
+        if is_known { Ok(queue) } else { Err(other) }
     }
+}
+
+/// The path in the label `url`, if the URL has this port, given as `:8081`.
+fn path<'l>(labels: &'l str, port: &str) -> Option<&'l str> {
+    let (url, _) = labels.split_once("url=\"")?.1.split_once('"')?;
+    let (_, target) = url.split_once(port)?;
+    let path = target.split(['?', '#']).next()?;
+    (path.is_empty() || path.starts_with('/')).then_some(path)
 }
 
 /// A number of the text format without its fraction: `12`, or `1.25e+06` as Go writes large numbers.
@@ -293,7 +317,27 @@ mod tests {
             prometheus_remote_storage_samples_in_total 7\n";
         let queue = Queue::read(metrics, 8081).unwrap();
         assert_eq!((queue.shards, queue.failed, queue.too_old), (2, 1000, 5));
-        assert_eq!(Queue::read(metrics, 808), None);
+        assert_eq!(Queue::read(metrics, 808), Err(None));
+    }
+
+    #[test]
+    fn a_queue_with_another_path_is_named_by_it() {
+        let read = |url: &str| {
+            let line = format!("prometheus_remote_storage_shards{{remote_name=\"a\",url=\"{url}\"}} 2\n");
+            Queue::read(&line, 8081).map(|queue| queue.shards).map_err(|path| elsewhere(8081, path))
+        };
+        for end in ["", "?x=/", "#x"] {
+            assert_eq!(read(&format!("http://[::1]:8081/api/v1/write{end}")).unwrap(), 2, "{end}");
+        }
+        for (end, path) in [("", ""), ("?x", ""), ("/write", "/write"), ("/api/v1/write/", "/api/v1/write/")] {
+            let finding = read(&format!("http://localhost:8081{end}")).unwrap_err();
+            let seen = format!("its remote_write with port 8081 in its url has the path {path:?}, not /api/v1/write");
+            assert_eq!(finding.seen, seen);
+            assert!(
+                finding.repair.is_some_and(|repair| repair.starts_with("correct the url") && repair.contains('\n'))
+            );
+        }
+        assert_eq!(read("http://localhost:80812/write").unwrap_err().repair, None);
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl Report {
         format!("{document:#}\n")
     }
 
-    /// This pod's values by the name of their placeholder.
+    /// This pod's values by name.
     fn pod_json(&self) -> Value {
         let mut known = Map::new();
         for (name, value) in self.pod.all() {
