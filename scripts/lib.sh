@@ -196,11 +196,13 @@ more_features=()
 # build_release TRIPLE...: the shipped binary, with the same bytes whatever the build folder:
 # target/TRIPLE/release/remora.
 build_release() {
-    local triple flags
+    local triple flags sources=${CARGO_HOME:-$HOME/.cargo}/registry/src source
     for triple in "$@"; do
         need_cross "$triple"
-        flags=(-Clink-self-contained=yes)
-        flags+=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=crates")
+        flags=(-Clink-self-contained=yes "--remap-path-prefix=$sources=crates")
+        # The name of the registry's own folder exists once something was fetched, and differs with a mirror.
+        cargo fetch "${quiet[@]}" --locked --target "$triple" || return 1
+        for source in "$sources"/*/; do flags+=("--remap-path-prefix=${source%/}=crates"); done
         flags+=("--remap-path-prefix=$PWD=remora" "--remap-path-prefix=$(realpath -m "$target_dir")=target")
         ! musl_reads_relr || flags+=("$(to_linker "$triple" -z,pack-relative-relocs --pack-dyn-relocs=relr)")
         flags+=(-Clink-arg=-Tscripts/layout.ld "$(to_linker "$triple" --no-eh-frame-hdr)")
