@@ -40,7 +40,10 @@ class Readme(CopiedTree):
         self.assert_fault("scripts/demo --second 60", "scripts/demo has no --second")
 
     def test_a_check_that_is_not_there(self):
-        self.assert_fault("scripts/test --only 'pid 2'", "no check is named 'pid 2'")
+        self.assert_fault("scripts/test --only 'pid 2'", "nothing is named 'pid 2'")
+
+    def test_a_measurement_that_is_not_there(self):
+        self.assert_fault("scripts/bench --proxies --only 'at work'", "nothing is named 'at work'")
 
     def test_a_flag_that_cargo_does_not_have(self):
         self.assert_fault("cargo build --realease", "cargo build has no --realease")
