@@ -35,6 +35,8 @@ impl Instant {
 }
 
 /// A duration in whole milliseconds, at most `u64::MAX`.
+// A call is a fourth of its size.
+#[inline(never)]
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

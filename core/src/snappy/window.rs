@@ -87,7 +87,7 @@ impl<'w> Window<'w> {
         } else {
             // The source lies ahead, in the oldest bytes; none is overwritten before it is read.
             let span = self.bytes.get_mut(self.at..from.saturating_add(count)).unwrap_or_default();
-            span.copy_within(span.len().saturating_sub(count)..span.len(), 0);
+            span.copy_within(span.len().saturating_sub(count).., 0);
         }
         self.at = next;
         count
@@ -147,7 +147,7 @@ fn repeat(span: &mut [u8], period: usize) {
     let mut filled = period;
     while filled < span.len() {
         let count = filled.min(span.len().saturating_sub(filled));
-        span.copy_within(0..count, filled);
+        span.copy_within(..count, filled);
         filled = filled.saturating_add(count);
     }
 }
