@@ -170,14 +170,14 @@ impl Keeper {
     }
 
     /// How long until this action is due.
-    fn until(&self, action: Action) -> Duration {
+    pub(super) fn until(&self, action: Action) -> Duration {
         match action {
             Action::Fetch(_) => Duration::ZERO,
             Action::WaitUntil(at) => at.since(self.clock.now()),
         }
     }
 
-    fn handle(&self, event: Event) -> Action {
+    pub(super) fn handle(&self, event: Event) -> Action {
         self.lifecycle.borrow_mut().handle(self.clock.now(), event)
     }
 

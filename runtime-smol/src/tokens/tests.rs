@@ -2,7 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use remora_core::forward::Readiness;
-use remora_core::token::Action;
+use remora_core::token::{Action, Event};
 use smol::future;
 
 use super::keeper::Keeper;
@@ -129,4 +129,14 @@ fn a_refusal_has_the_next_fetch_looked_up_again() {
         let rested = clock.before(clock.now().saturating_add(Duration::from_secs(10)), keeper.rest(Instant::NEVER));
         assert!(matches!(rested.await, Some(Action::WaitUntil(at)) if at < Instant::NEVER));
     });
+}
+
+#[test]
+fn the_next_attempt_is_as_far_away_as_the_lifecycle_says() {
+    let keeper = Keeper::new(Clock::start(), 7);
+    let Action::Fetch(fetch) = keeper.handle(Event::Wake) else { panic!("there is no token yet") };
+    assert_eq!(keeper.until(Action::Fetch(fetch)), Duration::ZERO);
+    let failed = keeper.handle(Event::Failed { fetch, retry_after: Some(HOUR / 60), throttled: false });
+    let next = keeper.until(failed);
+    assert!((Duration::from_secs(55)..=Duration::from_secs(66)).contains(&next), "{next:?}");
 }
