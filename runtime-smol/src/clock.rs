@@ -19,9 +19,10 @@ impl Clock {
         Self { origin: std::time::Instant::now() }
     }
 
-    /// The current time.
+    /// The current time. It is read several times for each request, so without division of 128-bit numbers.
     pub(crate) fn now(self) -> Instant {
-        Instant::from_millis(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX))
+        let elapsed = self.origin.elapsed();
+        Instant::from_millis(elapsed.as_secs().saturating_mul(1000).saturating_add(elapsed.subsec_millis().into()))
     }
 
     /// `at` by the wall clock as it is set now, in milliseconds since 1970.

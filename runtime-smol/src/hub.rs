@@ -11,13 +11,13 @@ use std::time::Duration;
 use ipnet::IpNet;
 use remora_core::forward::{Gateway, HeadMemo, Outcome, Policy, Purpose, Readiness, Timeouts};
 use remora_core::time::Instant;
-use smol::LocalExecutor;
 use smol::channel::Sender;
 
 use crate::StartError;
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::connect::Connector;
+use crate::executor::Executor;
 use crate::listen::TURNED_AWAY;
 use crate::memory::Memory;
 use crate::notice::{Minute, Notice, Observer};
@@ -65,7 +65,7 @@ impl Plan {
 /// The shared state. One thread owns it, and it lives as long as the process.
 pub(crate) struct Hub {
     pub(crate) threads: Threads,
-    pub(crate) executor: &'static LocalExecutor<'static>,
+    pub(crate) executor: Executor,
     pub(crate) reactor: &'static Reactor,
     pub(crate) clock: Clock,
     pub(crate) gateway: Gateway,
@@ -106,7 +106,7 @@ impl Hub {
         let limits = config.limits.part(threads.index());
         Ok(Self {
             threads,
-            executor: Box::leak(Box::new(LocalExecutor::new())),
+            executor: Executor::new(reactor.waker()),
             reactor,
             clock,
             gateway: Gateway::new(clock.now(), policy(config)),

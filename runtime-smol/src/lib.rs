@@ -1,7 +1,7 @@
 //! Remora's smol adapter: sockets, TLS, the clock, memory and the token exchange. It moves bytes and keeps time;
 //! `remora-core` decides what the bytes mean and what to do about them.
 //!
-//! One thread runs everything on one [`smol::LocalExecutor`]. With more threads configured, each runs its own, and they
+//! One thread runs everything on one executor. With more threads configured, each runs its own, and they
 //! share nothing while requests are forwarded. The sockets of the forwarding path are watched by the thread's own
 //! reactor; rarer work, such as connection attempts, signals and pauses, uses async-io. Two kinds of work block and get
 //! a short-lived thread: the token exchange and name resolution.
@@ -16,6 +16,7 @@ mod connect;
 mod credential;
 mod drive;
 pub mod endpoint;
+mod executor;
 pub mod file;
 #[cfg(test)]
 mod fixture;
@@ -171,7 +172,7 @@ fn keep_tokens(hub: &'static Hub, exchanger: Exchanger, refused: Receiver<Refuse
     let seed = u32::try_from(random >> 32).unwrap_or_default();
     let keeper: &'static Keeper = Box::leak(Box::new(Keeper::new(hub.clock, seed)));
     hub.executor.spawn(async move { keeper.keep(&exchanger, hub).await }).detach();
-    hub.executor.spawn(keeper.replace_all(hub.executor, refused)).detach();
+    hub.executor.spawn(keeper.replace_all(&hub.executor, refused)).detach();
 }
 
 #[cfg(test)]

@@ -104,9 +104,14 @@ impl Reactor {
         Ok(Box::leak(Box::new(Self { epoll, bell, sources, generations: Cell::new(0), alarms, clock })))
     }
 
+    /// Wakes this reactor's thread.
+    pub(crate) fn waker(&self) -> Waker {
+        Waker::from(Arc::clone(&self.bell))
+    }
+
     /// Runs `future` to completion on this thread, which sleeps in between. An error comes from epoll itself.
     pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> io::Result<T> {
-        let waker = Waker::from(Arc::clone(&self.bell));
+        let waker = self.waker();
         let mut cx = Context::from_waker(&waker);
         let mut future = pin!(future);
         let mut events = Vec::new();

@@ -7,12 +7,12 @@ use std::time::Duration;
 use event_listener::Event as Changed;
 use remora_core::time::Instant;
 use remora_core::token::{Action, Event, FetchId, GrantId, Lifecycle, Policy};
-use smol::LocalExecutor;
 use smol::channel::{self, Receiver, Sender};
 use smol::future;
 
 use super::{Known, RefusedToken, SharedToken};
 use crate::clock::Clock;
+use crate::executor::Executor;
 use crate::hub::Hub;
 use crate::identity::{Exchanged, Exchanger, Failure, Grant};
 use crate::notice::Notice;
@@ -70,7 +70,7 @@ impl Keeper {
     }
 
     /// Answers refused tokens forever. Concurrent ones wait for the same fetch.
-    pub(crate) async fn replace_all(&'static self, executor: &LocalExecutor<'static>, refused: Receiver<RefusedToken>) {
+    pub(crate) async fn replace_all(&'static self, executor: &Executor, refused: Receiver<RefusedToken>) {
         while let Ok(RefusedToken { grant, answer }) = refused.recv().await {
             // The asker may be gone.
             let replace = async move { drop(answer.try_send(self.replace(grant).await)) };
