@@ -256,9 +256,10 @@ build_blocking() {
     export BLOCKING_BIN
 }
 
+# Built as part of the whole workspace, too: after cargo test, only itself is left to build.
 build_emulator() {
     given EMULATOR_BIN && return
-    cargo build "${quiet[@]}" --locked --profile tools -p azure-emulator || return 1
-    EMULATOR_BIN=$(realpath "$target_dir/tools/azure-emulator")
+    cargo build "${quiet[@]}" --locked --workspace --bin azure-emulator || return 1
+    EMULATOR_BIN=$(realpath "$target_dir/debug/azure-emulator")
     export EMULATOR_BIN
 }

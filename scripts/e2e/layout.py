@@ -155,7 +155,7 @@ def main():
     show("Writes, and pages", writes - each)
     show("Each write", each - start)
     show("Each write, and the start", each & start)
-    for name in sorted(name for name in ran if name.isidentifier() and not name.startswith("_")):
+    for name in sorted(name for name in ran if not name.startswith(("_", "0x", "ring_"))):
         print(f"    *libc.a:{name}.lo(.text .text.*)")
     print(ASSEMBLY, end="")
     show("From the start to the first token", start - each)

@@ -144,11 +144,12 @@ class OpenTelemetry(Called):
 
     def __init__(self, _folder, write_url, _target):
         self._write_url = write_url
+        # Installed now, so that no time limit of the test covers a download.
+        self._python = pinned.python("opentelemetry", *self.PINNED) / "python"
 
     def write(self, _seconds):
         """Exports a fixed number of times, however long that takes."""
-        python = pinned.python("opentelemetry", *self.PINNED) / "python"
-        must_succeed([python, "-B", self.PROGRAM, self._write_url, str(self.EXPORTS), str(self.SERIES)])
+        must_succeed([self._python, "-B", self.PROGRAM, self._write_url, str(self.EXPORTS), str(self.SERIES)])
 
     def taken(self):
         """Samples in all exports."""

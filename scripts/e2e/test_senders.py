@@ -55,7 +55,7 @@ class Senders(Case):
     def write(self, stack, sender, busy):
         """Writes before, during and after the time when Azure is busy."""
         writing = Background(sender.write, busy + seconds(4, 60))
-        wait_for("the first samples to be stored", lambda: stack.stored() > 0, 20)
+        wait_for("the first samples to be stored", lambda: stack.stored() > 0, 60)
         if busy:
             stack.emulator.ask("/faults", {**BUSY, "seconds": busy})
         writing.result(120)
