@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn no_length() {
-        let line = "snappy: body ends before its length";
+        let line = "snappy: body is empty or ends before its length";
         assert_fault(b"", SnappyError::NoLength, 0, line);
         assert_fault(b"\x80\x80", SnappyError::NoLength, 2, line);
     }

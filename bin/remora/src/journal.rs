@@ -307,10 +307,13 @@ fn beginning(text: &str) -> String {
     text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= MOST_TEXT).map(|(_, c)| c).collect()
 }
 
+/// What rounds up to whole seconds.
+const ALMOST_A_SECOND: Duration = Duration::from_millis(999);
+
 fn token(failure: &Failure, serving: bool, next: Duration) -> Fields {
     let mut fields = failure.fields();
     fields.push(("old_token_serves", serving.to_string()));
-    fields.push(("next_attempt_s", next.as_secs().to_string()));
+    fields.push(("next_attempt_s", next.saturating_add(ALMOST_A_SECOND).as_secs().to_string()));
     fields
 }
 

@@ -191,22 +191,23 @@ impl Relay {
     }
 }
 
-/// Whether a status is a verdict on the data, which a retry cannot change.
-const fn is_verdict(status: u16) -> bool {
-    matches!(status, 400 | 409 | 413 | 415 | 422)
+/// Whether a status is a verdict on the data, which a retry cannot change. A web page, which is not Azure's, can only be
+/// one on the length.
+const fn is_verdict(status: u16, is_page: bool) -> bool {
+    status == 413 || matches!(status, 400 | 409 | 415 | 422) && !is_page
 }
 
 /// Whether a status is a refusal that does not concern the data: a 401 after a forced refresh, a role assignment or
 /// rule that does not exist yet, an address that is not Azure's. After 408, 421 and 425 the same request may be repeated
 /// unchanged (RFC 9110 §15.5.9 and §15.5.20, RFC 8470 §5.2), and a 429 asks only for a pause.
-pub(super) const fn is_refusal(status: u16) -> bool {
-    matches!(status, 400..=499) && !is_verdict(status) && !matches!(status, 408 | 421 | 425 | 429)
+pub(super) const fn is_refusal(status: u16, is_page: bool) -> bool {
+    matches!(status, 400..=499) && !is_verdict(status, is_page) && !matches!(status, 408 | 421 | 425 | 429)
 }
 
 /// Whether the connection may carry another request after this status. If the workspace has moved, its old address
 /// keeps refusing, and only a new connection resolves the name again (421: RFC 9110 §15.5.20).
-pub(super) const fn keeps_connection(status: u16) -> bool {
-    is_verdict(status) || matches!(status, 200..=299 | 429 | 500..=599)
+pub(super) const fn keeps_connection(status: u16, is_page: bool) -> bool {
+    is_verdict(status, is_page) || matches!(status, 200..=299 | 429 | 500..=599)
 }
 
 /// Azure's `Retry-After` in seconds, capped at [`LONGEST_RETRY`]. An HTTP date (RFC 9110 §10.2.3), which needs a
@@ -384,8 +385,9 @@ impl fmt::Display for Code {
 }
 
 /// What a held-back status means, for [`Line::azure`].
-pub(super) const fn hint(status: u16) -> &'static str {
+pub(super) const fn hint(status: u16, is_page: bool) -> &'static str {
     match status {
+        400 | 409 | 415 | 422 if is_page => " with a web page, which Azure does not send; is there a proxy on the way?",
         401 => " even after the token was refreshed; check INGESTION_AAD_AUDIENCE and CLOUD",
         403 => {
             "; the role Monitoring Metrics Publisher on the data collection rule is missing or newer than 30 minutes, or \

@@ -12,8 +12,9 @@ const LONGEST_VALUE: usize = 128;
 /// Longest response body, in bytes, that is read to its end so that the connection can be reused.
 const MAX_BODY: usize = 64 * 1024;
 
-/// The media type of web pages.
+/// How the media type of a web page starts, and how its text does.
 const HTML: &[u8] = b"text/html";
+const MARKUP: &[u8] = b"<";
 
 /// How much of a response has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub(super) enum ResponseError {
     Head(HeadError),
     /// The body's framing.
     Body(BodyError),
-    /// A success with a web page, which Azure never sends: a proxy that inspects TLS may.
+    /// A success that is a web page.
     WebPage,
 }
 
@@ -133,6 +134,14 @@ impl<'m> Response<'m> {
         hide_tokens(self.buffer.get_mut(kept).unwrap_or_default());
     }
 
+    /// Whether the response is a web page, which something other than Azure has sent: a proxy that inspects TLS, or
+    /// whatever has taken over an address. Azure's own texts are JSON.
+    pub(super) fn is_web_page(&self) -> bool {
+        let Message { content_type, body, .. } = self.message();
+        let media = content_type.and_then(|media| media.get(..HTML.len()));
+        media.is_some_and(|media| media.eq_ignore_ascii_case(HTML)) || body.trim_ascii_start().starts_with(MARKUP)
+    }
+
     /// The parts from which the response to the sender is made.
     pub(super) fn message(&self) -> Message<'_> {
         let head = self.buffer.get(..self.head).unwrap_or_default();
@@ -168,10 +177,6 @@ impl<'m> Response<'m> {
             self.scan = HeadScan::default();
             self.interim = true;
             return Ok(true);
-        }
-        let media = fields.first("content-type").and_then(|media| media.get(..HTML.len()));
-        if (200..300).contains(&status) && media.is_some_and(|media| media.eq_ignore_ascii_case(HTML)) {
-            return Err(ResponseError::WebPage);
         }
         self.head = length;
         let short = |name| fields.first(name).filter(|value| value.len() <= LONGEST_VALUE);

@@ -47,7 +47,7 @@ pub enum SnappyError {
 impl fmt::Display for SnappyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::NoLength => f.write_str("snappy: body ends before its length"),
+            Self::NoLength => f.write_str("snappy: body is empty or ends before its length"),
             Self::LengthVarint => f.write_str("snappy: length preamble exceeds 5 bytes or 32 bits"),
             Self::TooLarge { declared, limit } => {
                 write!(f, "snappy: decoded length {declared} exceeds the limit of {limit} bytes")

@@ -201,9 +201,9 @@ hints! {
     CERTIFICATE_EXPIRED "certificate-expired" []
         "the application's certificate is outside its validity period"
         => "replace {file} by the file that this creates: az ad app credential reset --id {client-id} --append --create-cert";
-    /// The node's metadata service does not answer.
+    /// The node's metadata service cannot be reached.
     IMDS_UNREACHABLE "imds-unreachable" []
-        "the instance metadata service does not answer: this is not an Azure machine, or pods are blocked from reaching it"
+        "no instance metadata service can be reached: this is not an Azure machine, or something keeps pods from it or answers in its place"
         => "let this pod reach 169.254.169.254 port 80 (check network policies, mesh egress and AKS' IMDS restriction), or use \
             workload identity; in a container on an Azure Arc machine, set IDENTITY_ENDPOINT and IMDS_ENDPOINT";
     /// The host configured in its place does not answer.

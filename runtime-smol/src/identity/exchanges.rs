@@ -47,8 +47,8 @@ const ALL: &[Counted] = &[
     Counted {
         family: Family::counter(
             "remora_token_request_failures_total",
-            "Token exchanges that yielded no token: no answer or no assertion to send, throttled, refused (4xx), \
-             failed (5xx), or an answer without a token.",
+            "Token exchanges that yielded no token: unanswered or without an assertion to send, throttled, refused with \
+             another 4xx, a fault of the server, or unreadable.",
         )
         .by("reason", Reason::LABELS),
         series: |exchanges| exchanges.failures.series(),

@@ -14,7 +14,7 @@ use crate::pages::{self, Page, is_command};
 /// Time for a name resolution that is worth a warning. A cluster's DNS answers within milliseconds.
 const SLOW: Duration = Duration::from_secs(1);
 /// Clock difference that is worth a warning. A `Date` has a resolution of one second.
-const ODD: Duration = Duration::from_secs(60);
+pub(super) const ODD: Duration = Duration::from_secs(60);
 /// Clock difference at which tokens and certificates appear expired or not yet valid.
 const WRONG: Duration = Duration::from_secs(300);
 

@@ -101,8 +101,10 @@ fn parse(text: &str) -> Result<Endpoint, Reject> {
         )
         .on(&CFG_02));
     }
-    if host == EXAMPLE.0 || (is_azures(&endpoint) && rule(&endpoint) == Some(EXAMPLE.1)) {
-        return Err(Reject::new("still has the placeholder of the example files", WHERE_TO_FIND));
+    let placeholder =
+        [("host", host == EXAMPLE.0), ("rule", is_azures(&endpoint) && rule(&endpoint) == Some(EXAMPLE.1))];
+    if let Some((part, _)) = placeholder.into_iter().find(|(_, is_there)| *is_there) {
+        return Err(Reject::new(format!("still has the {part} of the example files"), WHERE_TO_FIND));
     }
     if endpoint.path() == "/" {
         return Err(Reject::new("has no path", format!("use the full URL; it looks like\n{SHAPE}")).on(&CFG_02));
@@ -173,8 +175,8 @@ mod tests {
         for file in files {
             let at = file.find("https://w-").expect("an endpoint");
             let url = file.get(at..).and_then(|rest| rest.lines().next()).expect("a line");
-            assert_eq!(wrong(url), "still has the placeholder of the example files", "{url}");
-            assert_eq!(wrong(&url.replace("w-abcd", "x-1")), "still has the placeholder of the example files");
+            assert_eq!(wrong(url), "still has the host of the example files", "{url}");
+            assert_eq!(wrong(&url.replace("w-abcd", "x-1")), "still has the rule of the example files");
             assert!(parse(&url.replace("w-abcd", "x-1").replace("dcr-00", "dcr-01")).is_ok(), "{url}");
             assert!(parse(&url.replace(EXAMPLE.0, "localhost")).is_ok(), "{url}");
         }

@@ -8,7 +8,7 @@ use remora_smol::{Trust, proxy};
 
 use super::fault::{Fault, Reject};
 use super::readable::first_byte;
-use super::reader::Reader;
+use super::reader::{Reader, in_quotes};
 use super::settings::{HTTPS_PROXY, NO_PROXY, SSL_CERT_DIR, SSL_CERT_FILE};
 use super::source::Source;
 
@@ -19,7 +19,11 @@ pub(crate) fn proxy(reader: &mut Reader<'_>) -> Option<Proxy> {
         let text = "is used only for the token exchange; samples need a proxy with an http:// URL";
         reader.warn(&HTTPS_PROXY, text);
     }
-    Some(Proxy { url, no_proxy: reader.text(&NO_PROXY) })
+    let no_proxy = reader.text(&NO_PROXY);
+    if let Some(reject) = no_proxy.as_deref().and_then(in_quotes) {
+        reader.warn(&NO_PROXY, format!("{}; {}", reject.wrong, reject.fix));
+    }
+    Some(Proxy { url, no_proxy })
 }
 
 /// The URL of an HTTP proxy; the scheme is optional, as is customary.

@@ -259,6 +259,7 @@ fn quotes_around_a_value_are_named() {
         ("INGESTION_URL", format!("\"{INGESTION}\"")),
         ("AZURE_AUTHORITY_HOST", "\"https://login.microsoftonline.com/\"".to_owned()),
         ("HTTPS_PROXY", "\"http://proxy:3128\"".to_owned()),
+        ("INGESTION_AAD_AUDIENCE", "\"https://monitor.azure.com/.default\"".to_owned()),
         ("AZURE_FEDERATED_TOKEN_FILE", format!("\u{201c}{TOKEN_FILE}\u{201d}")),
     ] {
         let faults = faults(&[(name, &value)]);

@@ -186,7 +186,7 @@ fn what_is_wrong_with_a_request_is_told_in_its_own_words() {
     let journal = journal();
     let refused = |text| journal.notice(&told(400, None, text));
     refused("remora: remote write: snappy: copy offset 882 at byte 12");
-    refused("remora: remote write: snappy: body ends before its length");
+    refused("remora: remote write: snappy: body is empty or ends before its length");
     assert_eq!(lines().len(), 2);
     refused("remora: remote write: snappy: copy offset 7 at byte 1234");
     assert!(lines().is_empty());

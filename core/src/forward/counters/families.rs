@@ -142,7 +142,8 @@ pub(super) const ALL: &[Counted] = &[
     Counted {
         family: Family::counter(
             "remora_upstream_errors_total",
-            "Attempts that ended without an answer from Azure and were not repeated, by reason.",
+            "Attempts that ended without an answer from Azure and were not repeated: in resolve, connect or tls; later \
+             as broken, unreadable or timeout.",
         )
         .by("reason", UpstreamError::LABELS),
         series: |counters| counters.upstream_errors.series(),

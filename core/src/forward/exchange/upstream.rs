@@ -66,7 +66,7 @@ impl<'m> Exchange<'m> {
                 self.refuse_now(now, Unavailable::TokenRefused, cause);
                 self.release_refused();
             } else {
-                self.relay(now, 401);
+                self.relay(now, 401, false);
                 self.release(false);
             }
         }
@@ -224,6 +224,10 @@ impl<'m> Exchange<'m> {
         let sent =
             self.link.as_ref().is_some_and(|link| link.outgoing == Outgoing::Done && !link.backlog && !link.spent);
         let whole = keep_alive && sent;
+        let is_page = self.link.as_ref().is_some_and(|link| link.response.is_web_page());
+        if is_page && (200..300).contains(&status) {
+            return self.progressed(now, Err(ResponseError::WebPage));
+        }
         self.record.upstream_status = Some(status);
         self.gateway.counters.upstream_answered(status);
         if let Some(link) = &mut self.link {
@@ -241,8 +245,8 @@ impl<'m> Exchange<'m> {
             }
             self.gateway.accepted(now);
         }
-        self.relay(now, status);
-        self.release(whole && reply::keeps_connection(status));
+        self.relay(now, status, is_page);
+        self.release(whole && reply::keeps_connection(status, is_page));
     }
 
     /// A success that arrives before the body has left this process acknowledges nothing.
@@ -253,11 +257,11 @@ impl<'m> Exchange<'m> {
     }
 
     /// Translates Azure's response into the response to the sender.
-    fn relay(&mut self, now: Instant, status: u16) {
+    fn relay(&mut self, now: Instant, status: u16, is_page: bool) {
         // Taken, so that the message can borrow from it while `answer` borrows `self`.
         let Some(link) = self.link.take() else { return };
         let Message { retry_after: asked, content_type, written, body } = link.response.message();
-        let is_held = reply::is_refusal(status) && self.gateway.refused(now);
+        let is_held = reply::is_refusal(status, is_page) && self.gateway.refused(now);
         match Relay::of(status, is_held, self.gateway.policy.pass_rate_limit) {
             Relay::AsItIs => {
                 let plain = Reply::text(status);
@@ -267,7 +271,7 @@ impl<'m> Exchange<'m> {
             }
             Relay::Hold { retry_after } => {
                 self.gateway.counters.held();
-                let text = Line::azure(status, reply::hint(status), body);
+                let text = Line::azure(status, reply::hint(status, is_page), body);
                 let retry_after = Some(asked.unwrap_or(retry_after));
                 self.answer(now, Reply { retry_after, ..Reply::text(503) }, text.as_bytes());
             }

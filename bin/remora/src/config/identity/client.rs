@@ -34,7 +34,9 @@ fn client_id(text: &str) -> Result<String, Reject> {
     if !is_guid(text) {
         return Err(Reject::new(
             "is not a GUID",
-            "use the client ID, not the name:\naz identity show -g <group> -n <identity> --query clientId -o tsv",
+            "use the client ID, not the name, of the identity or of the application:\n\
+             az identity show -g <group> -n <identity> --query clientId -o tsv\n\
+             az ad app list --display-name <name> --query '[].appId' -o tsv",
         ));
     }
     if text.bytes().all(|byte| matches!(byte, b'0' | b'-')) {
@@ -85,7 +87,10 @@ pub(super) fn scope(reader: &mut Reader<'_>, cloud: Cloud) -> Option<String> {
 /// `https://monitor.azure.com/` becomes a scope with two slashes.
 fn parse_scope(text: &str) -> Result<String, Reject> {
     let resource = resource_of(text);
-    if resource.is_empty() || holds_client_secret(resource) || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'');
+    // A suffix that is still there is not at the end, or is there twice.
+    let is_one = !resource.is_empty() && resource.bytes().all(is_plain) && !resource.contains(DEFAULT_SCOPE);
+    if !is_one || holds_client_secret(resource) {
         return Err(Reject::new(
             "is not a single resource",
             "use one resource, for example https://monitor.azure.com/.default",
