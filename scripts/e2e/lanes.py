@@ -2,7 +2,7 @@
 
 One lane runs the tests that use the processor, one after another. The other lanes share the tests marked `beside`,
 which mostly wait; each lane takes the next one when it has finished its last. Tests marked `alone`, because their time
-limits are short, run when all the others have ended.
+limits are short, run when all the others have ended; `--part` leaves them out, or all the others.
 """
 
 import contextlib
@@ -16,6 +16,8 @@ from case import seconds
 from process import LANE, Dialogue, Failure, WorkFolder
 
 ORDINARY, BESIDE, ALONE = "ordinary", "beside", "alone"
+# The parts of a run.
+TOGETHER = "together"
 # Far more than a lane takes. How long the soak takes is the caller's choice.
 MOST_SECONDS = None if "REMORA_E2E_SOAK" in os.environ else seconds(3600, 6 * 3600)
 
@@ -30,12 +32,18 @@ class Lane(Dialogue):
 def add_arguments(parser):
     """The number of lanes, and the arguments of a lane."""
     parser.add_argument("--beside", type=int, default=0, metavar="N", help="N lanes for tests that may run beside others")
+    parser.add_argument("--part", choices=(TOGETHER, ALONE), help="only tests that do, or do not, run alone")
     parser.add_argument("--lane", choices=(ORDINARY, BESIDE, ALONE), help="be one of the lanes")
     parser.add_argument("--lane-folder", type=Path, help="what the lanes have in common")
 
 
-def run_all(beside):
-    """Runs this program once for each lane and returns the combined exit status. A lane that hangs is named, with its
+def in_part(part, units):
+    """The units, of (kind of lane, suite), that belong to a part, or all of them."""
+    return [unit for unit in units if part is None or (unit[0] == ALONE) == (part == ALONE)]
+
+
+def run_all(beside, kinds):
+    """Runs this program once for each lane of these kinds that is needed and returns the combined exit status. A lane that hangs is named, with its
     last tests."""
     folder = WorkFolder("lanes")
     (folder.path / "next").write_text("0")
@@ -46,9 +54,12 @@ def run_all(beside):
         return Lane(f"the lane {kind}", words, log(folder.path, number), environment).start()
 
     try:
-        together = [start(0, ORDINARY), *(start(number, BESIDE) for number in range(1, beside + 1))]
+        together = [start(0, ORDINARY)] if ORDINARY in kinds else []
+        if BESIDE in kinds:
+            together += [start(number, BESIDE) for number in range(1, beside + 1)]
         ended = [lane.wait(MOST_SECONDS) for lane in together]
-        ended.append(start(0, ALONE).wait(MOST_SECONDS))
+        if ALONE in kinds:
+            ended.append(start(0, ALONE).wait(MOST_SECONDS))
     except Failure as failure:
         folder.keep()
         print(f"FAIL {failure}", flush=True)

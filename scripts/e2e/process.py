@@ -45,8 +45,16 @@ atexit.register(_stop_all)
 
 def stop_on_signals():
     """Turns SIGTERM and SIGHUP into a normal exit, so that cleanup runs; SIGINT is Python's KeyboardInterrupt."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda seen, _frame: sys.exit(128 + seen))
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+
+    def end(seen, _frame):
+        # Another one must not end the cleanup.
+        for number in (*numbers, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        sys.exit(128 + seen)
+
+    for number in numbers:
+        signal.signal(number, end)
     # A job started by a non-interactive shell with `&` inherits an ignored SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -66,6 +66,9 @@ class Lines(unittest.TestResult):
         self._print(sentence(test), time.monotonic() - self._began)
 
     def _blame(self, test, err):
+        if issubclass(err[0], SystemExit):
+            # A signal ends this program, not only the test.
+            raise err[1]
         self._fault += told(err)
         folder = getattr(test, "folder", None)
         if folder is not None:
@@ -153,9 +156,9 @@ def main():
     if chosen.list:
         print("\n".join(names[test] for test in wanted))
         return 0
-    parts = units(wanted)
+    parts = lanes.in_part(chosen.part, units(wanted))
     if chosen.beside and chosen.lane is None and len(parts) > 1:
-        return lanes.run_all(chosen.beside)
+        return lanes.run_all(chosen.beside, {kind for kind, _ in parts})
     result = Lines(chosen)
     for suite in lanes.mine(chosen, parts):
         suite.run(result)

@@ -54,7 +54,7 @@ class Configuration(Checked):
 
     def test_url_of_the_example_files(self):
         url = f"{HOST}.com{PATH}".replace("x-1", "w-abcd").replace("dcr-7e57", f"dcr-{0:032}")
-        self.assert_cause("CFG-01", "--pre", INGESTION_URL=url, words=["placeholder", "defaultIngestionSettings"])
+        self.assert_cause("CFG-01", "--pre", INGESTION_URL=url, words=["host of the example files", "defaultIngestionSettings"])
 
     def test_client_id_of_the_tenant(self):
         tenant = self.complete["AZURE_TENANT_ID"]

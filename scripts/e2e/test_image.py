@@ -181,6 +181,7 @@ class Image(Case):
         self.assertEqual(index.read_text(), (self.layout / "index.json").read_text())
 
 
+@beside
 class Containers(Case):
     """A real Prometheus writes through the image to the emulator, under Kubernetes' "restricted" profile."""
 

@@ -34,7 +34,8 @@ class Leaks(Case):
         pid = stack.remora.process.pid
         for _ in range(5):
             self.assert_answer(stack.remora.post(one_sample()), 204)
-        first = max(access_tokens(pid), key=lambda token: memory_of.tokens(pid)[token]["exp"], default=None)
+        found = access_tokens(pid)
+        first = max(found, key=lambda token: found[token]["exp"], default=None)
         if first is None:
             raise Failure(f"expected the token in use to be found in memory; {stack.where()}")
         wait_for("the first token to expire and to be gone", lambda: not memory_of.holds(pid, first[-40:]), 20, 0.5)

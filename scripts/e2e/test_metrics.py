@@ -132,6 +132,7 @@ class Pages(Case):
         self.assertRegex(told[0], r"repeated=\d{3}")
 
 
+@beside
 class Scraped(Case):
     """Prometheus writes through Remora, meets faults, and meanwhile scrapes Remora in both formats."""
 

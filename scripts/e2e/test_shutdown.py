@@ -126,7 +126,8 @@ class Shutdown(Case):
             stack.remora.process.signal(signal.SIGTERM)
             wait_for("/ready to turn 503", lambda: fetch(stack.remora.url + "/ready").status == 503, 2)
             stack.remora.process.signal(signal.SIGTERM)
-            stack.remora.process.wait(2, "to end at once after the second SIGTERM")
+            ended = stack.remora.process.wait(2, "to end at once after the second SIGTERM")
+            self.assertEqual(ended, 128 + signal.SIGTERM)
 
 
 def delayed(emulator):
