@@ -83,6 +83,8 @@ class Faults(Case):
             f"{seen['gap']} s, all stored {seen['recovery']} s after the fault",
             flush=True,
         )
+        if seen["idle"]:
+            raise Failure(f"expected the fault to act; these met nothing: {seen['idle']}")
         if not seen["equal"] or not seen["sent"] or seen["out_of_order"] or seen["given_up"] or seen["stopped"]:
             raise Failure(
                 f"expected samples, none missing, different, out of order or given up, and some stored before a fault ends "

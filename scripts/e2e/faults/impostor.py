@@ -23,6 +23,7 @@ class Impostor(threading.Thread):
         self.port = free_port()
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._open = set()
+        self.served = 0
         self.start()
 
     def run(self):
@@ -31,6 +32,7 @@ class Impostor(threading.Thread):
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self.served += 1
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def stop(self):

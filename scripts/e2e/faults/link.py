@@ -40,6 +40,8 @@ class Link(threading.Thread):
 
     def heal(self):
         """Clears all faults."""
+        self.broken = False
+        self.affected = 0
         self.lose_there = 0.0
         self.lose_back = 0.0
         self.delay = 0.0
@@ -58,6 +60,7 @@ class Link(threading.Thread):
             if not hasattr(self, name):
                 raise AttributeError(f"a link has no {name}")
             setattr(self, name, value)
+        self.broken = True
 
     def run(self):
         while True:
@@ -72,17 +75,24 @@ class Link(threading.Thread):
             # Nothing here uses IPv6.
             return
         if socket.inet_ntoa(packet[16:20]) not in self.living:
+            self.affected += 1
             return
         there, port, client = self._service(packet)
         if client in self.forgotten:
+            self.affected += 1
             return
         self.seen.add(client)
         if self.only_port is not None and port != self.only_port:
             self._deliver(packet)
             return
         if len(packet) > self.longest or self._happens(self.lose_there if there else self.lose_back):
+            self.affected += 1
             return
-        for _copy in range(2 if self._happens(self.repeat) else 1):
+        if self.delay or self.jitter or self.bytes_per_second:
+            self.affected += 1
+        copies = 2 if self._happens(self.repeat) else 1
+        self.affected += copies - 1
+        for _copy in range(copies):
             self._count += 1
             heapq.heappush(self._on_the_way, (self._arrival(len(packet)), self._count, self._wear(packet)))
 
@@ -106,7 +116,10 @@ class Link(threading.Thread):
 
     def _wear(self, packet):
         """The packet, with one bit of its last byte flipped if it is to be damaged."""
-        return packet[:-1] + bytes([packet[-1] ^ 1]) if self._happens(self.damage) else packet
+        if not self._happens(self.damage):
+            return packet
+        self.affected += 1
+        return packet[:-1] + bytes([packet[-1] ^ 1])
 
     def _deliver(self, packet):
         try:

@@ -80,6 +80,7 @@ def play(world, row):
         caused = now_ms()
         time.sleep(row.seconds)
         stopped = row.through and not stored_since(stack, caused)
+        idle = world.idle()
     finally:
         world.heal()
     until, healed = now_ms(), time.monotonic()
@@ -91,6 +92,7 @@ def play(world, row):
         "recovery": round(time.monotonic() - healed, 1),
         **{name: after[name] - before[name] for name in ("duplicates", "out_of_order")},
         "stopped": stopped,
+        "idle": idle,
         "given_up": stack.prometheus.metric(FAILED),
         "folder": str(stack.folder.path),
     }

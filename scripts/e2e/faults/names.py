@@ -23,6 +23,8 @@ class NameServer(threading.Thread):
 
     def heal(self):
         """Restores correct and immediate answers."""
+        self.broken = False
+        self.asked = 0
         self.addresses = self._right
         self.code = 0
         self.code_of_v6 = 0
@@ -35,10 +37,13 @@ class NameServer(threading.Thread):
             if not hasattr(self, name):
                 raise AttributeError(f"a name server has no {name}")
             setattr(self, name, value)
+        self.asked = 0
+        self.broken = True
 
     def run(self):
         while True:
             question, client = self._socket.recvfrom(512)
+            self.asked += 1
             if not self.silent:
                 threading.Thread(target=self._answer, args=(question, client), daemon=True).start()
 

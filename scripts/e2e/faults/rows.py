@@ -144,6 +144,8 @@ NAMES = (
 AZURE = (
     Row("status 301", answer(301, Location="/elsewhere")),
     Row("status 307", answer(307, Location="https://localhost:1/elsewhere"), quick=True),
+    Row("200 with a web page", answer(200, Content_Type="text/html")),
+    Row("400 with a web page", answer(400, Content_Type="text/html"), quick=True),
     Row("status 401", answer(401)),
     Row("status 403", answer(403)),
     Row("status 404", answer(404)),

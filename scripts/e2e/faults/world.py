@@ -25,8 +25,14 @@ OWN_NAMES = 'mount --bind "$1/hosts" /etc/hosts; mount --bind "$1/resolv.conf" /
 
 
 def run(command):
-    """Runs a setup command."""
-    subprocess.run(command.split(), check=True, capture_output=True)
+    """Runs a setup command, and returns what it prints."""
+    return subprocess.run(command.split(), check=True, capture_output=True, text=True).stdout
+
+
+def packets(chain, target):
+    """How many packets the rules of a chain with this target have met."""
+    lines = (line.split() for line in run(f"iptables --verbose --exact --numeric --list {chain}").splitlines())
+    return sum(int(words[0]) for words in lines if target in words)
 
 
 class FarStack(Stack):
@@ -55,6 +61,7 @@ class World:
         self.names.start()
         self.stack = FarStack("faults", environment=ENVIRONMENT)
         self._undo = []
+        self._effects = []
 
     @staticmethod
     def _lay_link():
@@ -86,8 +93,18 @@ class World:
         """The process under test."""
         return self.stack.remora.process
 
+    def idle(self):
+        """The faults that have met nothing so far, and so show nothing."""
+        idle = [name for name, met in self._effects if not met()]
+        if self.emulator.process.poll() is None:
+            rules = self.emulator.ask("/faults", method="GET").json()
+            idle += [str(rule) for rule in rules if not rule["hits"]]
+        idle += ["link"] if self.link.broken and not self.link.affected else []
+        return idle + (["names"] if self.names.broken and not self.names.asked else [])
+
     def heal(self):
         """Undoes every fault, latest first."""
+        self._effects.clear()
         self.link.heal()
         self.names.heal()
         while self._undo:
@@ -135,6 +152,7 @@ class World:
         rule = f"INPUT -i {DEVICE} -p tcp --dport {self.ingest} -j REJECT --reject-with {how}"
         run(f"iptables -A {rule}")
         self.undo(lambda: run(f"iptables -D {rule}"))
+        self._effects.append((how, lambda: packets("INPUT", "REJECT")))
 
     def set_mtu(self, size):
         """Sets the longest packet on this side of the link."""
@@ -150,6 +168,7 @@ class World:
         rule = f"PREROUTING {only}{there} -j DNAT --to-destination 127.0.0.1:{server.port}"
         run(f"iptables -t nat -I {rule}")
         self.cut()
+        self._effects.append((f"impostor {words[:20]}", lambda: server.served))
         self.undo(server.stop)
         self.undo(lambda: run(f"iptables -t nat -D {rule}"))
 
