@@ -35,6 +35,12 @@ def azure(action):
     return lambda world: world.fault("ingest", action)
 
 
+def reset_at_once(world):
+    """Connections are reset before TLS begins, and the existing one is closed."""
+    world.fault("ingest", {"reset": "accept"})
+    world.cut()
+
+
 def answer(status, **headers):
     """The ingestion endpoint responds with this status."""
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -70,12 +76,15 @@ def moved(world):
     """The name gets another address, and the old one stops responding."""
     world.names.break_with(addresses=(ELSEWHERE,))
     world.link.break_with(living=(ELSEWHERE,))
+    # For the next row, Azure is where it was.
+    world.undo(world.restart_remora)
 
 
 def moved_and_refused(world):
     """The name gets another address, and the old one refuses on connections that it keeps open."""
     world.names.break_with(addresses=(ELSEWHERE,))
     world.impostor(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "answer", at=FAR)
+    world.undo(world.restart_remora)
 
 
 def mute_first(world):
@@ -159,7 +168,7 @@ AZURE = (
     Row("status 504", answer(504)),
     Row("role revoked", lambda world: world.revoke_role()),
     Row("ingestion endpoint down", lambda world: world.stop_endpoint("ingest")),
-    Row("reset before tls", azure({"reset": "accept"})),
+    Row("reset before tls", reset_at_once),
     Row("reset in the body", azure({"reset": "request_body"})),
     Row("reset before the answer", azure({"reset": "before_head"}), quick=True),
     Row("reset after the answer's head", azure({"reset": "after_head"})),
