@@ -1,7 +1,9 @@
 //! The tasks of one thread, run in the order in which they were woken.
 //!
-//! smol's `LocalExecutor` looks through three queues, and keeps a list of those who wait for a task, each time it runs
-//! one. A thread whose reactor already wakes it needs one queue, which a forwarded request passes twice.
+//! A thread whose reactor already wakes it needs one queue of woken tasks. smol's `LocalExecutor` has three, because it
+//! also serves threads that take each other's tasks and sleepers that each wait for a task of their own.
+//!
+//! A task that nothing can wake any more is cancelled, wherever it waits: async-task drops one whose last waker is gone.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -15,13 +17,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use async_task::Runnable;
 use smol::Task;
 
-/// Tasks that run before the reactor looks at the sockets again.
+/// The most tasks that run before the reactor looks at the sockets again.
 const MOST: usize = 256;
 
-/// The executor of one thread. It lives as long as the process.
+/// The executor of one thread. What wakes its tasks stays for as long as the process, so that it may outlive them.
 pub(crate) struct Executor {
     woken: &'static Woken,
-    /// Those that run next, taken from the queue together.
+    /// Those that run next, taken from the queue together; what [`MOST`] leaves of them runs first the next time.
     next: RefCell<VecDeque<Runnable>>,
 }
 
@@ -59,7 +61,8 @@ impl Executor {
         task
     }
 
-    /// Runs the tasks until `future` completes.
+    /// Runs the tasks until `future` completes. To be polled by the reactor whose bell this executor has, which alone
+    /// learns that a task was woken.
     pub(crate) async fn run<T>(&self, future: impl Future<Output = T>) -> T {
         let root = Arc::new(Root { woken: AtomicBool::new(true), bell: self.woken.bell.clone() });
         let waker = Waker::from(Arc::clone(&root));
@@ -79,15 +82,12 @@ impl Executor {
     /// Runs what was woken, and what that wakes.
     fn run_woken(&self) {
         let mut next = self.next.borrow_mut();
-        let mut ran = 0;
-        while ran < MOST {
-            if !self.woken.take(&mut next) {
-                return;
+        for _ in 0..MOST {
+            if next.is_empty() {
+                self.woken.take(&mut next);
             }
-            ran += next.len();
-            for runnable in next.drain(..) {
-                runnable.run();
-            }
+            let Some(runnable) = next.pop_front() else { return };
+            runnable.run();
         }
         // There may be more.
         self.woken.bell.wake_by_ref();
@@ -109,12 +109,11 @@ impl Woken {
         }
     }
 
-    /// Exchanges the woken tasks for the empty `next`; false if there are none, and then the next one woken rings.
-    fn take(&self, next: &mut VecDeque<Runnable>) -> bool {
+    /// Exchanges the woken tasks for the empty `next`. If there are none, the next one woken rings.
+    fn take(&self, next: &mut VecDeque<Runnable>) {
         let mut queue = self.queue();
         queue.found_empty = queue.tasks.is_empty();
         std::mem::swap(&mut queue.tasks, next);
-        !queue.found_empty
     }
 }
 
@@ -212,6 +211,21 @@ mod tests {
         executor.spawn(busy).detach();
         executor.run_woken();
         assert_eq!((ran.get(), rings.0.load(Ordering::Relaxed)), (MOST, 1), "it goes on, and does not sleep before");
+    }
+
+    #[test]
+    fn many_tasks_that_are_woken_together_leave_time_for_the_sockets() {
+        let (executor, rings) = executor();
+        let order = Rc::new(RefCell::new(Vec::new()));
+        for i in 0..MOST + 2 {
+            let order = Rc::clone(&order);
+            executor.spawn(async move { order.borrow_mut().push(i) }).detach();
+        }
+        executor.run_woken();
+        assert_eq!((order.borrow().len(), rings.0.load(Ordering::Relaxed)), (MOST, 1));
+        executor.run_woken();
+        assert!(order.borrow().iter().copied().eq(0..MOST + 2));
+        assert_eq!(rings.0.load(Ordering::Relaxed), 1, "nothing is left");
     }
 
     #[test]

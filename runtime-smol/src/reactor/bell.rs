@@ -25,7 +25,8 @@ impl Bell {
 
     /// Clears the flag: what rang is about to be handled.
     pub(super) fn hush(&self) {
-        self.rung.store(false, Ordering::SeqCst);
+        // Reads too, so that what was written before the ring is seen.
+        self.rung.swap(false, Ordering::SeqCst);
     }
 
     /// From now on ringing also writes; true if it has rung already.
