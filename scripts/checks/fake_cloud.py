@@ -1,7 +1,7 @@
 """Fake az and kubectl over one state file. They accept the commands in the tables below with exactly these options and
 refuse everything else, like the real ones; queries use the same libraries as the real ones.
 
-usage: fake_cloud.py STATE az|kubectl WORD...
+usage: main(STATE, "az" or "kubectl", WORD...)
 """
 
 import copy
@@ -492,7 +492,3 @@ def main(path, tool, *words):
     with open(path, "w", encoding="utf-8") as file:
         json.dump(state, file)
     return status
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

