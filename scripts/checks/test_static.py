@@ -27,7 +27,7 @@ class Static(unittest.TestCase):
 
     def test_an_empty_file(self):
         with tempfile.NamedTemporaryFile() as empty:
-            self.assert_refused(empty.name, "")
+            self.assert_refused(empty.name, "readelf")
 
 
 if __name__ == "__main__":

@@ -250,7 +250,7 @@ fn verdicts_on_the_data_and_server_errors_are_told_as_they_are() {
     ]);
 }
 
-/// Only a success is taken for a proxy's page: Azure's other answers may have one, and acknowledge nothing.
+/// Whatever its media type says, or without one.
 #[test]
 fn a_web_page_acknowledges_nothing() {
     for (status, media, text) in [

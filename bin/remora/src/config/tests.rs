@@ -374,6 +374,18 @@ fn the_effective_configuration_has_the_names_of_the_settings() {
 }
 
 #[test]
+fn quotes_around_a_list_of_hosts_are_warned_of() {
+    let warned = |hosts| {
+        let warnings = loaded(&[("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", hosts)]).warnings;
+        warnings
+            .into_iter()
+            .any(|warning| warning.name == "NO_PROXY" && warning.text.starts_with("has quotes around it"))
+    };
+    assert!(warned("\"a.example,b.example\""));
+    assert!(!warned("a.example,b.example"));
+}
+
+#[test]
 fn quotes_around_a_secret_are_warned_of() {
     let application = [("IDENTITY_TYPE", "aadApplication"), ("AZURE_CLIENT_SECRET", "'hush'")];
     let certificate = [

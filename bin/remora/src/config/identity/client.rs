@@ -146,7 +146,14 @@ mod tests {
         ] {
             assert_eq!(parse_scope(text).as_deref(), Ok(scope), "{text}");
         }
-        for text in ["/.default", "a b", "https://a/.default https://b/.default"] {
+        for text in [
+            "/.default",
+            "a b",
+            "https://a/.default https://b/.default",
+            "https://a/.default/",
+            "https://a/.default/.default",
+            "https://a\"/.default",
+        ] {
             assert!(parse_scope(text).is_err(), "{text}");
         }
     }
