@@ -28,3 +28,4 @@ mod secrets;
 mod splits;
 mod table;
 mod upstream_head;
+mod web_pages;

@@ -250,61 +250,6 @@ fn verdicts_on_the_data_and_server_errors_are_told_as_they_are() {
     ]);
 }
 
-/// Whatever its media type says, or without one.
-#[test]
-fn a_web_page_acknowledges_nothing() {
-    for (status, media, text) in [
-        (200, "Content-Type: text/html\r\n", ""),
-        (204, "Content-Type: Text/HTML; charset=utf-8\r\n", ""),
-        (299, "Content-Type: TEXT/HTML\r\n", "ok"),
-        (200, "", "<html></html>"),
-        (202, "Content-Type: application/xhtml+xml\r\n", "\r\n <?xml"),
-    ] {
-        let mut bench = Bench::new();
-        bench.submit(&write(SMALL_BODY));
-        bench.forward(&answer(status, media, text));
-        let told = bench.answer();
-        assert_eq!(told.status(), 502, "{media}{text}");
-        assert!(
-            told.text().contains("it is a web page, which Azure does not send; is there a proxy on the way?"),
-            "{}",
-            told.text()
-        );
-        assert!(bench.events.contains(&Event::Release { reusable: false }));
-        let outcome = bench.outcomes()[0];
-        assert_eq!((outcome.upstream_status, outcome.unavailable), (None, Some(Unavailable::Unreadable)));
-        assert_eq!(bench.gateway.last_success(), None);
-    }
-    expect_all(vec![
-        relayed("200", Azure::Answers(200, "Content-Type: text/plain\r\n", "ok"), 200, None, "ok"),
-        relayed("short", Azure::Answers(200, "Content-Type: text\r\n", "o<k"), 200, None, "o<k"),
-        relayed("html in JSON", Azure::Answers(400, "Content-Type: application/json\r\n", "{<"), 400, None, "{<"),
-    ]);
-}
-
-/// What did not come from Azure says nothing about the samples, except that there are too many at once.
-#[test]
-fn a_web_page_is_no_verdict_on_the_data() {
-    let page = "Content-Type: text/html\r\n";
-    let held =
-        |text, status, fields, body, told| relayed(text, Azure::Answers(status, fields, body), 503, Some("30"), told);
-    let hint = "with a web page, which Azure does not send; is there a proxy on the way?";
-    expect_all(vec![
-        held("400", 400, page, "Bad", hint),
-        held("400 without a type", 400, "", " <html>", hint),
-        held("409", 409, page, "<p>", hint),
-        held("415", 415, page, "<p>", hint),
-        held("422", 422, page, "<p>", hint),
-        held("403", 403, page, "<p>", "<p>"),
-        relayed("413", Azure::Answers(413, page, "<p>"), 413, None, "<p>"),
-        relayed("500", Azure::Answers(500, page, "<p>"), 500, None, "<p>"),
-    ]);
-    let mut bench = Bench::new();
-    bench.submit(&write(SMALL_BODY));
-    bench.forward(&answer(400, page, "<p>"));
-    assert!(bench.events.contains(&Event::Release { reusable: false }), "the next request finds another address");
-}
-
 #[test]
 fn what_is_no_answer_is_502() {
     let bad = |azure, text| relayed(text, azure, 502, None, text);
