@@ -46,6 +46,7 @@ mod upstream;
 
 use std::fmt;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
@@ -109,11 +110,16 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
     drop(trust);
     let signals = stop::signals().map_err(StartError::System)?;
 
-    let ports = [(Some(config.listen.port), false), (config.listen.admin_port, true)];
-    for (port, admin) in ports.into_iter().filter_map(|(port, admin)| port.map(|port| (port, admin))) {
+    let listen = |port, admin| {
         let listener = listen::bind(hub.reactor, port).map_err(|error| StartError::Bind(port, error))?;
+        let listener = Rc::new(listener);
         hub.observer.notice(&Notice::Listening { port });
-        hub.executor.spawn(listen::accept(hub, listener, admin)).detach();
+        hub.executor.spawn(listen::accept(hub, Rc::clone(&listener), admin)).detach();
+        Ok(listener)
+    };
+    let senders = listen(config.listen.port, false)?;
+    if let Some(port) = config.listen.admin_port {
+        listen(port, true)?;
     }
     let (end, ended) = channel::unbounded();
     for worker in workers {
@@ -127,7 +133,7 @@ pub fn run(config: &Config, trust: Trust, about: About, observer: Arc<dyn Observ
     // The future that drives the executor is polled at every wakeup, so it only waits for the end.
     let grace = config.shutdown_grace;
     let stop = async move {
-        let stopped = stop::wait(hub, signals, grace).await;
+        let stopped = stop::wait(hub, &senders, signals, grace).await;
         // The receiver waits below.
         let _ = end.send(Ok(stopped)).await;
     };

@@ -58,16 +58,15 @@ fn bind_to(address: IpAddr, port: u16) -> io::Result<TcpListener> {
 }
 
 /// Accepts forever, for all threads. The admin port takes no writes.
-pub(crate) async fn accept(hub: &'static Hub, listener: Socket<TcpListener>, admin: bool) {
+pub(crate) async fn accept(hub: &'static Hub, listener: Rc<Socket<TcpListener>>, admin: bool) {
     loop {
-        let accepted = next(&listener).await.and_then(|(stream, from)| {
-            let own = stream.local_addr()?.ip();
-            let peer = peer(from.ip(), own, if admin { None } else { Some(&hub.allowed_sources) });
-            threads::deal(hub, stream, peer)
-        });
-        match accepted {
+        match accept_one(hub, &listener, admin) {
             // More connections may be waiting; let other tasks run first.
-            Ok(()) => future::yield_now().await,
+            Ok(true) => future::yield_now().await,
+            Ok(false) => {
+                listener.drained();
+                listener.readable().await;
+            }
             Err(error) => {
                 hub.notice(&Notice::AcceptFailed { error: &error });
                 Timer::after(REST).await;
@@ -76,21 +75,23 @@ pub(crate) async fn accept(hub: &'static Hub, listener: Socket<TcpListener>, adm
     }
 }
 
-/// The next connection and its remote address.
-async fn next(listener: &Socket<TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
-    loop {
-        match listener.get_ref().accept() {
-            Ok((stream, from)) => {
-                stream.set_nonblocking(true)?;
-                return Ok((stream, from));
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                listener.drained();
-                listener.readable().await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
+/// Accepts the senders that wait at this moment, as far as they can be.
+pub(crate) fn accept_waiting(hub: &'static Hub, listener: &Socket<TcpListener>) {
+    // Others may come while these are accepted.
+    let _ = (0..BACKLOG).try_for_each(|_| accept_one(hub, listener, false).ok().filter(|accepted| *accepted).map(drop));
+}
+
+/// Accepts a connection; false if none waits.
+fn accept_one(hub: &'static Hub, listener: &Socket<TcpListener>, admin: bool) -> io::Result<bool> {
+    let (stream, from) = match listener.get_ref().accept() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+        accepted => accepted?,
+    };
+    stream.set_nonblocking(true)?;
+    let own = stream.local_addr()?.ip();
+    let peer = peer(from.ip(), own, if admin { None } else { Some(&hub.allowed_sources) });
+    threads::deal(hub, stream, peer)?;
+    Ok(true)
 }
 
 /// Serves a connection on this thread, or turns it away.

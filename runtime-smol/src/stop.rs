@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::net::TcpListener;
 use std::process;
 use std::thread::Builder;
 use std::time::Duration;
@@ -13,7 +14,9 @@ use smol::future;
 use smol::stream::StreamExt as _;
 
 use crate::hub::Hub;
+use crate::listen;
 use crate::notice::Notice;
+use crate::reactor::Socket;
 use crate::threads::{Message, Reply};
 
 /// How long the other threads have to report their open requests, or their minute.
@@ -51,14 +54,19 @@ fn ignores(signal: Signal) -> bool {
     mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask >> (signal as i32 - 1) & 1 == 1)
 }
 
-/// Waits for a signal, then stops gracefully; completes when the process should end.
-pub(crate) async fn wait(hub: &'static Hub, mut signals: Signals, grace: Duration) -> Stopped {
+/// Waits for a signal, then stops gracefully; completes when the process should end. `senders` is where they connect.
+pub(crate) async fn wait(
+    hub: &'static Hub,
+    senders: &Socket<TcpListener>,
+    mut signals: Signals,
+    grace: Duration,
+) -> Stopped {
     next(&mut signals).await;
     hub.threads.tell(|| Message::Drain);
     hub.drain();
     let settled = async {
         hub.observer.notice(&Notice::Stopping { open: open(hub).await });
-        settle(hub).await;
+        settle(hub, senders).await;
         Stopped::Settled
     };
     let overdue = async {
@@ -93,8 +101,10 @@ async fn open(hub: &Hub) -> usize {
 }
 
 /// Completes once no thread had to wait for its senders: while one waits, another may receive a new request.
-async fn settle(hub: &Hub) {
+async fn settle(hub: &'static Hub, senders: &Socket<TcpListener>) {
     loop {
+        // To a sender, a connection is open before it is accepted.
+        listen::accept_waiting(hub, senders);
         let others = hub.threads.ask(&Message::Settle).await;
         let waited = hub.traffic.settle(hub.clock).await;
         if !waited && !others.iter().any(|reply| matches!(reply, Reply::Waited(true))) {
@@ -111,5 +121,32 @@ async fn next(signals: &mut Signals) -> i32 {
             Some(Err(_)) => {}
             None => future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn a_sender_that_waits_to_be_accepted_may_still_write() {
+        let config = fixture::config("https://h.example/write", std::path::Path::new("/none"));
+        let hub = fixture::hub(&config, &crate::trust::Trust::load(&config.trust).unwrap());
+        let listener = listen::bind(hub.reactor, 0).unwrap();
+        let port = listener.get_ref().local_addr().unwrap().port();
+        let sender = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        hub.drain();
+        let mut settling = Box::pin(settle(hub, &listener));
+        assert_eq!(future::block_on(future::poll_once(&mut settling)), None);
+        let leave = async {
+            drop(sender);
+            future::pending::<()>().await;
+        };
+        let began = hub.now();
+        hub.reactor.block_on(hub.executor.run(future::or(settling, leave))).unwrap();
+        assert!(hub.now().since(began) < Duration::from_secs(3), "it has left");
     }
 }
