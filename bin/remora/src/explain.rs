@@ -45,9 +45,11 @@ pub(crate) fn list() -> String {
         let about = pages::symptom(name).map(|symptom| in_short(&symptom)).unwrap_or_default();
         let _ = writeln!(text, "  {name:<28} {about}");
     }
-    let _ = writeln!(text, "reasons of remora_requests_rejected_total, and their statuses");
-    for answer in pages::own() {
-        let _ = writeln!(text, "  {:<28} {}", answer.reason, answer.statuses);
+    for metric in ["remora_requests_rejected_total", "remora_upstream_errors_total"] {
+        let _ = writeln!(text, "reasons of {metric}, and their statuses");
+        for answer in pages::of_metric(metric) {
+            let _ = writeln!(text, "  {:<28} {}", answer.reason, answer.statuses);
+        }
     }
     text
 }

@@ -14,9 +14,9 @@ mod token;
 
 use std::fmt;
 
-pub(crate) use answers::own;
 #[cfg(test)]
 pub(crate) use answers::{ANSWERS, Side};
+pub(crate) use answers::{of_metric, own};
 pub(crate) use configuration::*;
 pub(crate) use environment::*;
 pub(crate) use network::*;

@@ -20,7 +20,7 @@ const END_MISSING: &str = "<!-- end of missing data -->";
 /// The answers as Markdown tables. Reasons are quoted as code, and pages are linked.
 fn answers() -> String {
     let mut text = String::new();
-    for side in [Side::Refused, Side::Delayed, Side::Azure] {
+    for side in [Side::Refused, Side::Delayed, Side::Unanswered, Side::Azure] {
         let is_own = side != Side::Azure;
         let head = if is_own { "| `reason` | Status |" } else { "| `azure_status` |" };
         let line = if is_own { "|---|---|---|" } else { "|---|---|" };

@@ -9,6 +9,8 @@ pub(crate) enum Side {
     Refused,
     /// Remora cannot forward it now; senders retry.
     Delayed,
+    /// Azure did not answer; senders retry.
+    Unanswered,
     /// Azure refuses it.
     Azure,
 }
@@ -21,7 +23,19 @@ impl Side {
                 "If the log line has no azure_status, Remora itself refused the request; remora_requests_rejected_total counts it by reason"
             }
             Self::Delayed => "Remora itself answers these with 503; senders retry, and no samples are lost",
+            Self::Unanswered => {
+                "Remora itself answers these when it gets no answer from Azure; senders retry, and no samples are lost. remora_upstream_errors_total counts them by reason"
+            }
             Self::Azure => "If the log line has azure_status, Azure refused the request",
+        }
+    }
+
+    /// The metric that counts them by reason, if they have one.
+    pub(crate) const fn metric(self) -> Option<&'static str> {
+        match self {
+            Self::Refused | Self::Delayed => Some("remora_requests_rejected_total"),
+            Self::Unanswered => Some("remora_upstream_errors_total"),
+            Self::Azure => None,
         }
     }
 }
@@ -31,7 +45,7 @@ impl Side {
 pub(crate) struct Answer {
     /// Whose it is.
     pub(crate) side: Side,
-    /// The value of the label `reason` of `remora_requests_rejected_total`; empty for Azure's.
+    /// The value of the label `reason` of the metric that counts it; empty for Azure's.
     pub(crate) reason: &'static str,
     /// The statuses, with commas between them.
     pub(crate) statuses: &'static str,
@@ -119,6 +133,42 @@ pub(crate) static ANSWERS: &[Answer] = &[
         look: "What holds up the sender: the body did not arrive in the time that the answer names",
     },
     Answer {
+        side: Side::Unanswered,
+        reason: "resolve",
+        statuses: "503",
+        look: "REMORA-NET-01: the name of INGESTION_URL's host, or that of the proxy, has no address",
+    },
+    Answer {
+        side: Side::Unanswered,
+        reason: "connect",
+        statuses: "503",
+        look: "REMORA-NET-02: the host or the proxy accepts no connection, or the proxy opens no tunnel; the answer has the cause",
+    },
+    Answer {
+        side: Side::Unanswered,
+        reason: "tls",
+        statuses: "503",
+        look: "REMORA-NET-03: the host did not prove its identity, or does not speak TLS; the answer has the cause",
+    },
+    Answer {
+        side: Side::Unanswered,
+        reason: "broken",
+        statuses: "502",
+        look: "What closes connections in use: a proxy, a firewall, a NAT gateway that restarts, or Azure. A few cost nothing; if it goes on, REMORA-RBAC-05",
+    },
+    Answer {
+        side: Side::Unanswered,
+        reason: "unreadable",
+        statuses: "502",
+        look: "INGESTION_URL and what is between Remora and Azure: what answers does not speak HTTP/1.1, or answers with a web page as if it had accepted the samples",
+    },
+    Answer {
+        side: Side::Unanswered,
+        reason: "timeout",
+        statuses: "504",
+        look: "REMORA-RBAC-05: the write was on its way, but no answer came within UPSTREAM_TIMEOUT",
+    },
+    Answer {
         side: Side::Azure,
         reason: "",
         statuses: "413",
@@ -151,6 +201,11 @@ pub(crate) fn own() -> impl Iterator<Item = &'static Answer> {
     ANSWERS.iter().filter(|answer| answer.side != Side::Azure)
 }
 
+/// The answers that a metric counts by reason.
+pub(crate) fn of_metric(metric: &str) -> impl Iterator<Item = &'static Answer> {
+    ANSWERS.iter().filter(move |answer| answer.side.metric() == Some(metric))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -162,12 +217,18 @@ mod tests {
     #[test]
     fn every_reason_that_is_counted_has_one_answer() {
         let families = include_str!("../../../../core/src/forward/counters/families.rs");
-        let (_, labels) = families.split_once("RejectedFor {").expect("the reasons");
-        let (labels, _) = labels.split_once('}').expect("their end");
-        let counted: BTreeSet<_> = labels.split('"').skip(1).step_by(2).collect();
-        assert!(counted.contains("too_large"));
-        assert_eq!(own().count(), counted.len());
-        assert_eq!(own().map(|answer| answer.reason).collect::<BTreeSet<_>>(), counted);
+        for (labels, metric, one) in [
+            ("RejectedFor {", "remora_requests_rejected_total", "too_large"),
+            ("UpstreamError {", "remora_upstream_errors_total", "timeout"),
+        ] {
+            let (_, labels) = families.split_once(labels).expect("the reasons");
+            let (labels, _) = labels.split_once('}').expect("their end");
+            let counted: BTreeSet<_> = labels.split('"').skip(1).step_by(2).collect();
+            assert!(counted.contains(one));
+            let explained: Vec<_> = of_metric(metric).map(|answer| answer.reason).collect();
+            assert_eq!(explained.len(), counted.len());
+            assert_eq!(BTreeSet::from_iter(explained), counted);
+        }
     }
 
     #[test]

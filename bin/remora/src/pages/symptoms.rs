@@ -70,7 +70,7 @@ pub(crate) static ALERTS: &[Alert] = &[
     of_answers(
         "RemoraHighErrorRatio",
         "The log lines \"request not accepted\" say why; most have a code that remora explain takes.",
-        &[Side::Delayed],
+        &[Side::Delayed, Side::Unanswered],
     ),
     of_answers("RemoraNothingAccepted", "In the pod, /remora check --write names the cause.", &[]),
     of_pages("RemoraNothingReceived", "", &[&PROM_01]),
@@ -195,11 +195,13 @@ mod tests {
         assert_eq!(shown("413"), ["413"]);
         assert_eq!(shown("Too_Large"), ["too_large (400)"]);
         assert_eq!(shown("bad_method"), ["bad_method (405)"]);
+        assert_eq!(shown("timeout"), ["timeout (504)"]);
+        assert_eq!(shown("502"), ["broken (502)", "unreadable (502)"]);
         assert_eq!(shown("400").last().map(String::as_str), Some("400, 409, 415, 422"));
         assert!(shown("400").contains(&"corrupt_frame (400)".to_owned()));
         assert_eq!(shown("410"), ["any other"]);
         assert_eq!((shown("403"), shown("429")), (vec!["foreign_peer (403)".to_owned()], Vec::new()));
-        assert_eq!(shown("503").len(), 3);
+        assert_eq!(shown("503").len(), 6);
     }
 
     #[test]
