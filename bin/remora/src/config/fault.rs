@@ -76,10 +76,12 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// A fault of `name`. Masks secrets in `value` and wherever the reason or the fix repeats them.
+    /// A fault of `name`. Masks secrets in `value` and wherever the reason or the fix repeats them, and escapes control
+    /// characters, except for the ends of lines in the fix.
     pub(crate) fn new(name: &str, value: Option<&str>, reject: Reject) -> Self {
         let Reject { wrong, fix, of_file, page } = reject;
-        let reject = Reject { wrong: masked_words(&wrong), fix: masked_words(&fix), of_file, page };
+        let fix = escaped(masked_words(&fix).chars(), "\n");
+        let reject = Reject { wrong: escaped(masked_words(&wrong).chars(), ""), fix, of_file, page };
         Self { name: name.to_owned(), value: value.map(masked), reject }
     }
 
@@ -185,12 +187,18 @@ pub(crate) fn masked_words(sentence: &str) -> String {
 }
 
 fn shortened(text: &str) -> String {
-    let mut shown = String::new();
-    for c in text.chars().take(MAX_SHOWN) {
-        if is_more_than_text(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
+    let mut shown = escaped(text.chars().take(MAX_SHOWN), "");
     if text.chars().nth(MAX_SHOWN).is_some() {
         shown.push('…');
+    }
+    shown
+}
+
+/// The characters, with those escaped that are more than text and not in `kept`.
+fn escaped(text: impl Iterator<Item = char>, kept: &str) -> String {
+    let mut shown = String::new();
+    for c in text {
+        if is_more_than_text(c) && !kept.contains(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     shown
 }
@@ -257,6 +265,12 @@ mod tests {
     fn a_value_cannot_break_the_line_or_fill_the_log() {
         assert_eq!(masked("a\n\u{1b}[31m"), "a\\n\\u{1b}[31m");
         assert_eq!(masked(&"x".repeat(5000)).chars().count(), MAX_SHOWN + 1);
+    }
+
+    #[test]
+    fn a_reason_that_repeats_a_value_cannot_break_the_line_either() {
+        let fault = Fault::new("SSL_CERT_DIR", None, Reject::new("names a\n\u{7}b", "mount\n\u{7}"));
+        assert_eq!((&*fault.reject.wrong, &*fault.reject.fix), ("names a\\n\\u{7}b", "mount\n\\u{7}"));
     }
 
     #[test]
