@@ -276,6 +276,9 @@ pub(crate) fn alternate(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
 mod tests {
     use super::*;
 
+    /// No host has this name, and no name server is asked: a label has at most 63 letters (RFC 1035 §2.3.4).
+    const NOWHERE: &str = "this-label-is-longer-than-the-sixty-three-letters-that-it-may-have.invalid";
+
     #[test]
     fn families_alternate_from_the_resolvers_first_choice() {
         let parse = |text: &str| text.parse::<SocketAddr>().unwrap();
@@ -332,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_to_all_who_waited_for_it() {
-        let resolver = Resolver::new("no-such-host.invalid", 1);
+        let resolver = Resolver::new(NOWHERE, 1);
         let (answer, answered) = channel::bounded(1);
         *resolver.lookup.borrow_mut() = Some(answered);
         smol::block_on(async {
@@ -350,7 +353,7 @@ mod tests {
 
     #[test]
     fn all_who_wait_for_a_lookup_get_its_failure() {
-        let resolver = Resolver::new("no-such-host.invalid", 443);
+        let resolver = Resolver::new(NOWHERE, 443);
         let (first, second) = smol::block_on(future::zip(resolver.addresses(), resolver.addresses()));
         assert!(first.is_err());
         assert_eq!(first, second);
@@ -368,7 +371,7 @@ mod tests {
         *resolver.known.borrow_mut() = known(vec![old]);
         assert_eq!(smol::block_on(resolver.addresses()), Ok(vec![other]));
 
-        let resolver = Resolver::new("no-such-host.invalid", 1);
+        let resolver = Resolver::new(NOWHERE, 1);
         *resolver.known.borrow_mut() = known(vec![old]);
         assert_eq!(smol::block_on(resolver.addresses()), Ok(vec![old]));
         assert!(resolver.fresh().is_some(), "not asked for again at once");
@@ -392,7 +395,7 @@ mod tests {
 
     /// A resolver whose lookup found `addresses` at `at`, while no caller waited.
     fn answered(at: Instant, addresses: &[SocketAddr]) -> Resolver {
-        let resolver = Resolver::new("no-such-host.invalid", 1);
+        let resolver = Resolver::new(NOWHERE, 1);
         let (answer, answered) = channel::bounded(1);
         answer.try_send((at, Ok(addresses.to_vec()))).unwrap();
         *resolver.lookup.borrow_mut() = Some(answered);
@@ -411,7 +414,7 @@ mod tests {
 
     #[test]
     fn callers_that_give_up_start_no_second_lookup() {
-        let resolver = Resolver::new("no-such-host.invalid", 1);
+        let resolver = Resolver::new(NOWHERE, 1);
         let (answer, answered) = channel::bounded(1);
         *resolver.lookup.borrow_mut() = Some(answered);
         smol::block_on(async {

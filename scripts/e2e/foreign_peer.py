@@ -50,7 +50,7 @@ def while_it_stops(stack):
     port = stack.remora.port
     with socket.create_connection(("127.0.0.1", port), timeout=20):
         stack.remora.process.signal(signal.SIGTERM)
-        wait_for("/ready to turn 503", lambda: stack.remora.get("/ready").status == 503, 2)
+        wait_for("/ready to turn 503", lambda: stack.remora.get("/ready").status == 503, 4)
         hosts = {"loopback": "127.0.0.1", "foreign": FOREIGN}
         return {name: wire.statuses(port, write * 2, 2, host=host) for name, host in hosts.items()}
 

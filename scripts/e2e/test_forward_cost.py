@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 from case import Background, Case
-from process import Failure
+from process import Failure, wait_for
 from remora import Remora
 from stack import Stack
 
@@ -35,7 +35,10 @@ class ForwardCost(Case):
             trace = stack.folder.path / "system-calls"
             environment = {**stack.emulator.remora_environment(), "PATH": os.environ["PATH"], "CHECK": "off"}
             wrapper = ("strace", "-f", "-c", "-o", str(trace))
-            remora = Remora(stack.folder.path, environment, wrapper, log="counted.log").start()
+            remora = Remora(stack.folder.path, environment, wrapper, log="counted.log")
+            remora.process.start()
+            # Each look also takes system calls.
+            wait_for("Remora to be ready", remora.is_ready, 30, 0.5, remora.process)
             flood(remora.port)
             # The count includes the start and end of the process.
             os.kill(child_of(remora.process.pid), signal.SIGTERM)

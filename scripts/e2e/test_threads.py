@@ -88,7 +88,7 @@ class Threads(Case):
             issued = stack.emulator.stats()["tokens_issued"]
             # One for each connection, so that both threads meet it before there is another token.
             refused = {"endpoint": "ingest", "count": CONNECTIONS, "action": {"status": 401}}
-            stack.emulator.ask("/faults", [refused, {"endpoint": "token", "action": {"delay_ms": 1000}}])
+            stack.emulator.ask("/faults", [refused, {"endpoint": "token", "action": {"delay_ms": 5000}}])
             self.write_on_all(connections, 1, "refused")
             self.write_on_all(connections, 1, "after")
             stats = stack.emulator.stats()
@@ -120,7 +120,7 @@ class Threads(Case):
 
     def test_a_signal_waits_for_the_requests_of_both(self):
         with self.stack(2) as (stack, connections):
-            stack.emulator.ask("/faults", {"endpoint": "ingest", "action": {"delay_ms": 3000}})
+            stack.emulator.ask("/faults", {"endpoint": "ingest", "action": {"delay_ms": 5000}})
             post = lambda place: write(connections[place], i=str(place))  # noqa: E731
             writers = [Background(post, place) for place in range(2)]
             rules = lambda: stack.emulator.ask("/faults", method="GET").json()  # noqa: E731
@@ -130,7 +130,7 @@ class Threads(Case):
             ready = lambda: [exchange(probe, "GET", "/ready").status for probe in probes]  # noqa: E731
             self.assertEqual(ready(), [200, 200])
             stack.remora.process.signal(signal.SIGTERM)
-            wait_for("/ready to turn 503 on both", lambda: ready() == [503, 503], 2)
+            wait_for("/ready to turn 503 on both", lambda: ready() == [503, 503], 4)
             for probe in probes:
                 probe.close()
             self.assertEqual([writer.result().status for writer in writers], [204, 204])

@@ -70,6 +70,14 @@ def stored_since(stack, since):
     return any(json.loads(line)["samples"] for line in lines)
 
 
+def stored_within(seconds, stack, since):
+    """Whether a sample from that time or later is stored, or will be within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (stored := stored_since(stack, since)) and time.monotonic() < deadline:
+        time.sleep(POLL)
+    return stored
+
+
 def play(world, row):
     """Plays one row and returns its result."""
     stack = world.stack
@@ -79,7 +87,7 @@ def play(world, row):
         row.cause(world)
         caused = now_ms()
         time.sleep(row.seconds)
-        stopped = row.through and not stored_since(stack, caused)
+        stopped = row.through and not stored_within(row.longer, stack, caused)
         idle = world.idle()
     finally:
         world.heal()

@@ -45,7 +45,7 @@ fn interim_responses_without_end_end_in_time_and_hold_up_nobody() {
             AHEAD.store(written >= 100, Ordering::Relaxed);
         }
     });
-    let hub = hub_of(azure, |config| config.upstream_timeout = Duration::from_secs(2));
+    let hub = hub_of(azure, |config| config.upstream_timeout = Duration::from_secs(5));
     let (stream, sender) = connection(hub, |socket| answers(socket, &[request(b"body", None, "")]));
     let (other, neighbour) = connection(hub, |mut socket| {
         socket.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
