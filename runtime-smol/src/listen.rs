@@ -100,7 +100,7 @@ pub(crate) fn admit(hub: &'static Hub, stream: TcpStream, peer: Peer, guard: Loa
     let slots = if peer.may_write() { &hub.senders } else { &hub.guests };
     if let Some(slot) = take_slot(hub, slots, peer) {
         let _ = stream.get_ref().set_nodelay(true);
-        hub.traffic.connected(peer.may_write());
+        hub.traffic.connected(hub.now(), peer.may_write());
         let serve = async move {
             drive::serve(hub, stream, peer, Rc::clone(&slot)).await;
             slots.leave(&slot);

@@ -22,6 +22,9 @@ use crate::threads::{Message, Reply};
 /// How long the other threads have to report their open requests, or their minute.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long all threads have to look at their sockets once more.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// How the process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
@@ -100,15 +103,22 @@ async fn open(hub: &Hub) -> usize {
     others.into_iter().map(open).fold(hub.traffic.open_of_senders(), usize::saturating_add)
 }
 
-/// Completes once no thread had to wait for its senders: while one waits, another may receive a new request.
+/// Completes once no thread had to wait for its senders, twice in a row: while one waits, another may receive a new
+/// request, and what has arrived may not have been read yet.
 async fn settle(hub: &'static Hub, senders: &Socket<TcpListener>) {
+    let mut before = false;
     loop {
         // To a sender, a connection is open before it is accepted.
         listen::accept_waiting(hub, senders);
         let others = hub.threads.ask(&Message::Settle).await;
         let waited = hub.traffic.settle(hub.clock).await;
-        if !waited && !others.iter().any(|reply| matches!(reply, Reply::Waited(true))) {
+        let settled = !waited && !others.iter().any(|reply| matches!(reply, Reply::Waited(true)));
+        if settled && before {
             return;
+        }
+        before = settled;
+        if settled {
+            Timer::after(LOOK).await;
         }
     }
 }

@@ -42,7 +42,7 @@ pub(crate) struct Traffic {
     open: Cell<usize>,
     /// Those of peers that may write.
     open_of_senders: Cell<usize>,
-    /// When a sender's write was last answered, or when the process began to stop.
+    /// When a sender last connected or had its write answered, or when the process began to stop.
     heard: Cell<Instant>,
     turned_away: Cell<u64>,
     oldest: Cell<OldestSample>,
@@ -56,8 +56,11 @@ pub(crate) struct Traffic {
 
 impl Traffic {
     /// Counts a new connection; `sender` if its peer may write.
-    pub(crate) fn connected(&self, sender: bool) {
-        self.senders.set(self.senders.get() + usize::from(sender));
+    pub(crate) fn connected(&self, now: Instant, sender: bool) {
+        if sender {
+            self.senders.set(self.senders.get() + 1);
+            self.note_activity(now);
+        }
     }
 
     /// A connection ended.
@@ -120,7 +123,7 @@ impl Traffic {
         self.last_failed.borrow().clone()
     }
 
-    /// A sender's write was answered, or the process began to stop: senders get [`QUIET`] from now on.
+    /// A sender connected or had its write answered, or the process began to stop: senders get [`QUIET`] from now on.
     pub(crate) fn note_activity(&self, now: Instant) {
         self.heard.set(now);
     }
@@ -184,8 +187,7 @@ mod tests {
     #[test]
     fn a_silent_sender_has_time_from_the_signal_on() {
         let (traffic, signal) = (Traffic::default(), Instant::from_millis(500_000));
-        traffic.connected(true);
-        traffic.note_activity(Instant::from_millis(400_000));
+        traffic.connected(Instant::from_millis(400_000), true);
         traffic.note_activity(signal);
         assert_eq!(traffic.settled(signal), Some(signal.saturating_add(QUIET)));
         traffic.opened(true);
@@ -193,6 +195,15 @@ mod tests {
         traffic.closed(true);
         traffic.disconnected(true);
         assert_eq!(traffic.settled(signal), Some(signal));
+    }
+
+    #[test]
+    fn a_sender_that_connects_late_has_as_much_time_as_the_others() {
+        let (traffic, signal) = (Traffic::default(), Instant::from_millis(500_000));
+        traffic.note_activity(signal);
+        let late = signal.saturating_add(QUIET);
+        traffic.connected(late, true);
+        assert_eq!(traffic.settled(late), Some(late.saturating_add(QUIET)));
     }
 
     #[test]
@@ -208,7 +219,7 @@ mod tests {
             counts: None,
             began: signal,
         };
-        traffic.connected(true);
+        traffic.connected(signal, true);
         for retry_after in [Some(10), Some(1), None] {
             traffic.wrote(signal, &refused(retry_after));
         }
@@ -242,9 +253,9 @@ mod tests {
     #[test]
     fn shutdown_does_not_wait_for_peers_that_may_not_write() {
         let (traffic, now) = (Traffic::default(), Instant::from_millis(500_000));
-        traffic.connected(false);
-        traffic.opened(false);
         traffic.note_activity(now);
+        traffic.connected(now.saturating_add(QUIET), false);
+        traffic.opened(false);
         assert_eq!(traffic.settled(now), Some(now));
     }
 }
