@@ -53,11 +53,15 @@ enum Topic {
     /// Nothing can be forwarded.
     NoToken,
     Request,
-    /// A request that is none of this pod's writes. Its summary must not hide theirs, however frequent it is.
+    /// A query for something that is not here. Its summary must not hide those of writes, however frequent it is.
+    Lookup,
+    /// A request that is none of this pod's writes, but may be another sender's.
     Stray,
+    /// A write in a format that is not accepted. vmagent tries one when it starts.
+    Format,
     /// A request that Azure refused and whose refusal was passed on, so that senders drop its samples.
     Lost,
-    /// A write rejected by Remora itself with 400.
+    /// A write that Remora itself rejected for another reason than its format.
     Rejected,
     TooOld,
     Crowded,
@@ -87,11 +91,13 @@ const CLOCK_PAGE: &str = "remora explain REMORA-NET-04";
 type Fields = Vec<(&'static str, String)>;
 
 impl Topic {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Token,
         Self::NoToken,
         Self::Request,
+        Self::Lookup,
         Self::Stray,
+        Self::Format,
         Self::Lost,
         Self::Rejected,
         Self::TooOld,
@@ -103,7 +109,11 @@ impl Topic {
         match self {
             Self::Token => "token exchange failed",
             Self::NoToken => "token exchange failed, and there is no usable token",
-            Self::Request | Self::Stray => "request not accepted",
+            Self::Request | Self::Lookup => "request not accepted",
+            Self::Stray => {
+                "request permanently rejected by Remora: if it was a write, senders such as Prometheus drop its samples"
+            }
+            Self::Format => "request permanently rejected by Remora: senders other than vmagent drop its samples",
             Self::Lost => "request permanently rejected by Azure: senders such as Prometheus drop its samples",
             Self::Rejected => "request permanently rejected by Remora: senders such as Prometheus drop its samples",
             Self::TooOld => "samples older than 20 minutes, which Azure no longer accepts",
@@ -176,7 +186,7 @@ impl Journal {
         let mut told = self.told();
         let is_new = |kind: &Kind| told.iter().all(|(known, _)| known != kind);
         // Strangers can produce many kinds, which must not blur the pod's own.
-        let is_stray = |kind: &Kind| kind.topic == Topic::Stray;
+        let is_stray = |kind: &Kind| matches!(kind.topic, Topic::Lookup | Topic::Stray);
         let many = told.iter().filter(|(known, _)| is_stray(known) == is_stray(&kind)).count();
         if many >= MOST_KINDS && is_new(&kind) {
             kind.cause.clear();
@@ -285,14 +295,16 @@ fn request_kind(
     Kind { status, code, unavailable, cause, ..topic.kind() }
 }
 
-/// A write whose samples senders drop is an error, whether the status is Azure's or a 400 of ours.
+/// A write whose samples senders drop is an error, whether the status is Azure's or ours.
 fn topic(status: u16, upstream_status: Option<u16>, purpose: Purpose) -> Topic {
-    match upstream_status {
-        Some(_) if reply::drops_samples(status) => Topic::Lost,
-        // Not 415, by which vmagent negotiates media types.
-        None if status == 400 && purpose == Purpose::Write => Topic::Rejected,
-        None if purpose != Purpose::Write => Topic::Stray,
-        _ => Topic::Request,
+    match (purpose, upstream_status) {
+        (Purpose::Stray, None) => Topic::Stray,
+        (Purpose::Lookup | Purpose::Probe, None) => Topic::Lookup,
+        _ if !reply::drops_samples(status) => Topic::Request,
+        (_, Some(_)) => Topic::Lost,
+        // By which vmagent negotiates formats.
+        (Purpose::Write, None) if status == 415 => Topic::Format,
+        (Purpose::Write, None) => Topic::Rejected,
     }
 }
 
@@ -322,7 +334,10 @@ fn request(status: u16, upstream_status: Option<u16>, text: &str, peer: Option<I
     fields.extend(upstream_status.map(|status| ("azure_status", status.to_string())));
     fields.push(("answer", text.to_owned()));
     // Azure's own text does not name a page of `remora explain`.
-    let code = upstream_status.and_then(reply::code).filter(|code| !text.contains(code));
+    let code = upstream_status.and_then(|upstream| match reply::code(upstream) {
+        Some(code) => Some(code.to_owned()).filter(|code| !text.contains(code.as_str())),
+        None => reply::drops_samples(status).then(|| upstream.to_string()),
+    });
     fields.extend(code.map(|code| ("see", format!("remora explain {code}"))));
     fields.extend(peer.map(|peer| ("peer", peer.to_string())));
     fields

@@ -127,7 +127,7 @@ fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
         Some(page) if page == &pages::RBAC_03 => Outcome::Warn(finding.on(page)),
         Some(page) => Outcome::Fail(finding.on(page)),
         None => {
-            finding.repair = Some(format!("{}\n{}", advice(is_lost), pages::LIVE_03.commands()));
+            finding.repair = Some(format!("{}\n{}", advice(status), pages::LIVE_03.commands()));
             let passes = azure_status.is_none() && status >= 500;
             if passes { Outcome::Warn(finding) } else { Outcome::Fail(finding) }
         }
@@ -135,11 +135,14 @@ fn refusal(failure: &Value, age: Option<Duration>) -> Outcome {
 }
 
 /// What to do about a response without a code.
-const fn advice(is_lost: bool) -> &'static str {
-    if is_lost {
-        "fix what the answer names, or keep it from being sent (writeRelabelConfigs); the logs say how often this happens"
+fn advice(status: u16) -> String {
+    if reply::drops_samples(status) {
+        format!(
+            "fix what the answer names (remora explain {status} says what to look at), or keep it from being sent \
+             (writeRelabelConfigs); the logs say how often this happens"
+        )
     } else {
-        "do what the answer says; the sender retries by itself"
+        "do what the answer says; the sender retries by itself".to_owned()
     }
 }
 

@@ -11,6 +11,9 @@ use super::settings::{CHECK, RATE_LIMIT_STATUS, REFUSAL_HOLD, SHUTDOWN_GRACE, UP
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// When Prometheus gives up a request, unless its `remote_timeout` is another.
+const SENDERS: Duration = Duration::from_secs(30);
+
 /// The settings of this group.
 pub(crate) struct Forwarding {
     pub(crate) upstream_timeout: Duration,
@@ -24,6 +27,11 @@ pub(crate) struct Forwarding {
 pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Forwarding> {
     let second = Duration::from_secs(1);
     let upstream_timeout = reader.value(&UPSTREAM_TIMEOUT, |text| quantity::duration(text, &(second..=5 * MINUTE)));
+    if upstream_timeout.is_some_and(|timeout| timeout >= SENDERS) {
+        let text = "must be shorter than the sender's own timeout, which is 30 s in Prometheus (remoteTimeout or \
+                    remote_timeout): otherwise the sender gives up first and sends again what Azure may have stored";
+        reader.warn(&UPSTREAM_TIMEOUT, text);
+    }
     let refusal_hold =
         reader.value(&REFUSAL_HOLD, |text| quantity::duration(text, &(Duration::ZERO..=24 * 60 * MINUTE)));
     let pass_rate_limit = reader.value(&RATE_LIMIT_STATUS, parse_status);

@@ -14,6 +14,7 @@ use super::source::Source;
 
 /// Reads the proxy, and warns if it cannot be used for samples.
 pub(crate) fn proxy(reader: &mut Reader<'_>) -> Option<Proxy> {
+    warn_of_unused(reader);
     let url = reader.value(&HTTPS_PROXY, parse_proxy)?;
     if url.starts_with("https:") {
         let text = "is used only for the token exchange; samples need a proxy with an http:// URL";
@@ -24,6 +25,19 @@ pub(crate) fn proxy(reader: &mut Reader<'_>) -> Option<Proxy> {
         reader.warn(&NO_PROXY, format!("{}; {}", reject.wrong, reject.fix));
     }
     Some(Proxy { url, no_proxy })
+}
+
+/// As in curl and Go, https does not go through the proxy for http; and only curl reads a variable for all.
+fn warn_of_unused(reader: &mut Reader<'_>) {
+    let other =
+        ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"].into_iter().find(|name| reader.var(name).is_some());
+    if let Some(other) = other.filter(|_| reader.given(&HTTPS_PROXY).is_none()) {
+        let text = format!(
+            "is not set, and {other} is not read, since Azure is reached by https; set it to the proxy, or unset {other} \
+             if Azure is reached without one"
+        );
+        reader.warn(&HTTPS_PROXY, text);
+    }
 }
 
 /// The URL of an HTTP proxy; the scheme is optional, as is customary.

@@ -66,7 +66,16 @@ fn warn_of_other_authority(reader: &mut Reader<'_>, cloud: Cloud, config: &Confi
 /// An audience that the ingestion endpoint accepts is right, whatever `CLOUD` says.
 fn warn_of_other_audience(reader: &mut Reader<'_>, cloud: Cloud, config: &Config) {
     let own = Cloud::of_ingestion(config.ingestion.host());
-    let other = Cloud::of_audience(audience(&config.identity)).filter(|other| *other != cloud);
+    let requested = audience(&config.identity);
+    let known = Cloud::of_audience(requested);
+    if let Some(right) = own.and_then(Cloud::audience).filter(|_| known.is_none()) {
+        let text = format!(
+            "asks for a token for {requested}, but Azure Monitor's ingestion, where INGESTION_URL leads, accepts those \
+             for {right}; unset it"
+        );
+        return reader.warn(&INGESTION_AAD_AUDIENCE, text);
+    }
+    let other = known.filter(|other| *other != cloud);
     let Some(other) = other.filter(|other| own != Some(*other)) else { return };
     let name = other.name();
     let text = if own == Some(cloud) {

@@ -223,7 +223,7 @@ fn a_client_secret_in_another_variable_is_named_and_not_shown() {
 
 #[test]
 fn misspelled_names_are_warned_of_without_their_values() {
-    let loaded = loaded(&[("BODY_MEMROY", "hush"), ("REMORA_LOG_LEVEL", "hush"), ("HTTP_PROXY", "hush")]);
+    let loaded = loaded(&[("BODY_MEMROY", "hush"), ("REMORA_LOG_LEVEL", "hush"), ("CERT_FILE", "hush")]);
     let told: Vec<_> = loaded.warnings.iter().map(|warning| format!("{} {}", warning.name, warning.text)).collect();
     assert_eq!(
         told,
@@ -383,6 +383,18 @@ fn quotes_around_a_list_of_hosts_are_warned_of() {
     };
     assert!(warned("\"a.example,b.example\""));
     assert!(!warned("a.example,b.example"));
+}
+
+#[test]
+fn a_proxy_for_other_connections_than_these_is_warned_of() {
+    let name = "HTTPS_PROXY";
+    for other in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        assert!(warned(&loaded(&[(other, "http://proxy:3128")]), name), "{other}");
+        for own in [name, "https_proxy"] {
+            let both = loaded(&[(other, "http://proxy:3128"), (own, "http://proxy:3128")]);
+            assert!(!warned(&both, name), "{other} {own}");
+        }
+    }
 }
 
 #[test]

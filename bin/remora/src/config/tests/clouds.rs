@@ -85,7 +85,22 @@ fn an_audience_of_another_cloud_is_warned_of() {
     assert!(warned(&loaded(&[(name, "https://monitor.azure.us//.default")]), name));
     assert!(!warned(&loaded(&[audience]), name));
     assert!(!warned(&loaded(&[("CLOUD", "AZURECUSTOM"), audience]), name));
-    assert!(!warned(&loaded(&[("CLOUD", "AZUREGOVERNMENT"), (name, "https://monitor.example")]), name));
+    let unknown = (name, "https://monitor.example");
+    assert!(!warned(&loaded(&[("CLOUD", "AZUREGOVERNMENT"), unknown, gateway]), name));
+    assert!(!warned(&loaded(&[("CLOUD", "AZURECUSTOM"), unknown]), name));
+}
+
+#[test]
+fn an_audience_that_ingestion_does_not_accept_is_warned_of() {
+    let name = "INGESTION_AAD_AUDIENCE";
+    for wrong in ["https://prometheus.monitor.azure.com", "https://management.azure.com/.default", "monitor.azure.com"]
+    {
+        let loaded = loaded(&[(name, wrong)]);
+        let text = loaded.warnings.into_iter().find(|warning| warning.name == name).map(|warning| warning.text);
+        assert!(text.is_some_and(|text| text.contains("for https://monitor.azure.com; unset it")), "{wrong}");
+    }
+    let machine = ("IDENTITY_TYPE", "userAssigned");
+    assert!(warned(&loaded(&[machine, (name, "https://prometheus.monitor.azure.com/.default")]), name));
 }
 
 #[test]

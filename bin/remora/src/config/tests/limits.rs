@@ -54,3 +54,12 @@ fn every_thread_gets_its_part_of_the_limits() {
     assert_eq!(names, ["MAX_CONNECTIONS", "MAX_IN_FLIGHT"]);
     assert!(faults[1].reject.fix.contains("MAX_IN_FLIGHT to 3 or more, or THREADS to 1 or less"), "{}", faults[1]);
 }
+
+#[test]
+fn a_patience_longer_than_the_senders_is_warned_of() {
+    let name = "UPSTREAM_TIMEOUT";
+    for (text, expected) in [("30s", true), ("1m", true), ("29s", false)] {
+        assert_eq!(warned(&loaded(&[(name, text)]), name), expected, "{text}");
+    }
+    assert!(!warned(&loaded(&[]), name), "the default");
+}
