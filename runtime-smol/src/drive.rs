@@ -244,6 +244,9 @@ impl Connection {
         }
         if outcome.purpose == Purpose::Write && self.sender {
             self.hub.traffic.note_activity(self.now);
+            if self.stream.has_ended() {
+                self.hub.abandoned(self.now.since(outcome.began));
+            }
         }
         let peer = || self.stream.get_ref().peer_addr().ok().map(|from| from.ip().to_canonical());
         self.hub.answered(self.now, outcome, self.exchange.answer_text(), peer);

@@ -169,6 +169,12 @@ impl Hub {
         }
     }
 
+    /// Reports and counts a write whose sender hung up after this time, before the answer.
+    pub(crate) fn abandoned(&'static self, after: Duration) {
+        self.traffic.abandon();
+        self.notice(&Notice::Abandoned { after });
+    }
+
     /// Reports and counts an answer. `peer` looks up the address that it goes to.
     pub(crate) fn answered(
         &'static self,

@@ -68,6 +68,11 @@ pub enum Notice<'a> {
         /// Time from the head to the answer.
         took: Duration,
     },
+    /// A sender had ended its side of the connection before its write was answered.
+    Abandoned {
+        /// How long the write took, if it was forwarded all the same, or waited for its turn.
+        after: Duration,
+    },
     /// A write contained samples older than Azure accepts.
     TooOld {
         /// How many.

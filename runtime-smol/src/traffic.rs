@@ -45,6 +45,7 @@ pub(crate) struct Traffic {
     /// When a sender last connected or had its write answered, or when the process began to stop.
     heard: Cell<Instant>,
     turned_away: Cell<u64>,
+    abandoned: Cell<u64>,
     oldest: Cell<OldestSample>,
     last_failed: RefCell<Option<FailedWrite>>,
     /// When the last sender that was told to come back later does so.
@@ -100,6 +101,16 @@ impl Traffic {
     /// Senders' connections that were turned away, or closed to make room for another.
     pub(crate) fn turned_away(&self) -> u64 {
         self.turned_away.get()
+    }
+
+    /// A sender hung up before its write was answered.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.set(self.abandoned.get() + 1);
+    }
+
+    /// Writes whose sender hung up before the answer.
+    pub(crate) fn abandoned(&self) -> u64 {
+        self.abandoned.get()
     }
 
     /// Records the age of a write's oldest sample.

@@ -63,7 +63,7 @@ class Alerts(Case):
 
     def test_promtool_finds_the_rules_good(self):
         told = promtool("check", "rules", "rules.yaml", folder=self.folder.path)
-        self.assertIn("18 rules found", told)
+        self.assertIn("19 rules found", told)
 
     def test_each_alert_fires_when_it_should_and_not_before(self):
         promtool("test", "rules", "prometheus-rule-tests.yaml", folder=self.folder.path)

@@ -64,6 +64,7 @@ enum Topic {
     /// A write that Remora itself rejected for another reason than its format.
     Rejected,
     TooOld,
+    Abandoned,
     Crowded,
     Accept,
 }
@@ -91,7 +92,7 @@ const CLOCK_PAGE: &str = "remora explain REMORA-NET-04";
 type Fields = Vec<(&'static str, String)>;
 
 impl Topic {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Token,
         Self::NoToken,
         Self::Request,
@@ -101,6 +102,7 @@ impl Topic {
         Self::Lost,
         Self::Rejected,
         Self::TooOld,
+        Self::Abandoned,
         Self::Crowded,
         Self::Accept,
     ];
@@ -117,6 +119,7 @@ impl Topic {
             Self::Lost => "request permanently rejected by Azure: senders such as Prometheus drop its samples",
             Self::Rejected => "request permanently rejected by Remora: senders such as Prometheus drop its samples",
             Self::TooOld => "samples older than 20 minutes, which Azure no longer accepts",
+            Self::Abandoned => "the sender hung up before its write was answered, and will send it again",
             Self::Crowded => "connection turned away: all slots are taken",
             Self::Accept => "accept failed",
         }
@@ -153,6 +156,7 @@ impl Observer for Journal {
                 self.answered(*status, *upstream_status, *bytes, *samples, *took);
             }
             Notice::TooOld { samples, oldest } => self.failed(Topic::TooOld.kind(), || too_old(*samples, *oldest)),
+            Notice::Abandoned { after } => self.failed(Topic::Abandoned.kind(), || abandoned(*after)),
             Notice::Crowded => self.failed(Topic::Crowded.kind(), crowded),
             Notice::AcceptFailed { error } => {
                 self.failed(Topic::Accept.kind(), || accept(error));
@@ -341,6 +345,12 @@ fn request(status: u16, upstream_status: Option<u16>, text: &str, peer: Option<I
     fields.extend(code.map(|code| ("see", format!("remora explain {code}"))));
     fields.extend(peer.map(|peer| ("peer", peer.to_string())));
     fields
+}
+
+fn abandoned(after: Duration) -> Fields {
+    let fix = "raise the sender's timeout above UPSTREAM_TIMEOUT (remoteTimeout or remote_timeout in Prometheus), or make its \
+               batches smaller";
+    vec![("after_ms", after.as_millis().to_string()), ("fix", fix.to_owned())]
 }
 
 fn crowded() -> Fields {

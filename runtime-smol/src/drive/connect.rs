@@ -42,7 +42,7 @@ impl Connection {
         if let Some(buffer) = self.turn.take().or_else(|| hub.memory.responses.try_take()) {
             return Some(buffer);
         }
-        let turn = hub.memory.responses.take_one();
+        let (turn, since) = (hub.memory.responses.take_one(), self.now);
         let waited = Box::pin(queued(hub, &self.stream, self.exchange.begin_by(self.now), turn)).await;
         self.look_at_clock();
         match waited {
@@ -52,7 +52,10 @@ impl Connection {
                               for the sender";
                 self.exchange.refuse(self.now, Unavailable::Capacity, detail);
             }
-            Waited::WithoutSender => self.exchange.client_broken(self.now),
+            Waited::WithoutSender => {
+                hub.abandoned(self.now.since(since));
+                self.exchange.client_broken(self.now);
+            }
         }
         None
     }

@@ -38,6 +38,11 @@ impl<S: AsFd> Socket<S> {
         self.source(|source| source.writing.ready)
     }
 
+    /// Whether the peer has ended its stream, although there may be bytes before the end that are not read yet.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.source(|source| source.reading.ended)
+    }
+
     /// To be called when reading, or accepting, has found nothing more.
     pub(crate) fn drained(&self) {
         // After the last bytes, an end still waits to be read.

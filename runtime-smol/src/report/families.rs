@@ -64,6 +64,13 @@ const MEASURED: &[Measured] = &[
         value: |_, snapshot| whole(snapshot.responses.all),
     },
     Measured {
+        family: Family::counter(
+            "remora_requests_abandoned_total",
+            "Writes whose sender had hung up before they were answered. It sends them again, also those that Azure stored.",
+        ),
+        value: |_, snapshot| Value::Whole(snapshot.abandoned),
+    },
+    Measured {
         family: Family::gauge("remora_connections", "Open connections from peers that may write."),
         value: |_, snapshot| whole(snapshot.senders.lent),
     },

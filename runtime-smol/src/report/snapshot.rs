@@ -24,6 +24,7 @@ pub(crate) struct Snapshot {
     pub(super) oldest: OldestSample,
     pub(super) open: usize,
     pub(super) turned_away: u64,
+    pub(super) abandoned: u64,
     pub(super) idle: usize,
     /// Connections of peers that may write.
     pub(super) senders: Usage,
@@ -65,6 +66,7 @@ impl Snapshot {
             oldest: traffic.oldest(),
             open: traffic.open(),
             turned_away: traffic.turned_away(),
+            abandoned: traffic.abandoned(),
             idle: hub.idle.len(),
             senders: Usage { all: hub.senders.most(), lent: hub.senders.taken() },
             responses: Usage::of(&hub.memory.responses),
@@ -95,6 +97,7 @@ impl Snapshot {
         }
         self.open += other.open;
         self.turned_away += other.turned_away;
+        self.abandoned += other.abandoned;
         self.idle += other.idle;
         self.senders.include(other.senders);
         self.responses.include(other.responses);

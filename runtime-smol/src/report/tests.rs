@@ -81,6 +81,7 @@ fn each_number_has_its_own_name() {
     hub.traffic.opened(true);
     hub.traffic.opened(false);
     (0..3).for_each(|_| hub.traffic.turn_away());
+    (0..5).for_each(|_| hub.traffic.abandon());
     let _slot = hub.senders.enter(now);
     // Never given back.
     let _ = hub.memory.responses.try_take();
@@ -95,6 +96,7 @@ fn each_number_has_its_own_name() {
         "remora_requests_in_flight 2",
         "remora_connections 1",
         "remora_connections_rejected_total 3",
+        "remora_requests_abandoned_total 5",
         "remora_body_memory_used_bytes 16384",
         "remora_upstream_connections{state=\"active\"} 1",
         "remora_upstream_connections{state=\"idle\"} 0",

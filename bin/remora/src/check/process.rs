@@ -20,6 +20,12 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Maximum age of a recent success. Prometheus sends every few seconds.
 const RECENT: Duration = Duration::from_secs(300);
 
+/// What follows when senders hang up.
+const RESENT: &str =
+    "A sender sends again what was not answered in its time, and falls behind although Azure accepts it.";
+const IMPATIENT: &str = "raise the sender's timeout above UPSTREAM_TIMEOUT (remoteTimeout or remote_timeout in Prometheus), or \
+                         make its batches smaller; the log says how long it waited";
+
 /// Prefix of the sidecar's own responses.
 const OURS: &str = "remora: ";
 
@@ -94,7 +100,10 @@ fn delivery(status: &Value, now: SystemTime) -> Checked {
     let refused = failure.map(|failure| (failure, failure.get("time").and_then(time)));
     match (refused.filter(|(_, at)| taken.is_none() || *at > taken), taken) {
         (Some((failure, at)), _) => Err(refusal(failure, at.map(age))),
-        (None, Some(at)) if age(at) <= RECENT => Ok(format!("last accepted {} ago", span(age(at)))),
+        (None, Some(at)) if age(at) <= RECENT => match abandoned(status) {
+            Some(seen) => Err(Outcome::Warn(Finding::new(seen).because(RESENT).repaired(IMPATIENT))),
+            None => Ok(format!("last accepted {} ago", span(age(at)))),
+        },
         (None, Some(at)) => Err(Outcome::Warn(Finding::new(format!("last accepted {} ago", span(age(at)))))),
         (None, None) => Err(Outcome::Left("no write from a permitted peer has come yet")),
     }
@@ -102,6 +111,15 @@ fn delivery(status: &Value, now: SystemTime) -> Checked {
 
 fn time(value: &Value) -> Option<SystemTime> {
     humantime::parse_rfc3339(value.as_str()?).ok()
+}
+
+/// Whether senders hung up before more than one in twenty writes were answered, of all since the sidecar started.
+fn abandoned(status: &Value) -> Option<String> {
+    let counters = status.get("counters")?;
+    let abandoned = counters.get("remora_requests_abandoned_total")?.as_u64()?;
+    let all: u64 = counters.get("remora_requests_total")?.as_object()?.values().filter_map(Value::as_u64).sum();
+    let many = abandoned.saturating_mul(20) > all;
+    many.then(|| format!("senders hung up before {abandoned} of {all} writes were answered since the sidecar started"))
 }
 
 /// The latest write was refused, and none was accepted since. The code in the response leads to the fix. Throttling
@@ -248,6 +266,20 @@ mod tests {
         for status in [format!(r#"{{"last_success":"2026-01-01T11:54:20Z",{refusal}}}"#), format!("{{{refusal}}}")] {
             assert!(judged(&status).is_err(), "{status}");
         }
+    }
+
+    #[test]
+    fn senders_that_hang_up_are_warned_of_if_they_are_many() {
+        let with = |abandoned| {
+            let counters = format!(
+                r#"{{"remora_requests_abandoned_total":{abandoned},"remora_requests_total":{{"204":90,"503":10}}}}"#
+            );
+            judged(&format!(r#"{{"last_success":"2026-01-01T11:59:50Z","counters":{counters}}}"#))
+        };
+        assert!(with(5).is_ok());
+        let Err(Outcome::Warn(finding)) = with(6) else { panic!("a warning") };
+        assert_eq!(finding.seen, "senders hung up before 6 of 100 writes were answered since the sidecar started");
+        assert!(finding.repair.is_some_and(|repair| repair.contains("UPSTREAM_TIMEOUT")));
     }
 
     #[test]

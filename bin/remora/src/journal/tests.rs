@@ -334,6 +334,15 @@ fn who_was_refused_stands_in_the_line_where_it_is_not_this_pod() {
 }
 
 #[test]
+fn a_sender_that_is_too_impatient_is_told_with_what_repairs_it() {
+    let journal = journal();
+    journal.notice(&Notice::Abandoned { after: Duration::from_millis(5_012) });
+    let told = lines();
+    assert!(told[0].starts_with("level=warn msg=\"the sender hung up before its write was answered, "), "{told:?}");
+    assert!(told[0].contains(" after_ms=5012 fix=\"raise the sender's timeout above UPSTREAM_TIMEOUT "), "{told:?}");
+}
+
+#[test]
 fn a_connection_too_many_is_told_with_what_repairs_it() {
     let journal = journal();
     journal.notice(&Notice::Crowded);

@@ -95,6 +95,11 @@ pub(crate) static ALERTS: &[Alert] = &[
         "Raise BODY_MEMORY, and the container's memory limit by twice the increase.",
         &[],
     ),
+    of_answers(
+        "RemoraSendersHangUp",
+        "Raise the sender's timeout above UPSTREAM_TIMEOUT (remoteTimeout or remote_timeout in Prometheus, sendTimeout in vmagent, timeout in an exporter), or make its batches smaller.",
+        &[],
+    ),
     of_pages("RemoraUnreachable", "", &[&LIVE_01]),
     of_pages(
         "RemoraDown",

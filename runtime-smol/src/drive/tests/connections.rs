@@ -128,3 +128,16 @@ fn an_answer_that_comes_with_the_handshake_is_none() {
     assert!(text.contains("it sent data before any request"), "{text}");
     assert_eq!(hub.idle.len(), 0);
 }
+
+#[test]
+fn a_sender_that_does_not_wait_for_the_answer_is_counted() {
+    fn late(body: &[u8]) -> String {
+        thread::sleep(Duration::from_millis(300));
+        no_content(body)
+    }
+    let hub = hub(late, |_| {});
+    served(hub, |socket| answers(socket, &[request(b"body", None, "")]));
+    assert_eq!(hub.traffic.abandoned(), 0, "this one waits");
+    served(hub, |mut socket| socket.write_all(&request(b"body", None, "")).unwrap());
+    assert_eq!(hub.traffic.abandoned(), 1);
+}

@@ -80,11 +80,13 @@ fn a_sender_that_leaves_the_queue_is_not_waited_for() {
     };
     let turns: Vec<_> = std::iter::from_fn(|| hub.memory.responses.try_take()).collect();
     leave(hub);
+    assert_eq!(hub.traffic.abandoned(), 1, "its write was complete");
     hub.memory.responses.give(turns);
     let room: Vec<_> = std::iter::from_fn(|| hub.memory.arena.try_take()).collect();
     let small: Vec<_> = std::iter::from_fn(|| hub.memory.small_arena.try_take()).collect();
     leave(hub);
     hub.memory.arena.give(room);
     hub.memory.small_arena.give(small);
+    assert_eq!(hub.traffic.abandoned(), 1, "its write was not");
     assert_eq!(served(hub, |socket| answers(socket, &[request(b"body", None, "")]))[0].0, 204);
 }

@@ -45,6 +45,7 @@ fn numbers_add_up_and_the_later_event_counts() {
     let mut all = snapshot(Page::Status, |hub| {
         hub.traffic.opened(true);
         hub.senders.enter(Instant::ZERO);
+        hub.traffic.abandon();
         hub.traffic.note_oldest(Instant::from_millis(40), Duration::from_secs(9));
         // A write without samples.
         refuse(hub, 60, 415);
@@ -53,7 +54,7 @@ fn numbers_add_up_and_the_later_event_counts() {
     (one.hold, all.hold) = (Duration::from_secs(2), Duration::from_secs(4));
     all.include(&one);
     assert_eq!(all.hold, Duration::from_secs(2));
-    assert_eq!((all.open, all.turned_away, all.idle), (2, 1, 0));
+    assert_eq!((all.open, all.turned_away, all.abandoned, all.idle), (2, 1, 1, 0));
     assert_eq!((all.senders, all.responses), (Usage { all: 14, lent: 1 }, Usage { all: 6, lent: 1 }));
     assert_eq!(all.segments, Usage { all: 24, lent: 0 });
     assert_eq!(all.last_success, Some(Instant::from_millis(90)));
