@@ -118,6 +118,8 @@ fn abandoned(status: &Value) -> Option<String> {
     let counters = status.get("counters")?;
     let abandoned = counters.get("remora_requests_abandoned_total")?.as_u64()?;
     let all: u64 = counters.get("remora_requests_total")?.as_object()?.values().filter_map(Value::as_u64).sum();
+    // Those that never got an answer are not among the requests.
+    let all = all.max(abandoned);
     let many = abandoned.saturating_mul(20) > all;
     many.then(|| format!("senders hung up before {abandoned} of {all} writes were answered since the sidecar started"))
 }

@@ -28,8 +28,8 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Forwarding> {
     let second = Duration::from_secs(1);
     let upstream_timeout = reader.value(&UPSTREAM_TIMEOUT, |text| quantity::duration(text, &(second..=5 * MINUTE)));
     if upstream_timeout.is_some_and(|timeout| timeout >= SENDERS) {
-        let text = "must be shorter than the sender's own timeout, which is 30 s in Prometheus (remoteTimeout or \
-                    remote_timeout): otherwise the sender gives up first and sends again what Azure may have stored";
+        let text = "is not shorter than Prometheus' own timeout of 30 s (remoteTimeout or remote_timeout): a sender that \
+                    gives up first sends again what Azure may have stored; leave it if yours waits longer than this";
         reader.warn(&UPSTREAM_TIMEOUT, text);
     }
     let refusal_hold =

@@ -97,7 +97,7 @@ pub(crate) static ALERTS: &[Alert] = &[
     ),
     of_answers(
         "RemoraSendersHangUp",
-        "Raise the sender's timeout above UPSTREAM_TIMEOUT (remoteTimeout or remote_timeout in Prometheus, sendTimeout in vmagent, timeout in an exporter), or make its batches smaller.",
+        "Raise the sender's timeout above UPSTREAM_TIMEOUT (remoteTimeout or remote_timeout in Prometheus, -remoteWrite.sendTimeout in vmagent, timeout in OpenTelemetry Collector), or make its batches smaller.",
         &[],
     ),
     of_pages("RemoraUnreachable", "", &[&LIVE_01]),
