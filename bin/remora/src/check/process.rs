@@ -24,7 +24,7 @@ const RECENT: Duration = Duration::from_secs(300);
 const RESENT: &str =
     "A sender sends again what was not answered in its time, and falls behind although Azure accepts it.";
 const IMPATIENT: &str = "raise the sender's timeout above UPSTREAM_TIMEOUT (remoteTimeout or remote_timeout in Prometheus), or \
-                         make its batches smaller; the log says how long it waited";
+                         make its batches smaller; the log says how long the answers took";
 
 /// Prefix of the sidecar's own responses.
 const OURS: &str = "remora: ";
