@@ -141,13 +141,34 @@ mod tests {
     use super::*;
     use crate::fixture;
 
-    #[test]
-    fn a_sender_that_waits_to_be_accepted_may_still_write() {
+    /// A hub, and where its senders connect.
+    fn listening() -> (&'static Hub, Socket<TcpListener>) {
         let config = fixture::config("https://h.example/write", std::path::Path::new("/none"));
         let hub = fixture::hub(&config, &crate::trust::Trust::load(&config.trust).unwrap());
-        let listener = listen::bind(hub.reactor, 0).unwrap();
+        (hub, listen::bind(hub.reactor, 0).unwrap())
+    }
+
+    fn connected(listener: &Socket<TcpListener>) -> TcpStream {
         let port = listener.get_ref().local_addr().unwrap().port();
-        let sender = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap()
+    }
+
+    #[test]
+    fn a_sender_that_connects_at_the_last_moment_may_still_write() {
+        let (hub, listener) = listening();
+        hub.drain();
+        let mut settling = Box::pin(settle(hub, &listener));
+        assert_eq!(future::block_on(future::poll_once(&mut settling)), None, "it looks once more");
+        let _sender = connected(&listener);
+        let soon = hub.now().saturating_add(10 * LOOK);
+        let settled = hub.reactor.block_on(hub.executor.run(hub.clock.before(soon, settling))).unwrap();
+        assert!(settled.is_none());
+    }
+
+    #[test]
+    fn a_sender_that_waits_to_be_accepted_may_still_write() {
+        let (hub, listener) = listening();
+        let sender = connected(&listener);
         hub.drain();
         let mut settling = Box::pin(settle(hub, &listener));
         assert_eq!(future::block_on(future::poll_once(&mut settling)), None);
