@@ -1,12 +1,13 @@
-//! Decides what is logged. Successes and probes are not. A new failure is logged at once; repetitions are counted and
-//! summed up at the end of the minute, so the number of lines depends on the clock, not on the number of requests. At
-//! debug level, every response also has a line of its own.
+//! Decides what is logged. Probes are not, nor are successes, except for the first after a minute without any. A new
+//! failure is logged at once; repetitions are counted and summed up at the end of the minute, so the number of lines
+//! depends on the clock, not on the number of requests. At debug level, every response also has a line of its own.
 //!
 //! No clock is read here: the end of the minute is a notice like the others, and arrives only if something happened.
 
 use std::fmt::Display;
 use std::io;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ const MOST_TEXT: usize = 120;
 pub(crate) struct Journal {
     log: Log,
     told: Mutex<Vec<(Kind, Told)>>,
+    /// No write was accepted in the last minute that had any.
+    stopped: AtomicBool,
 }
 
 /// The properties that distinguish failures.
@@ -152,8 +155,13 @@ impl Observer for Journal {
                 let kind = request_kind(topic, *status, *upstream_status, *unavailable, text);
                 self.failed(kind, || request(*status, *upstream_status, text, *peer));
             }
-            Notice::Answered { status, upstream_status, bytes, samples, took } if self.log.keeps(Level::Debug) => {
-                self.answered(*status, *upstream_status, *bytes, *samples, *took);
+            Notice::Answered { status, upstream_status, bytes, samples, took } => {
+                if self.log.keeps(Level::Debug) {
+                    self.answered(*status, *upstream_status, *bytes, *samples, *took);
+                }
+                if upstream_status.is_some() && (200..300).contains(status) && self.stopped.load(Ordering::Relaxed) {
+                    self.resumed();
+                }
             }
             Notice::TooOld { samples, oldest } => self.failed(Topic::TooOld.kind(), || too_old(*samples, *oldest)),
             Notice::Abandoned { after } => self.failed(Topic::Abandoned.kind(), || abandoned(*after)),
@@ -177,7 +185,7 @@ impl Observer for Journal {
 
 impl Journal {
     pub(crate) fn new(log: Log) -> Self {
-        Self { log, told: Mutex::default() }
+        Self { log, told: Mutex::default(), stopped: AtomicBool::default() }
     }
 
     /// Locked while a failure is logged; successes never wait for it.
@@ -237,6 +245,13 @@ impl Journal {
         self.log.line(topic.level(), topic.message(), &all);
     }
 
+    /// Threads may notice it together.
+    fn resumed(&self) {
+        if self.stopped.swap(false, Ordering::Relaxed) {
+            self.log.line(Level::Info, "Azure accepts writes again", &[]);
+        }
+    }
+
     /// Unknown properties of a request have no field.
     fn answered(&self, status: u16, azure: Option<u16>, bytes: usize, samples: Option<u32>, took: Duration) {
         let milliseconds = took.as_millis();
@@ -254,6 +269,7 @@ impl Journal {
         if requests == 0 {
             return;
         }
+        self.stopped.store(minute.succeeded == 0, Ordering::Relaxed);
         let average = minute.bytes / requests;
         let busy = minute.busy / u32::try_from(requests).unwrap_or(u32::MAX);
         // Formatting floating point numbers would add 10 KB to the binary.

@@ -134,6 +134,29 @@ fn every_answer_has_a_line_at_debug_and_none_above() {
 }
 
 #[test]
+fn the_end_of_a_minute_without_a_success_is_told_once() {
+    let journal = journal();
+    let answered = |status, upstream_status| {
+        journal.notice(&Notice::Answered { status, upstream_status, bytes: 1, samples: None, took: Duration::ZERO });
+    };
+    let minute = |succeeded, failed| {
+        let bytes = succeeded + failed;
+        journal.notice(&Notice::Minute(Minute { succeeded, failed, bytes, busy: Duration::ZERO }));
+    };
+    minute(1, 9);
+    answered(204, Some(204));
+    minute(0, 9);
+    journal.notice(&QUIET);
+    lines();
+    answered(503, Some(500));
+    answered(400, None);
+    assert!(lines().is_empty());
+    answered(204, Some(204));
+    answered(204, Some(204));
+    assert_eq!(lines(), ["level=info msg=\"Azure accepts writes again\""]);
+}
+
+#[test]
 fn failures_are_told_apart_by_what_repairs_them() {
     let journal = journal();
     let refused = |status, upstream_status, text| journal.notice(&told(status, upstream_status, text));
