@@ -115,7 +115,7 @@ class Healthy(Checked):
         self.addCleanup(waiting.kill)
         wait_for("the check to wait", lambda: "waiting because" in waiting.output(), 5, process=waiting)
         os.kill(children(waiting.pid)[0], signal.SIGTERM)
-        self.assertEqual(waiting.wait(10, "to end after SIGTERM"), 143, f"exit status\n{waiting.tail()}")
+        self.assertEqual(waiting.wait(2, "to end after SIGTERM"), 143, f"exit status\n{waiting.tail()}")
 
     def test_wait_does_not_wait_for_settings_and_says_once_what_it_waits_for(self):
         def waited(**changes):

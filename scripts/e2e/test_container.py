@@ -55,7 +55,7 @@ class Container(Case):
             self.assert_answer(inside.post(frames.LargeBodies(30_000).body(frames.now_ms())), 204)
             written = self.resident(pid, "idle after a write")
             os.kill(pid, signal.SIGTERM)
-            self.assertEqual(inside.process.wait(4, "to stop after SIGTERM"), 0, f"exit status; {stack.where()}")
+            self.assertEqual(inside.process.wait(1, "to stop after SIGTERM"), 0, f"exit status; {stack.where()}")
             return 0 < idle <= IDLE_RESIDENT_BYTES and 0 < written <= WRITTEN_RESIDENT_BYTES
 
     def pid_in_front(self, remora):

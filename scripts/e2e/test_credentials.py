@@ -195,7 +195,7 @@ class Failures(Bench):
         answer = stack.remora.post(one_sample())
         self.assert_answer(answer, 503, "throttled")
         self.assertIn("retry-after", answer.fields)
-        wait_for("Remora to be ready", stack.remora.is_ready, THROTTLE + 30, 0.5, stack.remora.process)
+        wait_for("Remora to be ready", stack.remora.is_ready, THROTTLE + 10, 0.5, stack.remora.process)
         self.assert_writes(stack)
 
     def test_one_byte_a_second_is_no_answer(self):

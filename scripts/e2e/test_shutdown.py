@@ -16,7 +16,7 @@ from remora import Remora
 from stack import Stack
 from web import fetch
 
-DELAY_MS = 5000
+DELAY_MS = 3000
 # Seconds for which Prometheus by default holds samples back to fill a batch (batch_send_deadline).
 BATCH = 5
 
@@ -42,7 +42,7 @@ class Shutdown(Case):
             request = self.with_an_open_request(stack, DELAY_MS)
             probe = stack.remora.url + "/ready"
             stack.remora.process.signal(signal.SIGTERM)
-            wait_for("/ready to turn 503", lambda: fetch(probe).status == 503, 4)
+            wait_for("/ready to turn 503", lambda: fetch(probe).status == 503, 2)
             answer = request.result()
             self.assertEqual(answer.status // 100, 2, f"the open request: {answer}; {stack.where()}")
             self.assertEqual(stack.remora.process.wait(5), 0, f"exit status; {stack.where()}")
@@ -64,7 +64,7 @@ class Shutdown(Case):
 
     @slow
     def test_a_sender_that_was_told_to_come_back_later_finds_it_running(self):
-        later = 12
+        later = 8
         refusal = {"status": 429, "headers": {"Retry-After": str(later)}}
         with Stack("told-to-wait", prometheus=False) as stack:
             stack.emulator.ask("/faults", {"endpoint": "ingest", "count": 1, "action": refusal})
@@ -73,8 +73,7 @@ class Shutdown(Case):
                 connection.sendall(wire.with_length(frames.one_sample()))
                 self.assertEqual(wire.read_answer(answers), 503, stack.where())
                 stack.remora.process.signal(signal.SIGTERM)
-                # Longer than it waits for a silent sender.
-                time.sleep(later - 3)
+                time.sleep(later)
                 connection.sendall(wire.with_length(frames.one_sample()))
                 self.assertEqual(wire.read_answer(answers), 204, stack.where())
             self.assertEqual(stack.remora.process.wait(8), 0, f"exit status; {stack.where()}")
@@ -125,7 +124,7 @@ class Shutdown(Case):
         with Stack("second-signal", prometheus=False) as stack:
             self.with_an_open_request(stack, 20_000)
             stack.remora.process.signal(signal.SIGTERM)
-            wait_for("/ready to turn 503", lambda: fetch(stack.remora.url + "/ready").status == 503, 10)
+            wait_for("/ready to turn 503", lambda: fetch(stack.remora.url + "/ready").status == 503, 2)
             stack.remora.process.signal(signal.SIGTERM)
             ended = stack.remora.process.wait(2, "to end at once after the second SIGTERM")
             self.assertEqual(ended, 128 + signal.SIGTERM)

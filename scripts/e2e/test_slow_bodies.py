@@ -8,7 +8,7 @@ import time
 import unittest
 
 import wire
-from case import Background, Case, beside, slow
+from case import Background, Case, alone, beside, slow
 from frames import one_sample
 from process import wait_for
 from prometheus import sum_by_name
@@ -54,6 +54,7 @@ class Trickle(threading.Thread):
 class SlowBodies(Case):
     """They never delay ordinary writes, and delay large ones only until it is their turn."""
 
+    @alone
     def test_others_are_served(self):
         with Stack("slow-bodies", prometheus=False) as stack:
             for _ in range(SENDERS):
@@ -66,8 +67,7 @@ class SlowBodies(Case):
                 time.sleep(PAUSE)
             large_status, large_took = large.result(ADMISSION)
             self.assertEqual({status for status, _ in small} | {large_status}, {204}, stack.where())
-            # One may meet a moment in which the machine itself stalls.
-            self.assertLess(sorted(took for _, took in small)[-2], STALL / 2, stack.where())
+            self.assertLess(max(took for _, took in small), STALL / 2, stack.where())
             self.assertEqual(stack.stored(), SMALL_WRITES + 1, stack.where())
             longest = max(took for _, took in small)
             print(f"       small writes within {longest:.2f} s, a large one after {large_took:.0f} s", flush=True)

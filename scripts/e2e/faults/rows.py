@@ -26,7 +26,7 @@ class Row(NamedTuple):
     quick: bool = False
     seconds: float = SECONDS
     through: bool = False
-    longer: float = 10
+    longer: float = 0
 
 
 def link(**faults):
@@ -120,19 +120,19 @@ def expiring(world):
 
 
 NETWORK = (
-    Row("loss of 5 percent", link(lose_there=0.05, lose_back=0.05), quick=True, through=True),
+    Row("loss of 5 percent", link(lose_there=0.05, lose_back=0.05), quick=True, through=True, longer=10),
     Row("loss of 30 percent", link(lose_there=0.3, lose_back=0.3), seconds=8),
-    Row("delay of 300 ms each way", link(delay=0.3), quick=True, through=True),
-    Row("reordering", link(delay=0.02, jitter=0.1), through=True),
-    Row("packets twice", link(repeat=0.5), through=True),
-    Row("damaged packets", link(damage=0.1), through=True),
+    Row("delay of 300 ms each way", link(delay=0.3), quick=True, through=True, longer=10),
+    Row("reordering", link(delay=0.02, jitter=0.1), through=True, longer=10),
+    Row("packets twice", link(repeat=0.5), through=True, longer=10),
+    Row("damaged packets", link(damage=0.1), through=True, longer=10),
     Row("black hole", link(lose_there=1.0, lose_back=1.0), quick=True),
     Row("black hole on the way there", link(lose_there=1.0)),
     Row("black hole on the way back", link(lose_back=1.0)),
     # By half of UPSTREAM_TIMEOUT they are replaced; without that, by all of it.
-    Row("open connections are forgotten", forgotten, quick=True, seconds=11, through=True, longer=0),
+    Row("open connections are forgotten", forgotten, quick=True, seconds=11, through=True),
     Row("large packets vanish", link(longest=600)),
-    Row("small mtu", lambda world: world.set_mtu(1280), through=True),
+    Row("small mtu", lambda world: world.set_mtu(1280), through=True, longer=10),
     Row("5 kB a second", link(bytes_per_second=5_000)),
     Row("reset by the network", lambda world: world.refuse_packets("tcp-reset"), quick=True),
     Row("host unreachable", lambda world: world.refuse_packets("icmp-host-unreachable")),
